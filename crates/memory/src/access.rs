@@ -1,0 +1,125 @@
+//! Checked copies between warmfork and a guest: the one place where guest pointers are followed.
+
+use warmfork_abi::{Errno, USER_END};
+
+use crate::host::GuestMemory;
+
+/// A guest pointer that does not lead to accessible memory: EFAULT to the guest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("guest address {0:#x} is not accessible")]
+pub struct Fault(pub u64);
+
+impl From<Fault> for Errno {
+    fn from(_: Fault) -> Self {
+        Errno::EFAULT
+    }
+}
+
+impl dyn GuestMemory + '_ {
+    /// Fills `into` from guest memory, all or nothing.
+    ///
+    /// # Errors
+    /// [`Fault`] with the first address that could not be read.
+    pub fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Fault> {
+        check(address, into.len())?;
+        let copied = self.read_some(address, into);
+        if copied == into.len() { Ok(()) } else { Err(Fault(address + copied as u64)) }
+    }
+
+    /// Writes all of `from` to guest memory.
+    ///
+    /// # Errors
+    /// [`Fault`] with the first address that could not be written; what lies before it is written.
+    pub fn write(&self, address: u64, from: &[u8]) -> Result<(), Fault> {
+        check(address, from.len())?;
+        let copied = self.write_some(address, from);
+        if copied == from.len() { Ok(()) } else { Err(Fault(address + copied as u64)) }
+    }
+
+    /// `length` bytes from guest memory. The caller has bounded `length`.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_vec(&self, address: u64, length: usize) -> Result<Vec<u8>, Fault> {
+        check(address, length)?;
+        let mut bytes = vec![0; length];
+        self.read(address, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// An array of bytes, for decoding a structure.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_array<const N: usize>(&self, address: u64) -> Result<[u8; N], Fault> {
+        let mut bytes = [0; N];
+        self.read(address, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A little-endian 32-bit word.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_u32(&self, address: u64) -> Result<u32, Fault> {
+        Ok(u32::from_le_bytes(self.read_array(address)?))
+    }
+
+    /// A little-endian 64-bit word.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_u64(&self, address: u64) -> Result<u64, Fault> {
+        Ok(u64::from_le_bytes(self.read_array(address)?))
+    }
+
+    /// Writes a little-endian 32-bit word.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_u32(&self, address: u64, value: u32) -> Result<(), Fault> {
+        self.write(address, &value.to_le_bytes())
+    }
+
+    /// Writes a little-endian 64-bit word.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_u64(&self, address: u64, value: u64) -> Result<(), Fault> {
+        self.write(address, &value.to_le_bytes())
+    }
+
+    /// The bytes before the first NUL at `address`, at most `limit` of them with the NUL.
+    ///
+    /// # Errors
+    /// EFAULT when unreadable memory comes before the NUL, ENAMETOOLONG when `limit` bytes hold no NUL.
+    pub fn read_cstring(&self, address: u64, limit: usize) -> Result<Vec<u8>, Errno> {
+        let mut text = Vec::new();
+        let mut at = address;
+        while text.len() < limit {
+            // To the end of the page, so that an unmapped next page does not spoil a short string.
+            let to_page_end = usize::try_from(4096 - at % 4096).unwrap_or(4096);
+            let mut chunk = [0; 256];
+            let want = to_page_end.min(chunk.len()).min(limit - text.len());
+            check(at, want)?;
+            let got = self.read_some(at, &mut chunk[..want]);
+            if let Some(end) = chunk[..got].iter().position(|&byte| byte == 0) {
+                text.extend_from_slice(&chunk[..end]);
+                return Ok(text);
+            }
+            if got < want {
+                return Err(Errno::EFAULT);
+            }
+            text.extend_from_slice(&chunk[..got]);
+            at += got as u64;
+        }
+        Err(Errno::ENAMETOOLONG)
+    }
+}
+
+fn check(address: u64, length: usize) -> Result<(), Fault> {
+    match address.checked_add(length as u64) {
+        Some(end) if end <= USER_END => Ok(()),
+        _ => Err(Fault(address)),
+    }
+}

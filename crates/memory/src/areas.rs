@@ -1,0 +1,140 @@
+//! The VMA tree: which ranges a guest has mapped, and as what. Plain data.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+bitflags::bitflags! {
+    /// What a guest may do with a mapping: PROT_READ, PROT_WRITE and PROT_EXEC with their Linux values.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+    pub struct Protection: u32 {
+        /// PROT_READ
+        const READ = 1;
+        /// PROT_WRITE
+        const WRITE = 2;
+        /// PROT_EXEC
+        const EXEC = 4;
+    }
+}
+
+/// A range of guest addresses, `start` included, `end` not; page-aligned wherever it stands for mappings.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Span {
+    /// First address.
+    pub start: u64,
+    /// One past the last address.
+    pub end: u64,
+}
+
+impl Span {
+    /// The span from `start` of `length` bytes; `None` when it is empty or wraps around.
+    #[must_use]
+    pub fn new(start: u64, length: u64) -> Option<Self> {
+        let end = start.checked_add(length)?;
+        (length > 0).then_some(Self { start, end })
+    }
+
+    /// Bytes in the span.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a span is never empty")]
+    pub fn len(self) -> u64 {
+        self.end - self.start
+    }
+
+    /// The part that both spans cover.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Option<Self> {
+        let (start, end) = (self.start.max(other.start), self.end.min(other.end));
+        (start < end).then_some(Self { start, end })
+    }
+
+    /// Whether `address` lies within.
+    #[must_use]
+    pub fn contains(self, address: u64) -> bool {
+        (self.start..self.end).contains(&address)
+    }
+}
+
+impl std::fmt::Debug for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#x}-{:#x}", self.start, self.end)
+    }
+}
+
+/// A host file behind guest mappings, opened through the policy.
+#[derive(Debug)]
+pub struct MappedFile {
+    /// The host file; kept open as long as any mapping of it is.
+    pub fd: OwnedFd,
+    /// The guest's name of it, for /proc/self/maps.
+    pub path: String,
+    /// Device number of the host file, for /proc/self/maps.
+    pub device: u64,
+    /// Inode number of the host file.
+    pub inode: u64,
+}
+
+/// Where an area's bytes come from.
+#[derive(Clone, Debug)]
+pub enum Backing {
+    /// Zeroes.
+    Anonymous,
+    /// A host file from `offset` on, which is the offset of the area's first byte.
+    File {
+        /// The file.
+        file: Arc<MappedFile>,
+        /// Byte offset of the area's first page in it.
+        offset: u64,
+    },
+}
+
+impl PartialEq for Backing {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Anonymous, Self::Anonymous) => true,
+            (Self::File { file: a, offset: x }, Self::File { file: b, offset: y }) => Arc::ptr_eq(a, b) && x == y,
+            _ => false,
+        }
+    }
+}
+
+impl Backing {
+    /// The backing `bytes` further on.
+    #[must_use]
+    pub fn advanced(&self, bytes: u64) -> Self {
+        match self {
+            Self::Anonymous => Self::Anonymous,
+            Self::File { file, offset } => Self::File { file: Arc::clone(file), offset: offset + bytes },
+        }
+    }
+}
+
+/// One mapping of a guest (a VMA).
+#[derive(Clone, PartialEq, Debug)]
+pub struct Area {
+    /// The addresses.
+    pub span: Span,
+    /// What the guest may do with it.
+    pub protection: Protection,
+    /// MAP_SHARED: writes reach the file (always false for anonymous memory, which one process cannot share).
+    pub shared: bool,
+    /// Where the bytes come from.
+    pub backing: Backing,
+    /// MADV_WIPEONFORK: a fork and a reset see zeroes.
+    pub wipe_on_fork: bool,
+    /// What /proc/self/maps shows in brackets (`heap`, `stack`, `vdso`, `vvar`), if anything.
+    pub label: Option<&'static str>,
+}
+
+/// Every area of a guest, in address order, never overlapping.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct AreaTree {
+    areas: BTreeMap<u64, Area>,
+}
+
+impl AreaTree {
+    /// All areas in address order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Area> {
+        self.areas.values()
+    }
+}

@@ -1,0 +1,74 @@
+//! What a platform does with guest memory. Every address and length has been checked before it comes here.
+
+use std::os::fd::BorrowedFd;
+
+use crate::areas::{Protection, Span};
+
+/// Where the bytes of a new mapping come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// Zeroed private memory, not counted against the host's commit limit.
+    Anonymous,
+    /// A file of the host: `shared` writes go to the file, others are copied on write.
+    File {
+        /// The host file.
+        fd: BorrowedFd<'a>,
+        /// Byte offset of the first page; a multiple of the page size.
+        offset: u64,
+        /// Writes reach the file.
+        shared: bool,
+    },
+}
+
+/// The host refused a mapping call.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} of {span:?} failed: {source}")]
+pub struct MapError {
+    /// Which call: `map`, `unmap`, ...
+    pub operation: &'static str,
+    /// The guest range.
+    pub span: Span,
+    /// What the host said.
+    pub source: std::io::Error,
+}
+
+/// One guest's memory on a platform. Spans are page-aligned, not empty and below [`warmfork_abi::USER_END`].
+pub trait GuestMemory {
+    /// Copies guest bytes from `address` on; returns how many could be read before the first inaccessible one.
+    fn read_some(&self, address: u64, into: &mut [u8]) -> usize;
+
+    /// Copies bytes to the guest at `address`; returns how many could be written before the first page that the
+    /// guest itself may not write.
+    fn write_some(&self, address: u64, from: &[u8]) -> usize;
+
+    /// Maps `span`, replacing whatever is there.
+    ///
+    /// # Errors
+    /// The host's refusal (out of memory, too many mappings).
+    fn map(&mut self, span: Span, protection: Protection, source: Source<'_>) -> Result<(), MapError>;
+
+    /// Removes every mapping in `span`.
+    ///
+    /// # Errors
+    /// As [`GuestMemory::map`].
+    fn unmap(&mut self, span: Span) -> Result<(), MapError>;
+
+    /// Changes the protection of `span`, all of which is mapped.
+    ///
+    /// # Errors
+    /// As [`GuestMemory::map`].
+    fn protect(&mut self, span: Span, protection: Protection) -> Result<(), MapError>;
+
+    /// Moves the pages of `from` to `to` (same protection, contents and backing); `to` may be longer, its rest
+    /// then being the continuation of the same backing. What was mapped at `to` is replaced, `from` is unmapped.
+    ///
+    /// # Errors
+    /// As [`GuestMemory::map`].
+    fn relocate(&mut self, from: Span, to: Span) -> Result<(), MapError>;
+
+    /// Drops the private pages of `span`: the next access sees zeroes, or the file again (MADV_DONTNEED).
+    ///
+    /// # Errors
+    /// As [`GuestMemory::map`].
+    fn discard(&mut self, span: Span) -> Result<(), MapError>;
+}

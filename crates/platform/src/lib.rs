@@ -1,0 +1,114 @@
+//! What runs guest instructions. A platform knows memory and registers, and never what a system call means.
+
+pub mod process;
+
+use std::sync::Arc;
+
+use warmfork_abi::Registers;
+use warmfork_memory::{GuestMemory, Span};
+
+/// Why the guest stopped running.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// It made a system call: number in `orig_rax`, arguments in the registers. Answer in `rax` and run again.
+    Syscall,
+    /// It touched memory that it may not touch.
+    Fault(FaultInfo),
+    /// It raised a CPU exception other than a page fault.
+    Exception(ExceptionInfo),
+    /// Somebody called [`Interrupter::interrupt`]; the registers are those of the interrupted instruction.
+    Interrupted,
+    /// The host took the guest away (killed from outside). The machine is lost.
+    Dead,
+}
+
+/// A page fault, or an access that the host refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FaultInfo {
+    /// The signal Linux would send: SIGSEGV or SIGBUS.
+    pub signal: u32,
+    /// Its `si_code`.
+    pub code: i32,
+    /// The address touched.
+    pub address: u64,
+}
+
+/// A CPU exception, as the signal Linux makes of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExceptionInfo {
+    /// SIGFPE, SIGILL, SIGTRAP, SIGSEGV (for #GP) or SIGBUS.
+    pub signal: u32,
+    /// Its `si_code`.
+    pub code: i32,
+    /// Its `si_addr`.
+    pub address: u64,
+    /// The CPU's exception number, as `uc_mcontext.gregs[REG_TRAPNO]` shows it.
+    pub trap: u8,
+}
+
+/// The platform itself failed; the guest is not to blame and the machine is unusable.
+#[derive(Debug, thiserror::Error)]
+pub enum PlatformError {
+    /// A host call failed.
+    #[error("{operation} failed: {source}")]
+    Host {
+        /// What was tried.
+        operation: &'static str,
+        /// What the host said.
+        source: std::io::Error,
+    },
+    /// The guest's process ended without our doing.
+    #[error("the guest's host process is gone ({0})")]
+    Gone(String),
+}
+
+/// Interrupts a running guest from another thread. Sticky: an interrupt that comes while the guest is not running
+/// ends its next run at once.
+pub trait Interrupter: Send + Sync {
+    /// Makes the current or the next [`Platform::run`] return [`Exit::Interrupted`] soon.
+    fn interrupt(&self);
+}
+
+/// Where a fork's pages come from when they are put back.
+pub trait PageSource {
+    /// Copies the pristine bytes of `page` (an address) into `into` (one page); false when they are all zero.
+    fn page(&self, page: u64, into: &mut [u8]) -> bool;
+}
+
+/// One guest on a platform. Not `Send`: it stays on the thread that made it.
+pub trait Platform: GuestMemory {
+    /// Runs the guest from `registers` until something happens, and leaves its registers there.
+    ///
+    /// # Errors
+    /// [`PlatformError`] when the host fails; the platform can't be used afterwards.
+    fn run(&mut self, registers: &mut Registers) -> Result<Exit, PlatformError>;
+
+    /// A handle that interrupts this guest.
+    fn interrupter(&self) -> Arc<dyn Interrupter>;
+
+    /// The FPU and vector state, in the CPU's standard XSAVE layout.
+    ///
+    /// # Errors
+    /// As [`Platform::run`].
+    fn fpu(&mut self) -> Result<Vec<u8>, PlatformError>;
+
+    /// Sets the FPU and vector state; `state` is what [`Platform::fpu`] returned or a guest's own signal frame
+    /// (then the caller has checked its header).
+    ///
+    /// # Errors
+    /// As [`Platform::run`]; EINVAL from the host for a state the CPU does not take.
+    fn set_fpu(&mut self, state: &[u8]) -> Result<(), PlatformError>;
+
+    /// The pages within `spans` that the guest (or warmfork for it) has privately written since they were mapped,
+    /// as page-aligned spans in address order.
+    ///
+    /// # Errors
+    /// As [`Platform::run`].
+    fn touched(&mut self, spans: &[Span]) -> Result<Vec<Span>, PlatformError>;
+
+    /// Writes page-aligned bytes whatever the guest's protection of them is: for restoring pages.
+    ///
+    /// # Errors
+    /// As [`Platform::run`].
+    fn restore(&mut self, pages: &[(Span, &[u8])]) -> Result<(), PlatformError>;
+}
