@@ -1,10 +1,14 @@
 """Fixtures that every test directory shares."""
 
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(params=["process"])
@@ -20,3 +24,22 @@ def warmfork_command() -> Path:
     if not command.exists():
         pytest.fail(f"{command} is missing: build and install the package first", pytrace=False)
     return command
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The top of the repository."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str, str], str]:
+    """Finds a command that a Debian package brings; skips the test, naming the package, when it is missing."""
+
+    def find(command: str, package: str) -> str:
+        path = shutil.which(command)
+        if path is None:
+            pytest.skip(f"needs {command} (Debian package {package})")
+        return path
+
+    return find

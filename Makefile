@@ -1,0 +1,16 @@
+# One line a target; the work is in scripts/. Each target does its own set-up; stamps in .make/ keep repetition fast.
+RUST := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name '*.toml' -o -name '*.S' -o -name '*.c')
+
+.PHONY: help build demo test bench lint docs clean
+help: ; @echo 'make demo | test | build | bench | lint | docs | clean'
+build: .make/build
+demo: .make/build .make/packages ; @.venv/bin/python scripts/demo.py
+test: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py
+bench: .make/build .make/packages ; @.venv/bin/python benches/compare/run.py
+lint: .make/venv ; @scripts/lint.sh
+docs: .make/build ; @.venv/bin/python scripts/generate_docs.py
+clean: ; @rm -rf .make .venv target python/warmfork/*.so
+
+.make/venv: requirements/dev.txt scripts/venv.sh ; @scripts/venv.sh
+.make/build: .make/venv pyproject.toml $(RUST) ; @scripts/build.sh
+.make/packages: scripts/packages.sh ; @scripts/packages.sh

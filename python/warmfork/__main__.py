@@ -1,0 +1,7 @@
+"""``python -m warmfork`` is ``warmfork``."""
+
+import sys
+
+from warmfork.cli import main
+
+sys.exit(main())
