@@ -67,9 +67,7 @@ class Program:
 
     def compile(self, directory: Path) -> Path:
         """Compile into a cache directory that other test processes may share."""
-        key = hashlib.sha256(
-            self.source.read_bytes() + (PROGRAMS / "guest.h").read_bytes()
-        ).hexdigest()[:16]
+        key = hashlib.sha256(self.source.read_bytes() + (PROGRAMS / "guest.h").read_bytes()).hexdigest()[:16]
         binary = directory / key / self.source.stem
         if not binary.exists():
             binary.parent.mkdir(parents=True, exist_ok=True)
@@ -179,9 +177,7 @@ def test_native(program: Program, binaries: Path, tmp_path: Path) -> None:
     expect_same(first, second)
 
 
-def test_platform(
-    program: Program, platform: str, warmfork_command: Path, binaries: Path, tmp_path: Path
-) -> None:
+def test_platform(program: Program, platform: str, warmfork_command: Path, binaries: Path, tmp_path: Path) -> None:
     """Under warmfork each program does what it does on Linux."""
     binary = program.compile(binaries)
     expected = run_natively(program, binary, tmp_path / "native")
