@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod errno;
+pub mod mman;
 pub mod numbers;
 pub mod registers;
 pub mod signals;

@@ -1,8 +1,10 @@
-//! The VMA tree: which ranges a guest has mapped, and as what. Plain data.
+//! What one mapping of a guest is: its addresses, its protection, where its bytes come from. Plain data; the
+//! [`crate::AreaTree`] holds them, everything above this crate reads them.
 
-use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+
+use crate::host::Source;
 
 bitflags::bitflags! {
     /// What a guest may do with a mapping: PROT_READ, PROT_WRITE and PROT_EXEC with their Linux values.
@@ -72,6 +74,8 @@ pub struct MappedFile {
     pub device: u64,
     /// Inode number of the host file.
     pub inode: u64,
+    /// Whether it was opened for writing: a shared mapping of a file that was not stays read-only for ever.
+    pub writable: bool,
 }
 
 /// Where an area's bytes come from.
@@ -86,6 +90,17 @@ pub enum Backing {
         /// Byte offset of the area's first page in it.
         offset: u64,
     },
+}
+
+impl Backing {
+    /// What this asks of a platform, for a mapping that is `shared` or not.
+    #[must_use]
+    pub fn source(&self, shared: bool) -> Source<'_> {
+        match self {
+            Self::Anonymous => Source::Anonymous,
+            Self::File { file, offset } => Source::File { fd: file.fd.as_fd(), offset: *offset, shared },
+        }
+    }
 }
 
 impl PartialEq for Backing {
@@ -104,7 +119,7 @@ impl Backing {
     pub fn advanced(&self, bytes: u64) -> Self {
         match self {
             Self::Anonymous => Self::Anonymous,
-            Self::File { file, offset } => Self::File { file: Arc::clone(file), offset: offset + bytes },
+            Self::File { file, offset } => Self::File { file: Arc::clone(file), offset: offset.saturating_add(bytes) },
         }
     }
 }
@@ -126,15 +141,28 @@ pub struct Area {
     pub label: Option<&'static str>,
 }
 
-/// Every area of a guest, in address order, never overlapping.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct AreaTree {
-    areas: BTreeMap<u64, Area>,
-}
+impl Area {
+    /// The part of this area within `span`, its backing moved along; `None` when they do not meet.
+    #[must_use]
+    pub fn clipped(&self, span: Span) -> Option<Self> {
+        let span = self.span.intersection(span)?;
+        Some(Self { span, backing: self.backing.advanced(span.start - self.span.start), ..self.clone() })
+    }
 
-impl AreaTree {
-    /// All areas in address order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Area> {
-        self.areas.values()
+    /// Whether `next` begins where this ends and goes on as the same mapping.
+    #[must_use]
+    pub fn continues_into(&self, next: &Self) -> bool {
+        self.span.end == next.span.start
+            && self.protection == next.protection
+            && self.shared == next.shared
+            && self.wipe_on_fork == next.wipe_on_fork
+            && self.label == next.label
+            && self.backing.advanced(self.span.len()) == next.backing
+    }
+
+    /// Whether writes stay private and the bytes begin as zeroes.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.backing == Backing::Anonymous
     }
 }

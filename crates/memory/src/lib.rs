@@ -2,19 +2,31 @@
 //! touches guest memory.
 //!
 //! ```text
-//!   linux (mmap, munmap, ...) -> space::AddressSpace -> areas::AreaTree      what the guest believes
+//!   linux (mmap, munmap, ...) -> space::AddressSpace -> tree::AreaTree       what the guest believes
 //!                                        |
 //!                                        v
 //!                                 host::GuestMemory                          what a platform does about it
 //! ```
 //!
-//! The host kernel is the truth for contents and faults; [`areas::AreaTree`] is the truth for what the guest was
+//! The host kernel is the truth for contents and faults; [`AreaTree`] is the truth for what the guest was
 //! told. `AddressSpace` keeps the two equal.
 
 pub mod access;
 pub mod areas;
+pub mod changes;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
 pub mod host;
+pub mod space;
+pub mod spans;
+pub mod tree;
 
 pub use access::Fault;
-pub use areas::{Area, AreaTree, Backing, MappedFile, Protection, Span};
+pub use areas::{Area, Backing, MappedFile, Protection, Span};
+pub use changes::Changes;
+#[cfg(any(test, feature = "fake"))]
+pub use fake::FakeMemory;
 pub use host::{GuestMemory, MapError, Source};
+pub use space::{AddressSpace, Heap, Layout, Limits, MapRequest};
+pub use spans::SpanSet;
+pub use tree::{AreaTree, Direction};

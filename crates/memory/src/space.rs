@@ -1,0 +1,286 @@
+//! A guest's address space with Linux's semantics: what mmap and its relatives check, round, refuse and do.
+//!
+//! ```text
+//!   map, unmap, protect, remap, set_break, advise, ...
+//!      |  1. check as Linux does, in its order, with its errno
+//!      |  2. ask the platform (GuestMemory); a refusal is ENOMEM
+//!      v  3. write it down: areas, changes
+//!   AreaTree = what the guest was told = what the host has mapped
+//! ```
+//!
+//! The loader maps a program with it, the system call handlers serve guests with it, snapshots keep it (plain data:
+//! it clones and compares) and a reset reads its [`Changes`].
+
+mod advise;
+mod check;
+mod heap;
+mod map;
+mod protect;
+mod remap;
+
+#[cfg(test)]
+mod tests;
+
+use warmfork_abi::mman::{MAX_MAP_COUNT, MapFlags};
+use warmfork_abi::{Errno, USER_END};
+
+use crate::areas::{Area, Backing, Protection, Span};
+use crate::changes::Changes;
+use crate::host::{GuestMemory, MapError};
+use crate::spans::SpanSet;
+use crate::tree::AreaTree;
+
+pub use check::Totals;
+pub use heap::Heap;
+
+/// Where a guest's mappings may lie.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Layout {
+    mmap_base: u64,
+    top: u64,
+    reserved: Vec<Span>,
+}
+
+impl Layout {
+    /// Mappings without an address go below `mmap_base`, from the top down. The platform keeps the `reserved`
+    /// spans for itself: to the guest they are as addresses beyond the end of user space.
+    #[must_use]
+    pub fn new(mmap_base: u64, reserved: &[Span]) -> Self {
+        let reserved: Vec<Span> = reserved.iter().copied().collect::<SpanSet>().iter().collect();
+        let top = reserved.last().filter(|last| last.end >= USER_END).map_or(USER_END, |last| last.start);
+        Self { mmap_base: mmap_base.min(top), top, reserved }
+    }
+
+    /// Where the search for free addresses begins, going down.
+    #[must_use]
+    pub fn mmap_base(&self) -> u64 {
+        self.mmap_base
+    }
+
+    /// One past the last address that a guest may use.
+    #[must_use]
+    pub fn top(&self) -> u64 {
+        self.top
+    }
+
+    /// Spans that the platform keeps, in address order.
+    #[must_use]
+    pub fn reserved(&self) -> &[Span] {
+        &self.reserved
+    }
+
+    fn meets_reserved(&self, span: Span) -> bool {
+        self.reserved.iter().any(|reserved| reserved.intersection(span).is_some())
+    }
+}
+
+/// How much a guest may map; beyond it mmap and its relatives answer ENOMEM.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Bytes in all mappings, inaccessible ones included (as RLIMIT_AS). Runtimes reserve hundreds of GiB.
+    pub reserved_bytes: u64,
+    /// Bytes in mappings with any access.
+    pub accessible_bytes: u64,
+    /// Number of areas (vm.max_map_count).
+    pub areas: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { reserved_bytes: USER_END, accessible_bytes: USER_END, areas: MAX_MAP_COUNT }
+    }
+}
+
+/// A mapping to make, as mmap takes it.
+#[derive(Clone, Debug)]
+pub struct MapRequest {
+    /// A hint, or with MAP_FIXED the place; zero for no wish.
+    pub address: u64,
+    /// Bytes; rounded up to pages.
+    pub length: u64,
+    /// What the guest may do there.
+    pub protection: Protection,
+    /// MAP_PRIVATE or MAP_SHARED, and the rest.
+    pub flags: MapFlags,
+    /// Where the bytes come from; must be [`Backing::Anonymous`] with MAP_ANONYMOUS and only then.
+    pub backing: Backing,
+    /// The name in brackets in /proc/self/maps.
+    pub label: Option<&'static str>,
+}
+
+impl MapRequest {
+    /// Private zeroed memory of `length` bytes, anywhere.
+    #[must_use]
+    pub fn anonymous(length: u64, protection: Protection) -> Self {
+        let flags = MapFlags::PRIVATE | MapFlags::ANONYMOUS;
+        Self { address: 0, length, protection, flags, backing: Backing::Anonymous, label: None }
+    }
+
+    /// A private mapping of a file (a [`Backing::File`]), anywhere.
+    #[must_use]
+    pub fn private(backing: Backing, length: u64, protection: Protection) -> Self {
+        Self { address: 0, length, protection, flags: MapFlags::PRIVATE, backing, label: None }
+    }
+
+    /// The same at `address`, replacing what is there (MAP_FIXED).
+    #[must_use]
+    pub fn fixed(mut self, address: u64) -> Self {
+        self.address = address;
+        self.flags |= MapFlags::FIXED;
+        self
+    }
+
+    /// The same with a name for /proc/self/maps.
+    #[must_use]
+    pub fn labelled(mut self, label: &'static str) -> Self {
+        self.label = Some(label);
+        self
+    }
+}
+
+/// A guest's address space. Plain data; what it was marked as does not take part in comparing.
+#[derive(Clone, Debug)]
+pub struct AddressSpace {
+    areas: AreaTree,
+    heap: Heap,
+    layout: Layout,
+    limits: Limits,
+    /// What the host has mapped from an image and not from the area's own backing.
+    imaged: SpanSet,
+    changes: Changes,
+}
+
+impl PartialEq for AddressSpace {
+    fn eq(&self, other: &Self) -> bool {
+        self.areas == other.areas
+            && self.heap == other.heap
+            && self.layout == other.layout
+            && self.limits == other.limits
+            && self.imaged == other.imaged
+    }
+}
+
+impl AddressSpace {
+    /// An empty address space.
+    #[must_use]
+    pub fn new(layout: Layout, limits: Limits) -> Self {
+        Self {
+            areas: AreaTree::default(),
+            heap: Heap::default(),
+            layout,
+            limits,
+            imaged: SpanSet::default(),
+            changes: Changes::default(),
+        }
+    }
+
+    /// The address space of a saved machine, from its parts; nothing is imaged and nothing has changed.
+    #[must_use]
+    pub fn restored(layout: Layout, limits: Limits, heap: Heap, areas: impl IntoIterator<Item = Area>) -> Self {
+        let mut space = Self { heap, ..Self::new(layout, limits) };
+        for area in areas {
+            space.areas.insert(area);
+        }
+        space
+    }
+
+    /// Every mapping.
+    #[must_use]
+    pub fn areas(&self) -> &AreaTree {
+        &self.areas
+    }
+
+    /// Where mappings may lie.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// How much may be mapped.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Sets how much may be mapped from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// What has changed since the last [`Self::mark`].
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Begins a new record of changes.
+    pub fn mark(&mut self) {
+        self.changes = Changes::default();
+    }
+
+    /// Says that the host now maps `spans` from an image, copied on write, in place of each area's own backing: then
+    /// dropping pages there (MADV_DONTNEED) must not bring the image's bytes back. Mapping anew ends it.
+    pub fn set_imaged(&mut self, spans: impl IntoIterator<Item = Span>) {
+        self.imaged = spans.into_iter().collect();
+    }
+
+    /// What the host still maps from an image, wherever it has been moved to.
+    #[must_use]
+    pub fn imaged(&self) -> &SpanSet {
+        &self.imaged
+    }
+
+    /// Refuses what would bring the mapped bytes above a limit once `span` is replaced by a mapping with `protection`.
+    fn charge(&self, span: Span, protection: Protection) -> Result<(), Errno> {
+        let mapped = self.areas.mapped_bytes() - self.areas.mapped_bytes_in(span) + span.len();
+        let mut accessible = self.areas.accessible_bytes() - self.areas.accessible_bytes_in(span);
+        if !protection.is_empty() {
+            accessible += span.len();
+        }
+        // What was too much before a limit was lowered may stay, and may shrink.
+        let too_much = |after, before, limit| after > limit && after > before;
+        if too_much(mapped, self.areas.mapped_bytes(), self.limits.reserved_bytes)
+            || too_much(accessible, self.areas.accessible_bytes(), self.limits.accessible_bytes)
+        {
+            return Err(Errno::ENOMEM);
+        }
+        Ok(())
+    }
+
+    /// Refuses to cut one area in two when there are too many already, as Linux does.
+    fn check_split(&self, span: Span) -> Result<(), Errno> {
+        let inside = |area: &Area| area.span.start < span.start && area.span.end > span.end;
+        let splits = self.areas.find(span.start).is_some_and(inside);
+        if splits && self.areas.len() >= self.limits.areas { Err(Errno::ENOMEM) } else { Ok(()) }
+    }
+
+    /// Has the host map `area` in the place of what is there, and writes it down.
+    fn install(&mut self, memory: &mut dyn GuestMemory, area: Area) -> Result<(), Errno> {
+        let span = area.span;
+        self.changes.remap(span);
+        memory.map(span, area.protection, area.backing.source(area.shared)).map_err(|error| refused(&error))?;
+        self.imaged.remove(span);
+        self.areas.insert(area);
+        Ok(())
+    }
+
+    /// Has the host unmap what is mapped in `span`, and nothing else, and writes it down.
+    fn clear(&mut self, memory: &mut dyn GuestMemory, span: Span) -> Result<(), Errno> {
+        self.check_split(span)?;
+        for run in self.areas.mapped_runs(span) {
+            self.changes.remap(run);
+            memory.unmap(run).map_err(|error| refused(&error))?;
+            self.imaged.remove(run);
+            self.areas.remove(run);
+        }
+        Ok(())
+    }
+}
+
+/// What a guest is told when the host refuses: ENOMEM, or why a file can't be mapped.
+fn refused(error: &MapError) -> Errno {
+    log::debug!("{error}");
+    let told = [Errno::EACCES, Errno::EPERM, Errno::ENODEV, Errno::EOVERFLOW, Errno::ETXTBSY];
+    let host = error.source.raw_os_error().map(Errno);
+    host.filter(|errno| told.contains(errno)).unwrap_or(Errno::ENOMEM)
+}

@@ -1,0 +1,190 @@
+//! mremap.
+
+use warmfork_abi::mman::{MapFlags, RemapFlags};
+use warmfork_abi::{Errno, PAGE, page_up};
+
+use super::{AddressSpace, refused};
+use crate::areas::{Area, Span};
+use crate::host::GuestMemory;
+
+/// The arguments of mremap, as the guest gave them.
+#[derive(Clone, Copy, Debug)]
+pub struct RemapRequest {
+    /// Where the mapping is.
+    pub address: u64,
+    /// How much of it, in bytes.
+    pub old_length: u64,
+    /// How long it shall be.
+    pub new_length: u64,
+    /// Flags; unknown ones are refused.
+    pub flags: RemapFlags,
+    /// Where it shall be, with MREMAP_FIXED.
+    pub new_address: u64,
+}
+
+impl AddressSpace {
+    /// Grows, shrinks or moves a mapping as mremap does, and returns its address. Leaving the old range mapped
+    /// (MREMAP_DONTUNMAP) is not supported: EINVAL, as a kernel before 5.7 says.
+    ///
+    /// # Errors
+    /// Those of mremap(2).
+    pub fn remap(&mut self, memory: &mut dyn GuestMemory, request: RemapRequest) -> Result<u64, Errno> {
+        let RemapRequest { address, flags, new_address, .. } = request;
+        let supported = RemapFlags::MAYMOVE | RemapFlags::FIXED;
+        if !supported.contains(flags) || address % PAGE != 0 {
+            return Err(Errno::EINVAL);
+        }
+        // Linux's rounding wraps around to zero.
+        let old = page_up(request.old_length).unwrap_or(0);
+        let new = page_up(request.new_length).unwrap_or(0);
+        if new == 0 || new > self.layout.top() {
+            return Err(Errno::EINVAL);
+        }
+        let fixed = flags.contains(RemapFlags::FIXED);
+        if fixed {
+            self.check_target(request, old, new)?;
+        }
+        let area = self.areas.find(address).ok_or(Errno::EFAULT)?.clone();
+        if fixed || new > old {
+            check_source(&area, address, old.min(new), old)?;
+        }
+        if fixed {
+            let target = Span::new(new_address, new).ok_or(Errno::EINVAL)?;
+            self.clear(memory, target)?;
+            self.shrink(memory, address, old, new)?;
+            let to = self.place(new_address, new, MapFlags::FIXED)?;
+            return self.relocate(memory, &area, Span { start: address, end: address + old.min(new) }, to, new);
+        }
+        if new <= old {
+            self.shrink(memory, address, old, new)?;
+            return Ok(address);
+        }
+        let from = Span { start: address, end: address + old };
+        if from.end == area.span.end && old > 0 && self.grow(memory, &area, new - old)? {
+            return Ok(address);
+        }
+        if !flags.contains(RemapFlags::MAYMOVE) || self.is_crowded() {
+            return Err(Errno::ENOMEM);
+        }
+        let to = self.place(0, new, MapFlags::empty())?;
+        self.relocate(memory, &area, from, to, new)
+    }
+
+    fn check_target(&self, request: RemapRequest, old: u64, new: u64) -> Result<(), Errno> {
+        let to = request.new_address;
+        if to > self.layout.top() - new || to % PAGE != 0 || !request.flags.contains(RemapFlags::MAYMOVE) {
+            return Err(Errno::EINVAL);
+        }
+        let from_end = request.address.saturating_add(old);
+        if from_end > to && to + new > request.address {
+            return Err(Errno::EINVAL);
+        }
+        if self.is_crowded() { Err(Errno::ENOMEM) } else { Ok(()) }
+    }
+
+    /// Moving takes a few areas more for a moment; Linux keeps these few back.
+    fn is_crowded(&self) -> bool {
+        self.areas.len() + 5 >= self.limits.areas
+    }
+
+    fn shrink(&mut self, memory: &mut dyn GuestMemory, address: u64, old: u64, new: u64) -> Result<(), Errno> {
+        if old <= new {
+            return Ok(());
+        }
+        let end = address.checked_add(old).filter(|&end| end <= self.layout.top()).ok_or(Errno::EINVAL)?;
+        self.clear(memory, Span { start: address + new, end })
+    }
+
+    /// Makes the area longer where it is; false when there is no room.
+    fn grow(&mut self, memory: &mut dyn GuestMemory, area: &Area, bytes: u64) -> Result<bool, Errno> {
+        let Some(more) = Span::new(area.span.end, bytes) else { return Ok(false) };
+        let is_free = more.end <= self.layout.top()
+            && self.areas.overlapping(more).next().is_none()
+            && !self.layout.meets_reserved(more);
+        self.charge(more, area.protection)?;
+        if is_free {
+            self.install(memory, continuation(area, more, area.span.end)?)?;
+        }
+        Ok(is_free)
+    }
+
+    /// Moves `from`, a part of `area`, to the free address `to`, and maps what comes behind it up to `length`.
+    fn relocate(
+        &mut self,
+        memory: &mut dyn GuestMemory,
+        area: &Area,
+        from: Span,
+        to: u64,
+        length: u64,
+    ) -> Result<u64, Errno> {
+        let moved_length = from.end - from.start;
+        if let Some(rest) = Span::new(to + moved_length, length - moved_length) {
+            self.charge(rest, area.protection)?;
+            self.install(memory, continuation(area, rest, from.end)?)?;
+        }
+        let mut outcome = Ok(to);
+        for piece in self.host_pieces(from) {
+            let target = Span { start: to + (piece.start - from.start), end: to + (piece.end - from.start) };
+            outcome = self.relocate_piece(memory, area, piece, target).map(|()| to);
+            if outcome.is_err() {
+                break;
+            }
+        }
+        if outcome.is_err() {
+            if let Some(rest) = Span::new(to + moved_length, length - moved_length) {
+                self.clear(memory, rest)?;
+            }
+        }
+        outcome
+    }
+
+    fn relocate_piece(&mut self, memory: &mut dyn GuestMemory, area: &Area, from: Span, to: Span) -> Result<(), Errno> {
+        self.changes.remap(from);
+        self.changes.remap(to);
+        memory.relocate(from, to).map_err(|error| refused(&error))?;
+        let imaged = self.imaged.contains(from.start);
+        self.imaged.remove(from);
+        self.imaged.remove(to);
+        if imaged {
+            self.imaged.insert(to);
+        }
+        self.areas.remove(from);
+        let backing = area.backing.advanced(from.start - area.span.start);
+        let label = area.label.filter(|&label| label != "heap");
+        self.areas.insert(Area { span: to, backing, label, ..area.clone() });
+        Ok(())
+    }
+
+    /// `span` cut where the host's mapping changes from an image's to the area's own.
+    fn host_pieces(&self, span: Span) -> Vec<Span> {
+        let mut pieces = Vec::new();
+        let mut start = span.start;
+        for imaged in self.imaged.within(span) {
+            pieces.extend(Span::new(start, imaged.start - start));
+            pieces.push(imaged);
+            start = imaged.end;
+        }
+        pieces.extend(Span::new(start, span.end - start));
+        pieces
+    }
+}
+
+/// Refuses to move or grow what is not one mapping.
+fn check_source(area: &Area, address: u64, kept: u64, old: u64) -> Result<(), Errno> {
+    if old == 0 && !area.shared {
+        return Err(Errno::EINVAL);
+    }
+    if kept > area.span.end - address { Err(Errno::EFAULT) } else { Ok(()) }
+}
+
+/// The mapping at `span` that goes on where `area`, at its address `end`, stops.
+fn continuation(area: &Area, span: Span, end: u64) -> Result<Area, Errno> {
+    let backing = area.backing.advanced(end - area.span.start);
+    if let crate::areas::Backing::File { offset, .. } = &backing {
+        if offset.checked_add(span.len()).is_none_or(|end| i64::try_from(end).is_err()) {
+            return Err(Errno::EINVAL);
+        }
+    }
+    let label = area.label.filter(|&label| label != "heap" || span.start == area.span.end);
+    Ok(Area { span, backing, label, ..area.clone() })
+}
