@@ -69,7 +69,7 @@ impl AddressSpace {
     /// Those of munmap(2).
     pub fn unmap(&mut self, memory: &mut dyn GuestMemory, address: u64, length: u64) -> Result<(), Errno> {
         let top = self.layout.top();
-        if address % PAGE != 0 || address > top || length > top - address {
+        if !address.is_multiple_of(PAGE) || address > top || length > top - address {
             return Err(Errno::EINVAL);
         }
         let length = page_up(length).ok_or(Errno::EINVAL)?;
@@ -115,7 +115,7 @@ impl AddressSpace {
         if address > self.layout.top() - length {
             return Err(Errno::ENOMEM);
         }
-        if address % PAGE != 0 {
+        if !address.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         if address < MMAP_MIN_ADDR {

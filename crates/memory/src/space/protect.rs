@@ -16,7 +16,7 @@ impl AddressSpace {
     pub fn protect(&mut self, memory: &mut dyn GuestMemory, address: u64, length: u64, bits: u64) -> Result<(), Errno> {
         let grows = bits & (PROT_GROWSDOWN | PROT_GROWSUP);
         let bits = bits & !grows;
-        if grows == PROT_GROWSDOWN | PROT_GROWSUP || address % PAGE != 0 {
+        if grows == PROT_GROWSDOWN | PROT_GROWSUP || !address.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         if length == 0 {

@@ -72,7 +72,7 @@ impl AddressSpace {
 
     fn check_target(&self, request: RemapRequest, old: u64, new: u64) -> Result<(), Errno> {
         let to = request.new_address;
-        if to > self.layout.top() - new || to % PAGE != 0 || !request.flags.contains(RemapFlags::MAYMOVE) {
+        if to > self.layout.top() - new || !to.is_multiple_of(PAGE) || !request.flags.contains(RemapFlags::MAYMOVE) {
             return Err(Errno::EINVAL);
         }
         let from_end = request.address.saturating_add(old);
@@ -130,10 +130,10 @@ impl AddressSpace {
                 break;
             }
         }
-        if outcome.is_err() {
-            if let Some(rest) = Span::new(to + moved_length, length - moved_length) {
-                self.clear(memory, rest)?;
-            }
+        if outcome.is_err()
+            && let Some(rest) = Span::new(to + moved_length, length - moved_length)
+        {
+            self.clear(memory, rest)?;
         }
         outcome
     }
@@ -180,10 +180,10 @@ fn check_source(area: &Area, address: u64, kept: u64, old: u64) -> Result<(), Er
 /// The mapping at `span` that goes on where `area`, at its address `end`, stops.
 fn continuation(area: &Area, span: Span, end: u64) -> Result<Area, Errno> {
     let backing = area.backing.advanced(end - area.span.start);
-    if let crate::areas::Backing::File { offset, .. } = &backing {
-        if offset.checked_add(span.len()).is_none_or(|end| i64::try_from(end).is_err()) {
-            return Err(Errno::EINVAL);
-        }
+    if let crate::areas::Backing::File { offset, .. } = &backing
+        && offset.checked_add(span.len()).is_none_or(|end| i64::try_from(end).is_err())
+    {
+        return Err(Errno::EINVAL);
     }
     let label = area.label.filter(|&label| label != "heap" || span.start == area.span.end);
     Ok(Area { span, backing, label, ..area.clone() })
