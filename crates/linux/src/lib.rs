@@ -1,1 +1,33 @@
+//! The emulated kernel: system calls of x86-64 Linux over plain-data kernel objects. Knows no platform and no CPU.
 //!
+//! ```text
+//!   engine: run loop -> Kernel::enter (dispatch.rs) -> table.rs -> syscalls/<family>.rs -> objects/<object>.rs
+//!                    -> Kernel::schedule (schedule.rs): which thread runs next, or what to wait for
+//! ```
+//!
+//! [`Kernel`] is what a snapshot freezes: it clones and compares. What belongs to one running machine alone (the
+//! host's epoll, scratch buffers) is in [`Host`] beside it and holds no guest-visible state.
+
+#![forbid(unsafe_code)]
+
+pub mod call;
+pub mod dispatch;
+pub mod files;
+pub mod kernel;
+pub mod objects;
+pub mod policy;
+pub mod poller;
+pub mod process;
+pub mod schedule;
+pub mod serve;
+pub mod signal;
+pub mod syscalls;
+pub mod table;
+pub mod task;
+pub mod timers;
+
+pub use call::{Call, Guest, Stop, SyscallResult};
+pub use files::{Description, DescriptionId, Events, Files};
+pub use kernel::Kernel;
+pub use poller::{Host, HostHandle};
+pub use task::{Task, Tid, Wait};

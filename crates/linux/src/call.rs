@@ -1,0 +1,161 @@
+//! What a system call handler is given and what it may answer.
+
+use warmfork_abi::{Errno, Registers};
+use warmfork_memory::{Fault, GuestMemory};
+
+use crate::files::{Description, DescriptionId, Events};
+use crate::kernel::Kernel;
+use crate::poller::Host;
+use crate::task::{Task, Tid, Wait};
+
+/// A guest's memory and vector registers, as far as the emulated kernel needs them.
+pub trait Guest: GuestMemory {
+    /// The FPU and vector state of the current context in XSAVE layout.
+    ///
+    /// # Errors
+    /// EIO when the platform fails; the machine is then lost.
+    fn fpu(&mut self) -> Result<Vec<u8>, Errno>;
+
+    /// Replaces the FPU and vector state of the current context.
+    ///
+    /// # Errors
+    /// EINVAL for a state that the CPU does not take, EIO when the platform fails.
+    fn set_fpu(&mut self, state: &[u8]) -> Result<(), Errno>;
+
+    /// The same object as plain memory, for helpers that want no more.
+    fn memory(&mut self) -> &mut dyn GuestMemory;
+}
+
+/// Why a handler does not simply return a number.
+#[derive(Debug, PartialEq)]
+pub enum Stop {
+    /// The call fails with this error.
+    Error(Errno),
+    /// The calling thread sleeps; the handler runs again from the start when one of the conditions holds.
+    Block(Wait),
+    /// Registers (and memory) already are as the guest shall find them: rt_sigreturn.
+    Resumed,
+    /// The calling thread ends.
+    ExitThread,
+    /// The whole program ends.
+    ExitProgram(Ending),
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// exit or exit_group with this status (0 to 255).
+    Exited(i32),
+    /// Killed by this signal.
+    Signaled(u32),
+}
+
+/// The value for RAX, or why there is none.
+pub type SyscallResult = Result<u64, Stop>;
+
+impl From<Errno> for Stop {
+    fn from(error: Errno) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(_: Fault) -> Self {
+        Self::Error(Errno::EFAULT)
+    }
+}
+
+impl From<rustix::io::Errno> for Stop {
+    fn from(error: rustix::io::Errno) -> Self {
+        Self::Error(Errno(error.raw_os_error()))
+    }
+}
+
+/// One system call of one thread.
+pub struct Call<'a> {
+    /// The kernel state, which a snapshot freezes.
+    pub kernel: &'a mut Kernel,
+    /// Host-side helpers of this machine.
+    pub host: &'a mut Host,
+    /// The guest's memory and vector registers.
+    pub guest: &'a mut dyn Guest,
+    /// The caller's integer registers.
+    pub registers: &'a mut Registers,
+    /// The calling thread.
+    pub tid: Tid,
+    /// Arguments as they are in the registers; a handler narrows them as Linux does (`as_i32`, `as_u32`).
+    pub args: [u64; 6],
+}
+
+impl Call<'_> {
+    /// Guest memory.
+    pub fn memory(&mut self) -> &mut dyn GuestMemory {
+        self.guest.memory()
+    }
+
+    /// Argument `index` as a C `int`.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
+    pub fn int(&self, index: usize) -> i32 {
+        self.args[index] as u32 as i32
+    }
+
+    /// Argument `index` as a C `unsigned int`.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
+    pub fn uint(&self, index: usize) -> u32 {
+        self.args[index] as u32
+    }
+
+    /// Argument `index` as a byte count or another size.
+    ///
+    /// # Errors
+    /// Never on a 64-bit host; EINVAL keeps the conversion honest.
+    pub fn size(&self, index: usize) -> Result<usize, Errno> {
+        usize::try_from(self.args[index]).map_err(|_| Errno::EINVAL)
+    }
+
+    /// The calling thread.
+    ///
+    /// # Panics
+    /// Never: a call is made by a live thread.
+    pub fn task(&mut self) -> &mut Task {
+        self.kernel.tasks.get_mut(self.tid)
+    }
+
+    /// The description behind descriptor `fd`.
+    ///
+    /// # Errors
+    /// EBADF when `fd` is not open.
+    pub fn description_id(&self, fd: i32) -> Result<DescriptionId, Errno> {
+        self.kernel.files.lookup(fd)
+    }
+
+    /// The open file description of descriptor `fd`.
+    ///
+    /// # Errors
+    /// EBADF when `fd` is not open.
+    pub fn description(&mut self, fd: i32) -> Result<&mut Description, Errno> {
+        let id = self.kernel.files.lookup(fd)?;
+        Ok(self.kernel.files.description_mut(id))
+    }
+
+    /// The instant (monotonic nanoseconds) at which this call's `timeout` (nanoseconds from its first attempt) runs
+    /// out. Remembered over the attempts of one blocked call.
+    pub fn deadline_after(&mut self, timeout: u64) -> u64 {
+        let now = self.host.monotonic();
+        *self.task().restart.deadline.get_or_insert(now.saturating_add(timeout))
+    }
+
+    /// What to do about an operation that answered `EAGAIN`: fail with it when the description (or `dont_wait`) says
+    /// non-blocking, else sleep until the description polls any of `events`.
+    pub fn block_on(&mut self, id: DescriptionId, events: Events, dont_wait: bool, deadline: Option<u64>) -> Stop {
+        if dont_wait || self.kernel.files.description(id).nonblocking() {
+            return Stop::Error(Errno::EAGAIN);
+        }
+        if deadline.is_some_and(|at| at <= self.host.monotonic()) {
+            return Stop::Error(Errno::EAGAIN);
+        }
+        Stop::Block(Wait::for_description(id, events, deadline))
+    }
+}

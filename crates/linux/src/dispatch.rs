@@ -1,0 +1,84 @@
+//! From a trapped system call to its answer.
+
+use log::{debug, warn};
+use warmfork_abi::{Errno, Registers};
+
+use crate::call::{Call, Ending, Guest, Stop};
+use crate::kernel::Kernel;
+use crate::poller::Host;
+use crate::signal::Interrupted;
+use crate::table;
+use crate::task::{Restart, State, Tid};
+
+/// What became of a system call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entered {
+    /// The thread goes on from its registers.
+    Continue,
+    /// The thread sleeps; another may run.
+    Blocked,
+    /// The thread is gone; another may run.
+    ThreadEnded,
+    /// The program is over.
+    Ended(Ending),
+}
+
+impl Kernel {
+    /// Answers the system call that thread `tid` has just made (`orig_rax`, arguments), or tries it again when the
+    /// thread's state is [`State::Retry`].
+    pub fn enter(&mut self, host: &mut Host, guest: &mut dyn Guest, registers: &mut Registers, tid: Tid) -> Entered {
+        let task = self.tasks.get_mut(tid);
+        let retried = match std::mem::replace(&mut task.state, State::Ready) {
+            State::Retry(wait) => Some(wait),
+            State::Ready | State::Blocked(_) => {
+                task.restart = Restart::default();
+                None
+            }
+        };
+        let number = registers.orig_rax;
+        let entry = table::find(number);
+        let Some(handler) = entry.and_then(|entry| entry.handler) else {
+            host.unknown(number, entry.map_or("unknown", |entry| entry.name));
+            registers.rax = Errno::ENOSYS.as_result();
+            return Entered::Continue;
+        };
+        let args = registers.arguments();
+        let mut call = Call { kernel: self, host, guest, registers, tid, args };
+        let result = handler(&mut call);
+        debug!(target: "warmfork::syscalls", "[{tid}] {}({args:x?}) = {result:x?}", entry.map_or("", |entry| entry.name));
+        match result {
+            Ok(value) => registers.rax = value,
+            Err(Stop::Error(error)) => registers.rax = error.as_result(),
+            Err(Stop::Resumed) => {}
+            Err(Stop::ExitThread) => return Entered::ThreadEnded,
+            Err(Stop::ExitProgram(ending)) => return Entered::Ended(ending),
+            Err(Stop::Block(wait)) => return self.block(registers, tid, wait),
+        }
+        // A wait with its own mask that ended in success leaves that mask behind, as Linux does.
+        drop(retried);
+        Entered::Continue
+    }
+
+    fn block(&mut self, registers: &mut Registers, tid: Tid, wait: crate::task::Wait) -> Entered {
+        let due = self.signal_due(tid, wait.mask);
+        let task = self.tasks.get_mut(tid);
+        if due {
+            registers.rax = Errno::EINTR.as_result();
+            task.signals.interrupted = Some(Interrupted { wait });
+            return Entered::Continue;
+        }
+        task.state = State::Blocked(wait);
+        Entered::Blocked
+    }
+}
+
+impl Host {
+    /// Counts a call that is not there, and names it in the log the first time.
+    fn unknown(&mut self, number: u64, name: &'static str) {
+        let count = self.unknown_calls.entry(number).or_insert(0);
+        *count += 1;
+        if *count == 1 {
+            warn!("system call {number} ({name}) is not supported: the guest gets ENOSYS");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The descriptor table and the open file descriptions behind it. Plain data: host handles are shared by reference.
+
+use std::collections::BTreeMap;
+
+use warmfork_abi::Errno;
+
+use crate::objects::Object;
+
+bitflags::bitflags! {
+    /// Readiness, with the values of poll(2) and epoll_ctl(2).
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
+    pub struct Events: u32 {
+        /// POLLIN
+        const IN = 0x001;
+        /// POLLPRI
+        const PRI = 0x002;
+        /// POLLOUT
+        const OUT = 0x004;
+        /// POLLERR
+        const ERR = 0x008;
+        /// POLLHUP
+        const HUP = 0x010;
+        /// POLLNVAL
+        const NVAL = 0x020;
+        /// POLLRDNORM
+        const RDNORM = 0x040;
+        /// POLLRDBAND
+        const RDBAND = 0x080;
+        /// POLLWRNORM
+        const WRNORM = 0x100;
+        /// POLLWRBAND
+        const WRBAND = 0x200;
+        /// POLLRDHUP
+        const RDHUP = 0x2000;
+    }
+}
+
+/// Names an open file description of one kernel; never reused while anything refers to it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct DescriptionId(pub u64);
+
+/// An open file description (open(2)): what descriptors made by dup share.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Description {
+    /// What is open.
+    pub object: Object,
+    /// Access mode and status flags: O_RDONLY/O_WRONLY/O_RDWR, O_APPEND, O_NONBLOCK, O_DIRECT, O_PATH, ...
+    pub flags: u32,
+    /// File offset in bytes.
+    pub offset: u64,
+    /// Descriptors (and in-flight SCM_RIGHTS messages) that refer to it.
+    pub references: u32,
+}
+
+/// O_NONBLOCK
+pub const O_NONBLOCK: u32 = 0o4000;
+
+impl Description {
+    /// A description with no descriptor yet.
+    #[must_use]
+    pub fn new(object: Object, flags: u32) -> Self {
+        Self { object, flags, offset: 0, references: 0 }
+    }
+
+    /// Whether O_NONBLOCK is set.
+    #[must_use]
+    pub fn nonblocking(&self) -> bool {
+        self.flags & O_NONBLOCK != 0
+    }
+
+    /// Whether reading is allowed by the access mode.
+    #[must_use]
+    pub fn readable(&self) -> bool {
+        self.flags & 3 != 1
+    }
+
+    /// Whether writing is allowed by the access mode.
+    #[must_use]
+    pub fn writable(&self) -> bool {
+        matches!(self.flags & 3, 1 | 2)
+    }
+}
+
+/// One slot of the descriptor table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Descriptor {
+    /// What it refers to.
+    pub description: DescriptionId,
+    /// FD_CLOEXEC.
+    pub close_on_exec: bool,
+}
+
+/// The descriptor table and all descriptions.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Files {
+    descriptors: Vec<Option<Descriptor>>,
+    descriptions: BTreeMap<DescriptionId, Description>,
+    next_id: u64,
+}
+
+impl Files {
+    /// The description that descriptor `fd` refers to.
+    ///
+    /// # Errors
+    /// EBADF when `fd` is not open.
+    pub fn lookup(&self, fd: i32) -> Result<DescriptionId, Errno> {
+        Ok(self.descriptor(fd)?.description)
+    }
+
+    /// The table's slot for `fd`.
+    ///
+    /// # Errors
+    /// EBADF when `fd` is not open.
+    pub fn descriptor(&self, fd: i32) -> Result<Descriptor, Errno> {
+        let index = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
+        self.descriptors.get(index).copied().flatten().ok_or(Errno::EBADF)
+    }
+
+    /// Changes FD_CLOEXEC of `fd`.
+    ///
+    /// # Errors
+    /// EBADF when `fd` is not open.
+    pub fn set_close_on_exec(&mut self, fd: i32, on: bool) -> Result<(), Errno> {
+        let index = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
+        self.descriptors.get_mut(index).and_then(Option::as_mut).ok_or(Errno::EBADF)?.close_on_exec = on;
+        Ok(())
+    }
+
+    /// Keeps `description` without a descriptor; the caller holds one reference, see [`Files::release`].
+    pub fn insert(&mut self, mut description: Description) -> DescriptionId {
+        let id = DescriptionId(self.next_id);
+        self.next_id += 1;
+        description.references = 1;
+        self.descriptions.insert(id, description);
+        id
+    }
+
+    /// Gives `id` the lowest free descriptor from `minimum` on, taking over the caller's reference.
+    ///
+    /// # Errors
+    /// EMFILE when none is free below `limit`; the reference stays the caller's.
+    pub fn install(
+        &mut self,
+        id: DescriptionId,
+        minimum: usize,
+        limit: usize,
+        close_on_exec: bool,
+    ) -> Result<i32, Errno> {
+        let free = (minimum..limit).find(|&index| self.descriptors.get(index).is_none_or(Option::is_none));
+        let index = free.ok_or(Errno::EMFILE)?;
+        let fd = i32::try_from(index).map_err(|_| Errno::EMFILE)?;
+        if self.descriptors.len() <= index {
+            self.descriptors.resize(index + 1, None);
+        }
+        self.descriptors[index] = Some(Descriptor { description: id, close_on_exec });
+        Ok(fd)
+    }
+
+    /// Opens `description` at the lowest free descriptor below `limit`.
+    ///
+    /// # Errors
+    /// EMFILE when none is free; the description is dropped.
+    pub fn open(&mut self, description: Description, limit: usize, close_on_exec: bool) -> Result<i32, Errno> {
+        let id = self.insert(description);
+        self.install(id, 0, limit, close_on_exec).inspect_err(|_| drop(self.descriptions.remove(&id)))
+    }
+
+    /// Takes descriptor `fd` out of the table. The caller then holds its reference: give it to
+    /// [`crate::Kernel::release`], which ends descriptions that nobody refers to.
+    ///
+    /// # Errors
+    /// EBADF when `fd` is not open.
+    pub fn take(&mut self, fd: i32) -> Result<DescriptionId, Errno> {
+        let index = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
+        let slot = self.descriptors.get_mut(index).ok_or(Errno::EBADF)?;
+        Ok(slot.take().ok_or(Errno::EBADF)?.description)
+    }
+
+    /// One more reference to `id`.
+    pub fn retain(&mut self, id: DescriptionId) {
+        self.description_mut(id).references += 1;
+    }
+
+    /// One reference to `id` less; the description itself when that was the last.
+    pub fn release(&mut self, id: DescriptionId) -> Option<Description> {
+        let description = self.description_mut(id);
+        description.references -= 1;
+        if description.references == 0 { self.descriptions.remove(&id) } else { None }
+    }
+
+    /// The description `id`, if it still exists (epoll sets may outlive what they watch).
+    #[must_use]
+    pub fn find(&self, id: DescriptionId) -> Option<&Description> {
+        self.descriptions.get(&id)
+    }
+
+    /// A description that is referred to.
+    ///
+    /// # Panics
+    /// When it no longer exists: for ids that the caller holds a reference to.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "documented: ids that are referred to")]
+    pub fn description(&self, id: DescriptionId) -> &Description {
+        self.descriptions.get(&id).expect("a live description")
+    }
+
+    /// As [`Files::description`], to change it.
+    ///
+    /// # Panics
+    /// As [`Files::description`].
+    #[expect(clippy::expect_used, reason = "documented: ids that are referred to")]
+    pub fn description_mut(&mut self, id: DescriptionId) -> &mut Description {
+        self.descriptions.get_mut(&id).expect("a live description")
+    }
+
+    /// Open descriptors in ascending order.
+    pub fn descriptors(&self) -> impl Iterator<Item = (i32, Descriptor)> {
+        (0..).zip(&self.descriptors).filter_map(|(fd, slot)| slot.map(|slot| (fd, slot)))
+    }
+
+    /// All descriptions.
+    pub fn descriptions(&self) -> impl Iterator<Item = (DescriptionId, &Description)> {
+        self.descriptions.iter().map(|(id, description)| (*id, description))
+    }
+}

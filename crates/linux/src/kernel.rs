@@ -1,0 +1,107 @@
+//! The state of one guest's kernel: plain data that clones (fork), compares (pristine check) and is assigned (reset).
+
+use std::sync::Arc;
+
+use warmfork_abi::Errno;
+use warmfork_memory::AddressSpace;
+
+use crate::files::{DescriptionId, Events, Files};
+use crate::objects::{Context, Object, Operations, Shared};
+use crate::policy::Policy;
+use crate::poller::Host;
+use crate::process::{FileSystemContext, Process};
+use crate::signal::ProcessSignals;
+use crate::task::Tasks;
+use crate::timers::Timers;
+
+pub use crate::signal::TaskSignals;
+
+/// Everything a guest can observe of its kernel.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Kernel {
+    /// Threads.
+    pub tasks: Tasks,
+    /// Descriptors and open file descriptions.
+    pub files: Files,
+    /// Mappings.
+    pub space: AddressSpace,
+    /// State that several objects share: pipes, socket pairs, the serving gate.
+    pub shared: Shared,
+    /// Ids, names, limits.
+    pub process: Process,
+    /// Working directory and umask.
+    pub fs: FileSystemContext,
+    /// Signal actions and signals pending for the whole process.
+    pub signals: ProcessSignals,
+    /// alarm, setitimer and timer_create timers.
+    pub timers: Timers,
+    /// What the guest may touch. Never changes.
+    pub policy: Arc<Policy>,
+}
+
+impl Kernel {
+    /// Runs `operation` on the object behind `id`, with what the object may use beside itself.
+    pub fn with_object<T>(
+        &mut self,
+        host: &mut Host,
+        id: DescriptionId,
+        operation: impl FnOnce(&mut dyn Operations, &mut Context<'_>) -> T,
+    ) -> T {
+        let description = self.files.description_mut(id);
+        let mut context =
+            Context { shared: &mut self.shared, host, id, flags: description.flags, offset: &mut description.offset };
+        operation(description.object.operations(), &mut context)
+    }
+
+    /// What description `id` is ready for. An id that nothing refers to any more polls POLLNVAL.
+    pub fn poll(&mut self, host: &mut Host, id: DescriptionId) -> Events {
+        match self.files.find(id).map(|description| &description.object) {
+            None => Events::NVAL,
+            Some(Object::Epoll(_)) => crate::objects::epoll::poll(self, host, id),
+            Some(_) => self.with_object(host, id, |object, context| object.poll(context)),
+        }
+    }
+
+    /// How often description `id` has become ready for something; what edge-triggered epoll compares.
+    pub fn edges(&mut self, host: &mut Host, id: DescriptionId) -> u64 {
+        match self.files.find(id) {
+            None => 0,
+            Some(_) => self.with_object(host, id, |object, context| object.edges(context)),
+        }
+    }
+
+    /// Gives up one reference to description `id`; ends it when that was the last.
+    pub fn release(&mut self, host: &mut Host, id: DescriptionId) {
+        if let Some(mut description) = self.files.release(id) {
+            self.shared.gate.closed(id);
+            let mut context = Context {
+                shared: &mut self.shared,
+                host,
+                id,
+                flags: description.flags,
+                offset: &mut description.offset,
+            };
+            description.object.operations().close(&mut context);
+        }
+    }
+
+    /// Closes descriptor `fd`.
+    ///
+    /// # Errors
+    /// EBADF when `fd` is not open.
+    pub fn close(&mut self, host: &mut Host, fd: i32) -> Result<(), Errno> {
+        let id = self.files.take(fd)?;
+        self.release(host, id);
+        Ok(())
+    }
+
+    /// When the next timer or timeout of any kind runs out, in monotonic nanoseconds.
+    pub fn next_deadline(&mut self) -> Option<u64> {
+        let waits = self.tasks.iter().filter_map(|task| match &task.state {
+            crate::task::State::Blocked(wait) => wait.deadline,
+            _ => None,
+        });
+        let objects = self.files.descriptions().filter_map(|(_, description)| description.object.deadline());
+        waits.chain(objects).chain(self.timers.next_deadline()).min()
+    }
+}

@@ -1,0 +1,208 @@
+//! Kernel objects: what a descriptor names. One file an object; behaviour lives here, handlers stay thin.
+//!
+//! Operations never block: `EAGAIN` says that a caller has to wait, and [`crate::call::Call::block_on`] decides.
+
+pub mod device;
+pub mod directory;
+pub mod epoll;
+pub mod eventfd;
+pub mod file;
+pub mod memfd;
+pub mod pair;
+pub mod path;
+pub mod pipe;
+pub mod signalfd;
+pub mod socket;
+pub mod stream;
+pub mod synthetic;
+pub mod timerfd;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use warmfork_abi::Errno;
+use warmfork_memory::MappedFile;
+
+use crate::files::{DescriptionId, Events};
+use crate::poller::Host;
+use crate::serve::Gate;
+
+/// What is open behind a description.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Object {
+    /// An epoll set.
+    Epoll(epoll::Epoll),
+    /// One end of a pipe.
+    Pipe(pipe::PipeEnd),
+    /// An event counter.
+    EventFd(eventfd::EventFd),
+    /// A timer.
+    TimerFd(timerfd::TimerFd),
+    /// A signal queue.
+    SignalFd(signalfd::SignalFd),
+    /// A socket of the host.
+    Socket(socket::Socket),
+    /// One end of a socketpair.
+    Pair(pair::PairEnd),
+    /// A regular file of the host.
+    File(file::File),
+    /// A directory of the host.
+    Directory(directory::Directory),
+    /// A file that warmfork makes up.
+    Synthetic(synthetic::Synthetic),
+    /// A character device.
+    Device(device::Device),
+    /// An inherited host stream.
+    Stream(stream::Stream),
+    /// An anonymous memory file.
+    Memfd(memfd::Memfd),
+    /// An O_PATH descriptor.
+    Path(path::Path),
+}
+
+/// State that several objects share, by id.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Shared {
+    /// The serving gate.
+    pub gate: Gate,
+}
+
+/// What an operation may use beside its object.
+pub struct Context<'a> {
+    /// State that objects share.
+    pub shared: &'a mut Shared,
+    /// The host side of the machine.
+    pub host: &'a mut Host,
+    /// The description's own id.
+    pub id: DescriptionId,
+    /// The description's access mode and status flags.
+    pub flags: u32,
+    /// The description's file offset.
+    pub offset: &'a mut u64,
+}
+
+/// What mmap makes of an object.
+#[derive(Clone, Debug)]
+pub enum Mappable {
+    /// Pages of a host file.
+    File(Arc<MappedFile>),
+    /// Zeroes (/dev/zero).
+    Anonymous,
+}
+
+/// What can be done with an open description. The defaults are Linux's answers for an object without the ability.
+pub trait Operations {
+    /// Reads at `at`, or at the description's offset (and advances it).
+    ///
+    /// # Errors
+    /// EAGAIN when nothing is there yet; the object's own otherwise.
+    fn read(&mut self, _context: &mut Context<'_>, _into: &mut [u8], _at: Option<u64>) -> Result<usize, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Writes at `at`, or at the description's offset (and advances it).
+    ///
+    /// # Errors
+    /// EAGAIN when there is no room yet; the object's own otherwise.
+    fn write(&mut self, _context: &mut Context<'_>, _from: &[u8], _at: Option<u64>) -> Result<usize, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// What the object is ready for now.
+    fn poll(&mut self, _context: &mut Context<'_>) -> Events {
+        Events::IN | Events::OUT | Events::RDNORM | Events::WRNORM
+    }
+
+    /// Counts how often the object became ready for something (an event counter for edge-triggered epoll).
+    fn edges(&mut self, _context: &mut Context<'_>) -> u64 {
+        0
+    }
+
+    /// Whether epoll takes the object (regular files and directories answer EPERM there).
+    fn pollable(&self) -> bool {
+        true
+    }
+
+    /// Whether pread, pwrite and lseek work (others answer ESPIPE).
+    fn seekable(&self) -> bool {
+        false
+    }
+
+    /// What mmap of it maps.
+    ///
+    /// # Errors
+    /// ENODEV when it cannot be mapped.
+    fn mappable(&mut self, _context: &mut Context<'_>) -> Result<Mappable, Errno> {
+        Err(Errno::ENODEV)
+    }
+
+    /// The last reference is gone.
+    fn close(&mut self, _context: &mut Context<'_>) {}
+}
+
+impl Object {
+    /// The object's operations.
+    pub fn operations(&mut self) -> &mut dyn Operations {
+        match self {
+            Self::Epoll(object) => object,
+            Self::Pipe(object) => object,
+            Self::EventFd(object) => object,
+            Self::TimerFd(object) => object,
+            Self::SignalFd(object) => object,
+            Self::Socket(object) => object,
+            Self::Pair(object) => object,
+            Self::File(object) => object,
+            Self::Directory(object) => object,
+            Self::Synthetic(object) => object,
+            Self::Device(object) => object,
+            Self::Stream(object) => object,
+            Self::Memfd(object) => object,
+            Self::Path(object) => object,
+        }
+    }
+
+    /// Whether it is a listening socket.
+    #[must_use]
+    pub fn listening(&self) -> bool {
+        false
+    }
+
+    /// When the object next becomes ready by itself (an armed timerfd), in monotonic nanoseconds.
+    #[must_use]
+    pub fn deadline(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Objects by id: ids are never reused.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Table<T> {
+    entries: BTreeMap<u64, T>,
+    next: u64,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { entries: BTreeMap::new(), next: 0 }
+    }
+}
+
+impl<T> Table<T> {
+    /// Adds an entry; its id.
+    pub fn insert(&mut self, entry: T) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        self.entries.insert(id, entry);
+        id
+    }
+
+    /// The entry `id`, if it is there.
+    pub fn get(&mut self, id: u64) -> Option<&mut T> {
+        self.entries.get_mut(&id)
+    }
+
+    /// Removes the entry `id`.
+    pub fn remove(&mut self, id: u64) -> Option<T> {
+        self.entries.remove(&id)
+    }
+}

@@ -1,0 +1,1 @@
+//! dup, fcntl, ioctl, close.

@@ -1,0 +1,1 @@
+//! getdents64, mkdir, rename, unlink, links.

@@ -1,0 +1,1 @@
+//! open, read, write, seek, sync, truncate, copy.

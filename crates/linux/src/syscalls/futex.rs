@@ -1,0 +1,1 @@
+//! futex and its relatives.

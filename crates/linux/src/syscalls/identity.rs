@@ -1,0 +1,1 @@
+//! Ids, names, limits, usage, scheduling.

@@ -1,0 +1,1 @@
+//! mmap and its relatives.

@@ -1,0 +1,1 @@
+//! stat, access, chmod, utimens, statfs, extended attributes.

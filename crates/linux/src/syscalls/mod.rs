@@ -1,0 +1,20 @@
+//! Handlers, one file a family: decode, look up, call the object, map the error.
+
+pub mod descriptors;
+pub mod directories;
+pub mod events;
+pub mod files;
+pub mod futex;
+pub mod identity;
+pub mod memory;
+pub mod metadata;
+pub mod paths;
+pub mod pipes;
+pub mod polling;
+pub mod process;
+pub mod random;
+pub mod signals;
+pub mod socket_options;
+pub mod sockets;
+pub mod threads;
+pub mod time;

@@ -1,0 +1,1 @@
+//! chdir, getcwd, readlink, umask.

@@ -1,0 +1,1 @@
+//! rt_sigaction and its relatives.

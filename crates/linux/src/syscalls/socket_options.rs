@@ -1,0 +1,1 @@
+//! getsockopt, setsockopt.

@@ -1,0 +1,1 @@
+//! socket, connect, accept, send, receive.

@@ -1,0 +1,1 @@
+//! clone, set_tid_address, robust lists, rseq.

@@ -1,0 +1,1 @@
+//! Clocks, sleeping, itimers, POSIX timers.

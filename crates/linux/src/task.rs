@@ -1,0 +1,181 @@
+//! Guest threads: contexts that one executor switches between. Plain data.
+
+use std::collections::BTreeMap;
+
+use warmfork_abi::Registers;
+
+use crate::files::{DescriptionId, Events};
+
+/// A guest thread id. The first thread's is the process id.
+pub type Tid = i32;
+
+/// What a blocked thread waits for; any one of the conditions wakes it. Its call then runs again.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Wait {
+    /// Descriptions and the events that end the wait.
+    pub descriptions: Vec<(DescriptionId, Events)>,
+    /// Monotonic nanoseconds at which the wait ends by itself.
+    pub deadline: Option<u64>,
+    /// The futex word (guest address) and bitset that a FUTEX_WAKE must name.
+    pub futex: Option<(u64, u32)>,
+    /// Signals (bit n-1 for signal n) that end the wait although they are blocked: sigtimedwait, signalfd reads.
+    pub signals: u64,
+    /// A signal handler with SA_RESTART restarts the call; otherwise it fails with EINTR in any case.
+    pub restartable: bool,
+    /// The signal mask to take while waiting (ppoll, pselect6, epoll_pwait, rt_sigsuspend).
+    pub mask: Option<u64>,
+}
+
+impl Wait {
+    /// A restartable wait for `events` on one description.
+    #[must_use]
+    pub fn for_description(id: DescriptionId, events: Events, deadline: Option<u64>) -> Self {
+        Self { descriptions: vec![(id, events)], deadline, restartable: true, ..Self::default() }
+    }
+
+    /// A wait for nothing but time (or a signal).
+    #[must_use]
+    pub fn until(deadline: Option<u64>) -> Self {
+        Self { deadline, ..Self::default() }
+    }
+}
+
+/// What a blocked call remembers from one attempt to the next; cleared when a new call begins.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Restart {
+    /// When its timeout runs out (monotonic nanoseconds).
+    pub deadline: Option<u64>,
+    /// Bytes already moved.
+    pub progress: u64,
+    /// A waker's word to a futex waiter.
+    pub woken: bool,
+}
+
+/// Whether a thread may run.
+#[derive(Clone, PartialEq, Debug)]
+pub enum State {
+    /// In user code, or about to be.
+    Ready,
+    /// In a call that waits.
+    Blocked(Wait),
+    /// In a call whose wait is over: the call runs again before user code does.
+    Retry(Wait),
+}
+
+/// One guest thread.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Task {
+    /// Its id.
+    pub tid: Tid,
+    /// Integer registers while it does not run.
+    pub registers: Registers,
+    /// FPU and vector state while another thread's is loaded; `None` while its own is, or before it ever ran.
+    pub fpu: Option<Vec<u8>>,
+    /// Whether it may run.
+    pub state: State,
+    /// What its blocked call remembers.
+    pub restart: Restart,
+    /// Name (PR_SET_NAME), at most 15 bytes.
+    pub name: Vec<u8>,
+    /// set_tid_address: cleared and woken at exit.
+    pub clear_child_tid: u64,
+    /// set_robust_list: head address.
+    pub robust_list: u64,
+    /// Signal state of this thread.
+    pub signals: crate::kernel::TaskSignals,
+    /// CPU time used, in nanoseconds.
+    pub cpu_time: u64,
+}
+
+impl Task {
+    /// A thread that is ready to run from `registers`.
+    #[must_use]
+    pub fn new(tid: Tid, registers: Registers, name: Vec<u8>) -> Self {
+        Self {
+            tid,
+            registers,
+            fpu: None,
+            state: State::Ready,
+            restart: Restart::default(),
+            name,
+            clear_child_tid: 0,
+            robust_list: 0,
+            signals: crate::kernel::TaskSignals::default(),
+            cpu_time: 0,
+        }
+    }
+}
+
+/// All threads of a machine.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Tasks {
+    tasks: BTreeMap<Tid, Task>,
+    /// Whose registers and FPU state the platform has loaded.
+    pub current: Tid,
+}
+
+impl Tasks {
+    /// Adds a thread.
+    pub fn insert(&mut self, task: Task) {
+        self.tasks.insert(task.tid, task);
+    }
+
+    /// Removes a thread; what it was.
+    pub fn remove(&mut self, tid: Tid) -> Option<Task> {
+        self.tasks.remove(&tid)
+    }
+
+    /// The live thread `tid`.
+    ///
+    /// # Panics
+    /// When there is none: for ids that came from [`Tasks`] itself.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "documented: ids of live threads only")]
+    pub fn get(&self, tid: Tid) -> &Task {
+        self.tasks.get(&tid).expect("a live thread")
+    }
+
+    /// As [`Tasks::get`], to change it.
+    ///
+    /// # Panics
+    /// As [`Tasks::get`].
+    #[expect(clippy::expect_used, reason = "documented: ids of live threads only")]
+    pub fn get_mut(&mut self, tid: Tid) -> &mut Task {
+        self.tasks.get_mut(&tid).expect("a live thread")
+    }
+
+    /// The thread that a guest named, if it lives.
+    pub fn find(&mut self, tid: Tid) -> Option<&mut Task> {
+        self.tasks.get_mut(&tid)
+    }
+
+    /// All threads in order of id.
+    pub fn iter(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.values()
+    }
+
+    /// All threads, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Task> {
+        self.tasks.values_mut()
+    }
+
+    /// How many live.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Whether none lives.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// The first thread after `tid` (in a circle) that is not blocked.
+    #[must_use]
+    pub fn next_runnable(&self, tid: Tid) -> Option<Tid> {
+        let runnable = |task: &&Task| !matches!(task.state, State::Blocked(_));
+        let after = self.tasks.range(tid.saturating_add(1)..).map(|(_, task)| task).find(runnable);
+        after.or_else(|| self.tasks.range(..=tid).map(|(_, task)| task).find(runnable)).map(|task| task.tid)
+    }
+}
