@@ -5,7 +5,7 @@ pub mod process;
 use std::sync::Arc;
 
 use warmfork_abi::Registers;
-use warmfork_memory::{GuestMemory, Span};
+use warmfork_memory::{GuestMemory, Protection, Source, Span};
 
 /// Why the guest stopped running.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,10 +69,15 @@ pub trait Interrupter: Send + Sync {
     fn interrupt(&self);
 }
 
-/// Where a fork's pages come from when they are put back.
-pub trait PageSource {
-    /// Copies the pristine bytes of `page` (an address) into `into` (one page); false when they are all zero.
-    fn page(&self, page: u64, into: &mut [u8]) -> bool;
+/// One mapping of a new fork.
+#[derive(Clone, Copy, Debug)]
+pub struct Mapping<'a> {
+    /// Where.
+    pub span: Span,
+    /// What the guest may do with it.
+    pub protection: Protection,
+    /// Where its bytes come from.
+    pub source: Source<'a>,
 }
 
 /// One guest on a platform. Not `Send`: it stays on the thread that made it.
@@ -105,6 +110,18 @@ pub trait Platform: GuestMemory {
     /// # Errors
     /// As [`Platform::run`].
     fn touched(&mut self, spans: &[Span]) -> Result<Vec<Span>, PlatformError>;
+
+    /// Copies bytes out of the guest whatever its protection of them is: for freezing a machine.
+    ///
+    /// # Errors
+    /// EIO where nothing is mapped.
+    fn read_any(&self, address: u64, into: &mut [u8]) -> std::io::Result<()>;
+
+    /// Makes many mappings at once, as [`GuestMemory::map`] each: for building a fork.
+    ///
+    /// # Errors
+    /// As [`Platform::run`].
+    fn map_all(&mut self, mappings: &[Mapping<'_>]) -> Result<(), PlatformError>;
 
     /// Writes page-aligned bytes whatever the guest's protection of them is: for restoring pages.
     ///

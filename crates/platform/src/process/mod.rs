@@ -1,1 +1,224 @@
-//! The process platform.
+//! The process platform: a guest is a host process whose every system call stops at ptrace.
+//!
+//! ```text
+//!   parent thread (tracer)                stub process
+//!   run(registers) --PTRACE_SYSEMU-->     guest code ... syscall
+//!                  <---- stop --------
+//!   map(span) ------PTRACE_CONT----->     resident code: mmap; int3
+//! ```
+//!
+//! A tracee belongs to the thread that started it, so this platform is not `Send`: whoever wants to drive a machine
+//! from several threads gives it a thread of its own. Interception was chosen by measurement; see benches/.
+
+mod calls;
+mod filter;
+mod layout;
+mod memory;
+mod pagemap;
+mod spawn;
+mod table;
+mod tracee;
+
+use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use warmfork_abi::{PAGE, Registers, signals};
+use warmfork_memory::Span;
+
+use self::calls::{Caller, HostCall};
+use self::pagemap::Pagemap;
+use self::tracee::{Stopped, Tracee, send_signal};
+use crate::{ExceptionInfo, Exit, FaultInfo, Interrupter, Platform, PlatformError};
+
+/// The part of the address space that guests of this platform cannot map.
+pub const RESERVED: Span = layout::RESERVED;
+
+/// The signal that interrupts a running stub. Its number does not matter: it never reaches the guest.
+const INTERRUPT: i32 = libc::SIGURG;
+
+/// A guest in a stub process.
+pub struct ProcessPlatform {
+    tracee: Tracee,
+    caller: Caller,
+    pagemap: Pagemap,
+    memory: std::fs::File,
+    /// Keeps the platform on its thread, as ptrace wants it.
+    thread: PhantomData<*const ()>,
+}
+
+struct ProcessInterrupter(Arc<OwnedFd>);
+
+impl Interrupter for ProcessInterrupter {
+    fn interrupt(&self) {
+        send_signal(&self.0, INTERRUPT);
+    }
+}
+
+impl ProcessPlatform {
+    /// A stub with an empty address space, traced by the calling thread and on the calling thread's CPUs.
+    ///
+    /// # Errors
+    /// The host's refusal: no process, no ptrace, no seccomp, no /proc.
+    pub fn new() -> Result<Self, PlatformError> {
+        let table = table::Table::new()?;
+        let (mut tracee, socket) = spawn::spawn(table.file())?;
+        let mut caller = Caller::new(socket, table);
+        let memory = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open(format!("/proc/{}/mem", tracee.pid()))
+            .map_err(|source| PlatformError::Host { operation: "opening the stub's memory", source })?;
+        install(&mut tracee, &mut caller, &memory)?;
+        let pagemap = Pagemap::open(tracee.pid())?;
+        Ok(Self { tracee, caller, pagemap, memory, thread: PhantomData })
+    }
+
+    /// A stop for a signal, as what the guest did.
+    fn signal_exit(&mut self, signal: i32, registers: &Registers) -> Result<Exit, PlatformError> {
+        let details = self.tracee.signal_details()?;
+        // si_code tells what the CPU raised (positive) from what some process sent.
+        if details.code <= 0 {
+            return Ok(Exit::Interrupted);
+        }
+        let number = signal.cast_unsigned();
+        let exception = |trap| {
+            Exit::Exception(ExceptionInfo { signal: number, code: details.code, address: details.address, trap })
+        };
+        Ok(match (number, details.code) {
+            (signals::SIGSEGV, signals::SI_KERNEL) => exception(13),
+            (signals::SIGSEGV | signals::SIGBUS, code) => {
+                Exit::Fault(FaultInfo { signal: number, code, address: details.address })
+            }
+            (signals::SIGFPE, 1 | 2) => exception(0),
+            // x87 errors are 16, SIMD ones 19: the tag of an unmasked x87 exception is not at hand, SIMD is usual.
+            (signals::SIGFPE, _) => exception(19),
+            (signals::SIGILL, _) => exception(6),
+            (signals::SIGTRAP, signals::SI_KERNEL) => exception(3),
+            (signals::SIGTRAP, _) => exception(1),
+            _ => {
+                log::debug!("signal {signal} for the stub at {:#x} ignored", registers.rip);
+                Exit::Interrupted
+            }
+        })
+    }
+}
+
+/// Moves a fresh stub to its place: resident code and table at the top, nothing else, filter on.
+fn install(tracee: &mut Tracee, caller: &mut Caller, memory: &std::fs::File) -> Result<(), PlatformError> {
+    use std::os::unix::fs::FileExt;
+    let mut start = Registers::default();
+    tracee.registers(&mut start)?;
+    let program_end = start.rip;
+    // Until the code is in place, calls are made from the program itself, whose resident part follows its `ud2`.
+    let here = (program_end + 2).next_multiple_of(64);
+    let mut call = |caller: &mut Caller, at: u64, number, arguments| {
+        let result = caller.call_at(tracee, at, HostCall::new(number, arguments))?;
+        if result.cast_signed() < 0 && result.cast_signed() >= -4095 {
+            let source = std::io::Error::from_raw_os_error(i32::try_from(-result.cast_signed()).unwrap_or(0));
+            return Err(PlatformError::Host { operation: "preparing the stub", source });
+        }
+        Ok(result)
+    };
+    let (read, exec) = (libc::PROT_READ as u64, libc::PROT_EXEC as u64);
+    let fixed = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED) as u64;
+    call(caller, here, libc::SYS_mmap, [layout::CODE, PAGE, read | exec, fixed, u64::MAX, 0])?;
+    memory
+        .write_all_at(layout::RESIDENT, layout::CODE)
+        .map_err(|source| PlatformError::Host { operation: "writing the stub's code", source })?;
+    // Everything else goes: the program, the host's stack, vDSO and heap.
+    call(caller, layout::SINGLE, libc::SYS_munmap, [0, layout::CODE, 0, 0, 0, 0])?;
+    let above = layout::CODE + PAGE;
+    call(caller, layout::SINGLE, libc::SYS_munmap, [above, layout::RESERVED.end - above, 0, 0, 0, 0])?;
+    let write = libc::PROT_WRITE as u64;
+    let shared = (libc::MAP_SHARED | libc::MAP_FIXED) as u64;
+    let (size, file) = (layout::TABLE_SIZE as u64, layout::TABLE_FILE as u64);
+    call(caller, layout::SINGLE, libc::SYS_mmap, [layout::TABLE, size, read | write, shared, file, 0])?;
+    call(caller, layout::SINGLE, libc::SYS_close, [file, 0, 0, 0, 0, 0])?;
+    install_filter(tracee, caller)
+}
+
+fn install_filter(tracee: &mut Tracee, caller: &mut Caller) -> Result<(), PlatformError> {
+    let failed = |error: calls::CallError| error.into_platform("installing the stub's seccomp filter");
+    let program = caller.table().place_filter(&filter::program());
+    let no_new_privileges = HostCall::new(libc::SYS_prctl, [libc::PR_SET_NO_NEW_PRIVS as u64, 1, 0, 0, 0, 0]);
+    let filter = HostCall::new(libc::SYS_seccomp, [u64::from(libc::SECCOMP_SET_MODE_FILTER), 0, program, 0, 0, 0]);
+    caller.call(tracee, no_new_privileges).map_err(failed)?;
+    caller.call(tracee, filter).map_err(failed)?;
+    caller.table().clear();
+    Ok(())
+}
+
+impl Platform for ProcessPlatform {
+    fn run(&mut self, registers: &mut Registers) -> Result<Exit, PlatformError> {
+        if std::mem::take(&mut self.caller.interrupted) {
+            return Ok(Exit::Interrupted);
+        }
+        // Not inside a system call any more: the host must not restart one.
+        registers.orig_rax = u64::MAX;
+        self.tracee.set_registers(registers)?;
+        self.tracee.run_intercepted()?;
+        let stopped = self.tracee.wait()?;
+        if let Stopped::Gone(_) = stopped {
+            return Ok(Exit::Dead);
+        }
+        self.tracee.registers(registers)?;
+        match stopped {
+            // `syscall` leaves the return address in RCX; `int 0x80` and 32-bit code do not, and are not offered.
+            Stopped::Syscall if registers.rcx == registers.rip && registers.cs == warmfork_abi::registers::USER_CS => {
+                Ok(Exit::Syscall)
+            }
+            Stopped::Syscall => {
+                registers.rip = registers.rip.saturating_sub(2);
+                registers.rax = registers.orig_rax;
+                registers.orig_rax = u64::MAX;
+                Ok(Exit::Exception(ExceptionInfo {
+                    signal: signals::SIGSEGV,
+                    code: signals::SI_KERNEL,
+                    address: 0,
+                    trap: 13,
+                }))
+            }
+            Stopped::Signal(signal) => self.signal_exit(signal, registers),
+            Stopped::Gone(_) => Ok(Exit::Dead),
+        }
+    }
+
+    fn interrupter(&self) -> Arc<dyn Interrupter> {
+        Arc::new(ProcessInterrupter(self.tracee.pidfd()))
+    }
+
+    fn fpu(&mut self) -> Result<Vec<u8>, PlatformError> {
+        // The largest state of today's CPUs (with AMX) is 11 KiB.
+        let mut state = vec![0; 16384];
+        let length = self.tracee.fpu(&mut state)?;
+        state.truncate(length);
+        Ok(state)
+    }
+
+    fn set_fpu(&mut self, state: &[u8]) -> Result<(), PlatformError> {
+        self.tracee.set_fpu(state)
+    }
+
+    fn touched(&mut self, spans: &[Span]) -> Result<Vec<Span>, PlatformError> {
+        let mut touched = Vec::new();
+        for &span in spans {
+            self.pagemap.touched(span, &mut touched)?;
+        }
+        Ok(touched)
+    }
+
+    fn restore(&mut self, pages: &[(Span, &[u8])]) -> Result<(), PlatformError> {
+        self.caller.table().clear();
+        memory::restore(self.tracee.pid(), &self.memory, pages)
+    }
+
+    fn read_any(&self, address: u64, into: &mut [u8]) -> std::io::Result<()> {
+        use std::os::unix::fs::FileExt;
+        self.memory.read_exact_at(into, address)
+    }
+
+    fn map_all(&mut self, mappings: &[crate::Mapping<'_>]) -> Result<(), PlatformError> {
+        memory::map_all(&mut self.tracee, &mut self.caller, mappings)
+    }
+}

@@ -1,0 +1,189 @@
+//! Host system calls made by the stub on its parent's behalf: one through registers, or a table of them in one stop.
+
+use std::io;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixDatagram;
+
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use warmfork_abi::Registers;
+
+use super::layout;
+use super::table::Table;
+use super::tracee::{Stopped, Tracee};
+use crate::PlatformError;
+
+/// A host call: its number and arguments.
+#[derive(Clone, Copy, Debug)]
+pub struct HostCall {
+    pub number: libc::c_long,
+    pub arguments: [u64; 6],
+}
+
+impl HostCall {
+    pub fn new(number: libc::c_long, arguments: [u64; 6]) -> Self {
+        Self { number, arguments }
+    }
+}
+
+/// Makes calls in a stopped stub.
+pub struct Caller {
+    socket: UnixDatagram,
+    table: Table,
+    /// A signal came while the stub made a call: the next run of the guest reports it.
+    pub interrupted: bool,
+}
+
+impl Caller {
+    pub fn new(socket: UnixDatagram, table: Table) -> Self {
+        Self { socket, table, interrupted: false }
+    }
+
+    /// The table's memory, for mapping it into the stub and for clearing it.
+    pub fn table(&mut self) -> &mut Table {
+        &mut self.table
+    }
+
+    /// Makes one call from address `from`, which must hold `syscall; int3`, and returns its result.
+    pub fn call_at(&mut self, tracee: &mut Tracee, from: u64, call: HostCall) -> Result<u64, PlatformError> {
+        let [rdi, rsi, rdx, r10, r8, r9] = call.arguments;
+        let mut registers = Registers::at_entry(from, 0);
+        (registers.rdi, registers.rsi, registers.rdx) = (rdi, rsi, rdx);
+        (registers.r10, registers.r8, registers.r9) = (r10, r8, r9);
+        registers.rax = number(call.number);
+        self.resume(tracee, &mut registers)?;
+        Ok(registers.rax)
+    }
+
+    /// Makes one call and checks its result.
+    pub fn call(&mut self, tracee: &mut Tracee, call: HostCall) -> Result<u64, CallError> {
+        let result = self.call_at(tracee, layout::SINGLE, call)?;
+        check(result)
+    }
+
+    /// Makes `calls` in order, all of them, in as few stops as the table allows; fails with the first failure.
+    pub fn batch(&mut self, tracee: &mut Tracee, calls: &[HostCall]) -> Result<(), CallError> {
+        for chunk in calls.chunks(layout::ENTRIES) {
+            self.table.fill(chunk);
+            let mut registers = Registers::at_entry(layout::BATCH, 0);
+            registers.rbx = layout::TABLE;
+            registers.rbp = chunk.len() as u64;
+            self.resume(tracee, &mut registers)?;
+            for index in 0..chunk.len() {
+                check(self.table.result(index))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends `files` to the stub, makes the calls that `calls` gives for their numbers there, and closes them there.
+    pub fn call_with_files(
+        &mut self,
+        tracee: &mut Tracee,
+        files: &[BorrowedFd<'_>],
+        calls: impl FnOnce(&[u64]) -> Vec<HostCall>,
+    ) -> Result<(), CallError> {
+        let mut numbers = Vec::with_capacity(files.len());
+        for file in files {
+            let (receive, number) = self.send(*file, numbers.len())?;
+            self.batch(tracee, &[receive])?;
+            numbers.push(number);
+        }
+        let result = self.batch(tracee, &calls(&numbers));
+        let close = |&number: &u64| HostCall::new(libc::SYS_close, [number, 0, 0, 0, 0, 0]);
+        self.batch(tracee, &numbers.iter().map(close).collect::<Vec<_>>())?;
+        result
+    }
+
+    /// As [`Self::call_with_files`] with one file, in a single stop.
+    pub fn call_with_file(
+        &mut self,
+        tracee: &mut Tracee,
+        file: BorrowedFd<'_>,
+        call: impl FnOnce(u64) -> HostCall,
+    ) -> Result<(), CallError> {
+        let (receive, number) = self.send(file, 0)?;
+        let close = HostCall::new(libc::SYS_close, [number, 0, 0, 0, 0, 0]);
+        self.batch(tracee, &[receive, call(number), close])
+    }
+
+    /// Puts `file` into the socket; the call that receives it, and the number it will get when `open` files came
+    /// before it.
+    fn send(&mut self, file: BorrowedFd<'_>, open: usize) -> Result<(HostCall, u64), CallError> {
+        let files = [file];
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(&files));
+        rustix::net::sendmsg(self.socket.as_fd(), &[IoSlice::new(b"f")], &mut control, SendFlags::NOSIGNAL)
+            .map_err(|error| PlatformError::Host { operation: "sendmsg to the stub", source: error.into() })?;
+        self.table.prepare_message();
+        let message = layout::TABLE + layout::MESSAGE as u64;
+        let receive = HostCall::new(libc::SYS_recvmsg, [layout::SOCKET as u64, message, 0, 0, 0, 0]);
+        // Files get the lowest free numbers; 3 is the socket's.
+        let number = open as u64;
+        Ok((receive, if number < layout::SOCKET as u64 { number } else { number + 1 }))
+    }
+
+    /// Runs the stub's own code until its breakpoint.
+    fn resume(&mut self, tracee: &mut Tracee, registers: &mut Registers) -> Result<(), PlatformError> {
+        tracee.set_registers(registers)?;
+        loop {
+            tracee.run_freely()?;
+            match tracee.wait()? {
+                Stopped::Signal(libc::SIGTRAP) => break,
+                // An interrupt, or a stray signal from outside: not ours to act on now.
+                Stopped::Signal(signal) if !matches!(signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGILL) => {
+                    self.interrupted = true;
+                }
+                stopped => return Err(PlatformError::Gone(format!("the stub failed in a host call: {stopped:?}"))),
+            }
+        }
+        tracee.registers(registers)
+    }
+}
+
+/// A host call in the stub failed: either the platform broke, or the host refused the call.
+#[derive(Debug)]
+pub enum CallError {
+    /// The platform is unusable.
+    Platform(PlatformError),
+    /// The host's error number.
+    Refused(i32),
+}
+
+impl From<PlatformError> for CallError {
+    fn from(error: PlatformError) -> Self {
+        Self::Platform(error)
+    }
+}
+
+impl CallError {
+    /// As an I/O error.
+    pub fn into_io(self) -> io::Error {
+        match self {
+            Self::Platform(PlatformError::Host { source, .. }) => source,
+            Self::Platform(PlatformError::Gone(text)) => io::Error::other(text),
+            Self::Refused(number) => io::Error::from_raw_os_error(number),
+        }
+    }
+
+    /// As a platform error of `operation`.
+    pub fn into_platform(self, operation: &'static str) -> PlatformError {
+        match self {
+            Self::Platform(error) => error,
+            Self::Refused(number) => PlatformError::Host { operation, source: io::Error::from_raw_os_error(number) },
+        }
+    }
+}
+
+fn check(result: u64) -> Result<u64, CallError> {
+    let signed = result.cast_signed();
+    if (-4095..0).contains(&signed) {
+        return Err(CallError::Refused(i32::try_from(-signed).unwrap_or(libc::EIO)));
+    }
+    Ok(result)
+}
+
+fn number(call: libc::c_long) -> u64 {
+    call.cast_unsigned()
+}

@@ -1,0 +1,41 @@
+//! Where the stub lives in a guest's address space, and its code.
+
+use warmfork_abi::USER_END;
+use warmfork_memory::Span;
+
+/// The stub's program, run as it is.
+pub const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/stub"));
+/// The code that stays.
+pub const RESIDENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/resident.bin"));
+
+mod offsets {
+    include!(concat!(env!("OUT_DIR"), "/offsets.rs"));
+}
+
+/// The top of the address space, which guests cannot map: the stub's code page and its table pages.
+pub const RESERVED: Span = Span { start: USER_END - 0xf000, end: USER_END };
+/// Address of the resident code (one page, read and execute).
+pub const CODE: u64 = RESERVED.start;
+/// Address of the call table: shared with the parent. The guest can read and write it, so every use rewrites it.
+pub const TABLE: u64 = CODE + 0x1000;
+/// Bytes of the call table.
+pub const TABLE_SIZE: usize = 0x2000;
+/// Bytes of one entry: number, six arguments, result.
+pub const ENTRY: usize = 64;
+/// Entries in the table; its last half page holds a message header.
+pub const ENTRIES: usize = (TABLE_SIZE - 0x800) / ENTRY;
+/// Offset in the table of the message that receives a file.
+pub const MESSAGE: usize = TABLE_SIZE - 0x800;
+
+/// Entry for one call given in registers.
+pub const SINGLE: u64 = CODE + offsets::SINGLE;
+/// Where RIP is when the single call is checked by the seccomp filter.
+pub const SINGLE_END: u64 = CODE + offsets::SINGLE_END;
+/// Entry for a table of calls.
+pub const BATCH: u64 = CODE + offsets::BATCH;
+/// Where RIP is when a table's call is checked by the seccomp filter.
+pub const BATCH_CALL_END: u64 = CODE + offsets::BATCH_CALL_END;
+/// The stub's descriptor that brings files from its parent.
+pub const SOCKET: i32 = 3;
+/// The stub's descriptor that is the call table's memory file, until it is mapped.
+pub const TABLE_FILE: i32 = 4;

@@ -1,0 +1,130 @@
+//! Which pages a guest has privately written: PAGEMAP_SCAN, or /proc/PID/pagemap on kernels before 6.7.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+
+use warmfork_abi::PAGE;
+use warmfork_memory::Span;
+
+use super::tracee::host_error;
+use crate::PlatformError;
+
+/// Looks at the page tables of one stub.
+pub struct Pagemap {
+    file: File,
+    scan: bool,
+    regions: Vec<Region>,
+}
+
+/// `struct page_region` (linux/fs.h).
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Region {
+    start: u64,
+    end: u64,
+    categories: u64,
+}
+
+/// `struct pm_scan_arg` (linux/fs.h).
+#[repr(C)]
+#[derive(Default)]
+struct ScanArgument {
+    size: u64,
+    flags: u64,
+    start: u64,
+    end: u64,
+    walk_end: u64,
+    vector: u64,
+    vector_length: u64,
+    max_pages: u64,
+    category_inverted: u64,
+    category_mask: u64,
+    category_anyof_mask: u64,
+    return_mask: u64,
+}
+
+const IS_FILE: u64 = 1 << 2;
+const IS_PRESENT: u64 = 1 << 3;
+const IS_SWAPPED: u64 = 1 << 4;
+const IS_ZERO_PAGE: u64 = 1 << 5;
+/// `_IOWR('f', 16, struct pm_scan_arg)`
+const PAGEMAP_SCAN: libc::Ioctl = 0xc060_6610;
+
+impl Pagemap {
+    pub fn open(pid: libc::pid_t) -> Result<Self, PlatformError> {
+        let file = File::open(format!("/proc/{pid}/pagemap"))
+            .map_err(|source| PlatformError::Host { operation: "opening the stub's pagemap", source })?;
+        Ok(Self { file, scan: true, regions: vec![Region::default(); 512] })
+    }
+
+    /// Appends the privately written pages of `span` to `touched`, in address order.
+    pub fn touched(&mut self, span: Span, touched: &mut Vec<Span>) -> Result<(), PlatformError> {
+        if self.scan {
+            match self.scan(span, touched) {
+                Err(PlatformError::Host { source, .. }) if source.raw_os_error() == Some(libc::ENOTTY) => {
+                    self.scan = false;
+                }
+                done => return done,
+            }
+        }
+        self.read(span, touched)
+            .map_err(|source| PlatformError::Host { operation: "reading the stub's pagemap", source })
+    }
+
+    fn scan(&mut self, span: Span, touched: &mut Vec<Span>) -> Result<(), PlatformError> {
+        let mut start = span.start;
+        while start < span.end {
+            let mut argument = ScanArgument {
+                size: size_of::<ScanArgument>() as u64,
+                start,
+                end: span.end,
+                vector: self.regions.as_mut_ptr().addr() as u64,
+                vector_length: self.regions.len() as u64,
+                // Private pages: there, but neither the file's own nor the shared page of zeroes.
+                category_inverted: IS_FILE | IS_ZERO_PAGE,
+                category_mask: IS_FILE | IS_ZERO_PAGE,
+                category_anyof_mask: IS_PRESENT | IS_SWAPPED,
+                ..ScanArgument::default()
+            };
+            // SAFETY: the argument and the vector that it points to live over the call and have the sizes given.
+            let found = unsafe { libc::ioctl(self.file.as_raw_fd(), PAGEMAP_SCAN, &raw mut argument) };
+            let Ok(found) = usize::try_from(found) else { return Err(host_error("PAGEMAP_SCAN")) };
+            for region in &self.regions[..found.min(self.regions.len())] {
+                push(touched, Span { start: region.start, end: region.end });
+            }
+            if argument.walk_end <= start {
+                break;
+            }
+            start = argument.walk_end;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, span: Span, touched: &mut Vec<Span>) -> io::Result<()> {
+        let mut words = [0_u8; 8 * 512];
+        let mut page = span.start / PAGE;
+        while page < span.end / PAGE {
+            let count = usize::try_from(span.end / PAGE - page).unwrap_or(512).min(512);
+            self.file.read_exact_at(&mut words[..count * 8], page * 8)?;
+            for word in words[..count * 8].as_chunks::<8>().0 {
+                let word = u64::from_le_bytes(*word);
+                // Bit 63 present, 62 swapped, 61 a file's page. The page of zeroes can't be told apart: it counts.
+                if word >> 62 != 0 && word >> 61 & 1 == 0 {
+                    push(touched, Span { start: page * PAGE, end: (page + 1) * PAGE });
+                }
+                page += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Appends `span`, joined to the last one when they touch.
+fn push(spans: &mut Vec<Span>, span: Span) {
+    match spans.last_mut() {
+        Some(last) if last.end == span.start => last.end = span.end,
+        _ => spans.push(span),
+    }
+}

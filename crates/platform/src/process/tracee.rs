@@ -1,0 +1,161 @@
+//! A traced host process: the raw ptrace(2) calls, and stops as values.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use warmfork_abi::Registers;
+
+use crate::PlatformError;
+
+/// A child process under ptrace. Killed when dropped.
+pub struct Tracee {
+    pid: libc::pid_t,
+    pidfd: std::sync::Arc<OwnedFd>,
+    gone: bool,
+}
+
+/// Why the tracee stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stopped {
+    /// At the entry of a system call.
+    Syscall,
+    /// A signal is about to be delivered (and is not).
+    Signal(i32),
+    /// It is gone; exit status or signal as waitpid gives it.
+    Gone(i32),
+}
+
+/// What `PTRACE_GETSIGINFO` tells of a signal that the CPU or the kernel raised.
+#[derive(Clone, Copy, Debug)]
+pub struct SignalDetails {
+    pub code: i32,
+    pub address: u64,
+}
+
+pub(super) fn host_error(operation: &'static str) -> PlatformError {
+    PlatformError::Host { operation, source: io::Error::last_os_error() }
+}
+
+impl Tracee {
+    /// Takes charge of a child that is about to stop for its parent, the calling thread.
+    ///
+    /// # Errors
+    /// The host's refusal to open a pidfd.
+    pub fn adopt(pid: libc::pid_t) -> Result<Self, PlatformError> {
+        // SAFETY: pidfd_open takes a pid and flags, and returns a new descriptor or -1.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        let Ok(fd @ 0..) = i32::try_from(fd) else {
+            let error = host_error("pidfd_open");
+            // SAFETY: `pid` is our own unreaped child.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+            return Err(error);
+        };
+        // SAFETY: the descriptor was just made for us and nobody else has it.
+        let pidfd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Self { pid, pidfd: std::sync::Arc::new(pidfd), gone: false })
+    }
+
+    pub fn pid(&self) -> libc::pid_t {
+        self.pid
+    }
+
+    pub fn pidfd(&self) -> std::sync::Arc<OwnedFd> {
+        std::sync::Arc::clone(&self.pidfd)
+    }
+
+    /// Waits for the next stop.
+    pub fn wait(&mut self) -> Result<Stopped, PlatformError> {
+        let mut status = 0;
+        loop {
+            // SAFETY: `status` is a valid out-pointer; `pid` is our child.
+            let got = unsafe { libc::waitpid(self.pid, &raw mut status, libc::__WALL) };
+            if got == self.pid {
+                break;
+            }
+            if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+                return Err(host_error("waitpid"));
+            }
+        }
+        if libc::WIFSTOPPED(status) {
+            let signal = libc::WSTOPSIG(status);
+            return Ok(if signal == libc::SIGTRAP | 0x80 { Stopped::Syscall } else { Stopped::Signal(signal) });
+        }
+        self.gone = true;
+        Ok(Stopped::Gone(status))
+    }
+
+    fn request(
+        &self,
+        operation: &'static str,
+        request: libc::c_uint,
+        address: usize,
+        data: usize,
+    ) -> Result<(), PlatformError> {
+        // SAFETY: callers pass requests whose address and data are plain numbers or point to buffers that live over
+        // the call and are as large as the request needs.
+        let result = unsafe { libc::ptrace(request, self.pid, address, data) };
+        if result < 0 { Err(host_error(operation)) } else { Ok(()) }
+    }
+
+    pub fn set_options(&self) -> Result<(), PlatformError> {
+        let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD;
+        self.request("PTRACE_SETOPTIONS", libc::PTRACE_SETOPTIONS, 0, usize::try_from(options).unwrap_or(0))
+    }
+
+    /// Lets it run until a system call, which is not made, or a signal.
+    pub fn run_intercepted(&self) -> Result<(), PlatformError> {
+        self.request("PTRACE_SYSEMU", libc::PTRACE_SYSEMU, 0, 0)
+    }
+
+    /// Lets it run and make its own system calls, until a signal.
+    pub fn run_freely(&self) -> Result<(), PlatformError> {
+        self.request("PTRACE_CONT", libc::PTRACE_CONT, 0, 0)
+    }
+
+    pub fn registers(&self, into: &mut Registers) -> Result<(), PlatformError> {
+        self.request("PTRACE_GETREGS", libc::PTRACE_GETREGS, 0, (&raw mut *into).addr())
+    }
+
+    pub fn set_registers(&self, registers: &Registers) -> Result<(), PlatformError> {
+        self.request("PTRACE_SETREGS", libc::PTRACE_SETREGS, 0, (&raw const *registers).addr())
+    }
+
+    /// Reads the XSAVE area into `buffer`; how many bytes it has.
+    pub fn fpu(&self, buffer: &mut [u8]) -> Result<usize, PlatformError> {
+        let mut vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+        self.request("PTRACE_GETREGSET", libc::PTRACE_GETREGSET, NT_X86_XSTATE, (&raw mut vector).addr())?;
+        Ok(vector.iov_len)
+    }
+
+    pub fn set_fpu(&self, state: &[u8]) -> Result<(), PlatformError> {
+        let mut vector = libc::iovec { iov_base: state.as_ptr().cast_mut().cast(), iov_len: state.len() };
+        self.request("PTRACE_SETREGSET", libc::PTRACE_SETREGSET, NT_X86_XSTATE, (&raw mut vector).addr())
+    }
+
+    pub fn signal_details(&self) -> Result<SignalDetails, PlatformError> {
+        // SAFETY: siginfo_t is plain bytes, for which zero is valid.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        self.request("PTRACE_GETSIGINFO", libc::PTRACE_GETSIGINFO, 0, (&raw mut info).addr())?;
+        // SAFETY: reading the union member si_addr is reading plain bytes, whatever the signal.
+        let address = unsafe { info.si_addr() }.addr() as u64;
+        Ok(SignalDetails { code: info.si_code, address })
+    }
+}
+
+const NT_X86_XSTATE: usize = 0x202;
+
+impl Drop for Tracee {
+    fn drop(&mut self) {
+        if self.gone {
+            return;
+        }
+        send_signal(&self.pidfd, libc::SIGKILL);
+        while !matches!(self.wait(), Ok(Stopped::Gone(_)) | Err(_)) {}
+    }
+}
+
+/// Sends `signal` to the process behind `pidfd`; nothing happens when it is gone.
+pub fn send_signal(pidfd: &OwnedFd, signal: i32) {
+    // SAFETY: pidfd_send_signal takes a descriptor, a number, an optional info (none here) and flags.
+    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<u8>(), 0) };
+}

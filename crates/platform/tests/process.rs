@@ -1,0 +1,137 @@
+//! The process platform with a few hand-assembled instructions as its guest.
+
+use std::os::fd::AsFd;
+
+use warmfork_abi::{Registers, signals};
+use warmfork_memory::{GuestMemory, Protection, Source, Span};
+use warmfork_platform::process::{ProcessPlatform, RESERVED};
+use warmfork_platform::{Exit, Mapping, Platform};
+
+const CODE: u64 = 0x1_0000;
+const DATA: u64 = 0x20_0000;
+
+fn span(start: u64, length: u64) -> Span {
+    Span::new(start, length).unwrap()
+}
+
+fn guest(code: &[u8]) -> (ProcessPlatform, Registers) {
+    let mut platform = ProcessPlatform::new().unwrap();
+    platform.map(span(CODE, 4096), Protection::READ | Protection::EXEC, Source::Anonymous).unwrap();
+    let mut page = vec![0x90; 4096];
+    page[..code.len()].copy_from_slice(code);
+    platform.restore(&[(span(CODE, 4096), &page)]).unwrap();
+    platform.map(span(DATA, 0x4000), Protection::READ | Protection::WRITE, Source::Anonymous).unwrap();
+    (platform, Registers::at_entry(CODE, DATA + 0x4000))
+}
+
+#[test]
+fn a_system_call_stops_with_its_number_and_arguments() {
+    // mov eax, 39; mov edi, 7; syscall; jmp -2
+    let (mut platform, mut registers) = guest(&[0xb8, 39, 0, 0, 0, 0xbf, 7, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xfe]);
+    assert_eq!(platform.run(&mut registers).unwrap(), Exit::Syscall);
+    assert_eq!((registers.orig_rax, registers.rdi, registers.rip), (39, 7, CODE + 12));
+    platform.interrupter().interrupt();
+    assert_eq!(platform.run(&mut registers).unwrap(), Exit::Interrupted);
+    assert_eq!(registers.rip, CODE + 12);
+}
+
+#[test]
+fn old_and_32_bit_system_calls_are_faults() {
+    let (mut platform, mut registers) = guest(&[0xb8, 20, 0, 0, 0, 0xcd, 0x80]);
+    let exit = platform.run(&mut registers).unwrap();
+    assert!(matches!(exit, Exit::Exception(info) if info.signal == signals::SIGSEGV && info.trap == 13), "{exit:?}");
+    assert_eq!((registers.rip, registers.rax), (CODE + 5, 20));
+}
+
+#[test]
+fn faults_and_exceptions_say_what_and_where() {
+    // mov rax, [0x1234]
+    let (mut platform, mut registers) = guest(&[0x48, 0x8b, 0x04, 0x25, 0x34, 0x12, 0, 0]);
+    let Exit::Fault(info) = platform.run(&mut registers).unwrap() else { panic!("no fault") };
+    assert_eq!((info.signal, info.code, info.address), (signals::SIGSEGV, signals::SEGV_MAPERR, 0x1234));
+    for (code, signal, trap) in [
+        (&[0x0f, 0x0b][..], signals::SIGILL, 6),
+        (&[0xcc], signals::SIGTRAP, 3),
+        (&[0x31, 0xc9, 0xf7, 0xf1], signals::SIGFPE, 0),
+        (&[0xf4], signals::SIGSEGV, 13),
+    ] {
+        let (mut platform, mut registers) = guest(code);
+        let exit = platform.run(&mut registers).unwrap();
+        assert!(matches!(exit, Exit::Exception(info) if info.signal == signal && info.trap == trap), "{exit:?}");
+    }
+}
+
+#[test]
+fn nothing_but_the_guest_is_mapped() {
+    let (platform, _) = guest(&[]);
+    let pid = std::fs::read_dir("/proc/self/task").unwrap().find_map(|task| {
+        let children = std::fs::read_to_string(task.unwrap().path().join("children")).unwrap();
+        children.split_whitespace().map(String::from).find(|pid| {
+            let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+            maps.contains("00200000-00204000")
+        })
+    });
+    let maps = std::fs::read_to_string(format!("/proc/{}/maps", pid.expect("the stub"))).unwrap();
+    for line in maps.lines().filter(|line| !line.contains("[vsyscall]")) {
+        let start = u64::from_str_radix(line.split('-').next().unwrap(), 16).unwrap();
+        assert!([CODE, DATA].contains(&start) || RESERVED.contains(start), "{line}");
+    }
+    drop(platform);
+}
+
+#[test]
+fn memory_is_read_and_written_up_to_the_first_bad_page() {
+    let (platform, _) = guest(&[]);
+    let guest: &dyn GuestMemory = &platform;
+    guest.write(DATA + 0x3ff0, b"0123456789abcdef").unwrap();
+    let mut back = [0; 32];
+    assert_eq!(guest.read_some(DATA + 0x3ff0, &mut back), 16);
+    assert_eq!(&back[..16], b"0123456789abcdef");
+    assert_eq!(guest.write_some(CODE, b"x"), 0, "code is read-only for the guest");
+}
+
+#[test]
+fn private_pages_of_a_file_are_found_and_put_back() {
+    let file = rustix::fs::memfd_create("image", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    rustix::io::write(&file, &[7; 0x4000]).unwrap();
+    // mov byte [DATA + 0x1000], 1; mov al, [DATA]; syscall
+    let code = [0xc6, 0x04, 0x25, 0, 0x10, 0x20, 0, 1, 0x8a, 0x04, 0x25, 0, 0, 0x20, 0, 0x0f, 0x05];
+    let (mut platform, mut registers) = guest(&code);
+    let source = Source::File { fd: file.as_fd(), offset: 0, shared: false };
+    let protection = Protection::READ | Protection::WRITE;
+    let other = span(0x40_0000, 0x1000);
+    platform
+        .map_all(&[
+            Mapping { span: span(DATA, 0x4000), protection, source },
+            Mapping { span: other, protection: Protection::READ, source },
+        ])
+        .unwrap();
+    let everything = [Span { start: 0x2_0000, end: RESERVED.start }];
+    assert_eq!(platform.touched(&everything).unwrap(), []);
+    assert_eq!(platform.run(&mut registers).unwrap(), Exit::Syscall);
+    assert_eq!(platform.touched(&everything).unwrap(), [span(DATA + 0x1000, 0x1000)]);
+    let pristine = [7; 0x1000];
+    platform.restore(&[(other, &pristine), (span(DATA + 0x1000, 0x1000), &pristine)]).unwrap();
+    assert_eq!((&platform as &dyn GuestMemory).read_array::<2>(DATA + 0x1000).unwrap(), [7, 7]);
+}
+
+#[test]
+fn vector_registers_are_read_and_set() {
+    let (mut platform, mut registers) = guest(&[0x0f, 0x05, 0x0f, 0x28, 0xc8, 0x0f, 0x05]); // syscall; movaps xmm1, xmm0
+    platform.run(&mut registers).unwrap();
+    let mut state = platform.fpu().unwrap();
+    state[160..176].copy_from_slice(&[0xab; 16]);
+    state[512] |= 3;
+    platform.set_fpu(&state).unwrap();
+    platform.run(&mut registers).unwrap();
+    assert_eq!(platform.fpu().unwrap()[176..192], [0xab; 16]);
+}
+
+#[test]
+fn a_spinning_guest_is_interrupted_from_another_thread() {
+    let (mut platform, mut registers) = guest(&[0xeb, 0xfe]);
+    let interrupter = platform.interrupter();
+    let waiter = std::thread::spawn(move || interrupter.interrupt());
+    assert_eq!(platform.run(&mut registers).unwrap(), Exit::Interrupted);
+    waiter.join().unwrap();
+}
