@@ -162,7 +162,9 @@ impl Files {
     /// EMFILE when none is free; the description is dropped.
     pub fn open(&mut self, description: Description, limit: usize, close_on_exec: bool) -> Result<i32, Errno> {
         let id = self.insert(description);
-        self.install(id, 0, limit, close_on_exec).inspect_err(|_| drop(self.descriptions.remove(&id)))
+        self.install(id, 0, limit, close_on_exec).inspect_err(|_| {
+            self.descriptions.remove(&id);
+        })
     }
 
     /// Takes descriptor `fd` out of the table. The caller then holds its reference: give it to
