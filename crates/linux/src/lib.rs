@@ -13,6 +13,7 @@
 pub mod call;
 pub mod dispatch;
 pub mod files;
+pub mod guest_path;
 pub mod kernel;
 pub mod objects;
 pub mod policy;

@@ -1,5 +1,294 @@
-//! What a guest may touch.
+//! What a guest may touch. Built once, from the user's [`Rules`], before the guest runs; shared by all its forks.
+//!
+//! ```text
+//!   Rules (--allow-..., --volume)  ->  Policy::new: opens every allowed root  ->  resolve.rs asks Policy::decide
+//! ```
+//!
+//! A guest sees the host's paths, with volumes laid over them. Nothing is allowed but what a rule covers, the
+//! program, and what its loader needs: shared libraries in the system's library directories.
 
-/// Paths, environment, network.
+pub mod network;
+pub mod roots;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use warmfork_abi::Errno;
+
+pub use network::HostPattern;
+pub use roots::{Grants, Root};
+
+use crate::guest_path;
+
+/// What one `--allow-` flag says.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Policy {}
+pub enum Rule<T> {
+    /// The flag was not given.
+    #[default]
+    Nothing,
+    /// The flag with a list.
+    Only(Vec<T>),
+    /// The flag without a list.
+    Everything,
+}
+
+impl<T> Rule<T> {
+    /// Whether some entry of the rule satisfies `test`.
+    pub fn allows(&self, test: impl FnMut(&T) -> bool) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Only(entries) => entries.iter().any(test),
+            Self::Everything => true,
+        }
+    }
+}
+
+/// A host directory or file that the guest sees under another path.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Volume {
+    /// Where it is on the host.
+    pub host: PathBuf,
+    /// Where the guest sees it.
+    pub guest: PathBuf,
+    /// Whether the guest may write there (it may always read).
+    pub writable: bool,
+}
+
+impl std::str::FromStr for Volume {
+    type Err = PolicyError;
+
+    /// `HOST:GUEST`, `HOST:GUEST:ro` or `HOST:GUEST:rw`.
+    fn from_str(text: &str) -> Result<Self, PolicyError> {
+        let malformed = || PolicyError::Volume { text: text.to_owned() };
+        let (paths, writable) = match text.rsplit_once(':').ok_or_else(malformed)? {
+            (paths, "rw") => (paths, true),
+            (paths, "ro") => (paths, false),
+            _ => (text, false),
+        };
+        let (host, guest) = paths.split_once(':').ok_or_else(malformed)?;
+        if host.is_empty() || !guest.starts_with('/') {
+            return Err(malformed());
+        }
+        Ok(Self { host: host.into(), guest: guest.into(), writable })
+    }
+}
+
+/// What the user allowed. Plain data; relative paths are taken from the host's working directory.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Rules {
+    /// `--allow-read`: guest directories and files.
+    pub read: Rule<PathBuf>,
+    /// `--allow-write`: guest directories and files. Does not imply reading.
+    pub write: Rule<PathBuf>,
+    /// `--allow-env`: names of environment variables; a trailing `*` stands for any rest.
+    pub environment: Rule<String>,
+    /// `--allow-connect`, `--allow-net`: where the guest may connect and send to.
+    pub connect: Rule<HostPattern>,
+    /// `--allow-listen`, `--allow-net`: where the guest may bind and listen.
+    pub listen: Rule<HostPattern>,
+    /// `--volume`: the longest guest path that covers a path decides about it.
+    pub volumes: Vec<Volume>,
+    /// Files readable without a rule: the program, its script's interpreter, its ELF interpreter.
+    pub programs: Vec<PathBuf>,
+}
+
+impl Rules {
+    /// `--allow-all`
+    #[must_use]
+    pub fn everything() -> Self {
+        Self {
+            read: Rule::Everything,
+            write: Rule::Everything,
+            environment: Rule::Everything,
+            connect: Rule::Everything,
+            listen: Rule::Everything,
+            ..Self::default()
+        }
+    }
+}
+
+/// A rule that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// A volume that is not `HOST:GUEST[:rw]`.
+    #[error("reading volume {text:?} failed: it is not HOST:GUEST or HOST:GUEST:rw with an absolute GUEST")]
+    Volume {
+        /// What was given.
+        text: String,
+    },
+    /// A host pattern that is not HOST, HOST:PORT or :PORT.
+    #[error("reading network address {text:?} failed: {reason}")]
+    Address {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A host name without an address.
+    #[error("looking up host {name:?} failed: {source}")]
+    Lookup {
+        /// The name.
+        name: String,
+        /// What the resolver said.
+        source: std::io::Error,
+    },
+    /// A path that cannot be opened.
+    #[error("opening allowed path {path:?} failed: {source}")]
+    Open {
+        /// The host path.
+        path: PathBuf,
+        /// What the host said.
+        source: std::io::Error,
+    },
+}
+
+bitflags::bitflags! {
+    /// What a call wants of a path. Nothing set: only to know whether it is there, and its metadata.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Access: u8 {
+        /// To read it, or to list it.
+        const READ = 1;
+        /// To write it, to change its metadata, or to create, rename or remove it.
+        const WRITE = 2;
+    }
+}
+
+/// A path that a policy does not allow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Denial {
+    /// What the guest is told.
+    pub errno: Errno,
+    /// The flag that would allow it; `None` for a read-only volume.
+    pub flag: Option<&'static str>,
+}
+
+/// Where a plain guest path leads.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Decision<'a> {
+    /// Into the files that warmfork makes up: /proc, /dev, /sys.
+    Synthetic,
+    /// To the host, beneath `root`.
+    Host {
+        /// The root that covers it.
+        root: &'a Root,
+        /// The path from the root on; empty for the root itself.
+        relative: &'a [u8],
+    },
+    /// Nowhere.
+    Denied(Denial),
+}
+
+/// The directories that warmfork makes up.
+const SYNTHETIC: [&[u8]; 3] = [b"/proc", b"/dev", b"/sys"];
+
+/// What a guest may touch, ready to be asked.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Policy {
+    rules: Rules,
+    /// Longest guest path first, so that the first match is the closest.
+    roots: Vec<Root>,
+    /// Symlinks on the way to allowed paths, which may be looked at.
+    links: BTreeSet<Vec<u8>>,
+}
+
+impl Policy {
+    /// Opens what `rules` allow. Paths that are not there (yet) are no error.
+    ///
+    /// # Errors
+    /// [`PolicyError::Open`] for a path that is there but cannot be opened.
+    pub fn new(rules: Rules) -> Result<Self, PolicyError> {
+        let (roots, links) = roots::open(&rules)?;
+        Ok(Self { rules, roots, links })
+    }
+
+    /// The rules it was made from.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Whether `access` to the plain guest path `path` is allowed, and beneath which root it lies.
+    #[must_use]
+    pub fn decide<'a>(&'a self, path: &'a [u8], access: Access) -> Decision<'a> {
+        let volume = self.roots.iter().filter(|root| root.volume).find_map(|root| root.covering(path));
+        if let Some((root, relative)) = volume {
+            if access.contains(Access::WRITE) && !root.grants.contains(Grants::WRITE) {
+                return Decision::Denied(Denial { errno: Errno::EROFS, flag: None });
+            }
+            return Decision::Host { root, relative };
+        }
+        if SYNTHETIC.iter().any(|prefix| guest_path::beneath(path, prefix).is_some()) {
+            return Decision::Synthetic;
+        }
+        self.decide_by_rules(path, access)
+    }
+
+    fn decide_by_rules<'a>(&'a self, path: &'a [u8], access: Access) -> Decision<'a> {
+        let denied = |flag| Decision::Denied(Denial { errno: Errno::EACCES, flag: Some(flag) });
+        let read = if access.contains(Access::READ) { Grants::READ } else { Grants::LOOKUP };
+        let reader = self.granting(path, read);
+        if !access.contains(Access::WRITE) {
+            return reader.map_or(denied("--allow-read"), |(root, relative)| Decision::Host { root, relative });
+        }
+        let Some(writer) = self.granting(path, Grants::WRITE) else { return denied("--allow-write") };
+        // Beneath the deeper of the two roots both are granted, wherever a symlink leads.
+        let (root, relative) = match reader {
+            Some(reader) if reader.1.len() < writer.1.len() => reader,
+            None if access.contains(Access::READ) => return denied("--allow-read"),
+            _ => writer,
+        };
+        Decision::Host { root, relative }
+    }
+
+    /// The closest root that grants `wanted` for `path`.
+    fn granting<'a>(&'a self, path: &'a [u8], wanted: Grants) -> Option<(&'a Root, &'a [u8])> {
+        let covering = self.roots.iter().filter(|root| !root.volume && root.grant(path).contains(wanted));
+        if let Some(found) = covering.filter_map(|root| root.covering(path)).next() {
+            return Some(found);
+        }
+        // The way to something allowed may be looked at, though not listed.
+        if wanted == Grants::LOOKUP && self.on_the_way(path) {
+            return self.roots.iter().find(|root| root.guest == b"/" && !root.volume)?.covering(path);
+        }
+        None
+    }
+
+    fn on_the_way(&self, path: &[u8]) -> bool {
+        self.links.contains(path) || self.roots.iter().any(|root| guest_path::beneath(&root.guest, path).is_some())
+    }
+
+    /// Whether the guest may see environment variable `name`.
+    #[must_use]
+    pub fn may_see_variable(&self, name: &str) -> bool {
+        self.rules.environment.allows(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => name == pattern,
+        })
+    }
+
+    /// Whether the guest may connect or send to `address`.
+    #[must_use]
+    pub fn may_connect(&self, address: &SocketAddr) -> bool {
+        self.rules.connect.allows(|pattern| pattern.matches(address))
+    }
+
+    /// Whether the guest may bind a socket to `address`, to listen or to receive there. A rule for an unspecified
+    /// address (`0.0.0.0`, `[::]`) allows every local address.
+    #[must_use]
+    pub fn may_listen(&self, address: &SocketAddr) -> bool {
+        self.rules.listen.allows(|pattern| pattern.matches_local(address))
+    }
+}
+
+/// The guest's view of a host path (a rule's, the program's): absolute and plain.
+///
+/// # Errors
+/// The host's refusal to name its working directory, when `path` is relative.
+pub fn guest_view(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::os::unix::ffi::OsStrExt as _;
+    Ok(guest_path::plain(std::path::absolute(path)?.as_os_str().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests;

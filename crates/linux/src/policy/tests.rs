@@ -1,0 +1,124 @@
+use std::path::PathBuf;
+
+use super::*;
+
+fn directory(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("warmfork-policy-{}-{name}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).unwrap();
+    path.canonicalize().unwrap()
+}
+
+fn bytes(path: &Path) -> Vec<u8> {
+    guest_view(path).unwrap()
+}
+
+fn reading(paths: &[PathBuf]) -> Policy {
+    Policy::new(Rules { read: Rule::Only(paths.to_vec()), ..Rules::default() }).unwrap()
+}
+
+fn errno(decision: Decision<'_>) -> Option<Errno> {
+    match decision {
+        Decision::Denied(denial) => Some(denial.errno),
+        _ => None,
+    }
+}
+
+#[test]
+fn nothing_is_allowed_by_default_but_libraries() {
+    let policy = Policy::new(Rules::default()).unwrap();
+    assert_eq!(errno(policy.decide(b"/etc/passwd", Access::READ)), Some(Errno::EACCES));
+    assert_eq!(errno(policy.decide(b"/usr/lib/python3/os.py", Access::READ)), Some(Errno::EACCES));
+    assert_eq!(errno(policy.decide(b"/usr/lib/x86_64-linux-gnu/libc.so.6", Access::READ)), None);
+    assert_eq!(errno(policy.decide(b"/lib/x86_64-linux-gnu/libm.so", Access::READ)), None);
+    assert_eq!(errno(policy.decide(b"/usr/lib/libx.so", Access::WRITE)), Some(Errno::EACCES));
+    assert_eq!(policy.decide(b"/proc/self/maps", Access::READ), Decision::Synthetic);
+}
+
+#[test]
+fn a_list_covers_what_lies_beneath_and_shows_the_way_there() {
+    let top = directory("cover");
+    let inner = top.join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    let policy = reading(std::slice::from_ref(&inner));
+    assert_eq!(errno(policy.decide(&bytes(&inner.join("file")), Access::READ)), None);
+    assert_eq!(errno(policy.decide(&bytes(&inner.join("file")), Access::WRITE)), Some(Errno::EACCES));
+    assert_eq!(errno(policy.decide(&bytes(&top), Access::READ)), Some(Errno::EACCES));
+    assert_eq!(errno(policy.decide(&bytes(&top), Access::empty())), None);
+    assert_eq!(errno(policy.decide(&bytes(&top.join("other")), Access::empty())), Some(Errno::EACCES));
+    assert_eq!(errno(policy.decide(&bytes(&top.join("inner2")), Access::READ)), Some(Errno::EACCES));
+}
+
+#[test]
+fn a_symlinked_root_is_allowed_under_both_names() {
+    let top = directory("link");
+    std::fs::create_dir(top.join("real")).unwrap();
+    std::os::unix::fs::symlink("real", top.join("name")).unwrap();
+    let policy = reading(&[top.join("name")]);
+    for name in ["name/x", "real/x"] {
+        assert_eq!(errno(policy.decide(&bytes(&top.join(name)), Access::READ)), None, "{name}");
+    }
+    assert_eq!(errno(policy.decide(&bytes(&top.join("name")), Access::empty())), None);
+}
+
+#[test]
+fn reading_and_writing_are_separate() {
+    let top = directory("rights");
+    std::fs::create_dir(top.join("w")).unwrap();
+    let rules =
+        Rules { read: Rule::Only(vec![top.clone()]), write: Rule::Only(vec![top.join("w")]), ..Rules::default() };
+    let policy = Policy::new(rules).unwrap();
+    let both = Access::READ | Access::WRITE;
+    assert_eq!(errno(policy.decide(&bytes(&top.join("w/x")), both)), None);
+    assert_eq!(errno(policy.decide(&bytes(&top.join("x")), both)), Some(Errno::EACCES));
+    let path = bytes(&top);
+    let Decision::Host { root, relative } = policy.decide(&path, Access::READ) else { panic!("denied") };
+    assert_eq!((root.guest.clone(), relative), (path.clone(), &b""[..]));
+}
+
+#[test]
+fn the_longest_volume_decides() {
+    let top = directory("volumes");
+    let rules = Rules {
+        write: Rule::Everything,
+        volumes: vec![
+            Volume { host: top.clone(), guest: "/data".into(), writable: true },
+            Volume { host: top.clone(), guest: "/data/frozen".into(), writable: false },
+        ],
+        ..Rules::default()
+    };
+    let policy = Policy::new(rules).unwrap();
+    assert_eq!(errno(policy.decide(b"/data/x", Access::WRITE)), None);
+    assert_eq!(errno(policy.decide(b"/data/frozen/x", Access::WRITE)), Some(Errno::EROFS));
+    assert_eq!(errno(policy.decide(b"/data/frozen/x", Access::READ)), None);
+    assert_eq!(errno(policy.decide(b"/data/frozenx", Access::WRITE)), None);
+}
+
+#[test]
+fn a_rule_for_a_path_that_is_not_there_yet() {
+    let top = directory("missing");
+    let policy = reading(&[top.join("later/file")]);
+    let path = bytes(&top.join("later/file"));
+    let Decision::Host { root, relative } = policy.decide(&path, Access::READ) else { panic!("denied") };
+    assert_eq!(root.from_anchor(relative), b"later/file");
+    assert!(!root.follows_symlinks());
+}
+
+#[test]
+fn volumes_are_parsed() {
+    let volume: Volume = "/a:/b:rw".parse().unwrap();
+    assert_eq!(volume, Volume { host: "/a".into(), guest: "/b".into(), writable: true });
+    assert!(!"/a:/b".parse::<Volume>().unwrap().writable);
+    for text in ["/a", "/a:b", ":/b", ""] {
+        assert!(text.parse::<Volume>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn environment_names_may_end_in_a_star() {
+    let rules = Rules { environment: Rule::Only(vec!["HOME".into(), "AWS_*".into()]), ..Rules::default() };
+    let policy = Policy::new(rules).unwrap();
+    assert!(policy.may_see_variable("HOME"));
+    assert!(policy.may_see_variable("AWS_REGION"));
+    assert!(!policy.may_see_variable("HOMEX"));
+}
