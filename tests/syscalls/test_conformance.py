@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 PROGRAMS = Path(__file__).parents[1] / "programs"
-AREAS = ["events", "files", "pipes", "polling"]
+AREAS = ["events", "files", "pipes", "polling", "sockets"]
 COMPILE = ["gcc", "-O1", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-pthread"]
 BUILDS = {
     "": [],
@@ -67,7 +67,8 @@ class Program:
 
     def compile(self, directory: Path) -> Path:
         """Compile into a cache directory that other test processes may share."""
-        key = hashlib.sha256(self.source.read_bytes() + (PROGRAMS / "guest.h").read_bytes()).hexdigest()[:16]
+        text = [path.read_bytes() for path in (self.source, *sorted(PROGRAMS.rglob("*.h")))]
+        key = hashlib.sha256(b"".join(text)).hexdigest()[:16]
         binary = directory / key / self.source.stem
         if not binary.exists():
             binary.parent.mkdir(parents=True, exist_ok=True)
