@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll};
@@ -49,6 +50,8 @@ pub struct Host {
     watched: HashMap<RawFd, Watched>,
     /// How often the guest made each call that is not there, by number.
     pub unknown_calls: HashMap<u64, u64>,
+    /// Somebody wants this machine to stop; [`Host::take_interrupt`] answers.
+    pub interrupt_asked: Arc<AtomicBool>,
 }
 
 /// The token of the interrupt eventfd in the host's epoll set; no descriptor has it.
@@ -84,13 +87,19 @@ impl Host {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let interrupt = Arc::new(rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         epoll::add(&set, &interrupt, epoll::EventData::new_u64(INTERRUPT), epoll::EventFlags::IN)?;
-        Ok(Self { set, interrupt, watched: HashMap::new(), unknown_calls: HashMap::new() })
+        Ok(Self { set, interrupt, watched: HashMap::new(), unknown_calls: HashMap::new(), interrupt_asked: Arc::default() })
     }
 
     /// A handle that ends waits from other threads.
     #[must_use]
     pub fn waker(&self) -> Waker {
         Waker(Arc::clone(&self.interrupt))
+    }
+
+    /// Whether somebody asked this machine to stop since the last time this was called.
+    #[must_use]
+    pub fn take_interrupt(&self) -> bool {
+        self.interrupt_asked.swap(false, Ordering::SeqCst)
     }
 
     /// CLOCK_MONOTONIC in nanoseconds.

@@ -58,6 +58,12 @@ impl Kernel {
         false
     }
 
+    /// Whether [`Kernel::deliver_signals`] has anything to do for thread `tid`.
+    #[must_use]
+    pub fn signals_to_deliver(&self, tid: Tid) -> bool {
+        self.tasks.get(tid).signals.interrupted.is_some() || self.signal_due(tid, None)
+    }
+
     /// Sends a signal that thread `tid` itself caused (a fault, an exception): it cannot be blocked or ignored.
     pub fn force_signal(&mut self, _tid: Tid, info: SignalInfo) -> Delivery {
         Delivery::End(Ending::Signaled(info.signal))

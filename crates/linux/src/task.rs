@@ -171,6 +171,12 @@ impl Tasks {
         self.tasks.is_empty()
     }
 
+    /// Whether thread `tid` lives and is not blocked.
+    #[must_use]
+    pub fn runnable(&self, tid: Tid) -> bool {
+        self.tasks.get(&tid).is_some_and(|task| !matches!(task.state, State::Blocked(_)))
+    }
+
     /// The first thread after `tid` (in a circle) that is not blocked.
     #[must_use]
     pub fn next_runnable(&self, tid: Tid) -> Option<Tid> {

@@ -1,5 +1,6 @@
 //! What runs guest instructions. A platform knows memory and registers, and never what a system call means.
 
+pub mod deadline;
 pub mod process;
 
 use std::sync::Arc;
