@@ -17,6 +17,9 @@ pub mod changes;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 pub mod host;
+pub mod image;
+pub mod mapping;
+pub mod maps;
 pub mod space;
 pub mod spans;
 pub mod tree;
@@ -27,6 +30,8 @@ pub use changes::Changes;
 #[cfg(any(test, feature = "fake"))]
 pub use fake::FakeMemory;
 pub use host::{GuestMemory, MapError, Source};
+pub use image::{Content, Image, ImageBuilder, ImageError, Segment, SegmentSource};
+pub use mapping::SharedPage;
 pub use space::{AddressSpace, Heap, Layout, Limits, MapRequest};
 pub use spans::SpanSet;
 pub use tree::{AreaTree, Direction};

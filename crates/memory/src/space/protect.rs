@@ -4,7 +4,7 @@ use warmfork_abi::mman::prot::{PROT_GROWSDOWN, PROT_GROWSUP, PROT_SEM};
 use warmfork_abi::{Errno, PAGE, page_up};
 
 use super::{AddressSpace, refused};
-use crate::areas::{Area, Protection, Span};
+use crate::areas::{Area, Backing, Protection, Span};
 use crate::host::GuestMemory;
 
 impl AddressSpace {
@@ -93,7 +93,6 @@ impl AddressSpace {
 
 /// A shared mapping of a file that was not opened for writing can't become writable.
 fn may_have(area: &Area, protection: Protection) -> bool {
-    use crate::areas::Backing;
     match &area.backing {
         Backing::File { file, .. } => !area.shared || file.writable || !protection.contains(Protection::WRITE),
         Backing::Anonymous => true,

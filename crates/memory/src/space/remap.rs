@@ -4,7 +4,7 @@ use warmfork_abi::mman::{MapFlags, RemapFlags};
 use warmfork_abi::{Errno, PAGE, page_up};
 
 use super::{AddressSpace, refused};
-use crate::areas::{Area, Span};
+use crate::areas::{Area, Backing, Span};
 use crate::host::GuestMemory;
 
 /// The arguments of mremap, as the guest gave them.
@@ -156,7 +156,7 @@ impl AddressSpace {
     }
 
     /// `span` cut where the host's mapping changes from an image's to the area's own.
-    fn host_pieces(&self, span: Span) -> Vec<Span> {
+    pub(super) fn host_pieces(&self, span: Span) -> Vec<Span> {
         let mut pieces = Vec::new();
         let mut start = span.start;
         for imaged in self.imaged.within(span) {
@@ -180,7 +180,7 @@ fn check_source(area: &Area, address: u64, kept: u64, old: u64) -> Result<(), Er
 /// The mapping at `span` that goes on where `area`, at its address `end`, stops.
 fn continuation(area: &Area, span: Span, end: u64) -> Result<Area, Errno> {
     let backing = area.backing.advanced(end - area.span.start);
-    if let crate::areas::Backing::File { offset, .. } = &backing
+    if let Backing::File { offset, .. } = &backing
         && offset.checked_add(span.len()).is_none_or(|end| i64::try_from(end).is_err())
     {
         return Err(Errno::EINVAL);

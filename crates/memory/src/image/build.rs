@@ -1,0 +1,253 @@
+//! Building an image: from the areas of a live machine, or segment by segment from a file.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{SealFlags, fcntl_add_seals, ftruncate};
+use warmfork_abi::{PAGE, page_up};
+
+use super::{Image, ImageError, Segment, SegmentSource};
+use crate::areas::{Area, Backing, MappedFile, Span};
+use crate::mapping::{FrozenBytes, memory_file};
+
+const PAGE_BYTES: usize = 4096;
+
+/// How much is read at a time.
+const CHUNK: u64 = 1 << 20;
+
+/// Untouched stretches of anonymous memory from this length on become segments of their own, so that a few pages in
+/// a huge reservation do not make a huge file.
+const ANONYMOUS_GAP: u64 = 64 << 20;
+
+/// Untouched stretches of a private file mapping from this length on stay the file's.
+const FILE_GAP: u64 = 1 << 20;
+
+/// Reads the machine's memory, whatever its protection is.
+pub type Reader<'a> = dyn FnMut(Span, &mut [u8]) -> std::io::Result<()> + 'a;
+
+/// An image in the making.
+#[derive(Debug)]
+pub struct ImageBuilder {
+    file: OwnedFd,
+    length: u64,
+    segments: Vec<Segment>,
+    present: Vec<Span>,
+}
+
+impl ImageBuilder {
+    /// An empty image.
+    ///
+    /// # Errors
+    /// [`ImageError::Host`] when the host has no memory file to give.
+    pub fn new() -> Result<Self, ImageError> {
+        let file = memory_file("warmfork-image").map_err(|source| host("creation", source))?;
+        Ok(Self { file, length: 0, segments: Vec::new(), present: Vec::new() })
+    }
+
+    /// Adds the next area of a live machine. `touched` has, in address order, the pages whose content may differ
+    /// from the area's own backing: those privately written, and in a fork also those that it has from its image.
+    ///
+    /// # Errors
+    /// [`ImageError`] when the memory can't be read or stored, or the area does not come after the last.
+    pub fn area(&mut self, area: &Area, touched: &[Span], read: &mut Reader<'_>) -> Result<(), ImageError> {
+        let (rest, gap) = match &area.backing {
+            Backing::File { file, offset } if area.shared => {
+                return self.segment(area.span, SegmentSource::Shared { file: Arc::clone(file), offset: *offset });
+            }
+            Backing::Anonymous if area.wipe_on_fork => return self.segment(area.span, SegmentSource::Zero),
+            Backing::Anonymous => (SegmentSource::Zero, ANONYMOUS_GAP),
+            Backing::File { file, offset } => {
+                (SegmentSource::File { file: Arc::clone(file), offset: *offset }, FILE_GAP)
+            }
+        };
+        let readable = readable(area)?;
+        let mut at = area.span.start;
+        for part in kept(area.span, touched, gap) {
+            self.rest(area.span, at, part.start, &rest)?;
+            let offset = self.memory(part)?;
+            let wanted = if area.is_anonymous() { within(part, touched) } else { vec![part] };
+            for span in wanted.into_iter().filter_map(|span| span.intersection(readable)) {
+                self.copy(span, offset + (span.start - part.start), read)?;
+            }
+            at = part.end;
+        }
+        self.rest(area.span, at, area.span.end, &rest)
+    }
+
+    /// Adds a segment that has its bytes elsewhere (not `Memory`).
+    ///
+    /// # Errors
+    /// [`ImageError::Misplaced`].
+    pub fn segment(&mut self, span: Span, source: SegmentSource) -> Result<(), ImageError> {
+        let sound = span.start < span.end
+            && span.start.is_multiple_of(PAGE)
+            && span.end.is_multiple_of(PAGE)
+            && self.segments.last().is_none_or(|last| last.span.end <= span.start)
+            && !matches!(source, SegmentSource::Memory { .. });
+        if !sound {
+            return Err(ImageError::Misplaced { span });
+        }
+        self.segments.push(Segment { span, source });
+        Ok(())
+    }
+
+    /// Adds a segment of zeroes to be written with [`Self::write`], and returns its offset in the image's file.
+    ///
+    /// # Errors
+    /// [`ImageError::Misplaced`].
+    pub fn memory(&mut self, span: Span) -> Result<u64, ImageError> {
+        let offset = self.length;
+        let length = offset.checked_add(span.end.saturating_sub(span.start)).ok_or(ImageError::Misplaced { span })?;
+        self.segment(span, SegmentSource::Zero)?;
+        if let Some(segment) = self.segments.last_mut() {
+            segment.source = SegmentSource::Memory { offset };
+        }
+        self.length = length;
+        Ok(offset)
+    }
+
+    /// Writes whole pages at `offset` of the image's file; what has been written lies before it. Pages of zeroes
+    /// take no room.
+    ///
+    /// # Errors
+    /// [`ImageError::Misplaced`], or [`ImageError::Host`] when there is no memory left.
+    pub fn write(&mut self, offset: u64, pages: &[u8]) -> Result<(), ImageError> {
+        let Some(span) = Span::new(offset, pages.len() as u64) else { return Ok(()) };
+        let sound = offset.is_multiple_of(PAGE)
+            && pages.len().is_multiple_of(PAGE_BYTES)
+            && span.end <= self.length
+            && self.present.last().is_none_or(|last| last.end <= offset);
+        if !sound {
+            return Err(ImageError::Misplaced { span });
+        }
+        let mut at = 0;
+        for run in runs(pages) {
+            let start = offset + at as u64;
+            at += run.len();
+            if run[..PAGE_BYTES] != [0; PAGE_BYTES] {
+                self.store(start, run)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Seals the image.
+    ///
+    /// # Errors
+    /// [`ImageError::Host`].
+    pub fn finish(self) -> Result<Image, ImageError> {
+        let Self { file, length, segments, present } = self;
+        ftruncate(&file, length).map_err(|error| host("sizing", error.into()))?;
+        let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+        fcntl_add_seals(&file, seals).map_err(|error| host("sealing", error.into()))?;
+        let bytes = match usize::try_from(length) {
+            Ok(0) => None,
+            Ok(length) => Some(FrozenBytes::map(file.as_fd(), length).map_err(|source| host("mapping", source))?),
+            Err(_) => return Err(host("mapping", std::io::ErrorKind::OutOfMemory.into())),
+        };
+        Ok(Image { file, bytes, segments, present })
+    }
+
+    /// Adds what is not kept in memory of the area `whole`: from `start` to `end`, if anything.
+    fn rest(&mut self, whole: Span, start: u64, end: u64, source: &SegmentSource) -> Result<(), ImageError> {
+        if start == end {
+            return Ok(());
+        }
+        let source = match source {
+            SegmentSource::File { file, offset } => {
+                SegmentSource::File { file: Arc::clone(file), offset: offset + (start - whole.start) }
+            }
+            other => other.clone(),
+        };
+        self.segment(Span { start, end }, source)
+    }
+
+    fn copy(&mut self, span: Span, offset: u64, read: &mut Reader<'_>) -> Result<(), ImageError> {
+        let mut buffer = Vec::new();
+        let mut start = span.start;
+        while start < span.end {
+            let chunk = Span { start, end: span.end.min(start + CHUNK) };
+            buffer.resize(usize::try_from(chunk.len()).unwrap_or(0), 0);
+            read(chunk, &mut buffer).map_err(|source| ImageError::Read { span: chunk, source })?;
+            self.write(offset + (start - span.start), &buffer)?;
+            start = chunk.end;
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
+        let mut done = 0;
+        while done < bytes.len() {
+            match rustix::io::pwrite(&self.file, &bytes[done..], offset + done as u64) {
+                Ok(0) => return Err(host("writing", std::io::ErrorKind::WriteZero.into())),
+                Ok(written) => done += written,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(host("writing", error.into())),
+            }
+        }
+        let end = offset + bytes.len() as u64;
+        match self.present.last_mut() {
+            Some(last) if last.end == offset => last.end = end,
+            _ => self.present.push(Span { start: offset, end }),
+        }
+        Ok(())
+    }
+}
+
+/// `pages` cut where pages of zeroes begin and end.
+fn runs(pages: &[u8]) -> Vec<&[u8]> {
+    let is_zero = |page: &[u8]| page == [0; PAGE_BYTES];
+    let mut runs = Vec::new();
+    let (mut begin, mut at) = (0, 0);
+    for page in pages.chunks(PAGE_BYTES) {
+        if at > begin && is_zero(page) != is_zero(&pages[begin..begin + PAGE_BYTES]) {
+            runs.push(&pages[begin..at]);
+            begin = at;
+        }
+        at += page.len();
+    }
+    if begin < at {
+        runs.push(&pages[begin..]);
+    }
+    runs
+}
+
+/// The parts of `area` to keep in memory: from touched page to touched page, over gaps shorter than `gap`.
+fn kept(area: Span, touched: &[Span], gap: u64) -> Vec<Span> {
+    let mut parts: Vec<Span> = Vec::new();
+    for span in within(area, touched) {
+        match parts.last_mut() {
+            Some(last) if span.start - last.end < gap => last.end = span.end,
+            _ => parts.push(span),
+        }
+    }
+    // A short rest at either end is not worth a segment, and a host mapping, of its own.
+    if let Some(first) = parts.first_mut().filter(|first| first.start - area.start < gap) {
+        first.start = area.start;
+    }
+    if let Some(last) = parts.last_mut().filter(|last| area.end - last.end < gap) {
+        last.end = area.end;
+    }
+    parts
+}
+
+fn within(area: Span, touched: &[Span]) -> Vec<Span> {
+    let first = touched.partition_point(|span| span.end <= area.start);
+    touched[first..].iter().map_while(|span| span.intersection(area)).collect()
+}
+
+/// The part of `area` that can be read: all of it, or up to the last page of its file.
+fn readable(area: &Area) -> Result<Span, ImageError> {
+    let Backing::File { file, offset } = &area.backing else { return Ok(area.span) };
+    let size = file_size(file).map_err(|source| host("sizing", source))?;
+    let length = page_up(size).unwrap_or(size).saturating_sub(*offset).min(area.span.len());
+    Ok(Span { start: area.span.start, end: area.span.start + length })
+}
+
+fn file_size(file: &MappedFile) -> std::io::Result<u64> {
+    Ok(u64::try_from(rustix::fs::fstat(&file.fd)?.st_size).unwrap_or(0))
+}
+
+fn host(operation: &'static str, source: std::io::Error) -> ImageError {
+    ImageError::Host { operation, source }
+}
