@@ -81,3 +81,109 @@ pub const SI_TKILL: i32 = -6;
 pub const SEGV_MAPERR: i32 = 1;
 /// SIGSEGV: the mapping does not allow the access.
 pub const SEGV_ACCERR: i32 = 2;
+
+/// siginfo `si_code`: completion of asynchronous I/O.
+pub const SI_ASYNCIO: i32 = -4;
+/// siginfo `si_code`: a message queue became non-empty.
+pub const SI_MESGQ: i32 = -3;
+/// SIGBUS: wrong alignment.
+pub const BUS_ADRALN: i32 = 1;
+/// SIGBUS: the mapped file ends before the address.
+pub const BUS_ADRERR: i32 = 2;
+
+/// rt_sigaction: the default action.
+pub const SIG_DFL: u64 = 0;
+/// rt_sigaction: ignore the signal.
+pub const SIG_IGN: u64 = 1;
+
+/// rt_sigaction flag: no SIGCHLD for stopped children.
+pub const SA_NOCLDSTOP: u64 = 0x0000_0001;
+/// rt_sigaction flag: children leave no zombies.
+pub const SA_NOCLDWAIT: u64 = 0x0000_0002;
+/// rt_sigaction flag: the handler gets a siginfo.
+pub const SA_SIGINFO: u64 = 0x0000_0004;
+/// rt_sigaction flag: the handler may see tag bits of fault addresses.
+pub const SA_EXPOSE_TAGBITS: u64 = 0x0000_0800;
+/// rt_sigaction flag: `sa_restorer` is set; always so on x86-64.
+pub const SA_RESTORER: u64 = 0x0400_0000;
+/// rt_sigaction flag: the handler runs on the alternate stack.
+pub const SA_ONSTACK: u64 = 0x0800_0000;
+/// rt_sigaction flag: interrupted calls start again.
+pub const SA_RESTART: u64 = 0x1000_0000;
+/// rt_sigaction flag: the signal is not blocked in its own handler.
+pub const SA_NODEFER: u64 = 0x4000_0000;
+/// rt_sigaction flag: the handler is used once.
+pub const SA_RESETHAND: u64 = 0x8000_0000;
+/// Every rt_sigaction flag that Linux keeps; it drops others silently.
+pub const SA_KNOWN: u64 = SA_NOCLDSTOP
+    | SA_NOCLDWAIT
+    | SA_SIGINFO
+    | SA_EXPOSE_TAGBITS
+    | SA_RESTORER
+    | SA_ONSTACK
+    | SA_RESTART
+    | SA_NODEFER
+    | SA_RESETHAND;
+
+/// rt_sigprocmask: block these too.
+pub const SIG_BLOCK: i32 = 0;
+/// rt_sigprocmask: unblock these.
+pub const SIG_UNBLOCK: i32 = 1;
+/// rt_sigprocmask: block exactly these.
+pub const SIG_SETMASK: i32 = 2;
+
+/// sigaltstack: running on it.
+pub const SS_ONSTACK: u32 = 1;
+/// sigaltstack: there is none.
+pub const SS_DISABLE: u32 = 2;
+/// sigaltstack: disabled while a handler runs.
+pub const SS_AUTODISARM: u32 = 1 << 31;
+/// Smallest alternate stack.
+pub const MINSIGSTKSZ: u64 = 2048;
+
+/// sigevent: a signal to the process.
+pub const SIGEV_SIGNAL: i32 = 0;
+/// sigevent: nothing.
+pub const SIGEV_NONE: i32 = 1;
+/// sigevent: a thread of the C library's making; the kernel sees a signal.
+pub const SIGEV_THREAD: i32 = 2;
+/// sigevent flag: a signal to one thread.
+pub const SIGEV_THREAD_ID: i32 = 4;
+
+/// The set that holds `signal` alone; bit n-1 for signal n. Empty for a number that is none.
+#[must_use]
+pub const fn signal_bit(signal: u32) -> u64 {
+    if signal == 0 || signal > SIGMAX { 0 } else { 1 << (signal - 1) }
+}
+
+/// Signals that cannot be caught, blocked or ignored.
+pub const UNBLOCKABLE: u64 = signal_bit(SIGKILL) | signal_bit(SIGSTOP);
+/// Signals that a thread's own instruction causes; they are taken first.
+pub const SYNCHRONOUS: u64 = signal_bit(SIGSEGV)
+    | signal_bit(SIGBUS)
+    | signal_bit(SIGILL)
+    | signal_bit(SIGTRAP)
+    | signal_bit(SIGFPE)
+    | signal_bit(SIGSYS);
+/// Signals whose default action stops the process.
+pub const STOPPING: u64 = signal_bit(SIGSTOP) | signal_bit(SIGTSTP) | signal_bit(SIGTTIN) | signal_bit(SIGTTOU);
+/// Signals whose default action is nothing.
+pub const IGNORED_BY_DEFAULT: u64 =
+    signal_bit(SIGCONT) | signal_bit(SIGCHLD) | signal_bit(SIGWINCH) | signal_bit(SIGURG);
+
+/// ucontext `uc_flags`: the frame carries extended vector state.
+pub const UC_FP_XSTATE: u64 = 1;
+/// ucontext `uc_flags`: SS was saved.
+pub const UC_SIGCONTEXT_SS: u64 = 2;
+/// ucontext `uc_flags`: SS is restored as saved.
+pub const UC_STRICT_RESTORE_SS: u64 = 4;
+/// First word of the bytes that describe the extended state in a frame.
+pub const FP_XSTATE_MAGIC1: u32 = 0x4650_5853;
+/// The word after the extended state in a frame.
+pub const FP_XSTATE_MAGIC2: u32 = 0x4650_5845;
+/// RFLAGS bits that rt_sigreturn takes from the frame: CF, PF, AF, ZF, SF, TF, DF, OF, RF, AC.
+pub const SIGRETURN_RFLAGS: u64 = 0x0005_0dd5;
+/// RFLAGS bits that are clear when a handler begins: TF, DF, RF.
+pub const HANDLER_CLEARS_RFLAGS: u64 = 0x0001_0500;
+/// Bytes below the stack pointer that the ABI leaves to the running function.
+pub const RED_ZONE: u64 = 128;

@@ -35,6 +35,8 @@ pub enum Stop {
     Block(Wait),
     /// Registers (and memory) already are as the guest shall find them: rt_sigreturn.
     Resumed,
+    /// The call succeeds with 0 and other threads get their turn first.
+    Yield,
     /// The calling thread ends.
     ExitThread,
     /// The whole program ends.

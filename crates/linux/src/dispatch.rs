@@ -17,6 +17,8 @@ pub enum Entered {
     Continue,
     /// The thread sleeps; another may run.
     Blocked,
+    /// The thread could go on, but others shall run first.
+    Yielded,
     /// The thread is gone; another may run.
     ThreadEnded,
     /// The program is over.
@@ -50,6 +52,10 @@ impl Kernel {
             Ok(value) => registers.rax = value,
             Err(Stop::Error(error)) => registers.rax = error.as_result(),
             Err(Stop::Resumed) => {}
+            Err(Stop::Yield) => {
+                registers.rax = 0;
+                return Entered::Yielded;
+            }
             Err(Stop::ExitThread) => return Entered::ThreadEnded,
             Err(Stop::ExitProgram(ending)) => return Entered::Ended(ending),
             Err(Stop::Block(wait)) => return self.block(registers, tid, wait),

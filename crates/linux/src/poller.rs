@@ -50,6 +50,8 @@ pub struct Host {
     watched: HashMap<RawFd, Watched>,
     /// How often the guest made each call that is not there, by number.
     pub unknown_calls: HashMap<u64, u64>,
+    busy_since: u64,
+    idle: u64,
     /// Somebody wants this machine to stop; [`Host::take_interrupt`] answers.
     pub interrupt_asked: Arc<AtomicBool>,
 }
@@ -87,7 +89,15 @@ impl Host {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let interrupt = Arc::new(rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         epoll::add(&set, &interrupt, epoll::EventData::new_u64(INTERRUPT), epoll::EventFlags::IN)?;
-        Ok(Self { set, interrupt, watched: HashMap::new(), unknown_calls: HashMap::new(), interrupt_asked: Arc::default() })
+        Ok(Self {
+            set,
+            interrupt,
+            watched: HashMap::new(),
+            unknown_calls: HashMap::new(),
+            busy_since: nanoseconds(rustix::time::clock_gettime(ClockId::Monotonic)),
+            idle: 0,
+            interrupt_asked: Arc::default(),
+        })
     }
 
     /// A handle that ends waits from other threads.
@@ -106,6 +116,19 @@ impl Host {
     #[must_use]
     pub fn monotonic(&self) -> u64 {
         nanoseconds(rustix::time::clock_gettime(ClockId::Monotonic))
+    }
+
+    /// Nanoseconds for which the machine did not wait since this was made or restarted: its CPU time, for want of a
+    /// better measure.
+    #[must_use]
+    pub fn busy(&self) -> u64 {
+        self.monotonic().saturating_sub(self.busy_since).saturating_sub(self.idle)
+    }
+
+    /// Begins to count [`Host::busy`] anew.
+    pub fn restart_busy(&mut self) {
+        self.busy_since = self.monotonic();
+        self.idle = 0;
     }
 
     /// CLOCK_REALTIME in nanoseconds.
@@ -159,8 +182,10 @@ impl Host {
 
     /// Waits until a watched file changes, `deadline` (monotonic nanoseconds) passes or a [`Waker`] wakes.
     pub fn wait(&mut self, deadline: Option<u64>) -> Woken {
-        let timeout = deadline.map(|at| at.saturating_sub(self.monotonic()));
-        self.collect(timeout)
+        let began = self.monotonic();
+        let woken = self.collect(deadline.map(|at| at.saturating_sub(began)));
+        self.idle = self.idle.saturating_add(self.monotonic().saturating_sub(began));
+        woken
     }
 
     fn collect(&mut self, timeout: Option<u64>) -> Woken {

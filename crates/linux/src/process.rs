@@ -11,12 +11,52 @@ pub struct Limit {
 
 /// Number of resource limits (RLIM_NLIMITS).
 pub const LIMITS: usize = 16;
+/// RLIMIT_CPU
+pub const RLIMIT_CPU: usize = 0;
 /// RLIMIT_STACK
 pub const RLIMIT_STACK: usize = 3;
+/// RLIMIT_CORE
+pub const RLIMIT_CORE: usize = 4;
+/// RLIMIT_NPROC
+pub const RLIMIT_NPROC: usize = 6;
 /// RLIMIT_NOFILE
 pub const RLIMIT_NOFILE: usize = 7;
+/// RLIMIT_MEMLOCK
+pub const RLIMIT_MEMLOCK: usize = 8;
+/// RLIMIT_SIGPENDING
+pub const RLIMIT_SIGPENDING: usize = 11;
+/// RLIMIT_MSGQUEUE
+pub const RLIMIT_MSGQUEUE: usize = 12;
+/// RLIMIT_NICE
+pub const RLIMIT_NICE: usize = 13;
+/// RLIMIT_RTPRIO
+pub const RLIMIT_RTPRIO: usize = 14;
 /// RLIM_INFINITY
 pub const UNLIMITED: u64 = u64::MAX;
+
+/// The process id of a program: it is alone but for an init that it never sees.
+pub const FIRST_PID: i32 = 2;
+/// Most threads unless configured otherwise.
+pub const DEFAULT_MAX_THREADS: usize = 512;
+
+/// The limits of a new process.
+#[must_use]
+pub fn default_limits() -> [Limit; LIMITS] {
+    const fn limit(soft: u64, hard: u64) -> Limit {
+        Limit { soft, hard }
+    }
+    let mut limits = [limit(UNLIMITED, UNLIMITED); LIMITS];
+    limits[RLIMIT_STACK] = limit(8 << 20, UNLIMITED);
+    limits[RLIMIT_CORE] = limit(0, 0);
+    limits[RLIMIT_NPROC] = limit(4096, 4096);
+    limits[RLIMIT_NOFILE] = limit(1024, 65_536);
+    limits[RLIMIT_MEMLOCK] = limit(8 << 20, 8 << 20);
+    limits[RLIMIT_SIGPENDING] = limit(4096, 4096);
+    limits[RLIMIT_MSGQUEUE] = limit(819_200, 819_200);
+    limits[RLIMIT_NICE] = limit(0, 0);
+    limits[RLIMIT_RTPRIO] = limit(0, 0);
+    limits
+}
 
 /// Ids, names and limits of the one process.
 #[derive(Clone, PartialEq, Debug)]
@@ -45,9 +85,84 @@ pub struct Process {
     pub max_threads: usize,
     /// Next thread id to give out.
     pub next_tid: i32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+    /// Process group.
+    pub group: i32,
+    /// Session.
+    pub session: i32,
+    /// Attributes that prctl and its like set and report.
+    pub attributes: Attributes,
+    /// What the first thread passed to exit(2) when others went on.
+    pub leader_status: Option<i32>,
+    /// When the process started (monotonic nanoseconds).
+    pub started: u64,
+    /// CPU time used up to the moment from which [`crate::Host::busy`] counts, in nanoseconds.
+    pub cpu_time: u64,
+    /// CPU time of the process at which the current thread began to run.
+    pub switched_at: u64,
+    /// The ticket of the next futex waiter.
+    pub futex_tickets: u64,
 }
 
+/// Attributes that a process sets and reads back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Attributes {
+    /// PR_SET_PDEATHSIG.
+    pub parent_death_signal: u32,
+    /// PR_SET_NO_NEW_PRIVS.
+    pub no_new_privileges: bool,
+    /// PR_SET_KEEPCAPS.
+    pub keep_capabilities: bool,
+    /// PR_SET_CHILD_SUBREAPER.
+    pub subreaper: bool,
+    /// PR_SET_THP_DISABLE.
+    pub huge_pages_disabled: bool,
+    /// PR_SET_TIMERSLACK, in nanoseconds.
+    pub timer_slack: u64,
+    /// personality(2).
+    pub personality: u32,
+    /// setpriority(2): -20 to 19.
+    pub nice: i32,
+    /// ioprio_set(2).
+    pub io_priority: u32,
+}
+
+/// The timer slack of a new process in nanoseconds.
+pub const DEFAULT_TIMER_SLACK: u64 = 50_000;
+/// Ids given out stay below this (kernel.pid_max).
+pub const TID_LIMIT: i32 = 4_194_304;
+
 impl Process {
+    /// A process that is about to start: ids of its own, the host user's identity, the usual limits.
+    #[must_use]
+    pub fn new(executable: Vec<u8>, arguments: Vec<Vec<u8>>, environment: Vec<Vec<u8>>) -> Self {
+        let groups = rustix::process::getgroups().unwrap_or_default();
+        Self {
+            pid: FIRST_PID,
+            parent: 1,
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            executable,
+            arguments,
+            environment,
+            auxiliary_vector: Vec::new(),
+            limits: default_limits(),
+            dumpable: 1,
+            max_threads: DEFAULT_MAX_THREADS,
+            next_tid: FIRST_PID + 1,
+            groups: groups.into_iter().map(rustix::process::Gid::as_raw).collect(),
+            group: FIRST_PID,
+            session: FIRST_PID,
+            attributes: Attributes { timer_slack: DEFAULT_TIMER_SLACK, ..Attributes::default() },
+            leader_status: None,
+            started: 0,
+            cpu_time: 0,
+            switched_at: 0,
+            futex_tickets: 0,
+        }
+    }
+
     /// How many descriptors may be open: RLIMIT_NOFILE's soft limit.
     #[must_use]
     pub fn file_limit(&self) -> usize {

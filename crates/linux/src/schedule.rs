@@ -18,7 +18,7 @@ impl Kernel {
             let State::Blocked(wait) = std::mem::replace(&mut task.state, State::Ready) else { continue };
             let over = wait.deadline.is_some_and(|at| at <= now)
                 || self.signal_due(tid, wait.mask)
-                || wait.signals != 0 && self.signal_due(tid, Some(!wait.signals))
+                || wait.signals & self.pending_signals(tid) != 0
                 || self.any_ready(host, &wait);
             self.tasks.get_mut(tid).state = if over { State::Retry(wait) } else { State::Blocked(wait) };
         }

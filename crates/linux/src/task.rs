@@ -16,8 +16,6 @@ pub struct Wait {
     pub descriptions: Vec<(DescriptionId, Events)>,
     /// Monotonic nanoseconds at which the wait ends by itself.
     pub deadline: Option<u64>,
-    /// The futex word (guest address) and bitset that a FUTEX_WAKE must name.
-    pub futex: Option<(u64, u32)>,
     /// Signals (bit n-1 for signal n) that end the wait although they are blocked: sigtimedwait, signalfd reads.
     pub signals: u64,
     /// A signal handler with SA_RESTART restarts the call; otherwise it fails with EINTR in any case.
@@ -47,7 +45,22 @@ pub struct Restart {
     pub deadline: Option<u64>,
     /// Bytes already moved.
     pub progress: u64,
-    /// A waker's word to a futex waiter.
+    /// Where it queues for a futex.
+    pub queued: Option<Queued>,
+}
+
+/// A thread's place among the waiters of a futex.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Queued {
+    /// The futex word's guest address.
+    pub address: u64,
+    /// The bits of which a waker must name one.
+    pub bitset: u32,
+    /// Waits for the lock of a priority-inheritance futex, not for a FUTEX_WAKE.
+    pub lock: bool,
+    /// Smaller numbers came earlier and are woken first.
+    pub sequence: u64,
+    /// A waker has taken it from the queue.
     pub woken: bool,
 }
 
@@ -104,6 +117,13 @@ impl Task {
             cpu_time: 0,
         }
     }
+
+    /// Ends its wait, if it waits: its call runs again.
+    pub fn wake(&mut self) {
+        if let State::Blocked(wait) = &mut self.state {
+            self.state = State::Retry(std::mem::take(wait));
+        }
+    }
 }
 
 /// All threads of a machine.
@@ -142,6 +162,12 @@ impl Tasks {
     #[expect(clippy::expect_used, reason = "documented: ids of live threads only")]
     pub fn get_mut(&mut self, tid: Tid) -> &mut Task {
         self.tasks.get_mut(&tid).expect("a live thread")
+    }
+
+    /// Thread `tid`, if it lives.
+    #[must_use]
+    pub fn lookup(&self, tid: Tid) -> Option<&Task> {
+        self.tasks.get(&tid)
     }
 
     /// The thread that a guest named, if it lives.

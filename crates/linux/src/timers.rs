@@ -2,6 +2,7 @@
 
 use crate::kernel::Kernel;
 use crate::poller::Host;
+use crate::signal::Source;
 
 /// The timers of a process.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -13,6 +14,14 @@ impl Timers {
     pub fn next_deadline(&self) -> Option<u64> {
         None
     }
+
+    /// The signal of `source` is being taken: its timer goes on. How often it ran out since it was sent.
+    pub fn signal_taken(&mut self, _source: Source, _now: u64) -> Option<i32> {
+        None
+    }
+
+    /// The pending signal of `source` was dropped: its timer goes on.
+    pub fn signal_dropped(&mut self, _source: Source) {}
 }
 
 impl Kernel {

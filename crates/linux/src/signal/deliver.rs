@@ -1,0 +1,193 @@
+//! Acting on signals just before a thread returns to user code.
+
+use log::{debug, info};
+use warmfork_abi::signals::{
+    IGNORED_BY_DEFAULT, SA_NODEFER, SA_RESETHAND, SA_RESTART, SIG_DFL, SIG_IGN, SIGKILL, SIGSEGV, SS_AUTODISARM,
+    STOPPING, UNBLOCKABLE, signal_bit,
+};
+use warmfork_abi::{Errno, Registers};
+
+use super::frame::Frame;
+use super::{Action, AlternateStack, Interrupted, SignalInfo, vector};
+use crate::call::{Ending, Guest};
+use crate::kernel::Kernel;
+use crate::poller::Host;
+use crate::task::{State, Tid};
+
+/// Length of the `syscall` instruction: how far a restarted call goes back.
+const SYSCALL_LENGTH: u64 = 2;
+
+/// What delivery came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// Run the thread from its registers, or try its call again when its state is [`State::Retry`]: no handler ran.
+    Run,
+    /// A default action ended the program.
+    End(Ending),
+}
+
+/// What to do about one signal.
+enum Disposition {
+    Nothing,
+    Terminate,
+    Handle(Action),
+}
+
+impl Kernel {
+    /// Acts on all due signals of thread `tid` before it returns to user code: builds frames, restarts or fails the
+    /// interrupted call, or ends the program.
+    ///
+    /// # Errors
+    /// EIO when the guest's platform fails.
+    pub fn deliver_signals(
+        &mut self,
+        host: &Host,
+        guest: &mut dyn Guest,
+        registers: &mut Registers,
+        tid: Tid,
+    ) -> Result<Delivery, Errno> {
+        let signals = &mut self.tasks.get_mut(tid).signals;
+        if signals.interrupted.is_none() && signals.pending.is_empty() && self.signals.pending.is_empty() {
+            return Ok(Delivery::Run);
+        }
+        let mut interrupted = signals.interrupted.take();
+        if let Some(mask) = interrupted.as_ref().and_then(|call| call.wait.mask) {
+            signals.saved_mask = Some(signals.mask);
+            signals.set_mask(mask);
+        }
+        while let Some(info) = self.next_signal(host, tid) {
+            match self.dispose(tid, info) {
+                Disposition::Nothing => {}
+                Disposition::Terminate => return Ok(Delivery::End(Ending::Signaled(info.signal))),
+                Disposition::Handle(action) => {
+                    if let Some(call) = interrupted.take() {
+                        restart_or_fail(&call, action, registers);
+                    }
+                    self.handle(guest, registers, tid, info, action)?;
+                }
+            }
+        }
+        let task = self.tasks.get_mut(tid);
+        if let Some(mask) = task.signals.saved_mask.take() {
+            task.signals.mask = mask;
+        }
+        if let Some(call) = interrupted {
+            task.state = State::Retry(call.wait);
+        }
+        Ok(Delivery::Run)
+    }
+
+    /// Takes the next signal that thread `tid` does not block.
+    fn next_signal(&mut self, host: &Host, tid: Tid) -> Option<SignalInfo> {
+        let signals = &mut self.tasks.get_mut(tid).signals;
+        let unblocked = !(signals.mask & !UNBLOCKABLE);
+        let kill = signal_bit(SIGKILL);
+        let own = signals.pending.take(kill).or_else(|| self.signals.pending.take(kill));
+        let own = own.or_else(|| self.tasks.get_mut(tid).signals.pending.take(unblocked));
+        let taken = own.or_else(|| {
+            let shared = self.shared_due(tid, unblocked);
+            self.signals.pending.take(shared)
+        })?;
+        let now = if taken.source.is_some() { host.monotonic() } else { 0 };
+        Some(self.taken(taken, now))
+    }
+
+    fn dispose(&mut self, tid: Tid, info: SignalInfo) -> Disposition {
+        let signal = info.signal;
+        let bit = signal_bit(signal);
+        let action = self.signals.action(signal);
+        match action.handler {
+            SIG_IGN => Disposition::Nothing,
+            SIG_DFL if bit & IGNORED_BY_DEFAULT != 0 => Disposition::Nothing,
+            SIG_DFL if bit & STOPPING != 0 => {
+                debug!("signal {signal} would stop the program: it goes on");
+                Disposition::Nothing
+            }
+            SIG_DFL => {
+                info!("thread {tid} ends the program by signal {signal} (code {}, {:#x})", info.code, info.fields[0]);
+                Disposition::Terminate
+            }
+            _ => {
+                if action.flags & SA_RESETHAND != 0 {
+                    self.signals.set_action(signal, Action { handler: SIG_DFL, ..action });
+                }
+                Disposition::Handle(action)
+            }
+        }
+    }
+
+    /// Makes thread `tid` run a handler next. A frame that cannot be written is a SIGSEGV, of the default action when
+    /// it was SIGSEGV's own.
+    fn handle(
+        &mut self,
+        guest: &mut dyn Guest,
+        registers: &mut Registers,
+        tid: Tid,
+        info: SignalInfo,
+        action: Action,
+    ) -> Result<(), Errno> {
+        let vector_state = self.vector_state(guest, tid)?;
+        let signals = &self.tasks.get(tid).signals;
+        let frame = Frame {
+            info,
+            action,
+            registers: *registers,
+            mask: signals.saved_mask.unwrap_or(signals.mask),
+            stack: signals.stack,
+            trap: signals.trap,
+            vector_state: &vector_state,
+        };
+        let Ok(entry) = frame.write(guest.memory()) else {
+            debug!("no room for the frame of signal {} at {:#x}", info.signal, registers.rsp);
+            if info.signal == SIGSEGV {
+                self.signals.set_action(SIGSEGV, Action { handler: SIG_DFL, ..action });
+            }
+            self.force(tid, SignalInfo::kernel(SIGSEGV));
+            return Ok(());
+        };
+        *registers = entry;
+        self.set_vector_state(guest, tid, vector::at_handler_entry(&vector_state))?;
+        let signals = &mut self.tasks.get_mut(tid).signals;
+        signals.saved_mask = None;
+        let own = if action.flags & SA_NODEFER == 0 { signal_bit(info.signal) } else { 0 };
+        signals.set_mask(signals.mask | action.mask | own);
+        if signals.stack.flags & SS_AUTODISARM != 0 {
+            signals.stack = AlternateStack::DISABLED;
+        }
+        Ok(())
+    }
+
+    /// The vector state of thread `tid`, wherever it is kept now.
+    ///
+    /// # Errors
+    /// EIO when the platform fails.
+    pub(crate) fn vector_state(&mut self, guest: &mut dyn Guest, tid: Tid) -> Result<Vec<u8>, Errno> {
+        match &self.tasks.get(tid).fpu {
+            Some(state) => Ok(state.clone()),
+            None => guest.fpu(),
+        }
+    }
+
+    /// Replaces the vector state of thread `tid`, wherever it is kept now.
+    ///
+    /// # Errors
+    /// EINVAL for a state that the CPU does not take, EIO when the platform fails.
+    pub(crate) fn set_vector_state(&mut self, guest: &mut dyn Guest, tid: Tid, state: Vec<u8>) -> Result<(), Errno> {
+        let task = self.tasks.get_mut(tid);
+        if task.fpu.is_some() {
+            task.fpu = Some(state);
+            return Ok(());
+        }
+        guest.set_fpu(&state)
+    }
+}
+
+/// What a call that a handler cut short comes to: it starts again after the handler, or fails.
+fn restart_or_fail(call: &Interrupted, action: Action, registers: &mut Registers) {
+    if call.wait.restartable && action.flags & SA_RESTART != 0 {
+        registers.rax = registers.orig_rax;
+        registers.rip = registers.rip.wrapping_sub(SYSCALL_LENGTH);
+    } else {
+        registers.rax = Errno::EINTR.as_result();
+    }
+}

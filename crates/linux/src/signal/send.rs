@@ -1,0 +1,195 @@
+//! Sending signals, and who has one to act on.
+
+use warmfork_abi::Errno;
+use warmfork_abi::signals::{
+    SI_USER, SIG_DFL, SIG_IGN, SIGCONT, SIGKILL, SIGPIPE, SIGRTMIN, STOPPING, UNBLOCKABLE, signal_bit,
+};
+
+use super::pending::{Added, Pending, Source};
+use super::{Action, SignalInfo, Trap};
+use crate::kernel::Kernel;
+use crate::process::RLIMIT_SIGPENDING;
+use crate::task::{State, Task, Tid};
+
+/// Whom a signal is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// Any thread of the process.
+    Process,
+    /// One thread.
+    Thread(Tid),
+}
+
+impl Kernel {
+    /// Sends a signal: it becomes pending unless it is ignored, and a blocked thread that will take it wakes up.
+    ///
+    /// # Errors
+    /// ESRCH when the thread does not exist, EAGAIN when the queue of real-time signals is full.
+    pub fn send_signal(&mut self, target: Target, info: SignalInfo) -> Result<(), Errno> {
+        self.send(target, Pending { info, source: None }).map(drop)
+    }
+
+    /// The signal for a write to a pipe or socket that nobody reads; EPIPE is the caller's to return.
+    pub fn send_broken_pipe(&mut self, tid: Tid) {
+        let info = SignalInfo::sent(SIGPIPE, SI_USER, self.process.pid, self.process.uid);
+        // The caller lives, and standard signals are never refused for want of room.
+        let _ = self.send_signal(Target::Thread(tid), info);
+    }
+
+    /// Sends a signal that a timer owns. False when it will not be taken: ignored, or one of its number is pending.
+    pub(crate) fn send_timer_signal(&mut self, target: Target, info: SignalInfo, source: Source) -> bool {
+        matches!(self.send(target, Pending { info, source: Some(source) }), Ok(Some(Added::Queued)))
+    }
+
+    /// `None` when the signal is ignored.
+    fn send(&mut self, target: Target, pending: Pending) -> Result<Option<Added>, Errno> {
+        let signal = pending.info.signal;
+        let bit = signal_bit(signal);
+        if let Target::Thread(tid) = target {
+            self.tasks.lookup(tid).ok_or(Errno::ESRCH)?;
+        }
+        if bit & STOPPING != 0 {
+            self.discard_pending(signal_bit(SIGCONT));
+        } else if signal == SIGCONT {
+            self.discard_pending(STOPPING);
+        }
+        if self.signals.action(signal).ignores(bit) && !self.blocked_for(target, bit) {
+            return Ok(None);
+        }
+        let full = self.queued_signals() >= self.process.limits[RLIMIT_SIGPENDING].soft;
+        let pending = match pending.source {
+            None if full && signal >= SIGRTMIN => match pending.info.code {
+                SI_USER => Pending { info: SignalInfo::forgotten(signal), source: None },
+                _ => return Err(Errno::EAGAIN),
+            },
+            None if full && pending.info.code < 0 => Pending { info: SignalInfo::forgotten(signal), source: None },
+            _ => pending,
+        };
+        let queue = match target {
+            Target::Process => &mut self.signals.pending,
+            Target::Thread(tid) => &mut self.tasks.get_mut(tid).signals.pending,
+        };
+        if full && signal >= SIGRTMIN && pending.source.is_none() && queue.set() & bit != 0 {
+            return Ok(Some(Added::Collapsed)); // only "pending" can be remembered, and it is
+        }
+        let added = queue.add(pending);
+        self.wake_for_signals();
+        Ok(Some(added))
+    }
+
+    /// Whether [`Kernel::deliver_signals`] has anything to do for thread `tid`.
+    #[must_use]
+    pub fn signals_to_deliver(&self, tid: Tid) -> bool {
+        self.tasks.get(tid).signals.interrupted.is_some() || self.signal_due(tid, None)
+    }
+
+    /// Sends a signal that thread `tid` itself caused (a fault, an exception): it cannot be blocked or ignored. Its
+    /// handler sees `trap`.
+    pub fn force_signal(&mut self, tid: Tid, info: SignalInfo, trap: Trap) {
+        self.tasks.get_mut(tid).signals.trap = trap;
+        self.force(tid, info);
+    }
+
+    /// As [`Kernel::force_signal`], for a signal that no CPU exception stands behind.
+    pub(crate) fn force(&mut self, tid: Tid, info: SignalInfo) {
+        let bit = signal_bit(info.signal);
+        let action = self.signals.action(info.signal);
+        let signals = &mut self.tasks.get_mut(tid).signals;
+        if signals.mask & bit != 0 || action.handler == SIG_IGN {
+            self.signals.set_action(info.signal, Action { handler: SIG_DFL, ..action });
+        }
+        signals.mask &= !bit;
+        signals.pending.add(Pending { info, source: None });
+    }
+
+    /// Takes a pending signal out of `wanted` on behalf of thread `tid`, blocked or not: sigtimedwait and signalfd.
+    pub fn take_signal(&mut self, tid: Tid, wanted: u64, now: u64) -> Option<SignalInfo> {
+        let own = self.tasks.get_mut(tid).signals.pending.take(wanted);
+        let taken = own.or_else(|| self.signals.pending.take(wanted))?;
+        Some(self.taken(taken, now))
+    }
+
+    /// Signals pending for thread `tid` or the process, blocked or not.
+    #[must_use]
+    pub fn pending_signals(&self, tid: Tid) -> u64 {
+        self.tasks.get(tid).signals.pending.set() | self.signals.pending.set()
+    }
+
+    /// Whether thread `tid` has a signal to act on, with `mask` in place of its own when given.
+    #[must_use]
+    pub fn signal_due(&self, tid: Tid, mask: Option<u64>) -> bool {
+        let task = self.tasks.get(tid);
+        if task.signals.pending.is_empty() && self.signals.pending.is_empty() {
+            return false;
+        }
+        let unblocked = !(mask.unwrap_or(task.signals.mask) & !UNBLOCKABLE);
+        task.signals.pending.set() & unblocked != 0 || self.shared_due(tid, unblocked) != 0
+    }
+
+    /// The signals pending for the process that thread `tid` shall take out of `unblocked`. The first thread takes
+    /// what it does not block, as Linux prefers it; others take the rest.
+    pub(super) fn shared_due(&self, tid: Tid, unblocked: u64) -> u64 {
+        let shared = self.signals.pending.set() & unblocked;
+        if shared == 0 || tid == self.process.pid {
+            return shared;
+        }
+        let leader = self.tasks.lookup(self.process.pid);
+        shared & leader.map_or(u64::MAX, effective_mask)
+    }
+
+    /// Ends the waits of threads that have a signal to act on.
+    fn wake_for_signals(&mut self) {
+        let blocked = |task: &Task| matches!(task.state, State::Blocked(_)).then_some(task.tid);
+        let sleepers: Vec<Tid> = self.tasks.iter().filter_map(blocked).collect();
+        for tid in sleepers {
+            let State::Blocked(wait) = &self.tasks.get(tid).state else { continue };
+            let sought = wait.signals & self.pending_signals(tid) != 0;
+            if sought || self.signal_due(tid, wait.mask) {
+                self.tasks.get_mut(tid).wake();
+            }
+        }
+    }
+
+    /// Drops pending signals of `set` everywhere, timers' included.
+    pub(crate) fn discard_pending(&mut self, set: u64) {
+        let mut sources = self.signals.pending.discard(set);
+        for task in self.tasks.iter_mut() {
+            sources.extend(task.signals.pending.discard(set));
+        }
+        for source in sources {
+            self.timers.signal_dropped(source);
+        }
+    }
+
+    fn blocked_for(&self, target: Target, bit: u64) -> bool {
+        // A handler may be set before the signal is unblocked. Linux asks the first thread for all.
+        let tid = match target {
+            Target::Process => self.process.pid,
+            Target::Thread(tid) => tid,
+        };
+        let task = self.tasks.lookup(tid).or_else(|| self.tasks.iter().next());
+        task.is_some_and(|task| (effective_mask(task) | task.signals.mask) & bit & !signal_bit(SIGKILL) != 0)
+    }
+
+    fn queued_signals(&self) -> u64 {
+        let threads: usize = self.tasks.iter().map(|task| task.signals.pending.len()).sum();
+        (threads + self.signals.pending.len()) as u64
+    }
+
+    /// Bookkeeping for a signal that leaves its queue: its timer goes on.
+    pub(super) fn taken(&mut self, pending: Pending, now: u64) -> SignalInfo {
+        let mut info = pending.info;
+        if let Some(overrun) = pending.source.and_then(|source| self.timers.signal_taken(source, now)) {
+            info.set_overrun(overrun);
+        }
+        info
+    }
+}
+
+/// What a thread blocks now: its mask, or that of the call it waits in, without what sigtimedwait waits for.
+fn effective_mask(task: &Task) -> u64 {
+    match &task.state {
+        State::Blocked(wait) | State::Retry(wait) => wait.mask.unwrap_or(task.signals.mask) & !wait.signals,
+        State::Ready => task.signals.mask,
+    }
+}
