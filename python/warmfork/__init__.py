@@ -6,32 +6,76 @@ Example:
     >>> with warmfork.Machine(["python3", "app.py"], policy=policy) as machine:
     ...     machine.boot()
     ...     snapshot = machine.freeze()
-    ...     with snapshot.serve() as server:
-    ...         server.wait()
+    >>> with snapshot.serve() as server:
+    ...     server.wait()
 """
 
 from __future__ import annotations
 
-from warmfork.errors import (
-    BootTimeout,
-    ConfigError,
-    GuestError,
-    LimitError,
-    PlatformError,
-    PolicyError,
-    ProgramError,
-    StateError,
-    WarmforkError,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from warmfork.errors import (
+        BootTimeout,
+        ConfigError,
+        GuestError,
+        LimitError,
+        PlatformError,
+        PolicyError,
+        ProgramError,
+        StateError,
+        WarmforkError,
+    )
+    from warmfork.machine import Fork, Machine, Outcome, Server, Snapshot, serve
+    from warmfork.policy import Policy, Volume
+
+_HOMES = {
+    "errors": (
+        "BootTimeout",
+        "ConfigError",
+        "GuestError",
+        "LimitError",
+        "PlatformError",
+        "PolicyError",
+        "ProgramError",
+        "StateError",
+        "WarmforkError",
+    ),
+    "machine": ("Fork", "Machine", "Outcome", "Server", "Snapshot", "serve"),
+    "policy": ("Policy", "Volume"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BootTimeout",
     "ConfigError",
+    "Fork",
     "GuestError",
     "LimitError",
+    "Machine",
+    "Outcome",
     "PlatformError",
+    "Policy",
     "PolicyError",
     "ProgramError",
+    "Server",
+    "Snapshot",
     "StateError",
+    "Volume",
     "WarmforkError",
+    "serve",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Imports what is asked for, when it is: the command line starts quickly for that."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,60 @@
+"""What the command line says: to standard error, readable without colour, with colour on a terminal."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from warmfork.errors import WarmforkError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_COLOURS = {"error": "31", "warning": "33", "hint": "36", "ok": "32"}
+
+
+def label(word: str) -> str:
+    """The word that begins a line, coloured where standard error is a terminal and ``NO_COLOR`` is not set."""
+    colour = _COLOURS.get(word)
+    if colour is None or os.environ.get("NO_COLOR") or not sys.stderr.isatty():
+        return f"{word}:"
+    return f"\033[{colour}m{word}:\033[0m"
+
+
+def say(word: str, text: str) -> None:
+    """Writes one line that begins with ``word``."""
+    print(label(word), text, file=sys.stderr, flush=True)
+
+
+def error(problem: WarmforkError) -> None:
+    """Writes an error, and its hint on a line of its own."""
+    say("error", str(problem))
+    if problem.hint:
+        say("hint", problem.hint)
+
+
+class _Handler(logging.Handler):
+    """Writes log records of the engine as lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        word = "error" if record.levelno >= logging.ERROR else record.levelname.lower()
+        try:
+            say(word, record.getMessage())
+        except OSError:
+            self.handleError(record)
+
+
+def set_up_logging(verbose: bool) -> None:
+    """Shows the engine's warnings, and with ``verbose`` what it tells besides."""
+    logger = logging.getLogger()
+    logger.addHandler(_Handler())
+    logger.setLevel(logging.INFO if verbose else logging.WARNING)
+
+
+def console(stderr: bool = False) -> Console:
+    """A rich console for tables; it knows terminals and ``NO_COLOR``."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)

@@ -1,0 +1,122 @@
+"""``warmfork serve``: boot, freeze, serve, stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from warmfork.cli import output
+from warmfork.cli.start import make_machine
+from warmfork.config import ServeSettings, load, to_toml
+from warmfork.machine import Server, Snapshot
+from warmfork.units import format_duration, format_size
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_LOOK = 0.2
+"""Seconds between looks for a signal; the server works in threads of its own meanwhile."""
+
+
+class _StopSignals:
+    """Notes SIGTERM and SIGINT; from the second on they raise ``KeyboardInterrupt``.
+
+    Attributes:
+        came: Whether one came.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        if self.came:
+            raise KeyboardInterrupt
+        self.came = True
+
+    def __enter__(self) -> Self:
+        self._before = [signal.signal(number, self._note) for number in _SIGNALS]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in zip(_SIGNALS, self._before, strict=True):
+            signal.signal(number, handler)
+
+
+def show_config(flags: dict[str, Any], config: str | None) -> int:
+    """Prints the settings, from wherever they come, as a configuration file."""
+    sys.stdout.write(to_toml(load(flags, os.environ, config)))
+    return 0
+
+
+def serve_program(program: list[str], flags: dict[str, Any], config: str | None) -> int:
+    """Serves ``program`` until SIGTERM or SIGINT.
+
+    Returns:
+        The exit code to end with: 0 after a stop by signal, 1 when the server ended by itself.
+    """
+    settings = load(flags, os.environ, config)
+    output.set_up_logging(settings.verbose)
+    snapshot, described = _boot(program, settings)
+    threads = settings.threads or os.cpu_count() or 1
+    with _StopSignals() as stop:
+        server = snapshot.serve(
+            threads=threads,
+            ephemeral=settings.ephemeral,
+            max_request_time=settings.max_request_time or None,
+            max_request_memory=settings.max_request_memory,
+            limit_request_memory=settings.limit_request_memory,
+        )
+        with server, _metrics(server, settings):
+            output.say("ready", f"{described}, {threads} fork{'s' if threads > 1 else ''}")
+            while not stop.came and not server.wait(_LOOK):
+                pass
+            if stop.came:
+                _stop(server, settings)
+            else:
+                output.say("error", "the server ended by itself")
+            if settings.verbose:
+                from warmfork.cli.tables import show_statistics
+
+                show_statistics(server.statistics())
+    return 0 if stop.came else 1
+
+
+def _boot(program: list[str], settings: ServeSettings) -> tuple[Snapshot, str]:
+    """Boots, warms up and freezes the program; also says what came of it in a line."""
+    start = time.perf_counter()
+    with make_machine(program, settings) as machine:
+        listening = machine.boot(settings.max_boot_time or None)
+        booted = time.perf_counter()
+        parts = [f"{Path(program[0]).name} on {', '.join(listening)}", f"booted in {booted - start:.2f} s"]
+        if settings.warmup:
+            machine.warm_up(settings.warmup, settings.warmup_path)
+            parts.append(f"{settings.warmup} warm-up requests in {time.perf_counter() - booted:.2f} s")
+        snapshot = machine.freeze()
+    parts.append(f"{format_size(snapshot.info()['bytes'])} frozen")
+    return snapshot, ", ".join(parts)
+
+
+def _stop(server: Server, settings: ServeSettings) -> None:
+    """Lets open connections finish; another signal ends the wait."""
+    output.say("stopping", f"open connections have {format_duration(settings.max_stop_time)}")
+    try:
+        server.stop(settings.max_stop_time)
+    except KeyboardInterrupt:
+        server.stop(0.0)
+
+
+def _metrics(server: Server, settings: ServeSettings) -> AbstractContextManager[object]:
+    """The metrics endpoint, if there is to be one."""
+    if not settings.metrics:
+        return nullcontext()
+    from warmfork.telemetry import MetricsServer
+
+    metrics = MetricsServer(settings.metrics, server.statistics)
+    output.say("metrics", f"on {metrics.address}")
+    return metrics

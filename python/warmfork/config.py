@@ -1,0 +1,234 @@
+"""The settings of ``warmfork run`` and ``warmfork serve``: one model, three places to write them.
+
+A flag comes before an environment variable (``WARMFORK_MAX_REQUEST_TIME``), that before the configuration file
+(``max-request-time = "8s"``). The keys are the same everywhere, and what is unknown or wrong is an error that names
+the place. Plain pydantic: pydantic-settings would double the time that the command line takes to start.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from warmfork.errors import ConfigError
+from warmfork.policy import Policy, Volume, parse_grant
+from warmfork.units import format_duration, format_size, parse_duration, parse_size
+
+DEFAULT_FILE = "warmfork.toml"
+PREFIX = "WARMFORK_"
+CONFIG_VARIABLE = PREFIX + "CONFIG"
+"""Names the configuration file, as ``--config`` does."""
+
+
+def _volume(text: object) -> str:
+    """Checks a volume and keeps its text."""
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is not a volume: write HOST:GUEST or HOST:GUEST:rw")
+    return str(Volume.parse(text))
+
+
+def _assignment(text: object) -> str:
+    """Checks ``NAME=VALUE``."""
+    if not isinstance(text, str) or "=" not in text or text.startswith("=") or "\0" in text:
+        raise ValueError(f"{text!r} is not a variable: write NAME=VALUE")
+    return text
+
+
+def _words(value: object) -> object:
+    """Lets an environment variable hold a list, between commas."""
+    return [word for word in value.split(",") if word] if isinstance(value, str) else value
+
+
+Permission = Annotated[bool | tuple[str, ...], BeforeValidator(parse_grant)]
+Size = Annotated[int, BeforeValidator(parse_size)]
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+Volumes = Annotated[tuple[Annotated[str, BeforeValidator(_volume)], ...], BeforeValidator(_words)]
+Assignments = Annotated[tuple[Annotated[str, BeforeValidator(_assignment)], ...], BeforeValidator(_words)]
+
+
+def _key(name: str) -> str:
+    """The key of a field: as flags and files have it."""
+    return name.replace("_", "-")
+
+
+def _variable(key: str) -> str:
+    """The environment variable of a key."""
+    return PREFIX + key.upper().replace("-", "_")
+
+
+class Settings(BaseModel):
+    """What both commands take. Each field's title says which kind of value it is, for help and for files."""
+
+    model_config = ConfigDict(alias_generator=_key, extra="forbid", frozen=True, validate_default=False)
+
+    allow_all: bool = Field(False, description="Allow everything.", title="permission")
+    allow_read: Permission = Field(False, description="Allow reading files: all, or these paths.", title="PATHS")
+    allow_write: Permission = Field(False, description="Allow writing files: all, or these paths.", title="PATHS")
+    allow_env: Permission = Field(
+        False, description="Pass on environment variables: all, or these names (APP_* too).", title="NAMES"
+    )
+    allow_net: Permission = Field(
+        False, description="Allow connecting and listening: any host, or these HOST[:PORT].", title="HOSTS"
+    )
+    allow_connect: Permission = Field(
+        False, description="Allow connecting: to any, or these HOST[:PORT].", title="HOSTS"
+    )
+    allow_listen: Permission = Field(False, description="Allow listening: on any, or these HOST[:PORT].", title="HOSTS")
+    volume: Volumes = Field(
+        (), description="Show a host path to the guest as another one; repeatable.", title="HOST:GUEST[:rw]"
+    )
+    env: Assignments = Field((), description="Set a variable for the guest; repeatable.", title="NAME=VALUE")
+    cwd: str = Field("", description="The guest's working directory. Default: this one.", title="PATH")
+    platform: Literal["auto", "process", "kvm"] = Field(
+        "auto", description="What runs the guest: auto, process or kvm.", title="NAME"
+    )
+    max_memory: Size = Field(8 << 30, description="Memory that the program may touch.", title="SIZE")
+    max_address_space: Size = Field(128 << 30, description="Memory that the program may reserve.", title="SIZE")
+    max_files: int = Field(1024, ge=4, le=1 << 20, description="Files that the guest may have open.", title="N")
+    max_threads: int = Field(1024, ge=1, le=1 << 16, description="Threads that the guest may have.", title="N")
+    verbose: bool = Field(False, description="Say more about what happens.", title="output")
+
+    def policy(self) -> Policy:
+        """The permissions among the settings."""
+        return Policy(
+            allow_all=self.allow_all,
+            allow_read=self.allow_read,
+            allow_write=self.allow_write,
+            allow_env=self.allow_env,
+            allow_net=self.allow_net,
+            allow_connect=self.allow_connect,
+            allow_listen=self.allow_listen,
+            volumes=self.volume,
+        )
+
+    def environment(self, variables: Mapping[str, str]) -> list[tuple[str, str]]:
+        """The guest's environment: what is allowed of ``variables``, then what ``env`` sets."""
+        passed = dict(self.policy().environment(variables))
+        for assignment in self.env:
+            name, value = assignment.split("=", 1)
+            passed[name] = value
+        return list(passed.items())
+
+
+class ServeSettings(Settings):
+    """What ``warmfork serve`` takes besides."""
+
+    threads: int = Field(
+        1, ge=0, le=1024, description="Forks that serve side by side; 0 is one for each CPU.", title="N"
+    )
+    ephemeral: bool = Field(True, description="Reset the fork after each connection.", title="serving")
+    warmup: int = Field(0, ge=0, le=1_000_000, description="Requests to make before freezing.", title="N")
+    warmup_path: str = Field("/", pattern=r"^/[!-~]*$", description="What warm-up requests ask for.", title="PATH")
+    max_boot_time: Duration = Field(
+        20.0, description="Time until the program must listen; 0 is no limit.", title="TIME"
+    )
+    max_request_time: Duration = Field(8.0, description="Time for a connection; 0 is no limit.", title="TIME")
+    max_request_memory: Size = Field(128 << 20, description="Memory that a connection may touch.", title="SIZE")
+    limit_request_memory: Size = Field(
+        128 << 20, description="Above this much touched memory, reset by dropping pages.", title="SIZE"
+    )
+    max_stop_time: Duration = Field(10.0, description="Time for open connections when stopping.", title="TIME")
+    metrics: str = Field("", description="Serve Prometheus metrics on HOST:PORT or unix:PATH.", title="ADDRESS")
+
+
+def keys(model: type[Settings] = ServeSettings) -> list[str]:
+    """Every key, in the order of the documentation."""
+    return [_key(name) for name in model.model_fields]
+
+
+def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: str | None = None) -> ServeSettings:
+    """Brings the three places together.
+
+    A file may be shared by the commands: each takes what concerns it, and all of it is checked.
+
+    Args:
+        flags: What the command line gave, by key.
+        environment: The variables of the process.
+        file: The configuration file; without one that of ``WARMFORK_CONFIG``, else ``warmfork.toml`` if it is there.
+
+    Returns:
+        The settings, all checked.
+
+    Raises:
+        ConfigError: Something is unknown or has a bad value; the message begins with the place and the key.
+    """
+    places: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    path, table = _read_file(file or environment.get(CONFIG_VARIABLE) or None)
+    for source, place in (
+        (table, lambda key: f"{path}: {key}"),
+        (_read_environment(environment), _variable),
+        (flags, lambda key: f"--{key}"),
+    ):
+        for key, value in source.items():
+            values[key] = value
+            places[key] = place(key)
+    try:
+        return ServeSettings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        reason = first["msg"].removeprefix("Value error, ")
+        if first["type"] != "value_error":
+            reason = f"{first['input']!r}: {reason[:1].lower()}{reason[1:]}"
+        raise ConfigError(f"{places[str(first['loc'][0])]}: {reason}") from None
+
+
+def _read_file(file: str | None) -> tuple[str, dict[str, Any]]:
+    """The path and the table of the configuration file; an empty table when there is none."""
+    path = Path(file or DEFAULT_FILE)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if file is None:
+            return str(path), {}
+        raise ConfigError(f"{path}: there is no such configuration file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"{path}: cannot read the configuration file: {reason}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: this is not TOML: {error}") from None
+    for key in table:
+        if key not in keys():
+            raise ConfigError(f"{path}: {key}: unknown key", _did_you_mean(key, keys()))
+    return str(path), table
+
+
+def _read_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings among the variables."""
+    known = {_variable(key): key for key in keys()}
+    found = {}
+    for name, value in environment.items():
+        if not name.startswith(PREFIX) or name == CONFIG_VARIABLE:
+            continue
+        if name not in known:
+            raise ConfigError(f"{name}: unknown environment variable", _did_you_mean(name, list(known)))
+        found[known[name]] = value
+    return found
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    """A hint for a mistyped name."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else "warmfork serve --help lists the keys: a flag without its dashes"
+
+
+def to_toml(settings: Settings) -> str:
+    """Writes settings as a configuration file that means the same."""
+    import tomli_w
+
+    table: dict[str, Any] = {}
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if field.title == "SIZE":
+            value = format_size(value)
+        elif field.title == "TIME":
+            value = format_duration(value)
+        elif isinstance(value, tuple):
+            value = list(value)
+        table[_key(name)] = value
+    return tomli_w.dumps(table)

@@ -1,0 +1,395 @@
+"""Machines, snapshots and forks: the API of warmfork.
+
+A story in order: a ``Machine`` is a program that runs; ``freeze`` makes a ``Snapshot`` of it; a ``Fork`` of that
+starts in microseconds and ``reset`` takes it back; ``serve`` gives every connection a fork of its own. A call in the
+wrong order raises ``StateError``. Times are seconds, sizes bytes or text such as ``"128M"``.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self
+
+from warmfork import _core
+from warmfork.errors import ProgramError
+from warmfork.policy import Policy
+from warmfork.program import find_program
+from warmfork.units import parse_size
+
+if TYPE_CHECKING:
+    from warmfork._core import Area, OutcomeKind, Platform, ResetKind, ServerStatistics, SnapshotInfo
+
+__all__ = ["Fork", "Machine", "Outcome", "Server", "Snapshot", "serve"]
+
+if _core.DEBUG_BUILD:
+    warnings.warn("this is a debug build of warmfork: many times slower than a release build", stacklevel=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run of a guest ended.
+
+    Attributes:
+        kind: ``"exited"``, ``"signaled"`` (killed by one), ``"timeout"``, ``"out_of_memory"`` or ``"interrupted"``.
+        code: The exit code when it exited, the signal's number when it was signaled, else 0.
+    """
+
+    kind: OutcomeKind
+    code: int
+
+    @property
+    def exit_status(self) -> int:
+        """What a shell would show: the exit code or 128 plus the signal; 124 for a timeout, 137 out of memory."""
+        status: dict[OutcomeKind, int] = {
+            "exited": self.code,
+            "signaled": 128 + self.code,
+            "timeout": 124,
+            "out_of_memory": 137,
+            "interrupted": 130,
+        }
+        return status[self.kind]
+
+
+class _Closing:
+    """What Machine, Fork and Server share: ``with`` closes them."""
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Machine(_Closing):
+    r"""One guest program: its memory, its threads, its files, within its policy.
+
+    Args:
+        argv: The program and its arguments. The program is looked up in ``PATH``.
+        policy: What it may touch; by default nothing but itself and what its loader needs.
+        env: Its environment, whole; by default those of this process's variables that the policy allows.
+        cwd: Its working directory; by default this process's.
+        stdio: Host file descriptors for its standard streams; ``None`` for an empty input and captured outputs, which
+            ``output`` returns.
+        platform: What runs it: ``"process"``, ``"kvm"``, or ``"auto"`` for the better one that works here.
+        max_memory: Bytes of memory that it may touch.
+        max_address_space: Bytes of address space that it may reserve.
+        max_files: File descriptors that it may have open.
+        max_threads: Threads that it may have.
+
+    Raises:
+        ProgramError: The program is not there, or is nothing that can be loaded.
+        PolicyError: The policy cannot be set up.
+        PlatformError: The platform does not work on this host.
+
+    Example:
+        >>> with Machine(["/bin/echo", "hello"]) as machine:
+        ...     machine.run(), machine.output()
+        (Outcome(kind='exited', code=0), (b'hello\n', b''))
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        policy: Policy | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        stdio: tuple[int, int, int] | None = None,
+        platform: Platform = "auto",
+        max_memory: int | str = "8G",
+        max_address_space: int | str = "128G",
+        max_files: int = 1024,
+        max_threads: int = 1024,
+    ) -> None:
+        if isinstance(argv, str | bytes) or not argv:
+            raise ProgramError("argv must be a sequence: the program, then its arguments")
+        program = find_program(argv[0])
+        policy = policy or Policy()
+        self._native = _core.Machine(
+            [program, *argv[1:]],
+            env=policy.environment(os.environ) if env is None else list(env.items()),
+            cwd=os.fspath(Path(cwd or ".").absolute()),
+            policy=policy.native(),
+            limits={
+                "memory_bytes": parse_size(max_memory),
+                "address_space_bytes": parse_size(max_address_space),
+                "files": max_files,
+                "threads": max_threads,
+            },
+            stdio=stdio,
+            platform=platform,
+        )
+
+    def run(self, timeout: float | None = None) -> Outcome:
+        """Runs the program to its end.
+
+        Args:
+            timeout: Seconds; ``None`` for no limit.
+
+        Returns:
+            How it ended. After ``"timeout"`` it can be run on.
+
+        Raises:
+            StateError: It ended before, is frozen or closed.
+        """
+        return _outcome(self._native.run(timeout))
+
+    def boot(self, timeout: float | None = 20.0) -> list[str]:
+        """Runs the program until it is ready: every thread blocked, one of them waiting on a listening socket.
+
+        Args:
+            timeout: Seconds; ``None`` for no limit.
+
+        Returns:
+            The addresses that it listens on, such as ``["127.0.0.1:8000"]``.
+
+        Raises:
+            BootTimeout: It was not ready in time.
+            GuestError: It exited or crashed first.
+        """
+        return self._native.boot(timeout)
+
+    def warm_up(self, count: int, path: str = "/") -> None:
+        """Makes HTTP requests through the listening socket, so that what they load is in the snapshot.
+
+        Args:
+            count: How many, one after the other.
+            path: What to ask for.
+
+        Raises:
+            StateError: The machine is not booted.
+            GuestError: It does not answer.
+        """
+        self._native.warm_up(count, path)
+
+    def freeze(self) -> Snapshot:
+        """Makes a snapshot of the machine as it is; the machine itself is over.
+
+        Raises:
+            StateError: It has not been started, or ended.
+        """
+        return Snapshot(self._native.freeze())
+
+    def output(self) -> tuple[bytes, bytes]:
+        """What it wrote to captured standard output and error since the last call."""
+        return self._native.output()
+
+    def statistics(self) -> dict[str, int]:
+        """Counters since the start: system calls, faults, and others by name."""
+        return self._native.statistics()
+
+    def interrupt(self) -> None:
+        """Makes a ``run`` or ``boot`` in another thread return soon, as ``"interrupted"``."""
+        self._native.interrupt()
+
+    def close(self) -> None:
+        """Ends the guest and gives back what it holds. Can be called twice."""
+        self._native.close()
+
+
+class Snapshot:
+    """A frozen machine: a memory image that forks share, and the state of everything else. Made by ``freeze``."""
+
+    def __init__(self, native: _core.Snapshot) -> None:
+        self._native = native
+
+    def fork(self) -> Fork:
+        """Makes a machine that goes on from the snapshot, with memory of its own.
+
+        Raises:
+            PlatformError: The host cannot give what it needs.
+        """
+        return Fork(self._native.fork())
+
+    def info(self) -> SnapshotInfo:
+        """What is in it: pages, bytes, areas, threads, fds, listening addresses."""
+        return self._native.info()
+
+    def serve(
+        self,
+        *,
+        threads: int = 1,
+        ephemeral: bool = True,
+        max_request_time: float | None = 8.0,
+        max_request_memory: int | str = "128M",
+        limit_request_memory: int | str = "128M",
+    ) -> Server:
+        """Serves the snapshot's listening sockets; returns at once.
+
+        Args:
+            threads: Forks that serve side by side; 0 is one for each CPU.
+            ephemeral: Whether each connection gets a pristine fork; otherwise forks keep their state.
+            max_request_time: Seconds for a connection; ``None`` for no limit.
+            max_request_memory: Bytes that a connection may touch; its fork is thrown away when it wants more.
+            limit_request_memory: Above so many touched bytes, a reset drops pages instead of rewriting them.
+
+        Raises:
+            StateError: The snapshot does not listen.
+            PlatformError: The host cannot give what the forks need.
+        """
+        return Server(
+            self._native.serve(
+                threads=threads or os.cpu_count() or 1,
+                ephemeral=ephemeral,
+                max_request_time=max_request_time or None,
+                max_request_memory=parse_size(max_request_memory),
+                limit_request_memory=parse_size(limit_request_memory),
+            )
+        )
+
+
+class Fork(_Closing):
+    """A machine made from a snapshot. ``reset`` takes it back there, to the last byte.
+
+    Example:
+        >>> with snapshot.fork() as fork:
+        ...     fork.write_memory(address, b"changed")
+        ...     fork.reset(), fork.differences()
+        ('pages', [])
+    """
+
+    def __init__(self, native: _core.Fork) -> None:
+        self._native = native
+
+    def run(self, timeout: float | None = None) -> Outcome:
+        """Runs on from where it is, to its end; see ``Machine.run``."""
+        return _outcome(self._native.run(timeout))
+
+    def reset(self) -> ResetKind:
+        """Puts the snapshot's state back.
+
+        Returns:
+            ``"pages"`` when touched pages were rewritten, ``"full"`` when they were dropped.
+
+        Raises:
+            PlatformError: The guest's host process is gone; the fork can only be closed.
+        """
+        return self._native.reset()
+
+    def read_memory(self, address: int, length: int) -> bytes:
+        """Reads guest memory, whatever its protection.
+
+        Raises:
+            WarmforkError: Some of it is not mapped.
+        """
+        return self._native.read_memory(address, length)
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        """Writes guest memory, as the guest itself could.
+
+        Raises:
+            WarmforkError: Some of it is not mapped, or not writable.
+        """
+        self._native.write_memory(address, data)
+
+    def areas(self) -> list[Area]:
+        """The guest's mappings, in address order."""
+        return self._native.areas()
+
+    def differences(self) -> list[str]:
+        """What differs from a new fork, one line each: pages, registers, fds, timers, mappings. Empty after reset."""
+        return self._native.differences()
+
+    def statistics(self) -> dict[str, int]:
+        """Counters since the fork: system calls, faults, resets, and others by name."""
+        return self._native.statistics()
+
+    def output(self) -> tuple[bytes, bytes]:
+        """What it wrote to captured standard output and error since the last call."""
+        return self._native.output()
+
+    def interrupt(self) -> None:
+        """Makes a ``run`` in another thread return soon, as ``"interrupted"``."""
+        self._native.interrupt()
+
+    def close(self) -> None:
+        """Ends the guest and gives back what it holds. Can be called twice."""
+        self._native.close()
+
+
+class Server(_Closing):
+    """Workers that serve connections, each with a fork. Made by ``Snapshot.serve``; works in the background."""
+
+    def __init__(self, native: _core.Server) -> None:
+        self._native = native
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until the server has stopped.
+
+        Args:
+            timeout: Seconds; ``None`` for no limit.
+
+        Returns:
+            Whether it has stopped.
+        """
+        return self._native.wait(timeout)
+
+    def statistics(self) -> ServerStatistics:
+        """Counters since the start, and the latency histogram."""
+        return self._native.statistics()
+
+    def stop(self, grace: float = 10.0) -> None:
+        """Stops: accepts nothing more, lets open connections finish, then ends the forks.
+
+        Args:
+            grace: Seconds that open connections get.
+        """
+        self._native.stop(grace)
+
+    def close(self) -> None:
+        """Stops at once."""
+        self.stop(0.0)
+
+
+def serve(
+    argv: Sequence[str],
+    *,
+    policy: Policy | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    platform: Literal["auto", "process", "kvm"] = "auto",
+    threads: int = 1,
+    ephemeral: bool = True,
+    warmup: int = 0,
+    warmup_path: str = "/",
+    max_boot_time: float | None = 20.0,
+    max_request_time: float | None = 8.0,
+    max_request_memory: int | str = "128M",
+    limit_request_memory: int | str = "128M",
+) -> Server:
+    """Boots a server program, freezes it when it is ready and serves it: ``Machine`` to ``Server`` in one call.
+
+    The program's own output goes to this process's standard streams. See ``Machine`` and ``Snapshot.serve`` for the
+    arguments and the errors.
+
+    Example:
+        >>> policy = Policy(allow_read=True, allow_listen=":8000")
+        >>> with serve(["python3", "app.py"], policy=policy, threads=2) as server:
+        ...     server.wait()
+    """
+    with Machine(argv, policy=policy, env=env, cwd=cwd, stdio=(0, 1, 2), platform=platform) as machine:
+        machine.boot(max_boot_time)
+        if warmup:
+            machine.warm_up(warmup, warmup_path)
+        return machine.freeze().serve(
+            threads=threads,
+            ephemeral=ephemeral,
+            max_request_time=max_request_time,
+            max_request_memory=max_request_memory,
+            limit_request_memory=limit_request_memory,
+        )
+
+
+def _outcome(native: _core.Outcome) -> Outcome:
+    """The native outcome as a value that compares."""
+    return Outcome(native.kind, native.code)

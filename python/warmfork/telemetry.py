@@ -1,0 +1,193 @@
+"""What a server counted, as Prometheus text on a TCP port or a Unix socket."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import stat
+import threading
+from collections.abc import Callable, Iterable
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from warmfork.errors import ConfigError
+
+if TYPE_CHECKING:
+    from warmfork._core import ServerStatistics
+
+_COUNTERS = {
+    "requests": "Connections that were served to their end.",
+    "pages_restored": "Pages that resets put back.",
+    "forks_replaced": "Forks that were thrown away and made anew.",
+    "timeouts": "Connections that took longer than they may.",
+    "crashes": "Connections in which the guest crashed or exited.",
+    "out_of_memory": "Connections that wanted more memory than they may touch.",
+}
+_UNIX = "unix:"
+_REQUEST_TIMEOUT = 10.0
+
+
+class ServerCollector(Collector):
+    """Reads the counters of a server each time somebody asks.
+
+    Args:
+        statistics: What returns them: ``Server.statistics``.
+    """
+
+    def __init__(self, statistics: Callable[[], ServerStatistics]) -> None:
+        self._statistics = statistics
+
+    def describe(self) -> Iterable[Metric]:
+        """Names no metric beforehand: the registry need not ask the server for that."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """Yields every metric."""
+        now = self._statistics()
+        yield GaugeMetricFamily("warmfork_workers", "Forks that serve side by side.", value=now["workers"])
+        values: dict[str, int] = {name: value for name, value in now.items() if isinstance(value, int)}
+        for name, text in _COUNTERS.items():
+            yield CounterMetricFamily(f"warmfork_{name}", text, value=values[name])
+        resets = CounterMetricFamily("warmfork_resets", "Resets of a fork, by kind.", labels=["kind"])
+        resets.add_metric(["pages"], now["resets_pages"])
+        resets.add_metric(["full"], now["resets_full"])
+        yield resets
+        latency = HistogramMetricFamily("warmfork_request_seconds", "Time from accept to the end of the connection.")
+        buckets = [(f"{bound:g}", float(count)) for bound, count in now["latency"]["buckets"]]
+        buckets.append(("+Inf", float(now["latency"]["count"])))
+        latency.add_metric([], buckets, now["latency"]["sum_seconds"])
+        yield latency
+
+
+class _TcpServer(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+
+
+class _TcpServer6(_TcpServer):
+    address_family = socket.AF_INET6
+
+
+class _UnixServer(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+
+
+class MetricsServer:
+    """Answers ``GET /metrics`` in the background until it is closed.
+
+    Args:
+        address: ``HOST:PORT``, ``:PORT`` (on 127.0.0.1), ``[IPv6]:PORT`` or ``unix:PATH``. Port 0 is any free one.
+        statistics: What returns the counters: ``Server.statistics``.
+
+    Raises:
+        ConfigError: The address is malformed or cannot be listened on.
+
+    Attributes:
+        address: Where it listens, in the same form.
+    """
+
+    def __init__(self, address: str, statistics: Callable[[], ServerStatistics]) -> None:
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(ServerCollector(statistics))
+        handler = type("Handler", (_Handler,), {"registry": registry})
+        self._path: Path | None = None
+        self._server: socketserver.BaseServer
+        try:
+            if address.startswith(_UNIX):
+                self._path = _free_path(address)
+                self._server = _UnixServer(str(self._path), handler)
+                self._path.chmod(0o600)
+                self.address = address
+            else:
+                host, port = _host_and_port(address)
+                server = (_TcpServer6 if ":" in host else _TcpServer)((host, port), handler)
+                self._server = server
+                self.address = (
+                    f"[{host}]:{server.server_address[1]}" if ":" in host else f"{host}:{server.server_address[1]}"
+                )
+        except OSError as error:
+            raise ConfigError(f"metrics: cannot listen on {address}: {error.strerror or error}") from None
+        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops answering. Can be called twice."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One request for metrics."""
+
+    registry: CollectorRegistry
+    server_version = "warmfork"
+    sys_version = ""
+    timeout = _REQUEST_TIMEOUT
+
+    def do_GET(self) -> None:
+        """Sends the counters."""
+        if urlsplit(self.path).path != "/metrics":
+            self.send_error(404, "only /metrics is here")
+            return
+        encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+        body = encode(self.registry)
+        self.send_response(200)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self) -> str:
+        """The client, who has no address on a Unix socket."""
+        return self.client_address[0] if self.client_address else "unix"
+
+    def log_message(self, *_arguments: object) -> None:
+        """Says nothing: a scrape is no event."""
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    """Takes an address apart."""
+    try:
+        parts = urlsplit(f"//{address}")
+        port = parts.port
+    except ValueError:
+        port = None
+    if port is None or parts.path or parts.username is not None:
+        raise ConfigError(f"metrics: {address!r} is not an address", "write HOST:PORT, :PORT or unix:PATH")
+    return parts.hostname or "127.0.0.1", port
+
+
+def _free_path(address: str) -> Path:
+    """The path of a Unix socket, free of what an earlier server left there."""
+    path = Path(address.removeprefix(_UNIX))
+    if not path.name:
+        raise ConfigError(f"metrics: {address!r} is not an address", "write unix:PATH")
+    if not path.exists() or not stat.S_ISSOCK(path.stat().st_mode):
+        return path  # bind says what is wrong, if anything
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+        else:
+            raise ConfigError(f"metrics: somebody listens on {address}")
+    return path

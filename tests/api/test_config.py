@@ -1,0 +1,122 @@
+"""The settings: three places, one meaning, exact errors."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from warmfork.config import ServeSettings, keys, load, to_toml
+from warmfork.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, so that no configuration file is found by chance."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def problem(flags: dict[str, Any] | None = None, environment: dict[str, str] | None = None) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        load(flags or {}, environment or {})
+    return caught.value
+
+
+def test_flags_before_variables_before_the_file(elsewhere: Path) -> None:
+    (elsewhere / "warmfork.toml").write_text('threads = 2\nwarmup = 2\nmax-files = 22\nallow-read = ["/a"]\n')
+    settings = load({"threads": "4"}, {"WARMFORK_THREADS": "3", "WARMFORK_WARMUP": "3", "HOME": "/"})
+    assert (settings.threads, settings.warmup, settings.max_files) == (4, 3, 22)
+    assert settings.allow_read == ("/a",)
+
+
+def test_named_files_are_read_instead(elsewhere: Path) -> None:
+    (elsewhere / "warmfork.toml").write_text("threads = 2\n")
+    (elsewhere / "other.toml").write_text("warmup = 7\n")
+    assert load({}, {}, "other.toml").threads == 1
+    assert load({}, {"WARMFORK_CONFIG": "other.toml"}).warmup == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "hint"),
+    [
+        ("thread = 1", "warmfork.toml: thread: unknown key", "did you mean threads?"),
+        ("zzz = 1", "warmfork.toml: zzz: unknown key", "--help"),
+        ("[serve]\nthreads = 1", "warmfork.toml: serve: unknown key", ""),
+        ("threads = 'x'", "warmfork.toml: threads: 'x': input should be a valid integer", ""),
+        ("threads = -1", "warmfork.toml: threads: -1: input should be greater than or equal to 0", ""),
+        ("max-request-time = 'soon'", "warmfork.toml: max-request-time: 'soon' is not a time", ""),
+        ("max-memory = []", "warmfork.toml: max-memory: [] is not a size", ""),
+        ("allow-read = 3", "warmfork.toml: allow-read: 3 is not a permission", ""),
+        ("volume = ['a']", "warmfork.toml: volume: 'a' is not a volume", ""),
+        ("env = ['=1']", "warmfork.toml: env: '=1' is not a variable", ""),
+        ("platform = 'vm'", "warmfork.toml: platform: 'vm': input should be 'auto', 'process' or 'kvm'", ""),
+        ("threads = ", "warmfork.toml: this is not TOML: ", ""),
+    ],
+)
+def test_a_bad_file(elsewhere: Path, content: str, message: str, hint: str) -> None:
+    (elsewhere / "warmfork.toml").write_text(content)
+    error = problem()
+    assert str(error).startswith(message)
+    assert hint in error.hint
+
+
+def test_an_unreadable_file(elsewhere: Path) -> None:
+    (elsewhere / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    for name, reason in [
+        ("missing.toml", "missing.toml: there is no such configuration file"),
+        (".", ".: cannot read the configuration file: Is a directory"),
+        ("binary.toml", "binary.toml: cannot read the configuration file: it is not UTF-8 text"),
+    ]:
+        assert str(problem(environment={"WARMFORK_CONFIG": name})) == reason
+
+
+def test_bad_variables_are_named() -> None:
+    assert str(problem(environment={"WARMFORK_THREDS": "1"})) == "WARMFORK_THREDS: unknown environment variable"
+    assert problem(environment={"WARMFORK_THREDS": "1"}).hint == "did you mean WARMFORK_THREADS?"
+    assert str(problem(environment={"WARMFORK_MAX_MEMORY": "1Q"})).startswith("WARMFORK_MAX_MEMORY: '1Q' is not a size")
+
+
+def test_bad_flags_are_named() -> None:
+    assert str(problem({"max-stop-time": "x"})).startswith("--max-stop-time: 'x' is not a time")
+
+
+def test_lists_in_variables() -> None:
+    settings = load(
+        {}, {"WARMFORK_VOLUME": "/a:/b,/c:/d:rw", "WARMFORK_ALLOW_NET": "a,b", "WARMFORK_ALLOW_READ": "true"}
+    )
+    assert settings.volume == ("/a:/b", "/c:/d:rw")
+    assert (settings.allow_net, settings.allow_read) == (("a", "b"), True)
+
+
+def test_what_env_sets_comes_after_what_is_allowed() -> None:
+    settings = load({"allow-env": "A,B", "env": ["B=2", "C=x=y,z"]}, {})
+    assert settings.environment({"A": "1", "B": "1", "D": "1"}) == [("A", "1"), ("B", "2"), ("C", "x=y,z")]
+
+
+def test_every_default_is_valid() -> None:
+    assert ServeSettings.model_validate(tomllib.loads(to_toml(ServeSettings()))) == ServeSettings()
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "allow-read": st.booleans() | st.lists(st.text("/ab\"'\\\n\x7f\u00e9", min_size=1), min_size=1),
+            "env": st.lists(st.text("ab=\"'\\\n\x7f\u00e9").map(lambda text: f"A={text}")),
+            "max-request-memory": st.integers(0, 1 << 40),
+            "max-request-time": st.floats(0, 1e6),
+            "threads": st.integers(0, 1024),
+            "ephemeral": st.booleans(),
+        },
+    )
+)
+def test_printed_settings_mean_the_same(values: dict[str, Any]) -> None:
+    settings = load(values, {})
+    printed = tomllib.loads(to_toml(settings))
+    assert list(printed) == keys()
+    assert ServeSettings.model_validate(printed) == settings
