@@ -152,10 +152,6 @@ pub mod madvise {
     pub const MADV_POPULATE_WRITE: u64 = 23;
     /// As [`MADV_DONTNEED`], locked pages too.
     pub const MADV_DONTNEED_LOCKED: u64 = 24;
-    /// Memory failure injection, hard.
-    pub const MADV_HWPOISON: u64 = 100;
-    /// Memory failure injection, soft.
-    pub const MADV_SOFT_OFFLINE: u64 = 101;
 }
 
 /// mlock2: lock pages when they are faulted in.

@@ -131,7 +131,8 @@ pub struct Area {
     pub span: Span,
     /// What the guest may do with it.
     pub protection: Protection,
-    /// MAP_SHARED: writes reach the file (always false for anonymous memory, which one process cannot share).
+    /// MAP_SHARED. With a file, writes reach it. Anonymous memory is private memory of the host either way, as there
+    /// is one process only.
     pub shared: bool,
     /// Where the bytes come from.
     pub backing: Backing,
@@ -160,9 +161,15 @@ impl Area {
             && self.backing.advanced(self.span.len()) == next.backing
     }
 
-    /// Whether writes stay private and the bytes begin as zeroes.
+    /// Whether the bytes begin as zeroes and are the machine's own, to freeze and to reset.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
-        self.backing == Backing::Anonymous
+        matches!(self.backing, Backing::Anonymous)
+    }
+
+    /// Whether writes reach a file: then the bytes are neither frozen nor reset.
+    #[must_use]
+    pub fn is_shared_file(&self) -> bool {
+        self.shared && !self.is_anonymous()
     }
 }

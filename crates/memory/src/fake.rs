@@ -235,4 +235,11 @@ impl GuestMemory for FakeMemory {
         self.forget(span);
         Ok(())
     }
+
+    fn resident(&self, span: Span, pages: &mut [u8]) {
+        let touched = self.pages.borrow();
+        for (page, byte) in (span.start..span.end).step_by(PAGE_BYTES).zip(pages) {
+            *byte = u8::from(touched.contains_key(&page));
+        }
+    }
 }

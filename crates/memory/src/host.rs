@@ -71,4 +71,10 @@ pub trait GuestMemory {
     /// # Errors
     /// As [`GuestMemory::map`].
     fn discard(&mut self, span: Span) -> Result<(), MapError>;
+
+    /// Which pages of `span`, all of which is mapped, are in memory: one byte a page, 1 or 0, as mincore has it. A
+    /// platform that can't tell says that all are.
+    fn resident(&self, _span: Span, pages: &mut [u8]) {
+        pages.fill(1);
+    }
 }

@@ -31,7 +31,7 @@ pub fn smaps(areas: &AreaTree) -> String {
 fn line(text: &mut String, area: &Area) {
     let has = |protection, letter| if area.protection.contains(protection) { letter } else { '-' };
     let (offset, major, minor, inode, path) = match &area.backing {
-        Backing::Anonymous => (0, 0, 0, 0, ""),
+        Backing::Anonymous => (0, 0, 0, 0, if area.shared { "/dev/zero (deleted)" } else { "" }),
         Backing::File { file, offset } => {
             let (major, minor) = (rustix::fs::major(file.device), rustix::fs::minor(file.device));
             (*offset, major, minor, file.inode, file.path.as_str())

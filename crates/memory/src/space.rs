@@ -30,8 +30,9 @@ use crate::host::{GuestMemory, MapError};
 use crate::spans::SpanSet;
 use crate::tree::AreaTree;
 
-pub use check::Totals;
+pub use check::{Mapped, Totals};
 pub use heap::Heap;
+pub use remap::RemapRequest;
 
 /// Where a guest's mappings may lie.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,1 +1,154 @@
-//! mmap and its relatives.
+//! mmap and its relatives: arguments to [`warmfork_memory::AddressSpace`], which has the semantics.
+
+use warmfork_abi::mman::{MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT, MapFlags, RemapFlags, SyncFlags};
+use warmfork_abi::{Errno, PAGE, USER_END};
+use warmfork_memory::{Backing, MapRequest, Protection, RemapRequest, Span};
+
+use crate::call::{Call, SyscallResult};
+use crate::objects::{Mappable, Object};
+
+/// How many pages mincore looks at in one go.
+const MINCORE_PAGES: usize = 4096;
+
+/// mmap(2)
+pub fn mmap(call: &mut Call<'_>) -> SyscallResult {
+    let [address, length, protection, flags, _, offset] = call.args;
+    if !offset.is_multiple_of(PAGE) {
+        return Err(Errno::EINVAL.into());
+    }
+    let mut flags = MapFlags::from_bits_retain(flags);
+    let backing = if flags.contains(MapFlags::ANONYMOUS) { Backing::Anonymous } else { backing(call, offset)? };
+    if backing == Backing::Anonymous {
+        flags |= MapFlags::ANONYMOUS;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "Linux ignores what is no access bit")]
+    let protection = Protection::from_bits_truncate(protection as u32);
+    let request = MapRequest { address, length, protection, flags, backing, label: None };
+    Ok(call.kernel.space.map(call.guest.memory(), request)?)
+}
+
+/// What the descriptor given to mmap has behind it.
+fn backing(call: &mut Call<'_>, offset: u64) -> Result<Backing, Errno> {
+    let id = call.description_id(call.int(4))?;
+    let description = call.kernel.files.description(id);
+    if matches!(description.object, Object::Path(_)) {
+        return Err(Errno::EBADF);
+    }
+    if call.args[1] == 0 {
+        return Err(Errno::EINVAL);
+    }
+    if !description.readable() {
+        return Err(Errno::EACCES);
+    }
+    match call.kernel.with_object(call.host, id, |object, context| object.mappable(context))? {
+        Mappable::File(file) => Ok(Backing::File { file, offset }),
+        Mappable::Anonymous => Ok(Backing::Anonymous),
+    }
+}
+
+/// munmap(2)
+pub fn munmap(call: &mut Call<'_>) -> SyscallResult {
+    let [address, length, ..] = call.args;
+    call.kernel.space.unmap(call.guest.memory(), address, length)?;
+    Ok(0)
+}
+
+/// mprotect(2)
+pub fn mprotect(call: &mut Call<'_>) -> SyscallResult {
+    let [address, length, protection, ..] = call.args;
+    call.kernel.space.protect(call.guest.memory(), address, length, protection)?;
+    Ok(0)
+}
+
+/// mremap(2)
+pub fn mremap(call: &mut Call<'_>) -> SyscallResult {
+    let [address, old_length, new_length, flags, new_address, _] = call.args;
+    let flags = RemapFlags::from_bits_retain(flags);
+    let request = RemapRequest { address, old_length, new_length, flags, new_address };
+    Ok(call.kernel.space.remap(call.guest.memory(), request)?)
+}
+
+/// brk(2)
+pub fn brk(call: &mut Call<'_>) -> SyscallResult {
+    let address = call.args[0];
+    Ok(call.kernel.space.set_break(call.guest.memory(), address))
+}
+
+/// madvise(2)
+pub fn madvise(call: &mut Call<'_>) -> SyscallResult {
+    let [address, length, ..] = call.args;
+    let advice = u64::from(call.uint(2));
+    call.kernel.space.advise(call.guest.memory(), address, length, advice)?;
+    Ok(0)
+}
+
+/// msync(2)
+pub fn msync(call: &mut Call<'_>) -> SyscallResult {
+    let [address, length, ..] = call.args;
+    let flags = SyncFlags::from_bits_retain(u64::from(call.uint(2)));
+    call.kernel.space.sync(address, length, flags)?;
+    Ok(0)
+}
+
+/// mincore(2)
+pub fn mincore(call: &mut Call<'_>) -> SyscallResult {
+    let [address, length, vector, ..] = call.args;
+    let mapped = call.kernel.space.mapped_part(address, length)?;
+    if vector.checked_add(length.div_ceil(PAGE)).is_none_or(|end| end > USER_END) {
+        return Err(Errno::EFAULT.into());
+    }
+    let mut pages = [0; MINCORE_PAGES];
+    let (mut at, end) = mapped.span.map_or((0, 0), |span| (span.start, span.end));
+    while at < end {
+        let part = Span { start: at, end: end.min(at + pages.len() as u64 * PAGE) };
+        let pages = &mut pages[..usize::try_from(part.len() / PAGE).map_err(|_| Errno::EFAULT)?];
+        call.memory().resident(part, pages);
+        call.memory().write(vector + (at - address) / PAGE, pages)?;
+        at = part.end;
+    }
+    if mapped.whole { Ok(0) } else { Err(Errno::ENOMEM.into()) }
+}
+
+/// mlock(2) and munlock(2): nothing of a guest is locked, as its memory is the host's to page.
+pub fn mlock(call: &mut Call<'_>) -> SyscallResult {
+    call.kernel.space.lock(call.args[0], call.args[1])?;
+    Ok(0)
+}
+
+/// mlock2(2)
+pub fn mlock2(call: &mut Call<'_>) -> SyscallResult {
+    if u64::from(call.uint(2)) & !MLOCK_ONFAULT != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    mlock(call)
+}
+
+/// mlockall(2)
+pub fn mlockall(call: &mut Call<'_>) -> SyscallResult {
+    let flags = u64::from(call.uint(0));
+    let known = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
+    if flags == 0 || flags & !known != 0 || flags == MCL_ONFAULT {
+        return Err(Errno::EINVAL.into());
+    }
+    Ok(0)
+}
+
+/// munlockall(2)
+pub fn munlockall(_: &mut Call<'_>) -> SyscallResult {
+    Ok(0)
+}
+
+/// pkey_alloc(2): the guest's CPU has no protection keys, and then Linux says EINVAL.
+pub fn pkey_alloc(_: &mut Call<'_>) -> SyscallResult {
+    Err(Errno::EINVAL.into())
+}
+
+/// pkey_free(2): no key was ever given out.
+pub fn pkey_free(_: &mut Call<'_>) -> SyscallResult {
+    Err(Errno::EINVAL.into())
+}
+
+/// pkey_mprotect(2): as mprotect without a key (-1).
+pub fn pkey_mprotect(call: &mut Call<'_>) -> SyscallResult {
+    if call.int(3) == -1 { mprotect(call) } else { Err(Errno::EINVAL.into()) }
+}

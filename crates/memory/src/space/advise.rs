@@ -1,5 +1,6 @@
 //! madvise.
 
+use rustix::fs::{FallocateFlags, fallocate};
 use warmfork_abi::mman::madvise::*;
 use warmfork_abi::{Errno, PAGE, page_up};
 
@@ -15,8 +16,8 @@ static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
 
 impl AddressSpace {
     /// Takes advice as madvise does. Only MADV_DONTNEED, MADV_REMOVE, MADV_WIPEONFORK and MADV_KEEPONFORK have an
-    /// effect (MADV_FREE keeps the contents, which it may); MADV_COLLAPSE and the guard regions are unknown, as to
-    /// an older kernel.
+    /// effect (MADV_FREE keeps the contents, which it may); MADV_COLLAPSE, the guard regions and the injection of memory
+    /// failures are unknown, as to an older kernel without that option.
     ///
     /// # Errors
     /// Those of madvise(2).
@@ -37,7 +38,6 @@ impl AddressSpace {
         }
         let span = Span { start: address, end };
         match advice {
-            MADV_HWPOISON | MADV_SOFT_OFFLINE => return Err(Errno::EPERM),
             MADV_POPULATE_READ => return self.populate(span, Protection::READ),
             MADV_POPULATE_WRITE => return self.populate(span, Protection::WRITE),
             _ => {}
@@ -53,20 +53,19 @@ impl AddressSpace {
 
     fn advise_piece(&mut self, memory: &mut dyn GuestMemory, piece: Area, advice: u64) -> Result<(), Errno> {
         match advice {
+            // Shared memory keeps its bytes, with a file or without.
+            MADV_DONTNEED | MADV_DONTNEED_LOCKED if piece.shared => Ok(()),
             MADV_DONTNEED | MADV_DONTNEED_LOCKED => self.discard(memory, &piece),
-            MADV_REMOVE => punch(&piece),
-            MADV_FREE | MADV_WIPEONFORK if !piece.is_anonymous() => Err(Errno::EINVAL),
+            MADV_REMOVE => self.punch(memory, &piece),
+            MADV_FREE | MADV_WIPEONFORK if piece.shared || !piece.is_anonymous() => Err(Errno::EINVAL),
             MADV_WIPEONFORK => self.wipe_on_fork(piece.span, true),
             MADV_KEEPONFORK => self.wipe_on_fork(piece.span, false),
             _ => Ok(()),
         }
     }
 
-    /// Drops the private pages of a mapping: then there are zeroes, or the file again.
+    /// Drops the pages of a mapping: then there are zeroes, or the file again.
     fn discard(&mut self, memory: &mut dyn GuestMemory, piece: &Area) -> Result<(), Errno> {
-        if piece.shared {
-            return Ok(());
-        }
         for part in self.host_pieces(piece.span) {
             let Some(area) = piece.clipped(part) else { continue };
             if !self.imaged.contains(part.start) {
@@ -76,6 +75,19 @@ impl AddressSpace {
             }
         }
         Ok(())
+    }
+
+    /// Punches a hole into what a shared mapping that may write has behind it.
+    fn punch(&mut self, memory: &mut dyn GuestMemory, piece: &Area) -> Result<(), Errno> {
+        if !piece.shared {
+            return Err(if piece.is_anonymous() { Errno::EINVAL } else { Errno::EACCES });
+        }
+        if !piece.protection.contains(Protection::WRITE) {
+            return Err(Errno::EACCES);
+        }
+        let Backing::File { file, offset } = &piece.backing else { return self.discard(memory, piece) };
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        fallocate(&file.fd, flags, *offset, piece.span.len()).map_err(|error| Errno(error.raw_os_error()))
     }
 
     fn wipe_on_fork(&mut self, span: Span, wipe: bool) -> Result<(), Errno> {
@@ -121,18 +133,6 @@ fn zero(memory: &mut dyn GuestMemory, area: &Area) -> bool {
     true
 }
 
-/// Punches a hole into the file behind a mapping that may write it.
-fn punch(piece: &Area) -> Result<(), Errno> {
-    use rustix::fs::{FallocateFlags, fallocate};
-    let Backing::File { file, offset } = &piece.backing else { return Err(Errno::EINVAL) };
-    if !piece.shared || !file.writable || !piece.protection.contains(Protection::WRITE) {
-        return Err(Errno::EACCES);
-    }
-    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    fallocate(&file.fd, flags, *offset, piece.span.len()).map_err(|error| Errno(error.raw_os_error()))
-}
-
 fn is_known(advice: u64) -> bool {
-    let plain = advice <= MADV_DONTNEED || (MADV_FREE..=MADV_DONTNEED_LOCKED).contains(&advice);
-    plain || advice == MADV_HWPOISON || advice == MADV_SOFT_OFFLINE
+    advice <= MADV_DONTNEED || (MADV_FREE..=MADV_DONTNEED_LOCKED).contains(&advice)
 }

@@ -23,12 +23,12 @@ pub struct Totals {
     pub files: u64,
 }
 
-/// What mincore finds: the first `pages` pages asked for are mapped, and `whole` when that is all of them.
+/// What mincore is to look at: the first part of what was asked for, up to the first hole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Residency {
-    /// Mapped pages before the first hole.
-    pub pages: u64,
-    /// Whether there is no hole (else mincore answers ENOMEM).
+pub struct Mapped {
+    /// The mapped pages; `None` when there are none.
+    pub span: Option<Span>,
+    /// Whether that is all that was asked for (else mincore answers ENOMEM after it).
     pub whole: bool,
 }
 
@@ -56,22 +56,19 @@ impl AddressSpace {
         if self.areas.is_fully_mapped(span) { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 
-    /// What mincore is to say: every mapped page is resident, as far as a guest can tell.
+    /// Checks what mincore checks but for its vector, and finds the pages that it is to report.
     ///
     /// # Errors
-    /// Those of mincore(2), but for the vector.
-    pub fn resident(&self, address: u64, length: u64) -> Result<Residency, Errno> {
+    /// Those of mincore(2).
+    pub fn mapped_part(&self, address: u64, length: u64) -> Result<Mapped, Errno> {
         if !address.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         let end = address.checked_add(length).filter(|&end| end <= self.layout.top()).ok_or(Errno::ENOMEM)?;
         let end = page_up(end).ok_or(Errno::ENOMEM)?;
-        let Some(span) = Span::new(address, end - address) else {
-            return Ok(Residency { pages: 0, whole: true });
-        };
+        let Some(span) = Span::new(address, end - address) else { return Ok(Mapped { span: None, whole: true }) };
         let first = self.areas.mapped_runs(span).first().copied().filter(|run| run.start == span.start);
-        let pages = first.map_or(0, Span::len) / PAGE;
-        Ok(Residency { pages, whole: pages * PAGE == span.len() })
+        Ok(Mapped { span: first, whole: first == Some(span) })
     }
 
     /// Checks what mlock and munlock check. Locking has no effect: guest memory is the host's to page.

@@ -33,7 +33,7 @@ const LOW: Span = Span { start: 0x4000_0000, end: 0x8000_0000 };
 impl AddressSpace {
     /// Maps as mmap does, and returns the address.
     ///
-    /// MAP_SHARED without a file is private memory, for one process shares it with nobody. MAP_GROWSDOWN does not
+    /// MAP_SHARED without a file is private memory to the host, for one process shares it with nobody. MAP_GROWSDOWN does not
     /// grow; MAP_POPULATE, MAP_LOCKED and MAP_NORESERVE change nothing.
     ///
     /// # Errors
@@ -141,7 +141,7 @@ fn check_kind(request: &MapRequest, length: u64) -> Result<bool, Errno> {
     let Backing::File { file, offset } = &request.backing else {
         return match kind {
             MAP_PRIVATE => Ok(false),
-            MAP_SHARED if !flags.contains(MapFlags::GROWSDOWN) => Ok(false),
+            MAP_SHARED if !flags.contains(MapFlags::GROWSDOWN) => Ok(true),
             _ => Err(Errno::EINVAL),
         };
     };

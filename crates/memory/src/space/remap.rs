@@ -23,15 +23,14 @@ pub struct RemapRequest {
 }
 
 impl AddressSpace {
-    /// Grows, shrinks or moves a mapping as mremap does, and returns its address. Leaving the old range mapped
-    /// (MREMAP_DONTUNMAP) is not supported: EINVAL, as a kernel before 5.7 says.
+    /// Grows, shrinks or moves a mapping as mremap does, and returns its address. A second view of shared memory
+    /// without a file (an old length of zero) is refused as of private memory, which it is to the host.
     ///
     /// # Errors
     /// Those of mremap(2).
     pub fn remap(&mut self, memory: &mut dyn GuestMemory, request: RemapRequest) -> Result<u64, Errno> {
-        let RemapRequest { address, flags, new_address, .. } = request;
-        let supported = RemapFlags::MAYMOVE | RemapFlags::FIXED;
-        if !supported.contains(flags) || address % PAGE != 0 {
+        let RemapRequest { address, flags, .. } = request;
+        if !RemapFlags::all().contains(flags) || !address.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         // Linux's rounding wraps around to zero.
@@ -40,25 +39,15 @@ impl AddressSpace {
         if new == 0 || new > self.layout.top() {
             return Err(Errno::EINVAL);
         }
-        let fixed = flags.contains(RemapFlags::FIXED);
-        if fixed {
-            self.check_target(request, old, new)?;
+        if flags.intersects(RemapFlags::FIXED | RemapFlags::DONTUNMAP) {
+            return self.remap_to(memory, request, old, new);
         }
         let area = self.areas.find(address).ok_or(Errno::EFAULT)?.clone();
-        if fixed || new > old {
-            check_source(&area, address, old.min(new), old)?;
-        }
-        if fixed {
-            let target = Span::new(new_address, new).ok_or(Errno::EINVAL)?;
-            self.clear(memory, target)?;
-            self.shrink(memory, address, old, new)?;
-            let to = self.place(new_address, new, MapFlags::FIXED)?;
-            return self.relocate(memory, &area, Span { start: address, end: address + old.min(new) }, to, new);
-        }
         if new <= old {
             self.shrink(memory, address, old, new)?;
             return Ok(address);
         }
+        check_source(&area, address, old, old)?;
         let from = Span { start: address, end: address + old };
         if from.end == area.span.end && old > 0 && self.grow(memory, &area, new - old)? {
             return Ok(address);
@@ -70,9 +59,43 @@ impl AddressSpace {
         self.relocate(memory, &area, from, to, new)
     }
 
+    /// Moves to the address that the request names.
+    fn remap_to(
+        &mut self,
+        memory: &mut dyn GuestMemory,
+        request: RemapRequest,
+        old: u64,
+        new: u64,
+    ) -> Result<u64, Errno> {
+        let RemapRequest { address, flags, new_address, .. } = request;
+        self.check_target(request, old, new)?;
+        let area = self.areas.find(address).ok_or(Errno::EFAULT)?.clone();
+        check_source(&area, address, old.min(new), old)?;
+        let mut place = MapFlags::empty();
+        if flags.contains(RemapFlags::FIXED) {
+            self.clear(memory, Span::new(new_address, new).ok_or(Errno::EINVAL)?)?;
+            self.shrink(memory, address, old, new)?;
+            place = MapFlags::FIXED;
+        }
+        let to = self.place(new_address, new, place)?;
+        let from = Span { start: address, end: address + old.min(new) };
+        let left = area.clipped(from).filter(|_| flags.contains(RemapFlags::DONTUNMAP));
+        if let (Some(left), Some(target)) = (&left, Span::new(to, new)) {
+            self.charge(target, left.protection)?;
+        }
+        self.relocate(memory, &area, from, to, new)?;
+        if let Some(left) = left {
+            self.install(memory, left)?;
+        }
+        Ok(to)
+    }
+
     fn check_target(&self, request: RemapRequest, old: u64, new: u64) -> Result<(), Errno> {
         let to = request.new_address;
         if to > self.layout.top() - new || !to.is_multiple_of(PAGE) || !request.flags.contains(RemapFlags::MAYMOVE) {
+            return Err(Errno::EINVAL);
+        }
+        if request.flags.contains(RemapFlags::DONTUNMAP) && old != new {
             return Err(Errno::EINVAL);
         }
         let from_end = request.address.saturating_add(old);
@@ -171,7 +194,7 @@ impl AddressSpace {
 
 /// Refuses to move or grow what is not one mapping.
 fn check_source(area: &Area, address: u64, kept: u64, old: u64) -> Result<(), Errno> {
-    if old == 0 && !area.shared {
+    if old == 0 && !area.is_shared_file() {
         return Err(Errno::EINVAL);
     }
     if kept > area.span.end - address { Err(Errno::EFAULT) } else { Ok(()) }
