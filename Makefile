@@ -4,9 +4,9 @@ RUST := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name '*.toml'
 .PHONY: help build demo test bench lint docs clean
 help: ; @echo 'make demo | test | build | bench | lint | docs | clean'
 build: .make/build
-demo: .make/build .make/packages ; @.venv/bin/python scripts/demo.py
+demo: .make/build .make/packages ; @.venv/bin/python -m examples.demo
 test: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py
-bench: .make/build .make/packages ; @.venv/bin/python benches/compare/run.py
+bench: .make/build .make/packages ; @.venv/bin/python -m benches.compare
 lint: .make/venv ; @scripts/lint.sh
 docs: .make/build ; @.venv/bin/python scripts/generate_docs.py
 clean: ; @rm -rf .make .venv target python/warmfork/*.so

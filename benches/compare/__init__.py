@@ -1,0 +1,1 @@
+"""The same request through warmfork and its alternatives: ``python -m benches.compare``."""

@@ -1,0 +1,127 @@
+"""``make bench``: one driver, one JSON file, one table.
+
+Serves the same app natively, with a fork per connection and in warmfork, in turn, several times; the median round of
+each counts. Then runs the benches of the crates and checks what SPECIFICATION.md promises, as ratios within one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benches.compare import crates
+from benches.compare.load import Load, generate, generator
+from benches.compare.machine import ROOT, describe
+from benches.compare.servers import PYTHON, free_port, in_warmfork, running
+
+HELLO = str(Path(__file__).with_name("hello.py"))
+CONTESTANTS: dict[str, Callable[[int], list[str]]] = {
+    "native": lambda port: [PYTHON, HELLO, str(port)],
+    "fork per connection": lambda port: [PYTHON, HELLO, str(port), "fork"],
+    "warmfork": lambda port: in_warmfork([PYTHON, HELLO, str(port)]),
+    "warmfork, not reset": lambda port: in_warmfork([PYTHON, HELLO, str(port)], "--no-ephemeral"),
+}
+OF_FORKING = 5.0
+OF_NATIVE = 0.4
+
+console = Console(highlight=False)
+
+
+def compare(rounds: int, seconds: int) -> dict[str, Load]:
+    """The median round of each contestant. They take turns, so that a slow minute hits all of them."""
+    loads: dict[str, list[Load]] = {name: [] for name in CONTESTANTS}
+    for number in range(rounds):
+        for name, command in CONTESTANTS.items():
+            console.print(f"round {number + 1} of {rounds}: {name}", style="dim")
+            port = free_port()
+            with running(command(port), port):
+                generate(f"http://127.0.0.1:{port}/", 1)  # warms up
+                loads[name].append(generate(f"http://127.0.0.1:{port}/", seconds))
+    return {name: sorted(runs, key=lambda load: load.per_second)[len(runs) // 2] for name, runs in loads.items()}
+
+
+def check(loads: dict[str, Load], measured: dict[str, crates.Measurement]) -> list[dict[str, Any]]:
+    """What is promised, and whether it holds here."""
+    forking = loads["warmfork"].per_second / loads["fork per connection"].per_second
+    native = loads["warmfork"].per_second / loads["native"].per_second
+    checks = [
+        ("throughput, times fork per connection", forking, f">= {OF_FORKING:g}", forking >= OF_FORKING),
+        ("throughput, of native without isolation", native, f">= {OF_NATIVE:g}", native >= OF_NATIVE),
+        ("failed requests in warmfork", loads["warmfork"].errors, "0", loads["warmfork"].errors == 0),
+        *crates.checks(measured),
+    ]
+    return [
+        {"promise": promise, "measured": round(value, 3), "bound": bound, "holds": holds}
+        for promise, value, bound, holds in checks
+    ]
+
+
+def show(results: dict[str, Any]) -> None:
+    """Prints the tables."""
+    table = Table(title=f"wsgiref Hello, one connection, Connection: close, by {generator()}", title_justify="left")
+    for column in ("", "p50", "p99", "requests/s", "of native"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, load in results["requests"].items():
+        share = load["per_second"] / results["requests"]["native"]["per_second"]
+        table.add_row(
+            name,
+            f"{load['p50'] * 1e6:,.0f} us",
+            f"{load['p99'] * 1e6:,.0f} us",
+            f"{load['per_second']:,.0f}",
+            f"{share:.2f}",
+        )
+    console.print(table)
+    if results["crates"]:
+        table = Table(title="Benches of the crates", title_justify="left")
+        table.add_column("bench")
+        table.add_column("median", justify="right")
+        for name, measurement in results["crates"].items():
+            table.add_row(name, f"{measurement['value']:,.3f} {measurement['unit']}")
+        console.print(table)
+    table = Table(title="What is promised", title_justify="left")
+    for column in ("promise", "bound", "measured", ""):
+        table.add_column(column)
+    for entry in results["checks"]:
+        verdict = "[green]holds[/]" if entry["holds"] else "[red]does not hold[/]"
+        table.add_row(entry["promise"], entry["bound"], f"{entry['measured']:g}", verdict)
+    console.print(table)
+
+
+def main() -> int:
+    """Measures, prints, writes.
+
+    Returns:
+        The exit code: 1 when a promise does not hold.
+    """
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=4, help="of load in a round")
+    parser.add_argument("--output", type=Path, default=ROOT / "benches" / "results" / "latest.local.json")
+    parser.add_argument("--no-crates", action="store_true", help="leave out the benches of the crates")
+    options = parser.parse_args()
+
+    loads = compare(options.rounds, options.seconds)
+    measured = {} if options.no_crates else crates.measure()
+    results = {
+        "machine": describe(),
+        "requests": {name: asdict(load) for name, load in loads.items()},
+        "crates": {name: asdict(measurement) for name, measurement in measured.items()},
+        "checks": check(loads, measured),
+    }
+    show(results)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(results, indent=2) + "\n")
+    console.print(f"written to {options.output}")
+    return 0 if all(entry["holds"] for entry in results["checks"]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

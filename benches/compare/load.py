@@ -1,0 +1,85 @@
+"""One connection at a time, ``Connection: close``: wrk where there is one, else a small client of our own."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+
+from benches.compare.servers import LOAD_CPU
+
+_RATE = re.compile(r"^Requests/sec:\s+([\d.]+)", re.MULTILINE)
+_PERCENTILE = re.compile(r"^\s+(50|99)(?:\.0+)?%\s+([\d.]+)(us|ms|s)", re.MULTILINE)
+_REQUESTS = re.compile(r"^\s+(\d+) requests in", re.MULTILINE)
+_ERRORS = re.compile(
+    r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)|Non-2xx or 3xx responses: (\d+)"
+)
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a load generator saw. Times are seconds."""
+
+    requests: int
+    errors: int
+    per_second: float
+    p50: float
+    p99: float
+
+
+def generator() -> str:
+    """What generates the load."""
+    return "wrk" if shutil.which("wrk") else "Python client"
+
+
+def generate(url: str, seconds: int) -> Load:
+    """Loads ``url`` for ``seconds``, from the load generator's CPU."""
+    return _wrk(url, seconds) if shutil.which("wrk") else _client(url, seconds)
+
+
+def _wrk(url: str, seconds: int) -> Load:
+    command = ["wrk", "-t1", "-c1", f"-d{seconds}s", "--latency", "-H", "Connection: close", url]
+    text = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CPU}),
+    ).stdout
+    rate, requests = _RATE.search(text), _REQUESTS.search(text)
+    if rate is None or requests is None:
+        raise ValueError(f"wrk said something unexpected:\n{text}")
+    percentiles = {share: float(number) * _SECONDS[unit] for share, number, unit in _PERCENTILE.findall(text)}
+    errors = sum(int(number) for groups in _ERRORS.findall(text) for number in groups if number)
+    return Load(int(requests[1]), errors, float(rate[1]), percentiles["50"], percentiles["99"])
+
+
+def _client(url: str, seconds: int) -> Load:
+    host, port = url.split("/")[2].split(":")
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {LOAD_CPU})
+    times: list[float] = []
+    errors = 0
+    start = time.perf_counter()
+    try:
+        while (begun := time.perf_counter()) < start + seconds:
+            connection = http.client.HTTPConnection(host, int(port), timeout=10)
+            try:
+                connection.request("GET", "/", headers={"Connection": "close"})
+                if connection.getresponse().read() != b"Hello\n":
+                    errors += 1
+            except (OSError, http.client.HTTPException):
+                errors += 1
+            finally:
+                connection.close()
+            times.append(time.perf_counter() - begun)
+    finally:
+        os.sched_setaffinity(0, before)
+    elapsed = time.perf_counter() - start
+    times.sort()
+    return Load(len(times), errors, len(times) / elapsed, times[len(times) // 2], times[len(times) * 99 // 100])
