@@ -1,0 +1,118 @@
+//! The vDSO of every guest: our own small library that tells the time without a system call, and the clock page
+//! that it reads. Both lie where [`crate::load`] puts them and stay there through forks, resets and snapshots,
+//! unlike the kernel's, which differ from process to process and from host to host.
+//!
+//! The library is made by build.rs from vdso/vdso.c.
+
+pub mod clock;
+mod tsc;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, OnceLock};
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
+use warmfork_abi::mman::MapFlags;
+use warmfork_abi::{Errno, PAGE};
+use warmfork_memory::{Backing, MapRequest, MappedFile, Protection, Span};
+
+use crate::error::LoadError;
+use crate::interpreter::text;
+use crate::segments::Target;
+
+use self::clock::ClockPage;
+
+/// The library: an ELF shared object.
+static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/vdso.so"));
+
+/// The vDSO cannot be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum VdsoError {
+    /// No memory file for the clock page or the library.
+    #[error("making the memory file of the {what} failed: {errno}")]
+    MemoryFile {
+        /// Which one.
+        what: &'static str,
+        /// What the host said.
+        errno: Errno,
+    },
+}
+
+/// Where clock page and library have been mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VdsoSpans {
+    /// The clock page.
+    pub vvar: Span,
+    /// The library; AT_SYSINFO_EHDR is its start.
+    pub vdso: Span,
+}
+
+/// The library's bytes.
+#[must_use]
+pub fn image() -> &'static [u8] {
+    IMAGE
+}
+
+/// The library as a file that guests map, of whole pages. One for the whole process.
+///
+/// # Errors
+/// [`VdsoError`] when the host refuses memory for it.
+pub fn image_file() -> Result<Arc<MappedFile>, VdsoError> {
+    static FILE: OnceLock<Arc<MappedFile>> = OnceLock::new();
+    if let Some(file) = FILE.get() {
+        return Ok(Arc::clone(file));
+    }
+    let file = make_image_file().map_err(|error| failure("vDSO", &error))?;
+    Ok(Arc::clone(FILE.get_or_init(|| file)))
+}
+
+fn make_image_file() -> io::Result<Arc<MappedFile>> {
+    let fd = memfd_create("warmfork-vdso", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let mut written = 0;
+    while written < IMAGE.len() {
+        written += rustix::io::pwrite(&fd, &IMAGE[written..], written as u64)?;
+    }
+    ftruncate(&fd, pages())?;
+    fcntl_add_seals(&fd, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+    mapped_file(fd, "[vdso]")
+}
+
+/// Bytes of the library in whole pages.
+fn pages() -> u64 {
+    (IMAGE.len() as u64).next_multiple_of(PAGE)
+}
+
+/// A file of ours for guests to map, read-only.
+fn mapped_file(fd: OwnedFd, path: &str) -> io::Result<Arc<MappedFile>> {
+    let status = fstat(fd.as_fd())?;
+    let (device, inode) = (status.st_dev, status.st_ino);
+    Ok(Arc::new(MappedFile { fd, path: path.to_owned(), device, inode, writable: false }))
+}
+
+fn failure(what: &'static str, error: &io::Error) -> VdsoError {
+    VdsoError::MemoryFile { what, errno: error.raw_os_error().map_or(Errno::ENOMEM, Errno) }
+}
+
+/// Maps clock page and library side by side where mmap finds room, for the program at `path`.
+pub(crate) fn map(target: &mut Target<'_>, path: &[u8]) -> Result<VdsoSpans, LoadError> {
+    let refuse = |source| LoadError::Vdso { path: text(path), source };
+    let clock_page = ClockPage::global().map_err(refuse)?;
+    clock_page.refresh();
+    let image = image_file().map_err(refuse)?;
+    let start = target.find_room(path, PAGE + pages(), PAGE)?;
+    let vvar = Span { start, end: start + PAGE };
+    let vdso = Span { start: vvar.end, end: vvar.end + pages() };
+
+    let backing = Backing::File { file: Arc::clone(clock_page.file()), offset: 0 };
+    let mut request = MapRequest::private(backing, PAGE, Protection::READ).labelled("vvar");
+    request.flags = MapFlags::SHARED;
+    target.map(path, "the clock page", vvar, request)?;
+
+    let backing = Backing::File { file: image, offset: 0 };
+    let request = MapRequest::private(backing, vdso.len(), Protection::READ | Protection::EXEC).labelled("vdso");
+    target.map(path, "the vDSO", vdso, request)?;
+    Ok(VdsoSpans { vvar, vdso })
+}

@@ -1,0 +1,28 @@
+//! The CPU's time stamp counter. The only unsafe code of this crate: two instructions that every x86-64 CPU has.
+//! Called by [`super::clock`].
+
+#![expect(unsafe_code, reason = "the intrinsics are declared unsafe")]
+
+use std::arch::x86_64::{__cpuid, _mm_lfence, _rdtsc};
+
+/// Extended leaf with the power management features.
+const POWER_LEAF: u32 = 0x8000_0007;
+/// In EDX of that leaf: the counter runs at one rate in all power states.
+const INVARIANT_TSC: u32 = 1 << 8;
+
+/// The counter, read after everything before and before everything after.
+pub(crate) fn read() -> u64 {
+    // SAFETY: LFENCE is part of SSE2 and RDTSC of every x86-64 CPU; Linux lets user space read the counter unless a
+    // process has asked to be killed for it (PR_SET_TSC), which warmfork does not. Neither touches memory.
+    unsafe {
+        _mm_lfence();
+        let counter = _rdtsc();
+        _mm_lfence();
+        counter
+    }
+}
+
+/// Whether the CPU promises that the counter never changes its rate.
+pub(crate) fn is_invariant() -> bool {
+    __cpuid(0x8000_0000).eax >= POWER_LEAF && __cpuid(POWER_LEAF).edx & INVARIANT_TSC != 0
+}
