@@ -4,11 +4,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod epoll;
 pub mod errno;
 pub mod mman;
 pub mod numbers;
 pub mod registers;
 pub mod signals;
+pub mod socket;
 
 pub use errno::Errno;
 pub use registers::Registers;

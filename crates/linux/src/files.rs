@@ -54,6 +54,10 @@ pub struct Description {
 
 /// O_NONBLOCK
 pub const O_NONBLOCK: u32 = 0o4000;
+/// O_DIRECT: of a pipe, packets.
+pub const O_DIRECT: u32 = 0o40000;
+/// O_CLOEXEC
+pub const O_CLOEXEC: u32 = 0o2_000_000;
 
 impl Description {
     /// A description with no descriptor yet.

@@ -47,31 +47,61 @@ impl Kernel {
         id: DescriptionId,
         operation: impl FnOnce(&mut dyn Operations, &mut Context<'_>) -> T,
     ) -> T {
+        let result = self.with_interest(host, id, Events::all(), operation);
+        self.release_orphans(host);
+        result
+    }
+
+    fn with_interest<T>(
+        &mut self,
+        host: &mut Host,
+        id: DescriptionId,
+        interest: Events,
+        operation: impl FnOnce(&mut dyn Operations, &mut Context<'_>) -> T,
+    ) -> T {
         let description = self.files.description_mut(id);
-        let mut context =
-            Context { shared: &mut self.shared, host, id, flags: description.flags, offset: &mut description.offset };
+        let mut context = Context {
+            shared: &mut self.shared,
+            host,
+            id,
+            flags: description.flags,
+            offset: &mut description.offset,
+            interest,
+        };
         operation(description.object.operations(), &mut context)
     }
 
     /// What description `id` is ready for. An id that nothing refers to any more polls POLLNVAL.
     pub fn poll(&mut self, host: &mut Host, id: DescriptionId) -> Events {
+        self.poll_for(host, id, Events::all())
+    }
+
+    /// As [`Kernel::poll`], for a caller that only wants to know about `interest` (errors and hang-ups are always
+    /// told): asks the host for less, and has it wake us for what is not there yet.
+    pub fn poll_for(&mut self, host: &mut Host, id: DescriptionId, interest: Events) -> Events {
         match self.files.find(id).map(|description| &description.object) {
             None => Events::NVAL,
             Some(Object::Epoll(_)) => crate::objects::epoll::poll(self, host, id),
-            Some(_) => self.with_object(host, id, |object, context| object.poll(context)),
+            Some(_) => self.with_interest(host, id, interest, |object, context| object.poll(context)),
         }
     }
 
-    /// How often description `id` has become ready for something; what edge-triggered epoll compares.
-    pub fn edges(&mut self, host: &mut Host, id: DescriptionId) -> u64 {
-        match self.files.find(id) {
+    /// A number that changes when those who wait for `events` of description `id` would be woken.
+    pub fn edges(&mut self, host: &mut Host, id: DescriptionId, events: Events) -> u64 {
+        match self.files.find(id).map(|description| &description.object) {
             None => 0,
-            Some(_) => self.with_object(host, id, |object, context| object.edges(context)),
+            Some(Object::Epoll(_)) => crate::objects::epoll::edges(self, host, id),
+            Some(_) => self.with_interest(host, id, events, |object, context| object.edges(context, events)),
         }
     }
 
     /// Gives up one reference to description `id`; ends it when that was the last.
     pub fn release(&mut self, host: &mut Host, id: DescriptionId) {
+        self.release_one(host, id);
+        self.release_orphans(host);
+    }
+
+    fn release_one(&mut self, host: &mut Host, id: DescriptionId) {
         if let Some(mut description) = self.files.release(id) {
             self.shared.gate.closed(id);
             let mut context = Context {
@@ -80,8 +110,16 @@ impl Kernel {
                 id,
                 flags: description.flags,
                 offset: &mut description.offset,
+                interest: Events::empty(),
             };
             description.object.operations().close(&mut context);
+        }
+    }
+
+    /// Releases what objects gave up; ending one description may give up more.
+    pub fn release_orphans(&mut self, host: &mut Host) {
+        while let Some(id) = self.shared.orphans.pop() {
+            self.release_one(host, id);
         }
     }
 

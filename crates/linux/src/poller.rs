@@ -1,11 +1,22 @@
-//! The host side of one machine: waiting for host files, and time. Holds nothing that a guest can observe.
+//! The host side of one machine: waiting for host files, time, and scratch memory. Holds nothing that a guest can
+//! observe.
 //!
-//! Every host file that a guest ever waited for is in one edge-triggered host epoll set. Level questions are asked
-//! with poll(2); the set tells when to ask again, and its edges count for the guest's own edge-triggered sets.
+//! Every host file that a guest ever waited for in vain is in one edge-triggered host epoll set. Level questions are
+//! asked with poll(2); the set tells when to ask again, so that an idle file costs no host call, and its edges count
+//! for the guest's own edge-triggered sets.
+//!
+//! ```text
+//!   poll(file): known idle since its last edge? -> no host call
+//!               else poll(2); not ready         -> into the set, known idle from now on
+//!   collect():  edges from the set              -> no longer known idle, edge number changes
+//! ```
+//!
+//! No wake-up is lost: a file enters the set (which reports at once what is ready by then) before anyone sleeps, and
+//! an edge that was collected outside of [`Host::wait`] makes the next wait return at once.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll};
@@ -40,7 +51,10 @@ impl AsFd for HostHandle {
 
 struct Watched {
     handle: Weak<OwnedFd>,
-    edges: u64,
+    /// What it was not ready for when last asked, no edge having come since.
+    idle: Events,
+    /// The number of its last edge.
+    edge: u64,
 }
 
 /// Waits on behalf of one machine.
@@ -48,6 +62,16 @@ pub struct Host {
     set: OwnedFd,
     interrupt: Arc<OwnedFd>,
     watched: HashMap<RawFd, Watched>,
+    /// The number of the last edge of any file. Numbers of two hosts never meet, so that what a fork inherited
+    /// from its snapshot always counts as changed.
+    last_edge: u64,
+    /// Whether the set has been emptied since the guest last ran.
+    fresh: bool,
+    /// Edges were collected that the current round of questions may have missed.
+    unseen: bool,
+    /// A [`Waker`] woke, and [`Host::wait`] has not said so yet.
+    interrupted: bool,
+    scratch: Vec<u8>,
     /// How often the guest made each call that is not there, by number.
     pub unknown_calls: HashMap<u64, u64>,
     busy_since: u64,
@@ -58,6 +82,15 @@ pub struct Host {
 
 /// The token of the interrupt eventfd in the host's epoll set; no descriptor has it.
 const INTERRUPT: u64 = u64::MAX;
+
+/// Edge numbers of one host: more than a machine can see in its life.
+const EDGES_EACH: u64 = 1 << 40;
+
+/// Where the edge numbers of the next [`Host`] begin.
+static NEXT_EDGES: AtomicU64 = AtomicU64::new(EDGES_EACH);
+
+/// Most bytes that one call moves through [`Host::take_scratch`].
+pub const SCRATCH: usize = 256 * 1024;
 
 /// What ended a wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,6 +126,11 @@ impl Host {
             set,
             interrupt,
             watched: HashMap::new(),
+            last_edge: NEXT_EDGES.fetch_add(EDGES_EACH, Ordering::Relaxed),
+            fresh: false,
+            unseen: false,
+            interrupted: false,
+            scratch: Vec::new(),
             unknown_calls: HashMap::new(),
             busy_since: nanoseconds(rustix::time::clock_gettime(ClockId::Monotonic)),
             idle: 0,
@@ -137,30 +175,83 @@ impl Host {
         nanoseconds(rustix::time::clock_gettime(ClockId::Realtime))
     }
 
+    /// CLOCK_BOOTTIME in nanoseconds.
+    #[must_use]
+    pub fn boottime(&self) -> u64 {
+        nanoseconds(rustix::time::clock_gettime(ClockId::Boottime))
+    }
+
+    /// A buffer of `length` bytes (at most [`SCRATCH`]) for one copy. What is in it is left from earlier copies: show
+    /// nobody more of it than was written. Give it back with [`Host::return_scratch`], which saves an allocation.
+    #[must_use]
+    pub fn take_scratch(&mut self, length: usize) -> Vec<u8> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let length = length.min(SCRATCH);
+        if scratch.len() < length {
+            scratch.resize(length, 0);
+        }
+        scratch
+    }
+
+    /// Takes back what [`Host::take_scratch`] gave out.
+    pub fn return_scratch(&mut self, scratch: Vec<u8>) {
+        self.scratch = scratch;
+    }
+
+    /// The guest has run: what is known about host files is no longer up to date.
+    pub fn guest_ran(&mut self) {
+        self.fresh = false;
+    }
+
+    /// A new round of asking what is ready begins: everything collected so far will be seen by it.
+    pub fn begin_round(&mut self) {
+        self.unseen = false;
+    }
+
     /// What `handle` is ready for now, out of `events` (and errors). Watches it when it is not ready, so that the
     /// next [`Host::wait`] ends when it becomes so.
     pub fn poll(&mut self, handle: &HostHandle, events: Events) -> Events {
+        self.freshen();
+        if self.watched(handle).is_some_and(|watched| watched.idle.contains(events)) {
+            return Events::empty();
+        }
         let ready = poll_once(handle, events);
         if (ready & events).is_empty() {
             self.watch(handle);
         }
+        let failed = ready.intersects(Events::ERR | Events::HUP | Events::NVAL);
+        if let Some(watched) = self.watched(handle) {
+            watched.idle = if failed { Events::empty() } else { (watched.idle | events) - ready };
+        }
         ready
     }
 
-    /// How many edges the host has reported for `handle`.
+    /// The number of the last edge that the host has reported for `handle`; changes with each.
     pub fn edges(&mut self, handle: &HostHandle) -> u64 {
         self.watch(handle);
-        self.harvest();
-        self.watched.get(&handle.as_fd().as_raw_fd()).map_or(0, |watched| watched.edges)
+        self.freshen();
+        self.watched(handle).map_or(0, |watched| watched.edge)
+    }
+
+    /// Makes the next [`Host::poll`] of `handle` ask the host: for calls that change the file itself (connect,
+    /// listen, options).
+    pub fn changed(&mut self, handle: &HostHandle) {
+        if let Some(watched) = self.watched(handle) {
+            watched.idle = Events::empty();
+        }
+    }
+
+    fn watched(&mut self, handle: &HostHandle) -> Option<&mut Watched> {
+        let watched = self.watched.get_mut(&handle.as_fd().as_raw_fd())?;
+        std::ptr::eq(watched.handle.as_ptr(), Arc::as_ptr(&handle.0)).then_some(watched)
     }
 
     /// Adds `handle` to the epoll set, once. A file that epoll does not take (a regular file) is always ready.
     fn watch(&mut self, handle: &HostHandle) {
-        let raw = handle.as_fd().as_raw_fd();
-        let known = self.watched.get(&raw).and_then(|watched| watched.handle.upgrade());
-        if known.is_some_and(|known| Arc::ptr_eq(&known, &handle.0)) {
+        if self.watched(handle).is_some() {
             return;
         }
+        let raw = handle.as_fd().as_raw_fd();
         let flags = epoll::EventFlags::IN
             | epoll::EventFlags::OUT
             | epoll::EventFlags::PRI
@@ -171,41 +262,81 @@ impl Host {
         if epoll::add(&self.set, handle, data, flags) == Err(Errno::EXIST) {
             let _ = epoll::modify(&self.set, handle, data, flags);
         }
-        let edges = self.watched.get(&raw).map_or(0, |watched| watched.edges);
-        self.watched.insert(raw, Watched { handle: Arc::downgrade(&handle.0), edges });
+        self.last_edge += 1;
+        let watched = Watched { handle: Arc::downgrade(&handle.0), idle: Events::empty(), edge: self.last_edge };
+        self.watched.insert(raw, watched);
     }
 
-    /// Counts the edges that are there already, without waiting.
-    fn harvest(&mut self) {
-        let _ = self.collect(Some(0));
+    /// Collects the edges that are there already, unless that was done since the guest last ran.
+    fn freshen(&mut self) {
+        if self.fresh || self.watched.is_empty() {
+            return;
+        }
+        self.unseen |= self.collect(Some(0));
+        self.fresh = true;
     }
 
     /// Waits until a watched file changes, `deadline` (monotonic nanoseconds) passes or a [`Waker`] wakes.
     pub fn wait(&mut self, deadline: Option<u64>) -> Woken {
         let began = self.monotonic();
-        let woken = self.collect(deadline.map(|at| at.saturating_sub(began)));
+        let at_once = self.unseen || self.interrupted;
+        self.collect(if at_once { Some(0) } else { deadline.map(|at| at.saturating_sub(began)) });
         self.idle = self.idle.saturating_add(self.monotonic().saturating_sub(began));
-        woken
+        self.fresh = true;
+        self.unseen = false;
+        if std::mem::take(&mut self.interrupted) { Woken::Interrupted } else { Woken::Events }
     }
 
-    fn collect(&mut self, timeout: Option<u64>) -> Woken {
+    /// Empties the set, having waited for at most `timeout` nanoseconds; whether a file had an edge.
+    fn collect(&mut self, timeout: Option<u64>) -> bool {
+        let mut timeout = timeout;
+        if let Some(nanoseconds) = timeout.filter(|nanoseconds| nanoseconds % 1_000_000 != 0) {
+            // epoll_wait(2) counts milliseconds; poll(2) of the set itself is exact.
+            let mut set = [PollFd::new(&self.set, PollFlags::IN)];
+            let _ = rustix::event::poll(&mut set, Some(&timespec(nanoseconds)));
+            timeout = Some(0);
+        }
+        let mut changed = false;
+        loop {
+            let (count, files) = self.collect_some(timeout);
+            changed |= files;
+            if count < BATCH {
+                return changed;
+            }
+            timeout = Some(0);
+        }
+    }
+
+    fn collect_some(&mut self, timeout: Option<u64>) -> (usize, bool) {
         let timeout = timeout.map(timespec);
-        let mut buffer = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 64];
+        let mut buffer =
+            [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; BATCH];
         let Ok(count) = epoll::wait(&self.set, &mut buffer[..], timeout.as_ref()) else {
-            return Woken::Events; // EINTR: whoever waits looks again
+            return (0, false); // EINTR: whoever waits looks again
         };
-        let mut woken = Woken::Events;
+        let mut files = false;
         for event in &buffer[..count] {
             let token = event.data.u64();
             if token == INTERRUPT {
                 let _ = rustix::io::read(&self.interrupt, &mut [0; 8]);
-                woken = Woken::Interrupted;
+                self.interrupted = true;
             } else if let Some(watched) = RawFd::try_from(token).ok().and_then(|raw| self.watched.get_mut(&raw)) {
-                watched.edges += 1;
+                self.last_edge += 1;
+                watched.edge = self.last_edge;
+                watched.idle = Events::empty();
+                files = true;
             }
         }
-        woken
+        (count, files)
     }
+}
+
+/// Events taken from the host's set at once.
+const BATCH: usize = 64;
+
+/// A host error as the guest sees it.
+pub(crate) fn errno(error: Errno) -> warmfork_abi::Errno {
+    warmfork_abi::Errno(error.raw_os_error())
 }
 
 /// poll(2) with no timeout.
@@ -226,4 +357,102 @@ fn nanoseconds(time: Timespec) -> u64 {
 fn timespec(nanoseconds: u64) -> Timespec {
     let seconds = i64::try_from(nanoseconds / 1_000_000_000).unwrap_or(i64::MAX);
     Timespec { tv_sec: seconds, tv_nsec: i64::try_from(nanoseconds % 1_000_000_000).unwrap_or(0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair() -> (HostHandle, HostHandle) {
+        let (one, other) = rustix::net::socketpair(
+            rustix::net::AddressFamily::UNIX,
+            rustix::net::SocketType::STREAM,
+            rustix::net::SocketFlags::NONBLOCK | rustix::net::SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap();
+        (HostHandle::new(one), HostHandle::new(other))
+    }
+
+    #[test]
+    fn an_idle_file_becomes_ready() {
+        let mut host = Host::new().unwrap();
+        let (one, other) = pair();
+        assert_eq!(host.poll(&one, Events::IN), Events::empty());
+        assert_eq!(host.poll(&one, Events::OUT), Events::OUT);
+        rustix::io::write(&other, b"x").unwrap();
+        host.guest_ran();
+        assert_eq!(host.poll(&one, Events::IN), Events::IN);
+        rustix::io::read(&one, &mut [0; 8]).unwrap();
+        host.guest_ran();
+        assert_eq!(host.poll(&one, Events::IN), Events::empty());
+    }
+
+    #[test]
+    fn an_edge_collected_by_a_question_ends_the_next_wait() {
+        let mut host = Host::new().unwrap();
+        let (one, other) = pair();
+        let (third, _fourth) = pair();
+        host.begin_round();
+        assert_eq!(host.poll(&one, Events::IN), Events::empty());
+        rustix::io::write(&other, b"x").unwrap();
+        host.guest_ran();
+        assert_eq!(host.poll(&third, Events::IN), Events::empty());
+        assert_eq!(host.wait(None), Woken::Events);
+    }
+
+    #[test]
+    fn a_wake_collected_by_a_question_is_not_lost() {
+        let mut host = Host::new().unwrap();
+        let (one, _other) = pair();
+        assert_eq!(host.poll(&one, Events::IN), Events::empty());
+        host.waker().wake();
+        host.guest_ran();
+        assert_eq!(host.poll(&one, Events::IN), Events::empty());
+        assert_eq!(host.wait(None), Woken::Interrupted);
+    }
+
+    #[test]
+    fn a_wake_before_the_wait_ends_it() {
+        let mut host = Host::new().unwrap();
+        host.waker().wake();
+        assert_eq!(host.wait(None), Woken::Interrupted);
+    }
+
+    #[test]
+    fn a_deadline_ends_a_wait() {
+        let mut host = Host::new().unwrap();
+        let at = host.monotonic() + 300_000;
+        assert_eq!(host.wait(Some(at)), Woken::Events);
+        assert!(host.monotonic() >= at);
+    }
+
+    #[test]
+    fn each_edge_has_its_own_number() {
+        let mut host = Host::new().unwrap();
+        let (one, other) = pair();
+        let before = host.edges(&one);
+        rustix::io::write(&other, b"x").unwrap();
+        host.guest_ran();
+        let first = host.edges(&one);
+        assert_ne!(before, first);
+        host.guest_ran();
+        assert_eq!(host.edges(&one), first);
+        rustix::io::write(&other, b"x").unwrap();
+        host.guest_ran();
+        assert_ne!(host.edges(&one), first);
+        assert_ne!(Host::new().unwrap().edges(&one), first);
+    }
+
+    #[test]
+    fn more_files_than_one_batch_are_all_seen() {
+        let mut host = Host::new().unwrap();
+        let pairs: Vec<_> = (0..200).map(|_| pair()).collect();
+        for (one, other) in &pairs {
+            assert_eq!(host.poll(one, Events::IN), Events::empty());
+            rustix::io::write(other, b"x").unwrap();
+        }
+        host.guest_ran();
+        assert!(pairs.iter().all(|(one, _)| host.poll(one, Events::IN) == Events::IN));
+    }
 }

@@ -8,25 +8,37 @@ use crate::task::{State, Tid, Wait};
 
 impl Kernel {
     /// Lets every blocked thread try again whose wait is over: an event, a timeout, or a signal that is due.
+    ///
+    /// Call it after whatever may have ended a wait (a system call, a signal, [`Host::wait`]), and before
+    /// [`Host::wait`]: it has the host watch everything that threads wait for.
     pub fn wake(&mut self, host: &mut Host) {
         self.expire_timers(host);
-        let now = host.monotonic();
-        let blocked: Vec<Tid> =
-            self.tasks.iter().filter(|task| matches!(task.state, State::Blocked(_))).map(|task| task.tid).collect();
-        for tid in blocked {
-            let task = self.tasks.get_mut(tid);
-            let State::Blocked(wait) = std::mem::replace(&mut task.state, State::Ready) else { continue };
-            let over = wait.deadline.is_some_and(|at| at <= now)
-                || self.signal_due(tid, wait.mask)
-                || wait.signals & self.pending_signals(tid) != 0
-                || self.any_ready(host, &wait);
-            self.tasks.get_mut(tid).state = if over { State::Retry(wait) } else { State::Blocked(wait) };
+        if self.tasks.iter().all(|task| !matches!(task.state, State::Blocked(_))) {
+            return;
         }
+        host.begin_round();
+        let now = host.monotonic();
+        let mut next = self.tasks.first_blocked(Tid::MIN);
+        while let Some(tid) = next {
+            let task = self.tasks.get_mut(tid);
+            if let State::Blocked(wait) = std::mem::replace(&mut task.state, State::Ready) {
+                let over = self.is_over(host, tid, &wait, now);
+                self.tasks.get_mut(tid).state = if over { State::Retry(wait) } else { State::Blocked(wait) };
+            }
+            next = self.tasks.first_blocked(tid.saturating_add(1));
+        }
+    }
+
+    fn is_over(&mut self, host: &mut Host, tid: Tid, wait: &Wait, now: u64) -> bool {
+        wait.deadline.is_some_and(|at| at <= now)
+            || self.signal_due(tid, wait.mask)
+            || wait.signals & self.pending_signals(tid) != 0
+            || self.any_ready(host, wait)
     }
 
     fn any_ready(&mut self, host: &mut Host, wait: &Wait) -> bool {
         let always = Events::ERR | Events::HUP | Events::NVAL;
-        wait.descriptions.iter().any(|&(id, events)| self.poll(host, id).intersects(events | always))
+        wait.descriptions.iter().any(|&(id, events)| self.poll_for(host, id, events).intersects(events | always))
     }
 
     /// Whether every thread is blocked and one of them waits for a connection: the program is *ready*.
@@ -35,7 +47,8 @@ impl Kernel {
         let mut listening = false;
         for task in self.tasks.iter() {
             let State::Blocked(wait) = &task.state else { return false };
-            listening |= wait.descriptions.iter().any(|&(id, _)| self.leads_to_listener(id));
+            listening |=
+                wait.descriptions.iter().any(|&(id, events)| events.contains(Events::IN) && self.leads_to_listener(id));
         }
         listening
     }

@@ -203,6 +203,13 @@ impl Tasks {
         self.tasks.get(&tid).is_some_and(|task| !matches!(task.state, State::Blocked(_)))
     }
 
+    /// The blocked thread with the lowest id from `minimum` on.
+    #[must_use]
+    pub fn first_blocked(&self, minimum: Tid) -> Option<Tid> {
+        let mut blocked = self.tasks.range(minimum..).filter(|(_, task)| matches!(task.state, State::Blocked(_)));
+        blocked.next().map(|(tid, _)| *tid)
+    }
+
     /// The first thread after `tid` (in a circle) that is not blocked.
     #[must_use]
     pub fn next_runnable(&self, tid: Tid) -> Option<Tid> {

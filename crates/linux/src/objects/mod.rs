@@ -2,6 +2,8 @@
 //!
 //! Operations never block: `EAGAIN` says that a caller has to wait, and [`crate::call::Call::block_on`] decides.
 
+pub mod address;
+pub mod channel;
 pub mod device;
 pub mod directory;
 pub mod epoll;
@@ -65,6 +67,13 @@ pub enum Object {
 pub struct Shared {
     /// The serving gate.
     pub gate: Gate,
+    /// Pipes, which two or more ends share.
+    pub pipes: pipe::Pipes,
+    /// Socket pairs.
+    pub pairs: channel::Channels,
+    /// References to descriptions that an object gave up (in-flight SCM_RIGHTS that nobody will receive).
+    /// [`crate::Kernel`] releases them after each operation, so that it is empty between calls.
+    pub orphans: Vec<DescriptionId>,
 }
 
 /// What an operation may use beside its object.
@@ -79,6 +88,8 @@ pub struct Context<'a> {
     pub flags: u32,
     /// The description's file offset.
     pub offset: &'a mut u64,
+    /// What [`Operations::poll`] is asked about. An object may answer more, and need not look at the rest.
+    pub interest: Events,
 }
 
 /// What mmap makes of an object.
@@ -108,14 +119,49 @@ pub trait Operations {
         Err(Errno::EINVAL)
     }
 
-    /// What the object is ready for now.
+    /// What the object is ready for now; `interest` of the context says what the caller wants to know.
     fn poll(&mut self, _context: &mut Context<'_>) -> Events {
         Events::IN | Events::OUT | Events::RDNORM | Events::WRNORM
     }
 
-    /// Counts how often the object became ready for something (an event counter for edge-triggered epoll).
-    fn edges(&mut self, _context: &mut Context<'_>) -> u64 {
+    /// A number that changes whenever Linux would wake those who wait for one of `events` (or for an error or a
+    /// hang-up): edge-triggered epoll compares it.
+    fn edges(&mut self, _context: &mut Context<'_>, _events: Events) -> u64 {
         0
+    }
+
+    /// How many bytes a read would find (FIONREAD).
+    ///
+    /// # Errors
+    /// ENOTTY when the object does not count them.
+    fn available(&mut self, _context: &mut Context<'_>) -> Result<usize, Errno> {
+        Err(Errno::ENOTTY)
+    }
+
+    /// Capacity of a pipe in bytes (F_GETPIPE_SZ).
+    ///
+    /// # Errors
+    /// EBADF when the object is not a pipe.
+    fn pipe_size(&mut self, _context: &mut Context<'_>) -> Result<u32, Errno> {
+        Err(Errno::EBADF)
+    }
+
+    /// Changes the capacity of a pipe (F_SETPIPE_SZ); the new capacity, which may be larger.
+    ///
+    /// # Errors
+    /// EBADF when the object is not a pipe, EBUSY when more is in it, EPERM and EINVAL beyond the limits.
+    fn set_pipe_size(&mut self, _context: &mut Context<'_>, _size: u32) -> Result<u32, Errno> {
+        Err(Errno::EBADF)
+    }
+
+    /// How long a blocking read may take, in nanoseconds (SO_RCVTIMEO).
+    fn receive_timeout(&self) -> Option<u64> {
+        None
+    }
+
+    /// How long a blocking write may take, in nanoseconds (SO_SNDTIMEO).
+    fn send_timeout(&self) -> Option<u64> {
+        None
     }
 
     /// Whether epoll takes the object (regular files and directories answer EPERM there).
@@ -164,13 +210,16 @@ impl Object {
     /// Whether it is a listening socket.
     #[must_use]
     pub fn listening(&self) -> bool {
-        false
+        matches!(self, Self::Socket(socket) if socket.listening())
     }
 
     /// When the object next becomes ready by itself (an armed timerfd), in monotonic nanoseconds.
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
-        None
+        match self {
+            Self::TimerFd(timer) => timer.deadline(),
+            _ => None,
+        }
     }
 }
 
@@ -197,8 +246,19 @@ impl<T> Table<T> {
     }
 
     /// The entry `id`, if it is there.
-    pub fn get(&mut self, id: u64) -> Option<&mut T> {
+    #[must_use]
+    pub fn get(&self, id: u64) -> Option<&T> {
+        self.entries.get(&id)
+    }
+
+    /// As [`Table::get`], to change it.
+    pub fn get_mut(&mut self, id: u64) -> Option<&mut T> {
         self.entries.get_mut(&id)
+    }
+
+    /// All entries.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.entries.values()
     }
 
     /// Removes the entry `id`.

@@ -1,9 +1,142 @@
 //! One end of a socketpair, kept as plain data.
 
-use crate::objects::Operations;
+use warmfork_abi::Errno;
+use warmfork_abi::socket::{MSG_PEEK, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM};
 
-/// One end of a socketpair, kept as plain data.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct PairEnd {}
+use crate::files::{DescriptionId, Events};
+use crate::objects::channel::Channels;
+use crate::objects::socket::Received;
+use crate::objects::{Context, Operations};
 
-impl Operations for PairEnd {}
+/// One end of a socketpair.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PairEnd {
+    channel: u64,
+    side: usize,
+    /// SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET.
+    pub kind: u32,
+    /// SO_PASSCRED
+    pub pass_credentials: bool,
+    /// SO_RCVTIMEO in nanoseconds.
+    pub receive_timeout: Option<u64>,
+    /// SO_SNDTIMEO in nanoseconds.
+    pub send_timeout: Option<u64>,
+    /// SO_RCVBUF, which bounds nothing: the sender's buffer does.
+    pub receive_buffer: usize,
+}
+
+impl PairEnd {
+    /// Both ends of a new pair.
+    pub fn create(channels: &mut Channels, kind: u32) -> (Self, Self) {
+        let channel = channels.create(kind);
+        let end = |side| Self {
+            channel,
+            side,
+            kind,
+            pass_credentials: false,
+            receive_timeout: None,
+            send_timeout: None,
+            receive_buffer: super::channel::DEFAULT_BUFFER,
+        };
+        (end(0), end(1))
+    }
+
+    /// Whether it carries a stream.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.kind == SOCK_STREAM
+    }
+
+    /// Receives with `flags` of recv(2); descriptions that come along are given up unless `rights`.
+    ///
+    /// # Errors
+    /// As [`Channels::receive`].
+    pub fn receive(
+        &mut self,
+        context: &mut Context<'_>,
+        into: &mut [u8],
+        flags: u32,
+        rights: bool,
+    ) -> Result<Received, Errno> {
+        let peek = flags & MSG_PEEK != 0;
+        let mut received = context.shared.pairs.receive(self.channel, self.side, into, peek)?;
+        if !rights {
+            let unwanted = std::mem::take(&mut received.rights);
+            if !peek {
+                context.shared.orphans.extend(unwanted);
+            }
+        }
+        Ok(received)
+    }
+
+    /// Sends; on success the references of `rights` are the pair's.
+    ///
+    /// # Errors
+    /// As [`Channels::send`].
+    pub fn send(&mut self, context: &mut Context<'_>, from: &[u8], rights: &[DescriptionId]) -> Result<usize, Errno> {
+        context.shared.pairs.send(self.channel, self.side, from, rights)
+    }
+
+    /// shutdown(2)
+    pub fn shutdown(&mut self, context: &mut Context<'_>, how: u32) {
+        let (receive, send) = (matches!(how, SHUT_RD | SHUT_RDWR), matches!(how, SHUT_WR | SHUT_RDWR));
+        context.shared.pairs.shutdown(self.channel, self.side, receive, send);
+    }
+
+    /// Takes the pending error (SO_ERROR).
+    pub fn take_error(&mut self, channels: &mut Channels) -> Option<Errno> {
+        channels.take_error(self.channel, self.side)
+    }
+
+    /// SO_SNDBUF
+    #[must_use]
+    pub fn send_buffer(&self, channels: &Channels) -> usize {
+        channels.send_buffer(self.channel, self.side)
+    }
+
+    /// Sets SO_SNDBUF.
+    pub fn set_send_buffer(&mut self, channels: &mut Channels, size: usize) {
+        channels.set_send_buffer(self.channel, self.side, size);
+    }
+}
+
+impl Operations for PairEnd {
+    fn read(&mut self, context: &mut Context<'_>, into: &mut [u8], at: Option<u64>) -> Result<usize, Errno> {
+        if at.is_some() {
+            return Err(Errno::ESPIPE);
+        }
+        Ok(self.receive(context, into, 0, false)?.length)
+    }
+
+    fn write(&mut self, context: &mut Context<'_>, from: &[u8], at: Option<u64>) -> Result<usize, Errno> {
+        if at.is_some() {
+            return Err(Errno::ESPIPE);
+        }
+        self.send(context, from, &[])
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Events {
+        context.shared.pairs.poll(self.channel, self.side)
+    }
+
+    fn edges(&mut self, context: &mut Context<'_>, events: Events) -> u64 {
+        context.shared.pairs.edges(self.channel, self.side, events)
+    }
+
+    fn available(&mut self, context: &mut Context<'_>) -> Result<usize, Errno> {
+        Ok(context.shared.pairs.available(self.channel, self.side))
+    }
+
+    fn receive_timeout(&self) -> Option<u64> {
+        self.receive_timeout
+    }
+
+    fn send_timeout(&self) -> Option<u64> {
+        self.send_timeout
+    }
+
+    fn close(&mut self, context: &mut Context<'_>) {
+        let orphans = context.shared.pairs.close(self.channel, self.side);
+        context.shared.orphans.extend(orphans);
+    }
+}

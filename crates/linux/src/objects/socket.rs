@@ -1,9 +1,316 @@
 //! Sockets of the host: TCP, UDP, named Unix sockets.
+//!
+//! The host's socket is always non-blocking; whether the guest's blocks is the description's business. A connection
+//! that is open when a snapshot is made is shared by all forks: the host has only one.
 
-use crate::objects::Operations;
+use std::time::Duration;
 
-/// Sockets of the host: TCP, UDP, named Unix sockets.
+use rustix::net::{
+    AddressFamily, Protocol, RecvFlags, ReturnFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType,
+};
+use warmfork_abi::Errno;
+use warmfork_abi::socket::{
+    AF_INET, AF_INET6, AF_UNIX, MSG_NOSIGNAL, MSG_TRUNC, SHUT_RD, SHUT_WR, SOCK_DGRAM, SOCK_STREAM,
+};
+
+use crate::files::Events;
+use crate::objects::address::Address;
+use crate::objects::{Context, Operations};
+use crate::poller::{HostHandle, errno};
+
+/// What a receiving call got beside the bytes.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Socket {}
+pub struct Received {
+    /// Bytes in the buffer.
+    pub length: usize,
+    /// Bytes that the message had.
+    pub whole: usize,
+    /// MSG_TRUNC, MSG_CTRUNC, MSG_EOR, MSG_OOB as recvmsg(2) returns them.
+    pub flags: u32,
+    /// Where it came from, when the protocol says.
+    pub address: Option<Address>,
+    /// Descriptions that came with it (SCM_RIGHTS); the receiver owns their references.
+    pub rights: Vec<crate::files::DescriptionId>,
+    /// Who sent it (SCM_CREDENTIALS).
+    pub credentials: Option<Credentials>,
+}
 
-impl Operations for Socket {}
+/// `struct ucred`
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Credentials {
+    /// Process id.
+    pub pid: i32,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// A socket of the host.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Socket {
+    handle: HostHandle,
+    /// AF_INET, AF_INET6 or AF_UNIX.
+    pub family: u16,
+    /// SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET.
+    pub kind: u32,
+    /// The protocol's number, 0 for the default one.
+    pub protocol: u32,
+    listening: bool,
+    /// SO_RCVTIMEO in nanoseconds.
+    pub receive_timeout: Option<u64>,
+    /// SO_SNDTIMEO in nanoseconds.
+    pub send_timeout: Option<u64>,
+    /// SO_LINGER as the guest set it: on, seconds. The host gets only what cannot block it.
+    pub linger: (bool, u32),
+    /// The guest path that it is bound to: the host knows it by another.
+    pub bound: Option<Vec<u8>>,
+    /// The guest path that it is connected to.
+    pub connected: Option<Vec<u8>>,
+}
+
+impl Socket {
+    /// Opens a socket of the host.
+    ///
+    /// # Errors
+    /// The host's own.
+    pub fn open(family: u16, kind: u32, protocol: u32) -> Result<Self, Errno> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let number = std::num::NonZero::new(protocol).map(Protocol::from_raw);
+        let fd = rustix::net::socket_with(AddressFamily::from_raw(family), SocketType::from_raw(kind), flags, number)
+            .map_err(errno)?;
+        Ok(Self::new(HostHandle::new(fd), family, kind, protocol))
+    }
+
+    fn new(handle: HostHandle, family: u16, kind: u32, protocol: u32) -> Self {
+        Self {
+            handle,
+            family,
+            kind,
+            protocol,
+            listening: false,
+            receive_timeout: None,
+            send_timeout: None,
+            linger: (false, 0),
+            bound: None,
+            connected: None,
+        }
+    }
+
+    /// The host's socket.
+    #[must_use]
+    pub fn handle(&self) -> &HostHandle {
+        &self.handle
+    }
+
+    /// Whether it listens.
+    #[must_use]
+    pub fn listening(&self) -> bool {
+        self.listening
+    }
+
+    /// Whether it carries a stream.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.kind == SOCK_STREAM
+    }
+
+    /// Whether it sends datagrams without a connection.
+    #[must_use]
+    pub fn is_datagram(&self) -> bool {
+        self.kind == SOCK_DGRAM
+    }
+
+    /// Whether it is an IPv4 or IPv6 socket.
+    #[must_use]
+    pub fn is_internet(&self) -> bool {
+        matches!(self.family, AF_INET | AF_INET6)
+    }
+
+    /// bind(2), to an address that the policy allows.
+    ///
+    /// # Errors
+    /// The host's own.
+    pub fn bind(&mut self, address: &SocketAddrAny) -> Result<(), Errno> {
+        rustix::net::bind(&self.handle, address).map_err(errno)
+    }
+
+    /// listen(2)
+    ///
+    /// # Errors
+    /// The host's own.
+    pub fn listen(&mut self, context: &mut Context<'_>, backlog: i32) -> Result<(), Errno> {
+        rustix::net::listen(&self.handle, backlog).map_err(errno)?;
+        context.host.changed(&self.handle);
+        self.listening = true;
+        Ok(())
+    }
+
+    /// connect(2), to an address that the policy allows; `None` dissolves the association.
+    ///
+    /// # Errors
+    /// The host's own: EINPROGRESS and EALREADY while a connection is being made.
+    pub fn connect(&mut self, context: &mut Context<'_>, address: Option<&SocketAddrAny>) -> Result<(), Errno> {
+        context.host.changed(&self.handle);
+        match address {
+            Some(address) => rustix::net::connect(&self.handle, address).map_err(errno),
+            None => rustix::net::connect_unspec(&self.handle).map_err(errno),
+        }
+    }
+
+    /// accept(2): the connection, and the peer's address when `named`.
+    ///
+    /// # Errors
+    /// EAGAIN when there is none (or none may be accepted: the serving gate); the host's own.
+    pub fn accept(&mut self, context: &mut Context<'_>, named: bool) -> Result<(Self, Option<Address>), Errno> {
+        if self.listening && !context.shared.gate.open() {
+            return Err(Errno::EAGAIN);
+        }
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let (fd, address) = if named {
+            let (fd, address) = rustix::net::acceptfrom_with(&self.handle, flags).map_err(errno)?;
+            (fd, Some(address.map_or_else(|| self.unnamed(), Address::from_host)))
+        } else {
+            (rustix::net::accept_with(&self.handle, flags).map_err(errno)?, None)
+        };
+        let mut accepted = Self::new(HostHandle::new(fd), self.family, self.kind, self.protocol);
+        accepted.bound.clone_from(&self.bound);
+        Ok((accepted, address))
+    }
+
+    fn unnamed(&self) -> Address {
+        if self.family == AF_UNIX { Address::Unnamed } else { Address::Unspecified }
+    }
+
+    /// getsockname(2)
+    ///
+    /// # Errors
+    /// The host's own.
+    pub fn name(&self) -> Result<Address, Errno> {
+        match &self.bound {
+            Some(path) => Ok(Address::Path(path.clone())),
+            None => Ok(Address::from_host(rustix::net::getsockname(&self.handle).map_err(errno)?)),
+        }
+    }
+
+    /// getpeername(2)
+    ///
+    /// # Errors
+    /// ENOTCONN; the host's own.
+    pub fn peer(&self) -> Result<Address, Errno> {
+        let address = rustix::net::getpeername(&self.handle).map_err(errno)?;
+        match &self.connected {
+            Some(path) => Ok(Address::Path(path.clone())),
+            None => Ok(address.map_or_else(|| self.unnamed(), Address::from_host)),
+        }
+    }
+
+    /// shutdown(2)
+    ///
+    /// # Errors
+    /// The host's own; EINVAL for another `how`.
+    pub fn shutdown(&mut self, context: &mut Context<'_>, how: u32) -> Result<(), Errno> {
+        let direction = match how {
+            SHUT_RD => Shutdown::Read,
+            SHUT_WR => Shutdown::Write,
+            _ => Shutdown::Both,
+        };
+        let result = rustix::net::shutdown(&self.handle, direction);
+        context.host.changed(&self.handle);
+        if how != SHUT_RD {
+            context.shared.gate.closed(context.id);
+        }
+        result.map_err(errno)
+    }
+
+    /// recv(2) and recvfrom(2).
+    ///
+    /// # Errors
+    /// EAGAIN when nothing is there; the host's own.
+    pub fn receive(&mut self, into: &mut [u8], flags: u32, named: bool) -> Result<Received, Errno> {
+        let host_flags = RecvFlags::from_bits_retain(flags);
+        if named || !self.is_stream() {
+            return self.receive_message(into, flags);
+        }
+        let (_, whole) = rustix::net::recv(&self.handle, &mut *into, host_flags).map_err(errno)?;
+        Ok(Received { length: whole.min(into.len()), whole, ..Received::default() })
+    }
+
+    /// A datagram with its address and flags. Descriptors that came with it are closed by the host.
+    fn receive_message(&mut self, into: &mut [u8], flags: u32) -> Result<Received, Errno> {
+        let size = into.len();
+        let mut control = rustix::net::RecvAncillaryBuffer::default();
+        let mut vector = [std::io::IoSliceMut::new(into)];
+        // MSG_TRUNC asks for the whole length, of which the caller decides what to tell the guest.
+        let host_flags = RecvFlags::from_bits_retain(flags | if self.is_stream() { 0 } else { MSG_TRUNC });
+        let message = rustix::net::recvmsg(&self.handle, &mut vector, &mut control, host_flags).map_err(errno)?;
+        let returned = message.flags & (ReturnFlags::TRUNC | ReturnFlags::EOR | ReturnFlags::OOB | ReturnFlags::CTRUNC);
+        Ok(Received {
+            length: message.bytes.min(size),
+            whole: message.bytes,
+            flags: returned.bits(),
+            address: message.address.map(Address::from_host),
+            ..Received::default()
+        })
+    }
+
+    /// send(2) and sendto(2), to an address that the policy allows. The host process never gets SIGPIPE.
+    ///
+    /// # Errors
+    /// EAGAIN when there is no room; the host's own.
+    pub fn send(&mut self, from: &[u8], flags: u32, address: Option<&SocketAddrAny>) -> Result<usize, Errno> {
+        let flags = SendFlags::from_bits_retain(flags | MSG_NOSIGNAL);
+        match address {
+            Some(address) => rustix::net::sendto(&self.handle, from, flags, address).map_err(errno),
+            None => rustix::net::send(&self.handle, from, flags).map_err(errno),
+        }
+    }
+}
+
+/// SO_RCVTIMEO and SO_SNDTIMEO from a duration: zero is no timeout.
+#[must_use]
+pub fn timeout(duration: Duration) -> Option<u64> {
+    let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    (nanoseconds > 0).then_some(nanoseconds)
+}
+
+impl Operations for Socket {
+    fn read(&mut self, _context: &mut Context<'_>, into: &mut [u8], at: Option<u64>) -> Result<usize, Errno> {
+        if at.is_some() {
+            return Err(Errno::ESPIPE);
+        }
+        let (_, length) = rustix::net::recv(&self.handle, into, RecvFlags::empty()).map_err(errno)?;
+        Ok(length)
+    }
+
+    fn write(&mut self, _context: &mut Context<'_>, from: &[u8], at: Option<u64>) -> Result<usize, Errno> {
+        if at.is_some() {
+            return Err(Errno::ESPIPE);
+        }
+        self.send(from, 0, None)
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Events {
+        if self.listening && !context.shared.gate.open() {
+            return Events::empty();
+        }
+        context.host.poll(&self.handle, context.interest)
+    }
+
+    fn edges(&mut self, context: &mut Context<'_>, _events: Events) -> u64 {
+        context.host.edges(&self.handle)
+    }
+
+    fn available(&mut self, _context: &mut Context<'_>) -> Result<usize, Errno> {
+        let count = rustix::io::ioctl_fionread(&self.handle).map_err(errno)?;
+        usize::try_from(count).map_err(|_| Errno::EINVAL)
+    }
+
+    fn receive_timeout(&self) -> Option<u64> {
+        self.receive_timeout
+    }
+
+    fn send_timeout(&self) -> Option<u64> {
+        self.send_timeout
+    }
+}
