@@ -161,21 +161,34 @@ impl Socket {
     /// accept(2): the connection, and the peer's address when `named`.
     ///
     /// # Errors
-    /// EAGAIN when there is none (or none may be accepted: the serving gate); the host's own.
+    /// EAGAIN when there is none (with a serving gate: no offer); the host's own.
     pub fn accept(&mut self, context: &mut Context<'_>, named: bool) -> Result<(Self, Option<Address>), Errno> {
-        if self.listening && !context.shared.gate.open() {
-            return Err(Errno::EAGAIN);
-        }
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let (fd, address) = if named {
-            let (fd, address) = rustix::net::acceptfrom_with(&self.handle, flags).map_err(errno)?;
-            (fd, Some(address.map_or_else(|| self.unnamed(), Address::from_host)))
+        let (handle, address) = if self.listening && !context.shared.gate.admits_any() {
+            (context.shared.gate.take_offer(&self.handle).ok_or(Errno::EAGAIN)?, None)
         } else {
-            (rustix::net::accept_with(&self.handle, flags).map_err(errno)?, None)
+            self.accept_from_host(named)?
         };
-        let mut accepted = Self::new(HostHandle::new(fd), self.family, self.kind, self.protocol);
+        let mut accepted = Self::new(handle, self.family, self.kind, self.protocol);
         accepted.bound.clone_from(&self.bound);
-        Ok((accepted, address))
+        match address {
+            // The peer may be gone again already; its connection is handed out all the same.
+            None if named => {
+                let address = accepted.peer().unwrap_or_else(|_| self.unnamed());
+                Ok((accepted, Some(address)))
+            }
+            address => Ok((accepted, address)),
+        }
+    }
+
+    fn accept_from_host(&mut self, named: bool) -> Result<(HostHandle, Option<Address>), Errno> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        if !named {
+            let fd = rustix::net::accept_with(&self.handle, flags).map_err(errno)?;
+            return Ok((HostHandle::new(fd), None));
+        }
+        let (fd, address) = rustix::net::acceptfrom_with(&self.handle, flags).map_err(errno)?;
+        let address = address.map_or_else(|| self.unnamed(), Address::from_host);
+        Ok((HostHandle::new(fd), Some(address)))
     }
 
     fn unnamed(&self) -> Address {
@@ -291,13 +304,18 @@ impl Operations for Socket {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Events {
-        if self.listening && !context.shared.gate.open() {
-            return Events::empty();
+        if self.listening && !context.shared.gate.admits_any() {
+            let offered = context.shared.gate.has_offer(&self.handle);
+            return if offered { Events::IN | Events::RDNORM } else { Events::empty() };
         }
         context.host.poll(&self.handle, context.interest)
     }
 
     fn edges(&mut self, context: &mut Context<'_>, _events: Events) -> u64 {
+        if self.listening && !context.shared.gate.admits_any() {
+            // Numbers that no host gives out, so that an offer counts as new whatever the snapshot had seen.
+            return u64::MAX - u64::from(!context.shared.gate.has_offer(&self.handle));
+        }
         context.host.edges(&self.handle)
     }
 
