@@ -52,7 +52,7 @@ def check(loads: dict[str, Load], measured: dict[str, crates.Measurement]) -> li
     """What is promised, and whether it holds here."""
     forking = loads["warmfork"].per_second / loads["fork per connection"].per_second
     native = loads["warmfork"].per_second / loads["native"].per_second
-    checks = [
+    checks: list[tuple[str, float, str, bool]] = [
         ("throughput, times fork per connection", forking, f">= {OF_FORKING:g}", forking >= OF_FORKING),
         ("throughput, of native without isolation", native, f">= {OF_NATIVE:g}", native >= OF_NATIVE),
         ("failed requests in warmfork", loads["warmfork"].errors, "0", loads["warmfork"].errors == 0),
@@ -110,7 +110,7 @@ def main() -> int:
 
     loads = compare(options.rounds, options.seconds)
     measured = {} if options.no_crates else crates.measure()
-    results = {
+    results: dict[str, Any] = {
         "machine": describe(),
         "requests": {name: asdict(load) for name, load in loads.items()},
         "crates": {name: asdict(measurement) for name, measurement in measured.items()},
