@@ -18,7 +18,19 @@ from pathlib import Path
 import pytest
 
 PROGRAMS = Path(__file__).parents[1] / "programs"
-AREAS = ["events", "files", "memory", "pipes", "polling", "process", "sockets"]
+AREAS = [
+    "events",
+    "files",
+    "memory",
+    "pipes",
+    "polling",
+    "proc",
+    "process",
+    "signals",
+    "sockets",
+    "threads",
+    "time",
+]
 COMPILE = ["gcc", "-O1", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-pthread"]
 BUILDS = {
     "": [],

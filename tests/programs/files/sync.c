@@ -1,4 +1,4 @@
-// fsync, fdatasync, sync_file_range, posix_fadvise, readahead: accepted on files, refused elsewhere.
+// fsync and its relatives, posix_fadvise, readahead: accepted on files, refused elsewhere.
 #include "../guest.h"
 
 int main(void)

@@ -3,7 +3,8 @@
 
 static void *map_at(char *address, size_t length, int flags)
 {
-    return mmap(address, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    flags |= MAP_PRIVATE | MAP_ANONYMOUS;
+    return mmap(address, length, PROT_READ | PROT_WRITE, flags, -1, 0);
 }
 
 int main(void)

@@ -13,8 +13,8 @@ int main(void)
     CHECK(memory[2 * 4096 - 1] == 'x' && memory[2 * 4096] == 0);
 
     // Something is in the way.
-    CHECK(mmap(memory + 2 * 4096, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
-          memory + 2 * 4096);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    CHECK(mmap(memory + 2 * 4096, 4096, PROT_READ, flags, -1, 0) == memory + 2 * 4096);
     SHOW((long)mremap(memory, 2 * 4096, 3 * 4096, 0));
     char *moved = (char *)MUST(mremap(memory, 2 * 4096, 100 * 4096, MREMAP_MAYMOVE));
     CHECK(moved != memory && moved[0] == 'x' && moved[2 * 4096 - 1] == 'x');

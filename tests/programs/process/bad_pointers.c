@@ -1,10 +1,7 @@
 // A bad pointer is EFAULT, in any call, without harm.
 #include "../guest.h"
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/times.h>
-#include <sys/uio.h>
 
 int main(void)
 {

@@ -1,5 +1,5 @@
 // exit: 42
-// exit: handlers run in reverse order, buffers are written, only the low eight bits count.
+// exit(): handlers run in reverse order, buffers are written, only the low eight bits count.
 #include "../guest.h"
 
 static void first(void)

@@ -1,4 +1,4 @@
-// When main's thread ends alone, the others go on; the last one's end is the program's, with code 0.
+// When main's thread ends alone, the others go on; the last one's end is the program's end.
 #include "../guest.h"
 
 static pthread_t main_thread;

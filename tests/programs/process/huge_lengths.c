@@ -1,6 +1,5 @@
 // Lengths far beyond anything: refused or cut, never believed.
 #include "../guest.h"
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
