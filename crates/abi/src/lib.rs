@@ -8,9 +8,12 @@ pub mod epoll;
 pub mod errno;
 pub mod mman;
 pub mod numbers;
+pub mod process;
 pub mod registers;
 pub mod signals;
 pub mod socket;
+pub mod threads;
+pub mod time;
 
 pub use errno::Errno;
 pub use registers::Registers;

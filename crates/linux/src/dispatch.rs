@@ -46,7 +46,7 @@ impl Kernel {
             return Entered::Continue;
         };
         let args = registers.arguments();
-        let mut call = Call { kernel: self, host, guest, registers, tid, args };
+        let mut call = Call { kernel: self, host, guest: &mut *guest, registers, tid, args };
         let result = handler(&mut call);
         debug!(target: "warmfork::syscalls", "[{tid}] {}({args:x?}) = {result:x?}", entry.map_or("", |entry| entry.name));
         match result {
@@ -57,7 +57,10 @@ impl Kernel {
                 registers.rax = 0;
                 return Entered::Yielded;
             }
-            Err(Stop::ExitThread) => return Entered::ThreadEnded,
+            Err(Stop::ExitThread) => {
+                self.end_thread(guest.memory(), tid);
+                return Entered::ThreadEnded;
+            }
             Err(Stop::ExitProgram(ending)) => return Entered::Ended(ending),
             Err(Stop::Block(wait)) => return self.block(registers, tid, wait),
         }

@@ -11,8 +11,10 @@
 #![forbid(unsafe_code)]
 
 pub mod call;
+pub mod clock;
 pub mod dispatch;
 pub mod files;
+pub mod futex;
 pub mod guest_path;
 pub mod kernel;
 pub mod objects;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use warmfork_abi::Registers;
+use warmfork_abi::process::SCHED_NORMAL;
 
 use crate::files::{DescriptionId, Events};
 
@@ -20,6 +21,8 @@ pub struct Wait {
     pub signals: u64,
     /// A signal handler with SA_RESTART restarts the call; otherwise it fails with EINTR in any case.
     pub restartable: bool,
+    /// The call starts again after any handler, SA_RESTART or not.
+    pub always_restarts: bool,
     /// The signal mask to take while waiting (ppoll, pselect6, epoll_pwait, rt_sigsuspend).
     pub mask: Option<u64>,
 }
@@ -96,8 +99,10 @@ pub struct Task {
     pub robust_list: u64,
     /// Signal state of this thread.
     pub signals: crate::kernel::TaskSignals,
-    /// CPU time used, in nanoseconds.
+    /// CPU time used in earlier turns, in nanoseconds; see [`crate::Kernel::thread_cpu_time`].
     pub cpu_time: u64,
+    /// Scheduling policy as sched_getscheduler reports it. All threads are scheduled alike.
+    pub policy: i32,
 }
 
 impl Task {
@@ -115,6 +120,7 @@ impl Task {
             robust_list: 0,
             signals: crate::kernel::TaskSignals::default(),
             cpu_time: 0,
+            policy: SCHED_NORMAL,
         }
     }
 

@@ -184,7 +184,8 @@ impl Kernel {
 
 /// What a call that a handler cut short comes to: it starts again after the handler, or fails.
 fn restart_or_fail(call: &Interrupted, action: Action, registers: &mut Registers) {
-    if call.wait.restartable && action.flags & SA_RESTART != 0 {
+    let restarts = call.wait.always_restarts || call.wait.restartable && action.flags & SA_RESTART != 0;
+    if restarts {
         registers.rax = registers.orig_rax;
         registers.rip = registers.rip.wrapping_sub(SYSCALL_LENGTH);
     } else {

@@ -1,11 +1,13 @@
 //! Handlers, one file a family: decode, look up, call the object, map the error.
 
+pub mod attributes;
 pub mod descriptors;
 pub mod directories;
 pub mod events;
 pub mod files;
 pub mod futex;
 pub mod identity;
+pub mod limits;
 pub mod memory;
 pub mod metadata;
 pub mod paths;
@@ -13,6 +15,8 @@ pub mod pipes;
 pub mod polling;
 pub mod process;
 pub mod random;
+pub mod refused;
+pub mod scheduling;
 pub mod signals;
 pub mod socket_options;
 pub mod sockets;

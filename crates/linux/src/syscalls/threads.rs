@@ -1,1 +1,154 @@
-//! clone, set_tid_address, robust lists, rseq.
+//! clone, set_tid_address, membarrier.
+
+use warmfork_abi::threads::{
+    CLONE_ARGS_SIZE_VER0, CLONE_ARGS_SIZE_VER2, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_DETACHED, CLONE_FILES,
+    CLONE_FS, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS,
+    CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_SETTLS, CLONE_SIGHAND, CLONE_THREAD, CLONE_VM, CSIGNAL,
+    MEMBARRIER_CMD_GLOBAL, MEMBARRIER_CMD_GLOBAL_EXPEDITED, MEMBARRIER_CMD_PRIVATE_EXPEDITED,
+    MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, MEMBARRIER_CMD_QUERY, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED,
+    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE,
+};
+use warmfork_abi::{Errno, PAGE, Registers};
+
+use super::attributes::segment_base;
+use super::refused::no_new_process;
+use crate::call::{Call, SyscallResult};
+use crate::process::{RLIMIT_NPROC, TID_LIMIT};
+use crate::task::{Task, Tid};
+
+/// What clone and clone3 ask for, as far as threads go.
+struct Request {
+    flags: u64,
+    stack_pointer: u64,
+    parent_tid: u64,
+    child_tid: u64,
+    tls: u64,
+}
+
+/// Flags that ask for namespaces of their own.
+const NAMESPACES: u64 =
+    CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+/// What a thread shares with its maker, and has to.
+const SHARED: u64 = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
+
+/// clone(2), for threads
+pub fn clone(call: &mut Call<'_>) -> SyscallResult {
+    let [flags, stack_pointer, parent_tid, child_tid, tls, _] = call.args;
+    start(call, &Request { flags: flags & !CSIGNAL, stack_pointer, parent_tid, child_tid, tls })
+}
+
+/// clone3(2), for threads
+pub fn clone3(call: &mut Call<'_>) -> SyscallResult {
+    let [address, size, ..] = call.args;
+    if size > PAGE {
+        return Err(Errno::E2BIG.into());
+    }
+    let size = usize::try_from(size).map_err(|_| Errno::E2BIG)?;
+    if size < CLONE_ARGS_SIZE_VER0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let bytes = call.memory().read_vec(address, size)?;
+    if bytes.iter().skip(CLONE_ARGS_SIZE_VER2).any(|&byte| byte != 0) {
+        return Err(Errno::E2BIG.into());
+    }
+    let mut fields = [0; CLONE_ARGS_SIZE_VER2 / 8];
+    for (field, chunk) in fields.iter_mut().zip(bytes.chunks_exact(8)) {
+        *field = chunk.try_into().map_or(0, u64::from_le_bytes);
+    }
+    let [flags, _, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, _] = fields;
+    let bad_stack = (stack == 0) != (stack_size == 0);
+    if flags & (CLONE_DETACHED | CSIGNAL) != 0 || bad_stack || flags & CLONE_THREAD != 0 && exit_signal != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    if set_tid != 0 || set_tid_size != 0 {
+        return Err(Errno::EPERM.into());
+    }
+    let stack_pointer = stack.checked_add(stack_size).ok_or(Errno::EINVAL)?;
+    start(call, &Request { flags, stack_pointer, parent_tid, child_tid, tls })
+}
+
+fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {
+    let flags = request.flags;
+    let has = |flag: u64| flags & flag != 0;
+    if has(CLONE_THREAD) && !has(CLONE_SIGHAND) || has(CLONE_SIGHAND) && !has(CLONE_VM) {
+        return Err(Errno::EINVAL.into());
+    }
+    if !has(CLONE_THREAD) {
+        return no_new_process(call);
+    }
+    if has(NAMESPACES) {
+        return Err(Errno::EPERM.into());
+    }
+    if flags & SHARED != SHARED || has(CLONE_PIDFD) {
+        log::warn!("clone with flags {flags:#x}: a thread with files or a directory of its own is not supported");
+        return Err(Errno::EINVAL.into());
+    }
+    let mut registers = Registers { rax: 0, orig_rax: u64::MAX, ..*call.registers };
+    if request.stack_pointer != 0 {
+        registers.rsp = request.stack_pointer;
+    }
+    if has(CLONE_SETTLS) {
+        registers.fs_base = segment_base(request.tls)?;
+    }
+    let fpu = call.kernel.vector_state(call.guest, call.tid)?;
+    let tid = new_tid(call)?;
+    let parent = call.task();
+    let mut task = Task::new(tid, registers, parent.name.clone());
+    task.signals = parent.signals.inherited();
+    task.policy = parent.policy;
+    task.fpu = Some(fpu);
+    if has(CLONE_CHILD_CLEARTID) {
+        task.clear_child_tid = request.child_tid;
+    }
+    call.kernel.tasks.insert(task);
+    for (flag, address) in [(CLONE_PARENT_SETTID, request.parent_tid), (CLONE_CHILD_SETTID, request.child_tid)] {
+        if has(flag) {
+            // Linux ignores a bad pointer here too: the thread exists.
+            let _ = call.memory().write_u32(address, tid.cast_unsigned());
+        }
+    }
+    Ok(u64::from(tid.cast_unsigned()))
+}
+
+/// An id for a new thread.
+fn new_tid(call: &mut Call<'_>) -> Result<Tid, Errno> {
+    let kernel = &mut *call.kernel;
+    let limit = usize::try_from(kernel.process.limits[RLIMIT_NPROC].soft).unwrap_or(usize::MAX);
+    if kernel.tasks.len() >= kernel.process.max_threads.min(limit) {
+        return Err(Errno::EAGAIN);
+    }
+    // There are fewer threads than ids, so one of the next `len + 1` is free.
+    loop {
+        let tid = kernel.process.next_tid;
+        kernel.process.next_tid = if tid + 1 < TID_LIMIT { tid + 1 } else { kernel.process.pid + 1 };
+        if kernel.tasks.lookup(tid).is_none() && tid != kernel.process.pid {
+            return Ok(tid);
+        }
+    }
+}
+
+/// set_tid_address(2)
+pub fn set_tid_address(call: &mut Call<'_>) -> SyscallResult {
+    call.task().clear_child_tid = call.args[0];
+    Ok(u64::from(call.tid.cast_unsigned()))
+}
+
+/// membarrier(2): one thread runs at a time, so every barrier has already happened.
+pub fn membarrier(call: &mut Call<'_>) -> SyscallResult {
+    const SUPPORTED: i32 = MEMBARRIER_CMD_GLOBAL
+        | MEMBARRIER_CMD_GLOBAL_EXPEDITED
+        | MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED
+        | MEMBARRIER_CMD_PRIVATE_EXPEDITED
+        | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED
+        | MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE
+        | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE;
+    let (command, flags) = (call.int(0), call.uint(1));
+    if flags != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    match command {
+        MEMBARRIER_CMD_QUERY => Ok(u64::from(SUPPORTED.cast_unsigned())),
+        _ if command & SUPPORTED != 0 && command.count_ones() == 1 => Ok(0),
+        _ => Err(Errno::EINVAL.into()),
+    }
+}

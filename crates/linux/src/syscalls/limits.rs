@@ -1,0 +1,166 @@
+//! Limits, usage, priorities, and what the system says about itself.
+
+use warmfork_abi::Errno;
+use warmfork_abi::process::{
+    IOPRIO_CLASS_BE, IOPRIO_CLASS_IDLE, IOPRIO_CLASS_NONE, IOPRIO_CLASS_RT, IOPRIO_CLASS_SHIFT, IOPRIO_LEVELS,
+    IOPRIO_WHO_PGRP, IOPRIO_WHO_PROCESS, IOPRIO_WHO_USER, PRIO_PGRP, PRIO_PROCESS, PRIO_USER, RUSAGE_CHILDREN,
+    RUSAGE_SELF, RUSAGE_THREAD,
+};
+use warmfork_abi::time::NANOSECONDS_PER_SECOND;
+
+use crate::call::{Call, SyscallResult};
+use crate::clock::Clock;
+use crate::process::{LIMITS, Limit, RLIMIT_NOFILE};
+use crate::syscalls::identity::own_process;
+use crate::syscalls::time::timeval_bytes;
+
+/// Most descriptors that a hard limit may allow (fs.nr_open).
+const NR_OPEN: u64 = 1 << 20;
+
+fn resource(number: u32) -> Result<usize, Errno> {
+    usize::try_from(number).ok().filter(|&number| number < LIMITS).ok_or(Errno::EINVAL)
+}
+
+fn read_limit(call: &mut Call<'_>, address: u64) -> Result<Limit, Errno> {
+    let bytes: [u8; 16] = call.memory().read_array(address)?;
+    let word = |half: &[u8]| half.try_into().map_or(0, u64::from_le_bytes);
+    Ok(Limit { soft: word(&bytes[..8]), hard: word(&bytes[8..]) })
+}
+
+fn write_limit(call: &mut Call<'_>, address: u64, limit: Limit) -> Result<(), Errno> {
+    call.memory().write(address, &[limit.soft, limit.hard].map(u64::to_le_bytes).concat())?;
+    Ok(())
+}
+
+fn change_limit(call: &mut Call<'_>, resource: usize, wanted: Limit) -> Result<(), Errno> {
+    let current = &mut call.kernel.process.limits[resource];
+    if wanted.soft > wanted.hard {
+        return Err(Errno::EINVAL);
+    }
+    if wanted.hard > current.hard || resource == RLIMIT_NOFILE && wanted.hard > NR_OPEN {
+        return Err(Errno::EPERM);
+    }
+    *current = wanted;
+    Ok(())
+}
+
+/// getrlimit(2)
+pub fn getrlimit(call: &mut Call<'_>) -> SyscallResult {
+    let (resource, address) = (resource(call.uint(0))?, call.args[1]);
+    write_limit(call, address, call.kernel.process.limits[resource])?;
+    Ok(0)
+}
+
+/// setrlimit(2)
+pub fn setrlimit(call: &mut Call<'_>) -> SyscallResult {
+    let (number, address) = (call.uint(0), call.args[1]);
+    let wanted = read_limit(call, address)?;
+    change_limit(call, resource(number)?, wanted)?;
+    Ok(0)
+}
+
+/// prlimit64(2), of this process
+pub fn prlimit64(call: &mut Call<'_>) -> SyscallResult {
+    let (pid, number) = (call.int(0), call.uint(1));
+    let [_, _, new, old, ..] = call.args;
+    let resource = resource(number)?;
+    let wanted = if new == 0 { None } else { Some(read_limit(call, new)?) };
+    own_process(call, pid)?;
+    let current = call.kernel.process.limits[resource];
+    if let Some(wanted) = wanted {
+        change_limit(call, resource, wanted)?;
+    }
+    if old != 0 {
+        write_limit(call, old, current)?;
+    }
+    Ok(0)
+}
+
+/// getrusage(2): CPU time, and what is mapped as an upper bound of what is resident.
+pub fn getrusage(call: &mut Call<'_>) -> SyscallResult {
+    let address = call.args[1];
+    let used = match call.int(0) {
+        RUSAGE_SELF => call.kernel.cpu_time(call.host),
+        RUSAGE_THREAD => call.kernel.thread_cpu_time(call.host, call.tid),
+        RUSAGE_CHILDREN => 0,
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    let resident = if call.int(0) == RUSAGE_CHILDREN { 0 } else { call.kernel.space.totals().accessible };
+    let mut bytes = [0; 144];
+    bytes[..16].copy_from_slice(&timeval_bytes(used));
+    bytes[32..40].copy_from_slice(&(resident / 1024).to_le_bytes());
+    call.memory().write(address, &bytes)?;
+    Ok(0)
+}
+
+/// sysinfo(2): the machine's memory limit as the system's memory.
+pub fn sysinfo(call: &mut Call<'_>) -> SyscallResult {
+    let address = call.args[0];
+    let host = rustix::system::sysinfo();
+    let unit = u64::from(host.mem_unit);
+    let total = host.totalram.saturating_mul(unit).min(call.kernel.space.limits().accessible_bytes);
+    let free = host.freeram.saturating_mul(unit);
+    let free = free.min(total.saturating_sub(call.kernel.space.totals().accessible));
+    let uptime = call.kernel.clock(call.host, Clock::Host(rustix::time::ClockId::Boottime)) / NANOSECONDS_PER_SECOND;
+    let mut bytes = [0; 112];
+    for (place, value) in bytes.chunks_exact_mut(8).zip([uptime, 0, 0, 0, total, free]) {
+        place.copy_from_slice(&value.to_le_bytes());
+    }
+    bytes[80..82].copy_from_slice(&1_u16.to_le_bytes()); // procs
+    bytes[104..108].copy_from_slice(&1_u32.to_le_bytes()); // mem_unit
+    call.memory().write(address, &bytes)?;
+    Ok(0)
+}
+
+/// Checks that `which` and `who` name this process, its group or its user.
+fn named(call: &Call<'_>, which: i32, who: i32, kinds: [i32; 3]) -> Result<(), Errno> {
+    let process = &call.kernel.process;
+    let [by_process, by_group, by_user] = kinds;
+    let found = match which {
+        _ if which == by_process => return own_process(call, who),
+        _ if which == by_group => who == 0 || who == process.group,
+        _ if which == by_user => who == 0 || who.cast_unsigned() == process.uid,
+        _ => return Err(Errno::EINVAL),
+    };
+    if found { Ok(()) } else { Err(Errno::ESRCH) }
+}
+
+/// getpriority(2)
+pub fn getpriority(call: &mut Call<'_>) -> SyscallResult {
+    named(call, call.int(0), call.int(1), [PRIO_PROCESS, PRIO_PGRP, PRIO_USER])?;
+    Ok(u64::from((20 - call.kernel.process.attributes.nice).cast_unsigned()))
+}
+
+/// setpriority(2): remembered and reported, no more; only downwards, as without privileges.
+pub fn setpriority(call: &mut Call<'_>) -> SyscallResult {
+    named(call, call.int(0), call.int(1), [PRIO_PROCESS, PRIO_PGRP, PRIO_USER])?;
+    let wanted = call.int(2).clamp(-20, 19);
+    let nice = &mut call.kernel.process.attributes.nice;
+    if wanted < *nice {
+        return Err(Errno::EACCES.into());
+    }
+    *nice = wanted;
+    Ok(0)
+}
+
+/// ioprio_get(2)
+pub fn ioprio_get(call: &mut Call<'_>) -> SyscallResult {
+    named(call, call.int(0), call.int(1), [IOPRIO_WHO_PROCESS, IOPRIO_WHO_PGRP, IOPRIO_WHO_USER])?;
+    Ok(u64::from(call.kernel.process.attributes.io_priority))
+}
+
+/// ioprio_set(2): remembered and reported, no more.
+pub fn ioprio_set(call: &mut Call<'_>) -> SyscallResult {
+    let value = call.uint(2);
+    let level = value & ((1 << IOPRIO_CLASS_SHIFT) - 1);
+    match value >> IOPRIO_CLASS_SHIFT {
+        IOPRIO_CLASS_RT => return Err(Errno::EPERM.into()),
+        IOPRIO_CLASS_BE if level < IOPRIO_LEVELS => {}
+        IOPRIO_CLASS_IDLE => {}
+        IOPRIO_CLASS_NONE if level == 0 => {}
+        _ => return Err(Errno::EINVAL.into()),
+    }
+    named(call, call.int(0), call.int(1), [IOPRIO_WHO_PROCESS, IOPRIO_WHO_PGRP, IOPRIO_WHO_USER])?;
+    call.kernel.process.attributes.io_priority = value;
+    Ok(0)
+}

@@ -1,0 +1,30 @@
+//! Calls that warmfork refuses on purpose: the answers of a kernel without the feature, or to a user without the right.
+
+use log::warn;
+use warmfork_abi::Errno;
+
+use crate::call::{Call, SyscallResult};
+
+/// ENOSYS, without the log line for calls that warmfork does not know: programs ask for these and go on without.
+pub fn not_implemented(_call: &mut Call<'_>) -> SyscallResult {
+    Err(Errno::ENOSYS.into())
+}
+
+/// EPERM: the caller lacks the privilege, and nobody has it here.
+pub fn not_permitted(_call: &mut Call<'_>) -> SyscallResult {
+    Err(Errno::EPERM.into())
+}
+
+/// ECHILD: there are no children to wait for.
+pub fn no_children(_call: &mut Call<'_>) -> SyscallResult {
+    Err(Errno::ECHILD.into())
+}
+
+/// fork, vfork, execve, execveat: ENOSYS, which programs report as it is; EAGAIN would make some try again for ever.
+pub fn no_new_process(call: &mut Call<'_>) -> SyscallResult {
+    warn!(
+        "the program wants to start another one (call {}, thread {}): a machine has one process, the guest gets ENOSYS",
+        call.registers.orig_rax, call.tid
+    );
+    Err(Errno::ENOSYS.into())
+}
