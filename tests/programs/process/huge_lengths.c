@@ -6,7 +6,8 @@
 
 int main(void)
 {
-    char page[4096] = "";
+    // Not on the stack, which may end less than a GiB below the kernel's half.
+    static char page[4096];
     unsigned long huge = UINT64_C(1) << 62, negative = -1ul;
     int fd = MUST(open("file", O_CREAT | O_RDWR, 0644)), pair[2], epoll = MUST(epoll_create1(0));
     MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair));

@@ -54,9 +54,10 @@ static void cancel(void *(*body)(void *))
     pthread_t thread = guest_thread(body, NULL);
     while (atomic_load(&ready) == 0)
         sched_yield();
-    SHOW_CODE(pthread_cancel(thread));
+    int cancelled = pthread_cancel(thread);
     atomic_store(&ready, 2);
     SHOW_CODE(pthread_join(thread, &result));
+    SHOW_CODE(cancelled);
     CHECK(result == PTHREAD_CANCELED);
 }
 
