@@ -45,7 +45,7 @@ impl Clock {
             CLOCK_BOOTTIME | CLOCK_BOOTTIME_ALARM => Self::Host(ClockId::Boottime),
             CLOCK_REALTIME_ALARM => Self::Host(ClockId::Realtime),
             CLOCK_TAI => Self::Tai,
-            0.. => return Err(Errno::EINVAL),
+            _ if id >= 0 => return Err(Errno::EINVAL),
             _ => return Self::dynamic(kernel, tid, id),
         })
     }

@@ -159,7 +159,7 @@ impl Kernel {
     ) -> Result<(), Fault> {
         let address = (entry & !1).wrapping_add(offset);
         let inherits = entry & 1 != 0;
-        if address % 4 != 0 {
+        if !address.is_multiple_of(4) {
             return Err(Fault(address));
         }
         let word = memory.read_u32(address)?;

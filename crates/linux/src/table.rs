@@ -3,7 +3,7 @@
 //! Documentation and `warmfork syscalls` are generated from it.
 
 use crate::call::{Call, SyscallResult};
-use crate::syscalls::{attributes, futex, identity, limits, memory, process, random, refused, scheduling, signals, threads, time};
+use crate::syscalls::{attributes, futex, identity, limits, memory, process, random, refused, scheduling, signals, threads, time, timers};
 
 /// Answers one system call.
 pub type Handler = fn(&mut Call<'_>) -> SyscallResult;
@@ -102,9 +102,9 @@ pub static TABLE: &[Entry] = &[
     none(33, "dup2"),
     full(34, "pause", signals::pause),
     full(35, "nanosleep", time::nanosleep),
-    none(36, "getitimer"),
-    none(37, "alarm"),
-    none(38, "setitimer"),
+    partial(36, "getitimer", timers::getitimer, "CPU time counts while the machine does not wait"),
+    full(37, "alarm", timers::alarm),
+    partial(38, "setitimer", timers::setitimer, "CPU time counts while the machine does not wait"),
     full(39, "getpid", identity::getpid),
     none(40, "sendfile"),
     none(41, "socket"),
@@ -288,11 +288,11 @@ pub static TABLE: &[Entry] = &[
     full(219, "restart_syscall", signals::restart_syscall),
     refused(220, "semtimedop", refused::not_implemented, "ENOSYS: no System V IPC"),
     none(221, "fadvise64"),
-    none(222, "timer_create"),
-    none(223, "timer_settime"),
-    none(224, "timer_gettime"),
-    none(225, "timer_getoverrun"),
-    none(226, "timer_delete"),
+    partial(222, "timer_create", timers::timer_create, "no SIGEV_THREAD; that is the C library's"),
+    full(223, "timer_settime", timers::timer_settime),
+    full(224, "timer_gettime", timers::timer_gettime),
+    full(225, "timer_getoverrun", timers::timer_getoverrun),
+    full(226, "timer_delete", timers::timer_delete),
     refused(227, "clock_settime", time::clock_settime, "EPERM: the clocks are the host's"),
     full(228, "clock_gettime", time::clock_gettime),
     full(229, "clock_getres", time::clock_getres),

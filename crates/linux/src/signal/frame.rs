@@ -219,7 +219,7 @@ fn read_vectors(memory: &dyn GuestMemory, address: u64, current: &[u8]) -> Optio
     if address == 0 {
         return Some(vector::initial(current));
     }
-    if address % 64 != 0 {
+    if !address.is_multiple_of(64) {
         return None;
     }
     let legacy: [u8; 512] = memory.read_array(address).ok()?;

@@ -48,7 +48,7 @@ pub fn futex(call: &mut Call<'_>) -> SyscallResult {
 
 fn check_address(address: u64) -> Result<u64, Errno> {
     match address {
-        _ if address % 4 != 0 => Err(Errno::EINVAL),
+        _ if !address.is_multiple_of(4) => Err(Errno::EINVAL),
         warmfork_abi::USER_END.. => Err(Errno::EFAULT),
         _ => Ok(address),
     }
@@ -120,10 +120,10 @@ fn requeue(call: &mut Call<'_>, from: u64, expected: Option<u32>) -> SyscallResu
     let to = check_address(call.args[4])?;
     let wake = usize::try_from(call.int(2)).map_err(|_| Errno::EINVAL)?;
     let moves = usize::try_from(call.int(3)).map_err(|_| Errno::EINVAL)?;
-    if let Some(expected) = expected {
-        if call.memory().read_u32(from)? != expected {
-            return Err(Errno::EAGAIN.into());
-        }
+    if let Some(expected) = expected
+        && call.memory().read_u32(from)? != expected
+    {
+        return Err(Errno::EAGAIN.into());
     }
     Ok(call.kernel.futex_requeue(from, to, wake, moves))
 }

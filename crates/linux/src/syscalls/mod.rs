@@ -22,3 +22,4 @@ pub mod socket_options;
 pub mod sockets;
 pub mod threads;
 pub mod time;
+pub mod timers;
