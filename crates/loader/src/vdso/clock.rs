@@ -42,6 +42,7 @@ const ATTEMPTS: usize = 5;
 /// How often [`ClockPage::now`] looks at a page that is being written.
 const PATIENCE: usize = 10_000;
 const CLOCKSOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+const CPU_FLAGS: &str = "/proc/cpuinfo";
 
 /// The clocks that have a line, in the page's order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -404,10 +405,10 @@ fn coarse_tick() -> u64 {
 }
 
 /// Whether the counters of all CPUs run alike and at one rate: the host kernel takes its own time from them, or the
-/// CPU says so.
+/// CPU says so (its invariant TSC is the kernel's flag nonstop_tsc).
 fn counter_is_clock() -> bool {
-    let clocksource = std::fs::read_to_string(CLOCKSOURCE).unwrap_or_default();
-    clocksource.trim() == "tsc" || tsc::is_invariant()
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    read(CLOCKSOURCE).trim() == "tsc" || read(CPU_FLAGS).split_whitespace().any(|word| word == "nonstop_tsc")
 }
 
 #[cfg(test)]

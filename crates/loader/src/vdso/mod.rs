@@ -2,7 +2,9 @@
 //! that it reads. Both lie where [`crate::load`] puts them and stay there through forks, resets and snapshots,
 //! unlike the kernel's, which differ from process to process and from host to host.
 //!
-//! The library is made by build.rs from vdso/vdso.c.
+//! The library is made by build.rs from vdso/vdso.c. A platform must let guests read the host's own time stamp
+//! counter, without an offset. A machine whose clocks are not the host's (one that was saved before a reboot, or
+//! elsewhere) gets a page of zeroes in the clock page's place: then the library makes system calls.
 
 pub mod clock;
 mod tsc;

@@ -3,12 +3,7 @@
 
 #![expect(unsafe_code, reason = "the intrinsics are declared unsafe")]
 
-use std::arch::x86_64::{__cpuid, _mm_lfence, _rdtsc};
-
-/// Extended leaf with the power management features.
-const POWER_LEAF: u32 = 0x8000_0007;
-/// In EDX of that leaf: the counter runs at one rate in all power states.
-const INVARIANT_TSC: u32 = 1 << 8;
+use std::arch::x86_64::{_mm_lfence, _rdtsc};
 
 /// The counter, read after everything before and before everything after.
 pub(crate) fn read() -> u64 {
@@ -20,9 +15,4 @@ pub(crate) fn read() -> u64 {
         _mm_lfence();
         counter
     }
-}
-
-/// Whether the CPU promises that the counter never changes its rate.
-pub(crate) fn is_invariant() -> bool {
-    __cpuid(0x8000_0000).eax >= POWER_LEAF && __cpuid(POWER_LEAF).edx & INVARIANT_TSC != 0
 }

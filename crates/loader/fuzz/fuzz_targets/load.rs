@@ -1,0 +1,35 @@
+//! Loads whatever bytes the fuzzer makes, as a program that is also its own interpreter. Nothing may panic, and what
+//! loads lies in user space.
+
+#![no_main]
+
+use std::sync::Arc;
+
+use libfuzzer_sys::fuzz_target;
+use rustix::fs::{MemfdFlags, memfd_create};
+use warmfork_abi::{Errno, USER_END};
+use warmfork_loader::{ProgramFiles, Randomness, Request, load};
+use warmfork_memory::{AddressSpace, FakeMemory, Layout, Limits, MappedFile};
+
+/// The one file there is, whatever it is called.
+struct OneFile(Arc<MappedFile>);
+
+impl ProgramFiles for OneFile {
+    fn open(&mut self, _path: &[u8]) -> Result<Arc<MappedFile>, Errno> {
+        Ok(Arc::clone(&self.0))
+    }
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let fd = memfd_create("fuzz", MemfdFlags::CLOEXEC).expect("memfd");
+    rustix::io::pwrite(&fd, bytes, 0).expect("write");
+    let file = MappedFile { fd, path: "fuzz".to_owned(), device: 0, inode: 0, writable: false };
+    let argv = [b"fuzz".to_vec()];
+    let request = Request { randomness: Randomness::Seed(1), ..Request::new(b"fuzz", &argv, &[]) };
+    let mut space = AddressSpace::new(Layout::new(USER_END, &[]), Limits::default());
+    let mut memory = FakeMemory::new();
+    if let Ok(loaded) = load(&request, &mut OneFile(Arc::new(file)), &mut space, &mut memory) {
+        assert!(space.areas().iter().all(|area| area.span.end <= USER_END));
+        assert!(loaded.registers.rip < USER_END && loaded.stack.contains(loaded.registers.rsp));
+    }
+});
