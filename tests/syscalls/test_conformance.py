@@ -38,8 +38,9 @@ BUILDS = {
     "static-pie": ["-static-pie"],
     "nostdlib": ["-nostdlib", "-static", "-fno-stack-protector"],
 }
-# Nothing of the caller's environment reaches a program: one reads GUEST_WORD.
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C", "GUEST_WORD": "from the environment"}
+# Nothing of the caller's environment reaches a program: some read GUEST_WORD. With LANG=C, the Python interpreter
+# under warmfork's command line would add LC_CTYPE to it.
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "GUEST_WORD": "from the environment"}
 TIMEOUT_SECONDS = 30
 MARKER = re.compile(r"// (build|args|stdin|exit): (.*)")
 
