@@ -1,1 +1,36 @@
+//! Machines, snapshots, forks and serving: where the loader, a platform and the emulated kernel meet.
 //!
+//! ```text
+//!   boot::boot(Program) -> Machine --run--> Outcome
+//!                             | freeze
+//!                             v
+//!                          Snapshot --fork--> Fork --run--> Outcome, --reset--> pristine
+//!                             | serve
+//!                             v
+//!                           Server (one worker thread a fork)
+//! ```
+//!
+//! A machine stays on the thread that made it (ptrace wants that); [`owner::Owner`] gives one a thread of its own for
+//! callers that come from several.
+
+#![forbid(unsafe_code)]
+
+pub mod boot;
+pub mod cpu;
+pub mod error;
+mod files;
+pub mod fork;
+pub mod guest;
+pub mod machine;
+pub mod owner;
+pub mod pristine;
+pub mod serve;
+pub mod snapshot;
+
+pub use boot::{Program, boot};
+pub use error::EngineError;
+pub use fork::{Fork, ResetKind};
+pub use machine::{Machine, Outcome, Until};
+pub use owner::Owner;
+pub use serve::{ServeOptions, Server};
+pub use snapshot::Snapshot;

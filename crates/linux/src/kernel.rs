@@ -8,7 +8,7 @@ use warmfork_memory::AddressSpace;
 use crate::files::{DescriptionId, Events, Files};
 use crate::objects::{Context, Object, Operations, Shared};
 use crate::policy::Policy;
-use crate::poller::Host;
+use crate::poller::{Host, HostHandle};
 use crate::process::{FileSystemContext, Process};
 use crate::signal::ProcessSignals;
 use crate::task::Tasks;
@@ -141,5 +141,53 @@ impl Kernel {
         });
         let objects = self.files.descriptions().filter_map(|(_, description)| description.object.deadline());
         waits.chain(objects).chain(self.timers.next_deadline()).min()
+    }
+}
+
+impl Kernel {
+    /// A copy for a fork.
+    ///
+    /// # Errors
+    /// The host's refusal to copy what it keeps for the guest (memory files).
+    pub fn fork(&self) -> Result<Self, Errno> {
+        Ok(self.clone())
+    }
+
+    /// Makes this kernel what `snapshot` is. Parts that are still the same, most of them, are left alone.
+    ///
+    /// # Errors
+    /// As [`Kernel::fork`].
+    pub fn reset_from(&mut self, snapshot: &Self) -> Result<(), Errno> {
+        fn assign<T: Clone + PartialEq>(to: &mut T, from: &T) {
+            if to != from {
+                to.clone_from(from);
+            }
+        }
+        let Self { tasks, files, space, shared, process, fs, signals, timers, policy: _ } = self;
+        assign(tasks, &snapshot.tasks);
+        assign(files, &snapshot.files);
+        assign(space, &snapshot.space);
+        space.mark();
+        assign(shared, &snapshot.shared);
+        assign(process, &snapshot.process);
+        assign(fs, &snapshot.fs);
+        assign(signals, &snapshot.signals);
+        assign(timers, &snapshot.timers);
+        Ok(())
+    }
+
+    /// The host's sockets behind the guest's listening ones, each once.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<HostHandle> {
+        let mut found: Vec<HostHandle> = Vec::new();
+        for (_, description) in self.files.descriptions() {
+            if let Object::Socket(socket) = &description.object
+                && socket.listening()
+                && !found.contains(socket.handle())
+            {
+                found.push(socket.handle().clone());
+            }
+        }
+        found
     }
 }

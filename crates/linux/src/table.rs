@@ -67,7 +67,7 @@ pub fn find(number: u64) -> Option<&'static Entry> {
 #[rustfmt::skip]
 pub static TABLE: &[Entry] = &[
     none(0, "read"),
-    none(1, "write"),
+    full(1, "write", crate::syscalls::files::write),
     none(2, "open"),
     none(3, "close"),
     none(4, "stat"),

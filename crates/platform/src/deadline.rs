@@ -117,10 +117,12 @@ fn tick_forever() {
         let mut machines = ticker.machines.lock().unwrap_or_else(PoisonError::into_inner);
         let tick_all = |machines: &mut Vec<Weak<Watch>>| {
             let mut active = false;
-            machines.retain(|machine| machine.upgrade().is_some_and(|machine| {
-                active |= machine.tick();
-                true
-            }));
+            machines.retain(|machine| {
+                machine.upgrade().is_some_and(|machine| {
+                    active |= machine.tick();
+                    true
+                })
+            });
             active
         };
         idle = if tick_all(&mut machines) { 0 } else { idle + 1 };

@@ -118,6 +118,13 @@ pub trait Platform: GuestMemory {
     /// EIO where nothing is mapped.
     fn read_any(&self, address: u64, into: &mut [u8]) -> std::io::Result<()>;
 
+    /// What the host has mapped for the guest, one line a mapping (range, protection, file), neighbours that are alike
+    /// joined: for comparing two machines.
+    ///
+    /// # Errors
+    /// As [`Platform::run`].
+    fn mappings(&self) -> Result<Vec<String>, PlatformError>;
+
     /// Makes many mappings at once, as [`GuestMemory::map`] each: for building a fork.
     ///
     /// # Errors

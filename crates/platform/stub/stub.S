@@ -21,6 +21,13 @@ _start:
         mov     $-1, %esi
         xor     %edx, %edx
         syscall
+        mov     $157, %eax              # prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0): one byte written must
+        mov     $41, %edi               # not make a reset rewrite two megabytes
+        mov     $1, %esi
+        xor     %edx, %edx
+        xor     %r10d, %r10d
+        xor     %r8d, %r8d
+        syscall
         mov     $101, %eax              # ptrace(PTRACE_TRACEME)
         xor     %edi, %edi
         syscall

@@ -13,6 +13,7 @@
 mod calls;
 mod filter;
 mod layout;
+mod maps;
 mod memory;
 mod pagemap;
 mod spawn;
@@ -216,6 +217,10 @@ impl Platform for ProcessPlatform {
     fn read_any(&self, address: u64, into: &mut [u8]) -> std::io::Result<()> {
         use std::os::unix::fs::FileExt;
         self.memory.read_exact_at(into, address)
+    }
+
+    fn mappings(&self) -> Result<Vec<String>, PlatformError> {
+        maps::read(self.tracee.pid())
     }
 
     fn map_all(&mut self, mappings: &[crate::Mapping<'_>]) -> Result<(), PlatformError> {

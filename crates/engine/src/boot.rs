@@ -1,0 +1,142 @@
+//! From a program's name and arguments to a machine that is about to run its first instruction.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::fs::OFlags;
+use warmfork_abi::Errno;
+use warmfork_linux::files::Description;
+use warmfork_linux::objects::{Object, Shared, stream::Stream};
+use warmfork_linux::policy::{Policy, Rules};
+use warmfork_linux::poller::{Host, HostHandle};
+use warmfork_linux::process::{FIRST_PID, FileSystemContext, Limit, Process, RLIMIT_NOFILE};
+use warmfork_linux::task::{Task, Tasks};
+use warmfork_linux::{Files, Kernel};
+use warmfork_loader::{Identity, Loaded, Request};
+use warmfork_memory::{AddressSpace, Layout, Limits};
+use warmfork_platform::Platform;
+use warmfork_platform::process::{ProcessPlatform, RESERVED};
+
+use crate::error::EngineError;
+use crate::files::HostFiles;
+use crate::machine::Machine;
+
+/// How much a machine may use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MachineLimits {
+    /// Bytes in accessible mappings.
+    pub memory_bytes: u64,
+    /// Bytes in all mappings, reservations included.
+    pub address_space_bytes: u64,
+    /// Open descriptors (RLIMIT_NOFILE).
+    pub files: u64,
+    /// Threads at once.
+    pub threads: usize,
+}
+
+impl Default for MachineLimits {
+    fn default() -> Self {
+        Self { memory_bytes: 8 << 30, address_space_bytes: 1 << 46, files: 1024, threads: 512 }
+    }
+}
+
+/// A program to boot, and what it may touch.
+#[derive(Debug)]
+pub struct Program {
+    /// Its path as the guest sees it, absolute.
+    pub path: Vec<u8>,
+    /// Its arguments, its name first.
+    pub arguments: Vec<Vec<u8>>,
+    /// Its environment, `NAME=value` each, already reduced to what it may see.
+    pub environment: Vec<Vec<u8>>,
+    /// Its working directory, a guest path.
+    pub cwd: Vec<u8>,
+    /// What it may touch; the program itself is added.
+    pub rules: Rules,
+    /// How much it may use.
+    pub limits: MachineLimits,
+    /// Standard input, output and error.
+    pub stdio: [OwnedFd; 3],
+}
+
+/// An empty guest on the platform.
+pub(crate) fn new_platform() -> Result<Box<dyn Platform>, EngineError> {
+    Ok(Box::new(ProcessPlatform::new()?))
+}
+
+/// Loads `program` into a new machine on the calling thread.
+///
+/// # Errors
+/// [`EngineError::Load`] for a program that cannot be run, [`EngineError::Policy`] for rules that name what cannot
+/// be opened, [`EngineError::Platform`] when the host has no guest to give.
+pub fn boot(mut program: Program) -> Result<Machine, EngineError> {
+    let mut platform = new_platform()?;
+    let limits = Limits {
+        reserved_bytes: program.limits.address_space_bytes,
+        accessible_bytes: program.limits.memory_bytes,
+        ..Limits::default()
+    };
+    let mut space = AddressSpace::new(Layout::new(RESERVED.start, &[RESERVED]), limits);
+    let mut files = HostFiles::new(&program.rules, &program.cwd);
+    let identity = identity();
+    let request = Request { identity, ..Request::new(&program.path, &program.arguments, &program.environment) };
+    let mut guest = crate::guest::PlatformGuest(platform.as_mut());
+    let loaded = warmfork_loader::load(&request, &mut files, &mut space, &mut guest)?;
+    program.rules.programs.extend(files.opened());
+    let policy = Arc::new(Policy::new(program.rules.clone())?);
+    let host = Host::new()
+        .map_err(|error| EngineError::Kernel { operation: "making a machine", source: Errno(error.raw_os_error()) })?;
+    let kernel = kernel(program, &loaded, space, policy, &host)?;
+    Ok(Machine::new(platform, kernel, host))
+}
+
+fn identity() -> Identity {
+    Identity {
+        uid: rustix::process::getuid().as_raw(),
+        euid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getgid().as_raw(),
+        egid: rustix::process::getegid().as_raw(),
+    }
+}
+
+fn kernel(
+    program: Program,
+    loaded: &Loaded,
+    space: AddressSpace,
+    policy: Arc<Policy>,
+    host: &Host,
+) -> Result<Kernel, EngineError> {
+    let mut tasks = Tasks::default();
+    tasks.insert(Task::new(FIRST_PID, loaded.registers, name(&program.path)));
+    tasks.current = FIRST_PID;
+    let mut files = Files::default();
+    for (fd, host) in program.stdio.into_iter().enumerate() {
+        let failed = |source| EngineError::Kernel { operation: "opening standard streams", source };
+        let flags = rustix::fs::fcntl_getfl(&host).map_err(|error| failed(Errno(error.raw_os_error())))?;
+        let kept = OFlags::RWMODE | OFlags::APPEND;
+        let stream = Stream::adopt(HostHandle::new(host)).map_err(failed)?;
+        files.open(Description::new(Object::Stream(stream), (flags & kept).bits()), fd + 1, false).map_err(failed)?;
+    }
+    let mut process = Process::new(loaded.path.clone(), loaded.argv.clone(), program.environment);
+    process.auxiliary_vector.clone_from(&loaded.auxv);
+    process.limits[RLIMIT_NOFILE] = Limit { soft: program.limits.files, hard: program.limits.files };
+    process.max_threads = program.limits.threads;
+    process.started = host.monotonic();
+    Ok(Kernel {
+        tasks,
+        files,
+        space,
+        shared: Shared::default(),
+        process,
+        fs: FileSystemContext { cwd: program.cwd, umask: 0o022 },
+        signals: Default::default(),
+        timers: Default::default(),
+        policy,
+    })
+}
+
+/// The thread name that execve gives: the last part of the path, cut to 15 bytes.
+fn name(path: &[u8]) -> Vec<u8> {
+    let base = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+    base[..base.len().min(15)].to_vec()
+}

@@ -1,0 +1,50 @@
+//! What can go wrong in the engine, as opposed to in a guest.
+
+use warmfork_abi::Errno;
+use warmfork_platform::PlatformError;
+
+/// The engine could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The platform failed.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    /// The program could not be loaded.
+    #[error(transparent)]
+    Load(#[from] warmfork_loader::LoadError),
+    /// The rules can't be applied.
+    #[error(transparent)]
+    Policy(#[from] warmfork_linux::policy::PolicyError),
+    /// A memory image could not be made.
+    #[error(transparent)]
+    Image(#[from] warmfork_memory::image::ImageError),
+    /// A call of the engine's own failed.
+    #[error("{operation} failed: {source}")]
+    Host {
+        /// What was tried.
+        operation: &'static str,
+        /// What the host said.
+        source: std::io::Error,
+    },
+    /// The emulated kernel could not go on (out of host memory or descriptors).
+    #[error("{operation} failed: {source}")]
+    Kernel {
+        /// What was tried.
+        operation: &'static str,
+        /// Why.
+        source: Errno,
+    },
+    /// Asked for in the wrong order.
+    #[error("{0}")]
+    State(&'static str),
+    /// The thread that owns the machine is gone.
+    #[error("the machine's thread ended")]
+    Ended,
+}
+
+impl EngineError {
+    /// A failed host call.
+    pub fn host(operation: &'static str) -> impl Fn(std::io::Error) -> Self {
+        move |source| Self::Host { operation, source }
+    }
+}

@@ -1,0 +1,202 @@
+//! A machine made from a snapshot, and its way back to the snapshot's exact state.
+//!
+//! ```text
+//!   reset:  1. mappings that changed (space.changes) are made again, protections put back
+//!           2. every page that the fork has privately touched is rewritten from the image - mappings, page tables
+//!              and TLB stay as they are, so the next request takes no fault - or, above a limit, dropped
+//!           3. the kernel's plain data is assigned, registers and FPU state are loaded
+//! ```
+
+use std::sync::Arc;
+
+use warmfork_linux::poller::Host;
+use warmfork_memory::image::Content;
+use warmfork_memory::{Span, SpanSet};
+
+use crate::boot::new_platform;
+use crate::error::EngineError;
+use crate::machine::{Machine, Outcome, Until};
+use crate::snapshot::Snapshot;
+
+/// How a reset was done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ResetKind {
+    /// Touched pages were rewritten in place.
+    Rewritten,
+    /// There were too many: private pages were dropped.
+    Dropped,
+}
+
+/// What resets have done so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ResetCounters {
+    /// Resets that rewrote pages.
+    pub rewritten: u64,
+    /// Resets that dropped pages.
+    pub dropped: u64,
+    /// Pages rewritten in all.
+    pub pages: u64,
+}
+
+/// Above this many touched bytes a reset drops pages instead of rewriting them.
+pub const DEFAULT_REWRITE_LIMIT: u64 = 128 << 20;
+
+/// One pristine copy of a frozen machine at a time.
+pub struct Fork {
+    machine: Machine,
+    snapshot: Arc<Snapshot>,
+    /// Above this many touched bytes, private pages are dropped and not rewritten.
+    pub rewrite_limit: u64,
+    /// What resets have done.
+    pub resets: ResetCounters,
+}
+
+/// Zeroes to restore untouched pages from.
+static ZEROES: [u8; 1 << 16] = [0; 1 << 16];
+
+impl Fork {
+    pub(crate) fn new(snapshot: Arc<Snapshot>) -> Result<Self, EngineError> {
+        let mut platform = new_platform()?;
+        let everything = Span { start: 0, end: snapshot.kernel.space.layout().top() };
+        platform.map_all(&snapshot.mappings(everything))?;
+        let kernel = snapshot.kernel.fork().map_err(|source| EngineError::Kernel { operation: "forking", source })?;
+        let host = Host::new().map_err(|error| EngineError::Kernel { operation: "forking", source: errno(error) })?;
+        let mut machine = Machine::new(platform, kernel, host);
+        load_fpu(&mut machine, &snapshot)?;
+        Ok(Self { machine, snapshot, rewrite_limit: DEFAULT_REWRITE_LIMIT, resets: ResetCounters::default() })
+    }
+
+    /// The machine.
+    #[must_use]
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// The machine, to drive or change it.
+    pub fn machine_mut(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
+
+    /// What it is a fork of.
+    #[must_use]
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// Drives the fork; see [`Machine::run`].
+    ///
+    /// # Errors
+    /// As [`Machine::run`].
+    pub fn run(&mut self, until: &Until) -> Result<Outcome, EngineError> {
+        self.machine.run(until)
+    }
+
+    /// Returns the fork to the snapshot's state.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the host refuses a call: throw the fork away then.
+    pub fn reset(&mut self) -> Result<ResetKind, EngineError> {
+        self.restore_mappings()?;
+        let kind = self.restore_pages()?;
+        self.machine
+            .reset_kernel(&self.snapshot.kernel)
+            .map_err(|source| EngineError::Kernel { operation: "resetting", source })?;
+        load_fpu(&mut self.machine, &self.snapshot)?;
+        Ok(kind)
+    }
+
+    /// Undoes every mapping call of the guest since the snapshot.
+    fn restore_mappings(&mut self) -> Result<(), EngineError> {
+        let space = &self.machine.kernel.space;
+        if space.changes().is_empty() {
+            return Ok(());
+        }
+        let pristine = self.snapshot.kernel.space.areas();
+        let remapped: Vec<Span> = space.changes().remapped().iter().collect();
+        let mut reprotected = Vec::new();
+        for span in space.changes().protected().iter() {
+            for area in pristine.overlapping(span) {
+                let part = area.span.intersection(span).filter(|_| true);
+                reprotected.extend(part.map(|part| (part, area.protection)));
+            }
+        }
+        let platform = self.machine.platform.as_mut();
+        for &span in &remapped {
+            // What is mapped now goes where the snapshot has nothing; elsewhere the new mapping replaces it.
+            let mut gone = SpanSet::default();
+            for area in self.machine.kernel.space.areas().overlapping(span) {
+                gone.insert(area.span.intersection(span).unwrap_or(area.span));
+            }
+            for area in pristine.overlapping(span) {
+                gone.remove(area.span);
+            }
+            for span in gone.iter() {
+                platform.unmap(span).map_err(map_error)?;
+            }
+            platform.map_all(&self.snapshot.mappings(span))?;
+        }
+        for (span, protection) in reprotected {
+            platform.protect(span, protection).map_err(map_error)?;
+        }
+        Ok(())
+    }
+
+    /// Makes every private page what the image says.
+    fn restore_pages(&mut self) -> Result<ResetKind, EngineError> {
+        let spans = self.machine.private_spans();
+        let platform = self.machine.platform.as_mut();
+        let touched = platform.touched(&spans)?;
+        let bytes: u64 = touched.iter().map(|span| span.len()).sum();
+        if bytes > self.rewrite_limit {
+            for &span in &touched {
+                platform.discard(span).map_err(map_error)?;
+            }
+            platform.restore(&[])?;
+            self.resets.dropped += 1;
+            return Ok(ResetKind::Dropped);
+        }
+        self.resets.rewritten += 1;
+        self.resets.pages += bytes / warmfork_abi::PAGE;
+        let mut pages = Vec::with_capacity(touched.len());
+        for &span in &touched {
+            for (part, content) in self.snapshot.image.pieces(span) {
+                match content {
+                    Content::Bytes(bytes) => pages.push((part, bytes)),
+                    Content::Zero => push_zeroes(&mut pages, part),
+                    // A file's own page again, which nobody has written to.
+                    Content::File(..) => platform.discard(part).map_err(map_error)?,
+                }
+            }
+        }
+        platform.restore(&pages)?;
+        Ok(ResetKind::Rewritten)
+    }
+}
+
+/// Appends `span` as pieces of zeroes.
+fn push_zeroes(pages: &mut Vec<(Span, &[u8])>, span: Span) {
+    let mut start = span.start;
+    while start < span.end {
+        let length = (span.end - start).min(ZEROES.len() as u64);
+        let bytes = usize::try_from(length).unwrap_or(ZEROES.len());
+        pages.push((Span { start, end: start + length }, &ZEROES[..bytes]));
+        start += length;
+    }
+}
+
+/// Loads the current thread's FPU state, as the snapshot has it.
+fn load_fpu(machine: &mut Machine, snapshot: &Snapshot) -> Result<(), EngineError> {
+    let kernel = &snapshot.kernel;
+    if let Some(state) = &kernel.tasks.get(kernel.tasks.current).fpu {
+        machine.platform.set_fpu(state)?;
+    }
+    Ok(())
+}
+
+fn map_error(error: warmfork_memory::MapError) -> EngineError {
+    EngineError::Host { operation: "undoing a guest's mappings", source: error.source }
+}
+
+fn errno(error: rustix::io::Errno) -> warmfork_abi::Errno {
+    warmfork_abi::Errno(error.raw_os_error())
+}

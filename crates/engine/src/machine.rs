@@ -1,0 +1,354 @@
+//! One guest program being run: its memory and CPU (a platform), its kernel, and the loop between the two.
+
+use std::sync::Arc;
+
+use warmfork_abi::Registers;
+use warmfork_linux::call::Ending;
+use warmfork_linux::dispatch::Entered;
+use warmfork_linux::poller::{Host, Waker, Woken};
+use warmfork_linux::signal::{Delivery, SignalInfo, Trap};
+use warmfork_linux::task::State;
+use warmfork_linux::{Kernel, Tid};
+use warmfork_loader::vdso::clock::ClockPage;
+use warmfork_platform::deadline::Watch;
+use warmfork_platform::{Exit, Interrupter, Platform};
+
+use crate::error::EngineError;
+use crate::guest::PlatformGuest;
+
+/// When to stop driving a machine, beside its own end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Until {
+    /// Stop when the program is ready: every thread blocked, one of them waiting for a connection.
+    pub ready: bool,
+    /// Stop at this instant (monotonic nanoseconds).
+    pub deadline: Option<u64>,
+    /// Stop when more than this many bytes have been privately written (checked each tick).
+    pub touched_bytes: Option<u64>,
+}
+
+/// Why driving a machine stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The program ended.
+    Ended(Ending),
+    /// It waits for a connection.
+    Ready,
+    /// The one connection of a serving fork was closed or shut down.
+    Served,
+    /// The deadline passed.
+    TimedOut,
+    /// It wrote to more memory than it may.
+    OutOfMemory,
+    /// [`Handle::interrupt`] was called.
+    Interrupted,
+}
+
+/// What a machine has done so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// System calls answered.
+    pub syscalls: u64,
+    /// Page faults and exceptions turned into signals.
+    pub faults: u64,
+    /// Switches between guest threads.
+    pub switches: u64,
+}
+
+/// A guest program with everything that it runs on.
+pub struct Machine {
+    pub(crate) platform: Box<dyn Platform>,
+    pub(crate) kernel: Kernel,
+    pub(crate) host: Host,
+    /// Registers of the current thread, whose FPU state the platform has loaded.
+    pub(crate) registers: Registers,
+    watch: Arc<Watch>,
+    /// What the machine has done.
+    pub counters: Counters,
+    ended: Option<Ending>,
+}
+
+/// Stops a machine from another thread.
+#[derive(Clone)]
+pub struct Handle {
+    interrupter: Arc<dyn Interrupter>,
+    waker: Waker,
+    asked: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Handle {
+    /// Makes the machine's current or next run return [`Outcome::Interrupted`].
+    pub fn interrupt(&self) {
+        self.asked.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.interrupter.interrupt();
+        self.waker.wake();
+    }
+}
+
+/// What to do after one step of a thread.
+enum Step {
+    /// Go on with the same thread.
+    Same,
+    /// Let another thread run.
+    Switch,
+    /// Stop.
+    Stop(Outcome),
+}
+
+impl Machine {
+    /// A machine from its parts; the current thread's registers are taken from the kernel's.
+    pub(crate) fn new(platform: Box<dyn Platform>, kernel: Kernel, host: Host) -> Self {
+        let watch = Watch::new(platform.interrupter());
+        let registers = kernel.tasks.get(kernel.tasks.current).registers;
+        Self { platform, kernel, host, registers, watch, counters: Counters::default(), ended: None }
+    }
+
+    /// The emulated kernel's state.
+    #[must_use]
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// The host side: time, unknown calls.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// How the program ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<Ending> {
+        self.ended
+    }
+
+    /// A handle that stops this machine from another thread.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle {
+            interrupter: self.platform.interrupter(),
+            waker: self.host.waker(),
+            asked: Arc::clone(&self.host.interrupt_asked),
+        }
+    }
+
+    /// Drives the program until it ends or `until` says so.
+    ///
+    /// # Errors
+    /// [`EngineError::Platform`] when the platform fails; the machine is then of no more use.
+    pub fn run(&mut self, until: &Until) -> Result<Outcome, EngineError> {
+        if let Some(ending) = self.ended {
+            return Ok(Outcome::Ended(ending));
+        }
+        self.watch.set_active(true);
+        self.refresh_clock();
+        let outcome = self.drive(until);
+        self.watch.set_active(false);
+        if let Ok(Outcome::Ended(ending)) = outcome {
+            self.ended = Some(ending);
+        }
+        outcome
+    }
+
+    fn drive(&mut self, until: &Until) -> Result<Outcome, EngineError> {
+        let mut ticks = self.watch.ticks();
+        let mut switch = false;
+        loop {
+            if self.kernel.shared.gate.finished() {
+                return Ok(Outcome::Served);
+            }
+            if self.watch.ticks() != ticks {
+                ticks = self.watch.ticks();
+                switch = true;
+                if let Some(outcome) = self.tick(until)? {
+                    return Ok(outcome);
+                }
+            }
+            if switch && self.kernel.tasks.len() > 1 {
+                // What the last thread did may have ended another's wait.
+                self.kernel.wake(&mut self.host);
+            }
+            let Some(tid) = self.choose(switch) else {
+                if let Some(outcome) = self.idle(until)? {
+                    return Ok(outcome);
+                }
+                continue;
+            };
+            self.load(tid)?;
+            switch = match self.step(tid)? {
+                Step::Same => false,
+                Step::Switch => true,
+                Step::Stop(outcome) => return Ok(outcome),
+            };
+        }
+    }
+
+    /// The thread to run next: the current one unless it cannot or `switch` gives others their turn.
+    fn choose(&self, switch: bool) -> Option<Tid> {
+        let tasks = &self.kernel.tasks;
+        if !switch && tasks.runnable(tasks.current) {
+            return Some(tasks.current);
+        }
+        tasks.next_runnable(tasks.current)
+    }
+
+    /// What is due whenever a tick has passed: limits, and threads whose wait is over.
+    fn tick(&mut self, until: &Until) -> Result<Option<Outcome>, EngineError> {
+        self.refresh_clock();
+        if self.host.take_interrupt() {
+            return Ok(Some(Outcome::Interrupted));
+        }
+        if until.deadline.is_some_and(|at| at <= self.host.monotonic()) {
+            return Ok(Some(Outcome::TimedOut));
+        }
+        if let Some(limit) = until.touched_bytes
+            && self.touched_bytes()? > limit
+        {
+            return Ok(Some(Outcome::OutOfMemory));
+        }
+        Ok(None)
+    }
+
+    /// Keeps the time that guests read without a system call true.
+    fn refresh_clock(&self) {
+        // Where there is no clock page, guests ask the kernel.
+        if let Ok(page) = ClockPage::global() {
+            page.refresh();
+        }
+    }
+
+    /// Bytes that the guest has privately written.
+    pub(crate) fn touched_bytes(&mut self) -> Result<u64, EngineError> {
+        let spans = self.private_spans();
+        Ok(self.platform.touched(&spans)?.iter().map(|span| span.len()).sum())
+    }
+
+    /// The spans that can hold private pages.
+    pub(crate) fn private_spans(&self) -> Vec<warmfork_memory::Span> {
+        let top = self.kernel.space.layout().top();
+        vec![warmfork_memory::Span { start: warmfork_abi::PAGE, end: top }]
+    }
+
+    /// No thread can run: waits for the host, or stops.
+    fn idle(&mut self, until: &Until) -> Result<Option<Outcome>, EngineError> {
+        self.kernel.wake(&mut self.host);
+        if self.choose(false).is_some() {
+            return Ok(None);
+        }
+        if until.ready && self.kernel.awaits_connection() {
+            return Ok(Some(Outcome::Ready));
+        }
+        let next = self.kernel.next_deadline();
+        let deadline = [next, until.deadline].into_iter().flatten().min();
+        self.watch.set_active(false);
+        let woken = self.host.wait(deadline);
+        self.watch.set_active(true);
+        if woken == Woken::Interrupted && self.host.take_interrupt() {
+            return Ok(Some(Outcome::Interrupted));
+        }
+        if until.deadline.is_some_and(|at| at <= self.host.monotonic()) {
+            return Ok(Some(Outcome::TimedOut));
+        }
+        self.kernel.wake(&mut self.host);
+        Ok(None)
+    }
+
+    /// Makes `tid` the current thread: its registers here, its FPU state on the platform.
+    fn load(&mut self, tid: Tid) -> Result<(), EngineError> {
+        let current = self.kernel.tasks.current;
+        if tid == current {
+            return Ok(());
+        }
+        self.counters.switches += 1;
+        self.save()?;
+        let task = self.kernel.tasks.get_mut(tid);
+        self.registers = task.registers;
+        if let Some(state) = task.fpu.take() {
+            self.platform.set_fpu(&state)?;
+        }
+        self.kernel.switch_to(&self.host, tid);
+        Ok(())
+    }
+
+    /// Stores the current thread's registers and FPU state in its task, if it still lives.
+    pub(crate) fn save(&mut self) -> Result<(), EngineError> {
+        let current = self.kernel.tasks.current;
+        if self.kernel.tasks.find(current).is_some() {
+            let fpu = self.platform.fpu()?;
+            let task = self.kernel.tasks.get_mut(current);
+            task.registers = self.registers;
+            task.fpu = Some(fpu);
+        }
+        Ok(())
+    }
+
+    /// Runs thread `tid`, which is loaded, until it leaves user code once.
+    fn step(&mut self, tid: Tid) -> Result<Step, EngineError> {
+        if matches!(self.kernel.tasks.get(tid).state, State::Retry(_)) {
+            match self.enter(tid) {
+                Step::Same => {}
+                other => return Ok(other),
+            }
+        }
+        if self.kernel.signals_to_deliver(tid) {
+            let mut guest = PlatformGuest(self.platform.as_mut());
+            let delivery = self
+                .kernel
+                .deliver_signals(&self.host, &mut guest, &mut self.registers, tid)
+                .map_err(|source| EngineError::Kernel { operation: "delivering a signal", source })?;
+            match delivery {
+                Delivery::Run => {}
+                Delivery::End(ending) => return Ok(Step::Stop(Outcome::Ended(ending))),
+            }
+            if !matches!(self.kernel.tasks.get(tid).state, State::Ready) {
+                return Ok(Step::Same);
+            }
+        }
+        self.watch.enter();
+        let exit = self.platform.run(&mut self.registers);
+        self.watch.leave();
+        match exit? {
+            Exit::Syscall => {
+                self.counters.syscalls += 1;
+                Ok(self.enter(tid))
+            }
+            Exit::Fault(fault) => {
+                let info = SignalInfo::fault(fault.signal, fault.code, fault.address);
+                Ok(self.force(tid, info, Trap::page_fault(fault.address)))
+            }
+            Exit::Exception(exception) => {
+                let info = SignalInfo::fault(exception.signal, exception.code, exception.address);
+                let trap = Trap { number: u64::from(exception.trap), error: 0, address: 0 };
+                Ok(self.force(tid, info, trap))
+            }
+            Exit::Interrupted => {
+                let asked = self.host.take_interrupt();
+                Ok(if asked { Step::Stop(Outcome::Interrupted) } else { Step::Switch })
+            }
+            Exit::Dead => Err(EngineError::State("the guest's host process was killed from outside")),
+        }
+    }
+
+    fn enter(&mut self, tid: Tid) -> Step {
+        let mut guest = PlatformGuest(self.platform.as_mut());
+        match self.kernel.enter(&mut self.host, &mut guest, &mut self.registers, tid) {
+            Entered::Continue => Step::Same,
+            Entered::Blocked | Entered::Yielded | Entered::ThreadEnded => Step::Switch,
+            Entered::Ended(ending) => Step::Stop(Outcome::Ended(ending)),
+        }
+    }
+
+    /// Assigns the state of a snapshot's `kernel`; memory and FPU state are the caller's.
+    pub(crate) fn reset_kernel(&mut self, kernel: &Kernel) -> Result<(), warmfork_abi::Errno> {
+        self.kernel.reset_from(kernel)?;
+        self.host.restart_busy();
+        self.registers = kernel.tasks.get(kernel.tasks.current).registers;
+        self.ended = None;
+        Ok(())
+    }
+
+    fn force(&mut self, tid: Tid, info: SignalInfo, trap: Trap) -> Step {
+        self.counters.faults += 1;
+        self.kernel.force_signal(tid, info, trap);
+        Step::Same
+    }
+}

@@ -1,0 +1,133 @@
+//! Whether a fork is pristine: every byte, register, descriptor, timer, mask and mapping compared with the snapshot's.
+
+use warmfork_abi::{PAGE, Registers};
+use warmfork_linux::Kernel;
+use warmfork_memory::image::Content;
+use warmfork_memory::{Area, Span, SpanSet};
+
+use crate::error::EngineError;
+use crate::fork::Fork;
+
+/// Bytes compared at a time.
+const CHUNK: u64 = 256 * PAGE;
+
+impl Fork {
+    /// What differs between this fork and a new one, in words; nothing when it is pristine. Reads all of the guest's
+    /// memory, so it is for tests and for verifying, not for the request path.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the guest cannot be examined.
+    pub fn differences(&mut self) -> Result<Vec<String>, EngineError> {
+        let mut found = Vec::new();
+        self.compare_kernel(&mut found);
+        self.compare_memory(&mut found)?;
+        let mut fresh = Fork::new(std::sync::Arc::clone(self.snapshot()))?;
+        let (own, new) = (self.machine_mut().platform.fpu()?, fresh.machine_mut().platform.fpu()?);
+        if own != new {
+            found.push("FPU and vector registers".into());
+        }
+        let (own, new) = (self.machine().platform.mappings()?, fresh.machine().platform.mappings()?);
+        for mapping in own.iter().filter(|mapping| !new.contains(mapping)) {
+            found.push(format!("host mapping {mapping} is not in a new fork"));
+        }
+        for mapping in new.iter().filter(|mapping| !own.contains(mapping)) {
+            found.push(format!("host mapping {mapping} of a new fork is missing"));
+        }
+        Ok(found)
+    }
+
+    fn compare_kernel(&self, found: &mut Vec<String>) {
+        let (own, new) = (self.machine().kernel(), self.snapshot().kernel());
+        let mut differs = |name: &str, same: bool| {
+            if !same {
+                found.push(name.into());
+            }
+        };
+        let Kernel { tasks, files, space, shared, process, fs, signals, timers, policy } = own;
+        differs("threads", *tasks == new.tasks);
+        differs("descriptors", *files == new.files);
+        differs("mappings", *space == new.space);
+        differs("pipes, socket pairs or the serving gate", *shared == new.shared);
+        differs("process attributes", *process == new.process);
+        differs("working directory or umask", *fs == new.fs);
+        differs("signal actions or pending signals", *signals == new.signals);
+        differs("timers", *timers == new.timers);
+        differs("policy", *policy == new.policy);
+        let current: &Registers = &new.tasks.get(new.tasks.current).registers;
+        differs("registers", self.machine().registers == *current);
+    }
+
+    fn compare_memory(&mut self, found: &mut Vec<String>) -> Result<(), EngineError> {
+        let spans = self.machine().private_spans();
+        let touched: SpanSet = self.machine_mut().platform.touched(&spans)?.into_iter().collect();
+        let areas: Vec<Area> =
+            self.snapshot().kernel().space.areas().iter().filter(|area| !area.shared).cloned().collect();
+        for area in areas {
+            for (part, content) in self.snapshot().image.pieces(area.span) {
+                // Of zeroes, which may be a huge reservation, what nobody has touched is zero.
+                let read: Vec<Span> = match content {
+                    Content::Zero => touched.within(part).collect(),
+                    Content::Bytes(_) | Content::File(..) => vec![part],
+                };
+                for span in read {
+                    let mut at = span.start;
+                    while at < span.end {
+                        let chunk = Span { start: at, end: span.end.min(at + CHUNK) };
+                        self.compare_chunk(chunk, part, content, found)?;
+                        at = chunk.end;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_chunk(
+        &self,
+        chunk: Span,
+        part: Span,
+        content: Content<'_>,
+        found: &mut Vec<String>,
+    ) -> Result<(), EngineError> {
+        let length = usize::try_from(chunk.len()).unwrap_or(0);
+        let skipped = chunk.start - part.start;
+        let mut own = vec![0; length];
+        let mut expected = vec![0; length];
+        match content {
+            Content::Zero => {}
+            Content::Bytes(bytes) => {
+                let first = usize::try_from(skipped).unwrap_or(0);
+                expected.copy_from_slice(&bytes[first..first + length]);
+            }
+            Content::File(file, offset) => {
+                let mut done = 0;
+                while done < length {
+                    match rustix::io::pread(&file.fd, &mut expected[done..], offset + skipped + done as u64) {
+                        Ok(0) => break,
+                        Ok(got) => done += got,
+                        Err(rustix::io::Errno::INTR) => {}
+                        Err(error) => {
+                            return Err(EngineError::Host { operation: "reading a mapped file", source: error.into() });
+                        }
+                    }
+                }
+                // Pages wholly behind the file's end cannot be read in the guest either.
+                let end = done.next_multiple_of(4096).min(length);
+                own.truncate(end);
+                expected.truncate(end);
+            }
+        }
+        if own.is_empty() {
+            return Ok(());
+        }
+        if let Err(source) = self.machine().platform.read_any(chunk.start, &mut own) {
+            return Err(EngineError::Host { operation: "reading the guest's memory", source });
+        }
+        for (page, (own, expected)) in own.chunks(4096).zip(expected.chunks(4096)).enumerate() {
+            if own != expected {
+                found.push(format!("memory at {:#x}", chunk.start + page as u64 * PAGE));
+            }
+        }
+        Ok(())
+    }
+}

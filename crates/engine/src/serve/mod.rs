@@ -1,0 +1,187 @@
+//! Serving: every accepted connection gets a pristine fork.
+//!
+//! ```text
+//!   worker thread (pinned):  wait for a connection -> accept -> offer it to the fork -> run -> reset -> again
+//! ```
+//!
+//! Workers wait for the shared listening sockets in epoll sets of their own, exclusively, so that a connection wakes
+//! one of them. A fork does not run between connections. Whatever goes wrong with a connection (crash, time, memory,
+//! platform) costs that connection: its fork is thrown away and a new one made.
+//!
+//! Locks: `Control::handles` alone, held for a copy only.
+
+pub mod statistics;
+pub mod warmup;
+mod worker;
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::cpu;
+use crate::error::EngineError;
+use crate::machine::Handle;
+use crate::snapshot::Snapshot;
+
+pub use statistics::Statistics;
+pub use warmup::{Address, WarmUp, warm_up};
+
+/// How to serve.
+#[derive(Clone, Copy, Debug)]
+pub struct ServeOptions {
+    /// Workers, each with one fork; 0 for one a CPU.
+    pub threads: usize,
+    /// Reset after every connection. Otherwise each worker's fork lives on and accepts by itself.
+    pub ephemeral: bool,
+    /// The longest that a connection may take, from being accepted on.
+    pub max_request_time: Option<Duration>,
+    /// Bytes that a connection may write to, counted in whole pages and checked each tick of 10 ms.
+    pub max_request_memory: Option<u64>,
+    /// Above this many touched bytes a reset drops pages instead of rewriting them.
+    pub limit_request_memory: u64,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            ephemeral: true,
+            max_request_time: Some(Duration::from_secs(8)),
+            max_request_memory: Some(128 << 20),
+            limit_request_memory: crate::fork::DEFAULT_REWRITE_LIMIT,
+        }
+    }
+}
+
+/// What the workers and their server share.
+pub(crate) struct Control {
+    pub stopping: AtomicBool,
+    /// Readable once the server stops.
+    pub stop: OwnedFd,
+    pub statistics: Statistics,
+    /// Each worker's machine, to interrupt it.
+    pub handles: Mutex<Vec<Option<Handle>>>,
+    running: AtomicUsize,
+    ended: (Mutex<()>, Condvar),
+}
+
+impl Control {
+    /// Notes worker `index`'s present machine.
+    pub fn set_handle(&self, index: usize, handle: Option<Handle>) {
+        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = handles.get_mut(index) {
+            *slot = handle;
+        }
+    }
+}
+
+/// A running server. Dropping it stops it at once.
+pub struct Server {
+    control: Arc<Control>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts serving from `snapshot`, which must have been frozen while it waited for a connection.
+    ///
+    /// # Errors
+    /// [`EngineError::State`] when the snapshot does not listen, and the host's refusals.
+    pub fn start(snapshot: &Arc<Snapshot>, options: ServeOptions) -> Result<Self, EngineError> {
+        if snapshot.kernel.listeners().is_empty() {
+            return Err(EngineError::State("serving a program that does not listen: freeze it when it is ready"));
+        }
+        let threads = if options.threads == 0 { cpu::count() } else { options.threads };
+        let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|error| EngineError::Host { operation: "eventfd", source: error.into() })?;
+        let control = Arc::new(Control {
+            stopping: AtomicBool::new(false),
+            stop,
+            statistics: Statistics::default(),
+            handles: Mutex::new(vec![None; threads]),
+            running: AtomicUsize::new(threads),
+            ended: (Mutex::new(()), Condvar::new()),
+        });
+        let mut server = Self { control, workers: Vec::new() };
+        for index in 0..threads {
+            let worker = worker::Worker::new(index, Arc::clone(snapshot), options, Arc::clone(&server.control));
+            let control = Arc::clone(&server.control);
+            let thread = std::thread::Builder::new().name(format!("warmfork-worker-{index}")).spawn(move || {
+                let _ended = Ended(control);
+                worker.run();
+            });
+            server.workers.push(thread.map_err(EngineError::host("starting a worker's thread"))?);
+        }
+        Ok(server)
+    }
+
+    /// What has been done so far.
+    #[must_use]
+    pub fn statistics(&self) -> &Statistics {
+        &self.control.statistics
+    }
+
+    /// Accepts no more connections; returns when the present ones have ended, cutting those that last longer than
+    /// `grace`.
+    pub fn stop(&mut self, grace: Duration) {
+        self.control.stopping.store(true, Ordering::SeqCst);
+        // Never read again, so every worker sees it.
+        let _ = rustix::io::write(&self.control.stop, &1_u64.to_ne_bytes());
+        let until = Instant::now() + grace;
+        while !self.wait(until.saturating_duration_since(Instant::now())) {
+            if Instant::now() >= until {
+                self.interrupt();
+                // A worker may have been between two runs just now: ask until they are gone.
+                let _ = self.wait(Duration::from_millis(20));
+            }
+        }
+        for worker in self.workers.drain(..) {
+            // A panic has already been reported by the panic hook.
+            let _ = worker.join();
+        }
+    }
+
+    /// Waits up to `timeout` for all workers to end; whether they have.
+    #[must_use]
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
+        let (lock, condition) = &self.control.ended;
+        let mut guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.control.running.load(Ordering::SeqCst) > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            guard = condition.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    fn interrupt(&self) {
+        let handles = self.control.handles.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        handles.iter().flatten().for_each(Handle::interrupt);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !self.workers.is_empty() {
+            self.stop(Duration::ZERO);
+        }
+    }
+}
+
+/// Tells the server that a worker has ended, however it did.
+struct Ended(Arc<Control>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let (lock, condition) = &self.0.ended;
+        let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+        condition.notify_all();
+    }
+}

@@ -1,0 +1,202 @@
+//! One worker: accepts a connection, has its fork serve it, resets the fork.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+use warmfork_linux::call::Ending;
+use warmfork_linux::poller::HostHandle;
+use warmfork_linux::serve::{Admission, Gate};
+
+use super::{Control, ServeOptions, Statistics};
+use crate::cpu;
+use crate::error::EngineError;
+use crate::fork::{Fork, ResetKind};
+use crate::machine::{Outcome, Until};
+use crate::snapshot::Snapshot;
+
+/// How long a worker waits after the host refused it something (a fork, a connection) before it asks again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A worker's view of its server.
+pub struct Worker {
+    index: usize,
+    snapshot: Arc<Snapshot>,
+    options: ServeOptions,
+    control: Arc<Control>,
+}
+
+/// Where connections come from.
+struct Door {
+    set: OwnedFd,
+    listeners: Vec<HostHandle>,
+}
+
+/// The token of the stop eventfd; listeners have their index.
+const STOP: u64 = u64::MAX;
+
+impl Door {
+    fn new(listeners: Vec<HostHandle>, control: &Control) -> Result<Self, Errno> {
+        let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&set, &control.stop, epoll::EventData::new_u64(STOP), epoll::EventFlags::IN)?;
+        for (listener, token) in listeners.iter().zip(0..) {
+            let flags = epoll::EventFlags::IN | epoll::EventFlags::EXCLUSIVE;
+            epoll::add(&set, listener, epoll::EventData::new_u64(token), flags)?;
+        }
+        Ok(Self { set, listeners })
+    }
+
+    /// The next connection and the listening socket it came to; `None` when the server stops or (never for long)
+    /// when there was none after all.
+    fn accept(&self, control: &Control) -> Option<(HostHandle, OwnedFd)> {
+        let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 8];
+        let count = epoll::wait(&self.set, &mut events[..], None).unwrap_or(0);
+        for event in &events[..count] {
+            let token = event.data.u64();
+            let Some(listener) = usize::try_from(token).ok().and_then(|index| self.listeners.get(index)) else {
+                continue;
+            };
+            match rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Ok(connection) => return Some((listener.clone(), connection)),
+                // Another worker took it, or the client has gone again.
+                Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => {}
+                Err(error) => {
+                    log::error!("accepting a connection failed: {error}; trying again in {PAUSE:?}");
+                    control.pause();
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Control {
+    /// Waits a moment, or until the server stops.
+    fn pause(&self) {
+        let timeout = Timespec { tv_sec: 0, tv_nsec: PAUSE.subsec_nanos().into() };
+        let mut set = [rustix::event::PollFd::new(&self.stop, rustix::event::PollFlags::IN)];
+        let _ = rustix::event::poll(&mut set, Some(&timeout));
+    }
+
+    fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+}
+
+impl Worker {
+    pub fn new(index: usize, snapshot: Arc<Snapshot>, options: ServeOptions, control: Arc<Control>) -> Self {
+        Self { index, snapshot, options, control }
+    }
+
+    /// Serves until the server stops.
+    pub fn run(&self) {
+        cpu::pin(self.index);
+        let door = match Door::new(self.snapshot.kernel.listeners(), &self.control) {
+            Ok(door) => door,
+            Err(error) => return log::error!("worker {} cannot wait for connections: {error}", self.index),
+        };
+        let mut fork = None;
+        while !self.control.stopping() {
+            if fork.is_none() {
+                fork = self.new_fork();
+            }
+            let Some(ready) = fork.take() else {
+                self.control.pause();
+                continue;
+            };
+            fork = if self.options.ephemeral { self.serve_one(ready, &door) } else { self.serve_on(ready) };
+        }
+        self.control.set_handle(self.index, None);
+    }
+
+    fn new_fork(&self) -> Option<Fork> {
+        let statistics = &self.control.statistics;
+        let fork = Fork::new(Arc::clone(&self.snapshot)).inspect_err(|error| {
+            log::error!("worker {} has no fork: {error}; trying again in {PAUSE:?}", self.index);
+        });
+        let mut fork = fork.ok()?;
+        fork.rewrite_limit = self.options.limit_request_memory;
+        Statistics::add(&statistics.forks, 1);
+        self.control.set_handle(self.index, Some(fork.machine().handle()));
+        Some(fork)
+    }
+
+    /// Waits for a connection and has `fork` serve it; the fork again, pristine, unless it was lost.
+    fn serve_one(&self, mut fork: Fork, door: &Door) -> Option<Fork> {
+        let statistics = &self.control.statistics;
+        let Some((listener, connection)) = door.accept(&self.control) else { return Some(fork) };
+        let accepted = Instant::now();
+        Statistics::add(&statistics.connections, 1);
+        let before = fork.machine().counters.syscalls;
+        let gate = &mut fork.machine_mut().kernel.shared.gate;
+        *gate = Gate::new(Admission::Offered);
+        gate.offer(listener, HostHandle::new(connection));
+        let deadline = self.options.max_request_time.map(|time| fork.machine().host().monotonic() + nanoseconds(time));
+        let until = Until { ready: false, deadline, touched_bytes: self.options.max_request_memory };
+        let outcome = fork.run(&until);
+        statistics.observe(accepted.elapsed());
+        Statistics::add(&statistics.syscalls, fork.machine().counters.syscalls - before);
+        if !self.count(&outcome) {
+            return None;
+        }
+        let started = Instant::now();
+        let pages = fork.resets.pages;
+        let reset = fork.reset();
+        let spent = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Statistics::add(&statistics.reset_us, spent);
+        match reset {
+            Ok(ResetKind::Rewritten) => {
+                Statistics::add(&statistics.resets_rewritten, 1);
+                Statistics::add(&statistics.pages_rewritten, fork.resets.pages - pages);
+            }
+            Ok(ResetKind::Dropped) => Statistics::add(&statistics.resets_dropped, 1),
+            Err(error) => {
+                log::error!("worker {} threw its fork away: {error}", self.index);
+                return None;
+            }
+        }
+        Some(fork)
+    }
+
+    /// Lets `fork` accept and serve by itself until it ends or the server stops.
+    fn serve_on(&self, mut fork: Fork) -> Option<Fork> {
+        let outcome = fork.run(&Until::default());
+        Statistics::add(&self.control.statistics.connections, fork.machine().kernel().shared.gate.count());
+        self.count(&outcome);
+        None
+    }
+
+    /// Counts how a run ended, and logs what the operator should know; whether the fork can be reset.
+    fn count(&self, outcome: &Result<Outcome, EngineError>) -> bool {
+        let statistics = &self.control.statistics;
+        let index = self.index;
+        let (counter, what) = match outcome {
+            Ok(Outcome::Served) => {
+                Statistics::add(&statistics.served, 1);
+                return true;
+            }
+            // The server stops.
+            Ok(Outcome::Interrupted | Outcome::Ready) => return false,
+            Ok(Outcome::TimedOut) => (&statistics.timeouts, "took longer than --max-request-time".to_owned()),
+            Ok(Outcome::OutOfMemory) => {
+                (&statistics.out_of_memory, "wrote to more memory than --max-request-memory".to_owned())
+            }
+            Ok(Outcome::Ended(Ending::Signaled(signal))) => {
+                (&statistics.crashes, format!("was killed by signal {signal}"))
+            }
+            Ok(Outcome::Ended(Ending::Exited(status))) => (&statistics.exits, format!("exited with status {status}")),
+            Err(error) => (&statistics.failures, format!("was lost: {error}")),
+        };
+        Statistics::add(counter, 1);
+        log::warn!("worker {index}: a guest {what}; its connection is closed and a new fork made");
+        false
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

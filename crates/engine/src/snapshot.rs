@@ -1,0 +1,156 @@
+//! A frozen machine: an immutable memory image plus the kernel's plain data.
+
+use std::sync::Arc;
+
+use warmfork_linux::Kernel;
+use warmfork_linux::serve::Gate;
+use warmfork_memory::image::{Image, ImageBuilder, SegmentSource};
+use warmfork_memory::{Source, Span};
+use warmfork_platform::Mapping;
+
+use crate::error::EngineError;
+use crate::fork::Fork;
+use crate::machine::Machine;
+
+/// A frozen machine, shared by all its forks on all threads.
+pub struct Snapshot {
+    pub(crate) image: Image,
+    pub(crate) kernel: Kernel,
+}
+
+/// What a snapshot holds, in numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SnapshotInfo {
+    /// Mappings.
+    pub areas: usize,
+    /// Bytes that the image keeps in host memory.
+    pub resident_bytes: u64,
+    /// Bytes mapped.
+    pub mapped_bytes: u64,
+    /// Guest threads.
+    pub threads: usize,
+    /// Open descriptors.
+    pub files: usize,
+}
+
+impl Snapshot {
+    /// Freezes `machine`, which ends with it.
+    ///
+    /// # Errors
+    /// [`EngineError::State`] when the program has ended; [`EngineError`] when its memory can't be read or stored.
+    pub fn freeze(mut machine: Machine) -> Result<Arc<Self>, EngineError> {
+        if machine.ended().is_some() {
+            return Err(EngineError::State("freezing a program that has ended: freeze it while it runs"));
+        }
+        machine.save()?;
+        machine.kernel.settle_cpu_time(&mut machine.host);
+        let spans = machine.private_spans();
+        let touched = machine.platform.touched(&spans)?;
+        let mut builder = ImageBuilder::new()?;
+        let platform = machine.platform.as_ref();
+        let mut read = |span: Span, into: &mut [u8]| platform.read_any(span.start, into);
+        for area in machine.kernel.space.areas().iter() {
+            builder.area(area, within(&touched, area.span), &mut read)?;
+        }
+        let image = builder.finish()?;
+        let mut kernel =
+            machine.kernel.fork().map_err(|source| EngineError::Kernel { operation: "freezing", source })?;
+        let imaged =
+            |segment: &&warmfork_memory::image::Segment| matches!(segment.source, SegmentSource::Memory { .. });
+        kernel.space.set_imaged(image.segments().iter().filter(imaged).map(|segment| segment.span));
+        kernel.space.mark();
+        kernel.shared.gate = Gate::default();
+        Ok(Arc::new(Self { image, kernel }))
+    }
+
+    /// A new fork, on the calling thread.
+    ///
+    /// # Errors
+    /// The host's refusal of a process or its memory.
+    pub fn fork(self: &Arc<Self>) -> Result<Fork, EngineError> {
+        Fork::new(Arc::clone(self))
+    }
+
+    /// The kernel state that every fork begins with.
+    #[must_use]
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn info(&self) -> SnapshotInfo {
+        let areas = self.kernel.space.areas();
+        SnapshotInfo {
+            areas: areas.iter().count(),
+            resident_bytes: self.image.resident_bytes(),
+            mapped_bytes: areas.mapped_bytes(),
+            threads: self.kernel.tasks.len(),
+            files: self.kernel.files.descriptors().count(),
+        }
+    }
+
+    /// The host mappings that make up `span` of a pristine fork.
+    pub(crate) fn mappings(&self, span: Span) -> Vec<Mapping<'_>> {
+        let mut mappings = Vec::new();
+        for segment in self.image.segments() {
+            let Some(part) = segment.span.intersection(span) else { continue };
+            for area in self.kernel.space.areas().overlapping(part) {
+                let Some(part) = area.span.intersection(part) else { continue };
+                let skipped = part.start - segment.span.start;
+                mappings.push(Mapping {
+                    span: part,
+                    protection: area.protection,
+                    source: source(&self.image, &segment.source, skipped),
+                });
+            }
+        }
+        join(mappings)
+    }
+}
+
+fn source<'a>(image: &'a Image, segment: &'a SegmentSource, skipped: u64) -> Source<'a> {
+    use std::os::fd::AsFd;
+    match segment {
+        SegmentSource::Memory { offset } => Source::File { fd: image.file(), offset: offset + skipped, shared: false },
+        SegmentSource::File { file, offset } => {
+            Source::File { fd: file.fd.as_fd(), offset: offset + skipped, shared: false }
+        }
+        SegmentSource::Shared { file, offset } => {
+            Source::File { fd: file.fd.as_fd(), offset: offset + skipped, shared: true }
+        }
+        SegmentSource::Zero => Source::Anonymous,
+    }
+}
+
+/// Joins neighbours that one mapping call can make.
+fn join(mappings: Vec<Mapping<'_>>) -> Vec<Mapping<'_>> {
+    use std::os::fd::AsRawFd;
+    let mut joined: Vec<Mapping<'_>> = Vec::with_capacity(mappings.len());
+    for mapping in mappings {
+        if let Some(last) = joined.last_mut() {
+            let follows = last.span.end == mapping.span.start && last.protection == mapping.protection;
+            let continues = match (last.source, mapping.source) {
+                (Source::Anonymous, Source::Anonymous) => true,
+                (
+                    Source::File { fd: a, offset: first, shared: c },
+                    Source::File { fd: b, offset: second, shared: d },
+                ) => a.as_raw_fd() == b.as_raw_fd() && c == d && first + last.span.len() == second,
+                _ => false,
+            };
+            if follows && continues {
+                last.span.end = mapping.span.end;
+                continue;
+            }
+        }
+        joined.push(mapping);
+    }
+    joined
+}
+
+/// The part of the sorted `spans` that overlaps `span`.
+fn within(spans: &[Span], span: Span) -> &[Span] {
+    let first = spans.partition_point(|other| other.end <= span.start);
+    let last = spans.partition_point(|other| other.start < span.end);
+    &spans[first..last.max(first)]
+}
