@@ -29,14 +29,3 @@ pub const TFD_TIMER_CANCEL_ON_SET: u32 = 2;
 
 /// Size of `struct pollfd`: fd at 0, events at 4, revents at 6.
 pub const POLLFD_SIZE: usize = 8;
-
-/// The clock of wall time.
-pub const CLOCK_REALTIME: i32 = 0;
-/// The clock that never jumps.
-pub const CLOCK_MONOTONIC: i32 = 1;
-/// The monotonic clock with the time of suspends.
-pub const CLOCK_BOOTTIME: i32 = 7;
-/// As CLOCK_REALTIME, waking the system.
-pub const CLOCK_REALTIME_ALARM: i32 = 8;
-/// As CLOCK_BOOTTIME, waking the system.
-pub const CLOCK_BOOTTIME_ALARM: i32 = 9;

@@ -5,6 +5,7 @@ use warmfork_memory::{Fault, GuestMemory};
 
 use crate::files::{Description, DescriptionId, Events};
 use crate::kernel::Kernel;
+use crate::objects::{Context, Object};
 use crate::poller::Host;
 use crate::task::{Task, Tid, Wait};
 
@@ -140,6 +141,27 @@ impl Call<'_> {
     pub fn description(&mut self, fd: i32) -> Result<&mut Description, Errno> {
         let id = self.kernel.files.lookup(fd)?;
         Ok(self.kernel.files.description_mut(id))
+    }
+
+    /// The object behind `id`, with what it may use beside itself.
+    pub fn object(&mut self, id: DescriptionId) -> (&mut Object, Context<'_>) {
+        self.kernel.object(self.host, id)
+    }
+
+    /// Opens `object` at the lowest free descriptor.
+    ///
+    /// # Errors
+    /// EMFILE when there is none; the object is closed.
+    pub fn open(&mut self, object: Object, flags: u32, close_on_exec: bool) -> SyscallResult {
+        let id = self.kernel.files.insert(Description::new(object, flags));
+        let limit = self.kernel.process.file_limit();
+        match self.kernel.files.install(id, 0, limit, close_on_exec) {
+            Ok(fd) => Ok(u64::from(fd.unsigned_abs())),
+            Err(error) => {
+                self.kernel.release(self.host, id);
+                Err(error.into())
+            }
+        }
     }
 
     /// The instant (monotonic nanoseconds) at which this call's `timeout` (nanoseconds from its first attempt) runs

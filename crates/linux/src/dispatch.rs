@@ -72,6 +72,11 @@ impl Kernel {
     fn block(&mut self, registers: &mut Registers, tid: Tid, wait: crate::task::Wait) -> Entered {
         let due = self.signal_due(tid, wait.mask);
         let task = self.tasks.get_mut(tid);
+        let moved = if task.restart.messages > 0 { task.restart.messages } else { task.restart.progress };
+        if due && moved > 0 {
+            registers.rax = moved;
+            return Entered::Continue;
+        }
         if due {
             registers.rax = Errno::EINTR.as_result();
             task.signals.interrupted = Some(Interrupted { wait });

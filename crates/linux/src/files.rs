@@ -54,6 +54,12 @@ pub struct Description {
 
 /// O_NONBLOCK
 pub const O_NONBLOCK: u32 = 0o4000;
+/// O_RDONLY
+pub const O_RDONLY: u32 = 0;
+/// O_WRONLY
+pub const O_WRONLY: u32 = 1;
+/// O_RDWR
+pub const O_RDWR: u32 = 2;
 /// O_DIRECT: of a pipe, packets.
 pub const O_DIRECT: u32 = 0o40000;
 /// O_CLOEXEC
@@ -160,6 +166,12 @@ impl Files {
         Ok(fd)
     }
 
+    /// Whether a descriptor below `limit` is free.
+    #[must_use]
+    pub fn has_room(&self, limit: usize) -> bool {
+        self.descriptors.len() < limit || self.descriptors.iter().take(limit).any(Option::is_none)
+    }
+
     /// Opens `description` at the lowest free descriptor below `limit`.
     ///
     /// # Errors
@@ -222,6 +234,11 @@ impl Files {
     /// Open descriptors in ascending order.
     pub fn descriptors(&self) -> impl Iterator<Item = (i32, Descriptor)> {
         (0..).zip(&self.descriptors).filter_map(|(fd, slot)| slot.map(|slot| (fd, slot)))
+    }
+
+    /// What is open behind all descriptions, to change it.
+    pub fn objects_mut(&mut self) -> impl Iterator<Item = &mut Object> {
+        self.descriptions.values_mut().map(|description| &mut description.object)
     }
 
     /// All descriptions.

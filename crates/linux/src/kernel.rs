@@ -52,6 +52,21 @@ impl Kernel {
         result
     }
 
+    /// The object behind `id`, with what it may use beside itself. Call [`Kernel::release_orphans`] after operations
+    /// that may give up descriptions.
+    pub fn object<'a>(&'a mut self, host: &'a mut Host, id: DescriptionId) -> (&'a mut Object, Context<'a>) {
+        let description = self.files.description_mut(id);
+        let context = Context {
+            shared: &mut self.shared,
+            host,
+            id,
+            flags: description.flags,
+            offset: &mut description.offset,
+            interest: Events::all(),
+        };
+        (&mut description.object, context)
+    }
+
     fn with_interest<T>(
         &mut self,
         host: &mut Host,

@@ -14,7 +14,7 @@
 //! No wake-up is lost: a file enters the set (which reports at once what is ready by then) before anyone sleeps, and
 //! an edge that was collected outside of [`Host::wait`] makes the next wait return at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -72,6 +72,8 @@ pub struct Host {
     /// A [`Waker`] woke, and [`Host::wait`] has not said so yet.
     interrupted: bool,
     scratch: Vec<u8>,
+    /// Denials that the log has named.
+    denials: HashSet<String>,
     /// How often the guest made each call that is not there, by number.
     pub unknown_calls: HashMap<u64, u64>,
     busy_since: u64,
@@ -91,6 +93,9 @@ static NEXT_EDGES: AtomicU64 = AtomicU64::new(EDGES_EACH);
 
 /// Most bytes that one call moves through [`Host::take_scratch`].
 pub const SCRATCH: usize = 256 * 1024;
+
+/// After so many denials a guest is only probing.
+const MOST_DENIALS: usize = 1000;
 
 /// What ended a wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -131,6 +136,7 @@ impl Host {
             unseen: false,
             interrupted: false,
             scratch: Vec::new(),
+            denials: HashSet::new(),
             unknown_calls: HashMap::new(),
             busy_since: nanoseconds(rustix::time::clock_gettime(ClockId::Monotonic)),
             idle: 0,
@@ -198,6 +204,13 @@ impl Host {
         self.scratch = scratch;
     }
 
+    /// Names a denial in the log, the first time.
+    pub fn deny(&mut self, denial: String) {
+        if self.denials.len() < MOST_DENIALS && self.denials.insert(denial.clone()) {
+            log::warn!("{denial}");
+        }
+    }
+
     /// The guest has run: what is known about host files is no longer up to date.
     pub fn guest_ran(&mut self) {
         self.fresh = false;
@@ -212,16 +225,16 @@ impl Host {
     /// next [`Host::wait`] ends when it becomes so.
     pub fn poll(&mut self, handle: &HostHandle, events: Events) -> Events {
         self.freshen();
-        if self.watched(handle).is_some_and(|watched| watched.idle.contains(events)) {
+        let asked = events | Events::ERR | Events::HUP;
+        if self.watched(handle).is_some_and(|watched| watched.idle.contains(asked)) {
             return Events::empty();
         }
         let ready = poll_once(handle, events);
         if (ready & events).is_empty() {
             self.watch(handle);
         }
-        let failed = ready.intersects(Events::ERR | Events::HUP | Events::NVAL);
         if let Some(watched) = self.watched(handle) {
-            watched.idle = if failed { Events::empty() } else { (watched.idle | events) - ready };
+            watched.idle = (watched.idle | asked) - ready;
         }
         ready
     }
@@ -386,6 +399,16 @@ mod tests {
         rustix::io::read(&one, &mut [0; 8]).unwrap();
         host.guest_ran();
         assert_eq!(host.poll(&one, Events::IN), Events::empty());
+    }
+
+    #[test]
+    fn a_hang_up_is_told_without_being_asked_for() {
+        let mut host = Host::new().unwrap();
+        let (one, other) = pair();
+        assert_eq!(host.poll(&one, Events::empty()), Events::empty());
+        drop(other);
+        host.guest_ran();
+        assert_eq!(host.poll(&one, Events::empty()), Events::HUP);
     }
 
     #[test]

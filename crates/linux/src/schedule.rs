@@ -13,6 +13,7 @@ impl Kernel {
     /// [`Host::wait`]: it has the host watch everything that threads wait for.
     pub fn wake(&mut self, host: &mut Host) {
         self.expire_timers(host);
+        self.settle_timerfds(host);
         if self.tasks.iter().all(|task| !matches!(task.state, State::Blocked(_))) {
             return;
         }
@@ -29,6 +30,19 @@ impl Kernel {
         }
     }
 
+    /// Counts what timerfds have run out of, so that their next wake-up lies ahead.
+    fn settle_timerfds(&mut self, host: &Host) {
+        if self.shared.timers == 0 {
+            return;
+        }
+        let now = host.monotonic();
+        for object in self.files.objects_mut() {
+            if let Object::TimerFd(timer) = object {
+                timer.settle(now);
+            }
+        }
+    }
+
     fn is_over(&mut self, host: &mut Host, tid: Tid, wait: &Wait, now: u64) -> bool {
         wait.deadline.is_some_and(|at| at <= now)
             || self.signal_due(tid, wait.mask)
@@ -37,7 +51,7 @@ impl Kernel {
     }
 
     fn any_ready(&mut self, host: &mut Host, wait: &Wait) -> bool {
-        let always = Events::ERR | Events::HUP | Events::NVAL;
+        let always = if wait.exact { Events::NVAL } else { Events::ERR | Events::HUP | Events::NVAL };
         wait.descriptions.iter().any(|&(id, events)| self.poll_for(host, id, events).intersects(events | always))
     }
 

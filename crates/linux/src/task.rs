@@ -13,8 +13,10 @@ pub type Tid = i32;
 /// What a blocked thread waits for; any one of the conditions wakes it. Its call then runs again.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Wait {
-    /// Descriptions and the events that end the wait.
+    /// Descriptions and the events that end the wait, as errors and hang-ups always do unless `exact`.
     pub descriptions: Vec<(DescriptionId, Events)>,
+    /// Only the events named in `descriptions` end the wait: select(2).
+    pub exact: bool,
     /// Monotonic nanoseconds at which the wait ends by itself.
     pub deadline: Option<u64>,
     /// Signals (bit n-1 for signal n) that end the wait although they are blocked: sigtimedwait, signalfd reads.
@@ -46,8 +48,10 @@ impl Wait {
 pub struct Restart {
     /// When its timeout runs out (monotonic nanoseconds).
     pub deadline: Option<u64>,
-    /// Bytes already moved.
+    /// Bytes already moved: what an interrupted call returns.
     pub progress: u64,
+    /// Messages already moved by recvmmsg, which returns them instead of bytes.
+    pub messages: u64,
     /// Where it queues for a futex.
     pub queued: Option<Queued>,
 }

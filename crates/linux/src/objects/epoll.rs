@@ -15,6 +15,9 @@ use crate::poller::Host;
 /// How deep epoll sets may contain each other (EP_MAX_NESTS is 4 edges between them).
 const MAX_DEPTH: usize = 5;
 
+/// Most members of one set.
+const MOST_MEMBERS: usize = 65536;
+
 /// What is always reported.
 const ALWAYS: Events = Events::ERR.union(Events::HUP);
 
@@ -73,6 +76,9 @@ impl Epoll {
     fn add(&mut self, member: Member) -> Result<(), Errno> {
         if self.position(member.fd, member.id).is_some() {
             return Err(Errno::EEXIST);
+        }
+        if self.members.len() >= MOST_MEMBERS {
+            return Err(Errno::ENOSPC);
         }
         self.changes += 1;
         self.members.push(member);
@@ -135,6 +141,8 @@ pub enum Change {
     Modify(u32, u64),
     /// EPOLL_CTL_DEL
     Remove,
+    /// Anything else: EINVAL, after the checks that come first.
+    Unknown,
 }
 
 /// Applies `change` about descriptor `fd`, which refers to `target`, to the set `id`.
@@ -167,6 +175,7 @@ pub fn control(
         Change::Add(events, data) => set.add(Member::new(fd, target, events, data)),
         Change::Modify(events, data) => set.modify(Member::new(fd, target, events, data)),
         Change::Remove => set.remove(fd, target),
+        Change::Unknown => Err(Errno::EINVAL),
     }
 }
 

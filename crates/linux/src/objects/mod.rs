@@ -71,6 +71,8 @@ pub struct Shared {
     pub pipes: pipe::Pipes,
     /// Socket pairs.
     pub pairs: channel::Channels,
+    /// How many timerfds are open.
+    pub timers: usize,
     /// References to descriptions that an object gave up (in-flight SCM_RIGHTS that nobody will receive).
     /// [`crate::Kernel`] releases them after each operation, so that it is empty between calls.
     pub orphans: Vec<DescriptionId>,

@@ -17,6 +17,8 @@ pub struct PairEnd {
     pub kind: u32,
     /// SO_PASSCRED
     pub pass_credentials: bool,
+    /// Options that are merely on or off: bit n for option n.
+    pub switches: u32,
     /// SO_RCVTIMEO in nanoseconds.
     pub receive_timeout: Option<u64>,
     /// SO_SNDTIMEO in nanoseconds.
@@ -34,6 +36,7 @@ impl PairEnd {
             side,
             kind,
             pass_credentials: false,
+            switches: 0,
             receive_timeout: None,
             send_timeout: None,
             receive_buffer: super::channel::DEFAULT_BUFFER,

@@ -35,6 +35,13 @@ pub struct Received {
     pub credentials: Option<Credentials>,
 }
 
+impl Received {
+    /// The same, with nothing in the buffer when the bytes were discarded.
+    fn discarded(self, discarded: bool) -> Self {
+        if discarded { Self { length: 0, ..self } } else { self }
+    }
+}
+
 /// `struct ucred`
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Credentials {
@@ -241,12 +248,17 @@ impl Socket {
     /// # Errors
     /// EAGAIN when nothing is there; the host's own.
     pub fn receive(&mut self, into: &mut [u8], flags: u32, named: bool) -> Result<Received, Errno> {
-        let host_flags = RecvFlags::from_bits_retain(flags);
-        if named || !self.is_stream() {
+        if !self.is_stream() {
             return self.receive_message(into, flags);
         }
-        let (_, whole) = rustix::net::recv(&self.handle, &mut *into, host_flags).map_err(errno)?;
-        Ok(Received { length: whole.min(into.len()), whole, ..Received::default() })
+        // Of a TCP stream MSG_TRUNC discards bytes instead of copying them; a Unix stream knows no such thing.
+        let discards = self.is_internet() && flags & MSG_TRUNC != 0;
+        let flags = if discards { flags } else { flags & !MSG_TRUNC };
+        if named {
+            return self.receive_message(into, flags).map(|received| received.discarded(discards));
+        }
+        let (_, whole) = rustix::net::recv(&self.handle, into, RecvFlags::from_bits_retain(flags)).map_err(errno)?;
+        Ok(Received { length: whole, whole, ..Received::default() }.discarded(discards))
     }
 
     /// A datagram with its address and flags. Descriptors that came with it are closed by the host.

@@ -119,6 +119,10 @@ impl Operations for TimerFd {
         self.settle(context.host.monotonic());
         self.edges
     }
+
+    fn close(&mut self, context: &mut Context<'_>) {
+        context.shared.timers -= 1;
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,243 @@
+//! Sending and receiving on sockets.
+
+use warmfork_abi::Errno;
+use warmfork_abi::socket::{
+    MSG_DONTWAIT, MSG_EOR, MSG_ERRQUEUE, MSG_MORE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL,
+};
+
+use crate::call::{Call, Stop, SyscallResult};
+use crate::files::{DescriptionId, Events};
+use crate::objects::Object;
+use crate::objects::address::Address;
+use crate::objects::socket::Received;
+use crate::poller::SCRATCH;
+use crate::syscalls::sockets::{destination, read_address, write_address};
+use crate::syscalls::vectors::Vectors;
+
+/// Flags of sending calls that reach the host's socket.
+const SEND_FLAGS: u32 = MSG_OOB | MSG_MORE | MSG_EOR;
+/// Flags of receiving calls that reach the host's socket.
+const RECEIVE_FLAGS: u32 = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_ERRQUEUE;
+
+/// What a sending call sends beside the bytes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outgoing {
+    /// MSG_* of the call.
+    pub flags: u32,
+    /// The destination, when one is given.
+    pub address: Option<Address>,
+    /// Descriptions that go along.
+    pub rights: Vec<DescriptionId>,
+}
+
+/// sendto(2), and send(2) through it.
+pub fn sendto(call: &mut Call<'_>) -> SyscallResult {
+    let id = call.description_id(call.int(0))?;
+    let (buffer, length, flags) = (call.args[1], call.size(2)?, call.uint(3));
+    let (address, size) = (call.args[4], call.int(5));
+    let address = if address == 0 { None } else { Some(read_address(call, address, size)?) };
+    let outgoing = Outgoing { flags, address, rights: Vec::new() };
+    let sent = send(call, id, &Vectors::one(buffer, length), &outgoing)?;
+    Ok(sent as u64)
+}
+
+/// Sends `vectors` on the socket `id`: all of it when a stream may block, else as much as there is room for.
+///
+/// # Errors
+/// As sendto(2); blocks, with what has been sent remembered.
+pub(crate) fn send(
+    call: &mut Call<'_>,
+    id: DescriptionId,
+    vectors: &Vectors,
+    outgoing: &Outgoing,
+) -> Result<usize, Stop> {
+    let (stream, timeout) = match call.object(id).0 {
+        Object::Socket(socket) => (socket.is_stream(), socket.send_timeout),
+        Object::Pair(pair) => (pair.is_stream(), pair.send_timeout),
+        _ => return Err(Errno::ENOTSOCK.into()),
+    };
+    if !stream && vectors.total() > SCRATCH {
+        return Err(Errno::EMSGSIZE.into());
+    }
+    let mut scratch = call.host.take_scratch(vectors.total());
+    let result = send_chunks(call, id, vectors, outgoing, &mut scratch);
+    call.host.return_scratch(scratch);
+    match result {
+        Err(Errno::EAGAIN) => {
+            let deadline = timeout.map(|timeout| call.deadline_after(timeout));
+            let stop = call.block_on(id, Events::OUT, outgoing.flags & MSG_DONTWAIT != 0, deadline);
+            partial(call, stop)
+        }
+        Err(Errno::EPIPE) => {
+            if stream && outgoing.flags & MSG_NOSIGNAL == 0 {
+                call.kernel.send_broken_pipe(call.tid);
+            }
+            Err(Errno::EPIPE.into())
+        }
+        result => Ok(result?),
+    }
+}
+
+/// A call that has moved something says how much instead of failing; sleeping goes on.
+fn partial(call: &mut Call<'_>, stop: Stop) -> Result<usize, Stop> {
+    let progress = call.task().restart.progress;
+    match stop {
+        Stop::Error(_) if progress > 0 => usize::try_from(progress).map_err(|_| Errno::EINVAL.into()),
+        stop => Err(stop),
+    }
+}
+
+fn send_chunks(
+    call: &mut Call<'_>,
+    id: DescriptionId,
+    vectors: &Vectors,
+    outgoing: &Outgoing,
+    scratch: &mut [u8],
+) -> Result<usize, Errno> {
+    loop {
+        let progress = usize::try_from(call.task().restart.progress).map_err(|_| Errno::EINVAL)?;
+        let size = scratch.len();
+        let sent = match vectors.gather(call.memory(), progress, &mut scratch[..size]) {
+            Ok(count) => send_once(call, id, &scratch[..count], outgoing, progress == 0),
+            Err(_) => Err(Errno::EFAULT),
+        };
+        match sent {
+            Err(error) if error != Errno::EAGAIN && progress > 0 => return Ok(progress),
+            sent => call.task().restart.progress += sent? as u64,
+        }
+        let progress = usize::try_from(call.task().restart.progress).map_err(|_| Errno::EINVAL)?;
+        if progress >= vectors.total() {
+            return Ok(progress);
+        }
+    }
+}
+
+/// One chunk; descriptions go with the first.
+fn send_once(
+    call: &mut Call<'_>,
+    id: DescriptionId,
+    from: &[u8],
+    outgoing: &Outgoing,
+    first: bool,
+) -> Result<usize, Errno> {
+    let target = match (&outgoing.address, call.object(id).0) {
+        (Some(address), Object::Socket(socket)) => {
+            let internet = socket.is_internet();
+            destination(call, internet, address)?
+        }
+        (Some(_), Object::Pair(pair)) if pair.is_stream() => return Err(Errno::EISCONN),
+        _ => None,
+    };
+    let rights = if first { outgoing.rights.as_slice() } else { &[] };
+    let sent = match call.object(id) {
+        (Object::Socket(_), _) if !outgoing.rights.is_empty() => Err(Errno::EPERM),
+        (Object::Socket(socket), _) => socket.send(from, outgoing.flags & SEND_FLAGS, target.as_ref()),
+        (Object::Pair(_), _) if outgoing.flags & MSG_OOB != 0 => Err(Errno::EOPNOTSUPP),
+        (Object::Pair(pair), mut context) => pair.send(&mut context, from, rights),
+        _ => Err(Errno::ENOTSOCK),
+    }?;
+    rights.iter().for_each(|id| call.kernel.files.retain(*id));
+    Ok(sent)
+}
+
+/// What a receiving call wants beside bytes.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Wanted {
+    /// MSG_* of the call.
+    pub flags: u32,
+    /// The sender's address, or message flags.
+    pub named: bool,
+    /// Descriptions.
+    pub rights: bool,
+}
+
+/// recvfrom(2), and recv(2) through it.
+pub fn recvfrom(call: &mut Call<'_>) -> SyscallResult {
+    let id = call.description_id(call.int(0))?;
+    let (buffer, length, flags) = (call.args[1], call.size(2)?, call.uint(3));
+    let (address, size) = (call.args[4], call.args[5]);
+    let wanted = Wanted { flags, named: address != 0, rights: false };
+    let received = receive(call, id, &Vectors::one(buffer, length), wanted)?;
+    if address != 0 {
+        match &received.address {
+            Some(from) => write_address(call, address, size, from)?,
+            None => call.memory().write_u32(size, 0)?,
+        }
+    }
+    Ok(told(&received, flags) as u64)
+}
+
+/// The count that a receiving call returns: the whole message's with MSG_TRUNC.
+pub(crate) fn told(received: &Received, flags: u32) -> usize {
+    if flags & MSG_TRUNC != 0 { received.whole } else { received.length }
+}
+
+/// Receives into `vectors` from the socket `id`.
+///
+/// # Errors
+/// As recvfrom(2); blocks, with what has been received remembered.
+pub(crate) fn receive(
+    call: &mut Call<'_>,
+    id: DescriptionId,
+    vectors: &Vectors,
+    wanted: Wanted,
+) -> Result<Received, Stop> {
+    let (stream, timeout) = match call.object(id).0 {
+        Object::Socket(socket) => (socket.is_stream(), socket.receive_timeout),
+        Object::Pair(pair) => (pair.is_stream(), pair.receive_timeout),
+        _ => return Err(Errno::ENOTSOCK.into()),
+    };
+    let all = stream && wanted.flags & MSG_WAITALL != 0 && wanted.flags & (MSG_PEEK | MSG_TRUNC | MSG_OOB) == 0;
+    let mut scratch = call.host.take_scratch(vectors.total());
+    let result = receive_chunks(call, id, vectors, wanted, all, &mut scratch);
+    call.host.return_scratch(scratch);
+    match result {
+        Err(Errno::EAGAIN) => {
+            let deadline = timeout.map(|timeout| call.deadline_after(timeout));
+            let at_once = wanted.flags & (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB) != 0;
+            let stop = call.block_on(id, Events::IN, at_once, deadline);
+            let length = partial(call, stop)?;
+            Ok(Received { length, whole: length, ..Received::default() })
+        }
+        result => Ok(result?),
+    }
+}
+
+fn receive_chunks(
+    call: &mut Call<'_>,
+    id: DescriptionId,
+    vectors: &Vectors,
+    wanted: Wanted,
+    all: bool,
+    scratch: &mut [u8],
+) -> Result<Received, Errno> {
+    loop {
+        let progress = usize::try_from(call.task().restart.progress).map_err(|_| Errno::EINVAL)?;
+        let size = scratch.len().min(vectors.total() - progress);
+        let mut received = match receive_once(call, id, &mut scratch[..size], wanted) {
+            Err(error) if error != Errno::EAGAIN && progress > 0 => Received::default(),
+            received => received?,
+        };
+        vectors.scatter(call.memory(), progress, &scratch[..received.length])?;
+        let total = progress + received.length;
+        let ended = received.length == 0 || !received.rights.is_empty();
+        if !all || ended || total >= vectors.total() {
+            received.whole += progress;
+            received.length = total;
+            return Ok(received);
+        }
+        call.task().restart.progress = total as u64;
+    }
+}
+
+fn receive_once(call: &mut Call<'_>, id: DescriptionId, into: &mut [u8], wanted: Wanted) -> Result<Received, Errno> {
+    let received = match call.object(id) {
+        (Object::Socket(socket), _) => socket.receive(into, wanted.flags & RECEIVE_FLAGS, wanted.named),
+        (Object::Pair(_), _) if wanted.flags & MSG_OOB != 0 => Err(Errno::EOPNOTSUPP),
+        (Object::Pair(_), _) if wanted.flags & MSG_ERRQUEUE != 0 => Err(Errno::EAGAIN),
+        (Object::Pair(pair), mut context) => pair.receive(&mut context, into, wanted.flags, wanted.rights),
+        _ => Err(Errno::ENOTSOCK),
+    };
+    call.kernel.release_orphans(call.host);
+    received
+}
