@@ -313,7 +313,7 @@ impl Machine {
             }
             Exit::Fault(fault) => {
                 let info = SignalInfo::fault(fault.signal, fault.code, fault.address);
-                Ok(self.force(tid, info, Trap::page_fault(fault.address)))
+                Ok(self.force(tid, info, Trap { number: 14, error: fault.error, address: fault.address }))
             }
             Exit::Exception(exception) => {
                 let info = SignalInfo::fault(exception.signal, exception.code, exception.address);

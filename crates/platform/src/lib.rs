@@ -32,6 +32,8 @@ pub struct FaultInfo {
     pub code: i32,
     /// The address touched.
     pub address: u64,
+    /// The CPU's page fault error code: bit 0 a page was there, 1 a write, 2 user mode, 4 an instruction fetch.
+    pub error: u64,
 }
 
 /// A CPU exception, as the signal Linux makes of it.

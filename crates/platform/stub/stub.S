@@ -5,7 +5,7 @@
 # either guest code (with every system call intercepted) or one of the two entries of the resident code, which
 # make host system calls on the parent's behalf.
         .text
-        .globl  _start, resident, resident_end, single, single_end, batch, batch_call_end
+        .globl  _start, resident, resident_end, single, single_end, batch, batch_call_end, caught
 _start:
         mov     $157, %eax              # prctl(PR_SET_PDEATHSIG, SIGKILL)
         mov     $1, %edi
@@ -54,6 +54,9 @@ batch_call_end:
         add     $64, %rbx
         dec     %rbp
         jnz     batch
+        int3
+        ud2
+caught:                                 # handler of the faults whose details the parent wants to know
         int3
         ud2
 resident_end:

@@ -49,6 +49,13 @@ fn faults_and_exceptions_say_what_and_where() {
     let (mut platform, mut registers) = guest(&[0x48, 0x8b, 0x04, 0x25, 0x34, 0x12, 0, 0]);
     let Exit::Fault(info) = platform.run(&mut registers).unwrap() else { panic!("no fault") };
     assert_eq!((info.signal, info.code, info.address), (signals::SIGSEGV, signals::SEGV_MAPERR, 0x1234));
+    assert_eq!(info.error, 4, "a read by user code of a page that is not there");
+    // mov byte [CODE], 1
+    let (mut platform, mut registers) = guest(&[0xc6, 0x04, 0x25, 0, 0, 1, 0, 1]);
+    let before = registers;
+    let Exit::Fault(info) = platform.run(&mut registers).unwrap() else { panic!("no fault") };
+    assert_eq!((info.code, info.address, info.error), (signals::SEGV_ACCERR, CODE, 7));
+    assert_eq!((registers.rip, registers.rsp), (before.rip, before.rsp), "the guest's own registers");
     for (code, signal, trap) in [
         (&[0x0f, 0x0b][..], signals::SIGILL, 6),
         (&[0xcc], signals::SIGTRAP, 3),

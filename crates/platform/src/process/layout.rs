@@ -12,14 +12,20 @@ mod offsets {
     include!(concat!(env!("OUT_DIR"), "/offsets.rs"));
 }
 
-/// The top of the address space, which guests cannot map: the stub's code page and its table pages.
+/// The top of the address space, which guests cannot map: the stub's code page and the pages that it shares.
 pub const RESERVED: Span = Span { start: USER_END - 0xf000, end: USER_END };
 /// Address of the resident code (one page, read and execute).
 pub const CODE: u64 = RESERVED.start;
-/// Address of the call table: shared with the parent. The guest can read and write it, so every use rewrites it.
+/// Address of the shared pages. The guest can read and write them, so every use rewrites what it reads.
 pub const TABLE: u64 = CODE + 0x1000;
+/// Bytes of the shared pages: the call table, and above it the stack for signal frames.
+pub const SHARED_SIZE: usize = 0xa000;
 /// Bytes of the call table.
 pub const TABLE_SIZE: usize = 0x2000;
+/// Bytes of the stack that the host writes signal frames to; a frame with all of AVX-512 and AMX takes 12 KiB.
+pub const FRAMES_SIZE: usize = SHARED_SIZE - TABLE_SIZE;
+/// Address of that stack.
+pub const FRAMES: u64 = TABLE + TABLE_SIZE as u64;
 /// Bytes of one entry: number, six arguments, result.
 pub const ENTRY: usize = 64;
 /// Entries in the table; its last half page holds a message header.
@@ -35,6 +41,8 @@ pub const SINGLE_END: u64 = CODE + offsets::SINGLE_END;
 pub const BATCH: u64 = CODE + offsets::BATCH;
 /// Where RIP is when a table's call is checked by the seccomp filter.
 pub const BATCH_CALL_END: u64 = CODE + offsets::BATCH_CALL_END;
+/// The handler of faults: a breakpoint.
+pub const CAUGHT: u64 = CODE + offsets::CAUGHT;
 /// The stub's descriptor that brings files from its parent.
 pub const SOCKET: i32 = 3;
 /// The stub's descriptor that is the call table's memory file, until it is mapped.

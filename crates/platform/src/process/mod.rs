@@ -88,9 +88,10 @@ impl ProcessPlatform {
         };
         Ok(match (number, details.code) {
             (signals::SIGSEGV, signals::SI_KERNEL) => exception(13),
-            (signals::SIGSEGV | signals::SIGBUS, code) => {
-                Exit::Fault(FaultInfo { signal: number, code, address: details.address })
-            }
+            (signals::SIGSEGV | signals::SIGBUS, code) => match self.page_fault(signal, registers)? {
+                Some(error) => Exit::Fault(FaultInfo { signal: number, code, address: details.address, error }),
+                None => Exit::Dead,
+            },
             (signals::SIGFPE, 1 | 2) => exception(0),
             // x87 errors are 16, SIMD ones 19: the tag of an unmasked x87 exception is not at hand, SIMD is usual.
             (signals::SIGFPE, _) => exception(19),
@@ -102,6 +103,32 @@ impl ProcessPlatform {
                 Exit::Interrupted
             }
         })
+    }
+}
+
+/// Offsets in `ucontext_t` of REG_ERR, as the host writes it on x86-64.
+const CONTEXT_ERROR: u64 = 192;
+
+impl ProcessPlatform {
+    /// The error code of the page fault that the stub has stopped for: the host tells it only in a signal frame, so
+    /// the signal is delivered, to a handler of the resident code on a stack of its own. `None` when the stub died.
+    fn page_fault(&mut self, signal: i32, registers: &Registers) -> Result<Option<u64>, PlatformError> {
+        let fpu = self.fpu()?;
+        // The guest's stack pointer might already lie on that stack.
+        self.tracee.set_registers(&Registers { rsp: 0, orig_rax: u64::MAX, ..*registers })?;
+        self.tracee.deliver(signal)?;
+        loop {
+            match self.tracee.wait()? {
+                Stopped::Signal(libc::SIGTRAP) => break,
+                Stopped::Gone(_) => return Ok(None),
+                Stopped::Signal(_) | Stopped::Syscall => self.caller.interrupted = true,
+            }
+            self.tracee.run_freely()?;
+        }
+        let mut handler = Registers::default();
+        self.tracee.registers(&mut handler)?;
+        self.tracee.set_fpu(&fpu)?;
+        Ok(Some(self.caller.table().at(handler.rdx.wrapping_add(CONTEXT_ERROR)).unwrap_or(0)))
     }
 }
 
@@ -133,10 +160,22 @@ fn install(tracee: &mut Tracee, caller: &mut Caller, memory: &std::fs::File) -> 
     call(caller, layout::SINGLE, libc::SYS_munmap, [above, layout::RESERVED.end - above, 0, 0, 0, 0])?;
     let write = libc::PROT_WRITE as u64;
     let shared = (libc::MAP_SHARED | libc::MAP_FIXED) as u64;
-    let (size, file) = (layout::TABLE_SIZE as u64, layout::TABLE_FILE as u64);
+    let (size, file) = (layout::SHARED_SIZE as u64, layout::TABLE_FILE as u64);
     call(caller, layout::SINGLE, libc::SYS_mmap, [layout::TABLE, size, read | write, shared, file, 0])?;
     call(caller, layout::SINGLE, libc::SYS_close, [file, 0, 0, 0, 0, 0])?;
+    install_handler(tracee, caller)?;
     install_filter(tracee, caller)
+}
+
+fn install_handler(tracee: &mut Tracee, caller: &mut Caller) -> Result<(), PlatformError> {
+    let failed = |error: calls::CallError| error.into_platform("installing the stub's fault handler");
+    let (stack, action) = caller.table().place_handler();
+    caller.call(tracee, HostCall::new(libc::SYS_sigaltstack, [stack, 0, 0, 0, 0, 0])).map_err(failed)?;
+    for signal in [signals::SIGSEGV, signals::SIGBUS] {
+        let arguments = [u64::from(signal), action, 0, 8, 0, 0];
+        caller.call(tracee, HostCall::new(libc::SYS_rt_sigaction, arguments)).map_err(failed)?;
+    }
+    Ok(())
 }
 
 fn install_filter(tracee: &mut Tracee, caller: &mut Caller) -> Result<(), PlatformError> {

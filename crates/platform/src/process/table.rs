@@ -1,4 +1,4 @@
-//! The call table: a few pages that the parent and the stub share.
+//! The pages that the parent and the stub share: the call table, and the stack for signal frames.
 //!
 //! The guest can read and write these pages too, so nothing in them is believed that was not written for the call at
 //! hand, and they are cleared whenever a fork is reset.
@@ -20,19 +20,23 @@ pub struct Table {
     fd: OwnedFd,
 }
 
-const WORDS: usize = layout::TABLE_SIZE / 8;
+/// The kernel wants to be told where a handler returns to; ours never does.
+const SA_RESTORER: i32 = 0x0400_0000;
+
+const WORDS: usize = layout::SHARED_SIZE / 8;
 
 impl Table {
     pub fn new() -> Result<Self, PlatformError> {
         let failed =
             |operation| move |error: rustix::io::Errno| PlatformError::Host { operation, source: error.into() };
         let fd = rustix::fs::memfd_create("warmfork-table", MemfdFlags::CLOEXEC).map_err(failed("memfd_create"))?;
-        rustix::fs::ftruncate(&fd, layout::TABLE_SIZE as u64).map_err(failed("ftruncate"))?;
+        rustix::fs::ftruncate(&fd, layout::SHARED_SIZE as u64).map_err(failed("ftruncate"))?;
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new shared mapping of our own memory file, at an address that the kernel chooses.
-        let address =
-            unsafe { rustix::mm::mmap(std::ptr::null_mut(), layout::TABLE_SIZE, protection, MapFlags::SHARED, &fd, 0) }
-                .map_err(failed("mmap of the call table"))?;
+        let address = unsafe {
+            rustix::mm::mmap(std::ptr::null_mut(), layout::SHARED_SIZE, protection, MapFlags::SHARED, &fd, 0)
+        }
+        .map_err(failed("mmap of the call table"))?;
         let memory = NonNull::new(address.cast()).ok_or_else(|| PlatformError::Gone("mmap returned null".into()))?;
         Ok(Self { memory, fd })
     }
@@ -60,12 +64,36 @@ impl Table {
         }
     }
 
-    /// What call `index` of the last batch returned.
-    pub fn result(&self, index: usize) -> u64 {
-        let word = index * layout::ENTRY / 8 + 7;
+    fn word(&self, word: usize) -> u64 {
         assert!(word < WORDS, "within the table");
         // SAFETY: as in `put`.
         unsafe { self.memory.add(word).read_volatile() }
+    }
+
+    /// What call `index` of the last batch returned.
+    pub fn result(&self, index: usize) -> u64 {
+        self.word(index * layout::ENTRY / 8 + 7)
+    }
+
+    /// The word at guest address `address`; `None` when it is not within these pages.
+    pub fn at(&self, address: u64) -> Option<u64> {
+        let offset = usize::try_from(address.checked_sub(layout::TABLE)?).ok()?;
+        (offset % 8 == 0 && offset < layout::SHARED_SIZE).then(|| self.word(offset / 8))
+    }
+
+    /// Writes the arguments of the calls that catch faults, and returns their guest addresses: a `stack_t` and a
+    /// `struct kernel_sigaction`.
+    pub fn place_handler(&mut self) -> (u64, u64) {
+        for (word, value) in [layout::FRAMES, 0, layout::FRAMES_SIZE as u64].into_iter().enumerate() {
+            self.put(word, value);
+        }
+        // Not blocking its own signal, so that taking the registers back is all there is to undo.
+        let flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER | SA_RESTORER;
+        let flags = u64::from(flags.cast_unsigned());
+        for (word, value) in (8..).zip([layout::CAUGHT, flags, layout::CAUGHT, 0]) {
+            self.put(word, value);
+        }
+        (layout::TABLE, layout::TABLE + 64)
     }
 
     /// Writes the `struct msghdr` with which the stub receives one file.
@@ -101,6 +129,6 @@ impl Table {
 impl Drop for Table {
     fn drop(&mut self) {
         // SAFETY: our own mapping, which nothing refers to any more.
-        let _ = unsafe { rustix::mm::munmap(self.memory.as_ptr().cast(), layout::TABLE_SIZE) };
+        let _ = unsafe { rustix::mm::munmap(self.memory.as_ptr().cast(), layout::SHARED_SIZE) };
     }
 }

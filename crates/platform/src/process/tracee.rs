@@ -112,6 +112,11 @@ impl Tracee {
         self.request("PTRACE_CONT", libc::PTRACE_CONT, 0, 0)
     }
 
+    /// Lets it take the signal that it has stopped for, and run until the next one.
+    pub fn deliver(&self, signal: i32) -> Result<(), PlatformError> {
+        self.request("PTRACE_CONT", libc::PTRACE_CONT, 0, usize::try_from(signal).unwrap_or(0))
+    }
+
     pub fn registers(&self, into: &mut Registers) -> Result<(), PlatformError> {
         self.request("PTRACE_GETREGS", libc::PTRACE_GETREGS, 0, (&raw mut *into).addr())
     }
