@@ -17,8 +17,11 @@ typedef unsigned long u64;
 /* The layout below; `usable` holds it. An image of an older layout, thawed from a snapshot, thus falls back. */
 #define LAYOUT 1
 
-/* How often a reader looks before it makes the system call: some milliseconds. */
-#define PATIENCE 100000
+/*
+ * Cycles that a reader waits for the host to come to an end with writing before it makes the system call: about half
+ * a second. A writer may be pre-empted; one that is gone for good, killed in that moment, is all that this is for.
+ */
+#define PATIENCE (1UL << 30)
 
 #define NANOSECONDS 1000000000UL
 
@@ -85,28 +88,30 @@ static inline long system_call(long number, long first, long second)
 /* Nanoseconds of one line now, in whole `coarse_tick`s if `coarse`. False: ask the kernel. */
 static int read_line(unsigned int index, int coarse, u64 *nanoseconds)
 {
-    for (int look = 0; look < PATIENCE; look++) {
+    u64 begin = 0;
+    for (;;) {
         u64 sequence = load(&clock_page.sequence);
-        if ((sequence & 1) == 0) {
-            u64 usable = load(&clock_page.usable);
-            u64 tsc_base = load(&clock_page.tsc_base);
-            u64 coarse_tick = load(&clock_page.coarse_tick);
-            u64 base = load(&clock_page.lines[index].base);
-            u64 multiplier = load(&clock_page.lines[index].multiplier);
-            u64 tsc = read_tsc();
-            if (load(&clock_page.sequence) == sequence) {
-                if (usable != LAYOUT)
-                    return 0;
-                /* Counters of two CPUs may differ by a few cycles. */
-                u64 cycles = tsc > tsc_base ? tsc - tsc_base : 0;
-                u64 now = base + (u64)((unsigned __int128)cycles * multiplier >> 32);
-                *nanoseconds = coarse ? now - now % coarse_tick : now;
-                return 1;
-            }
+        u64 usable = load(&clock_page.usable);
+        u64 tsc_base = load(&clock_page.tsc_base);
+        u64 coarse_tick = load(&clock_page.coarse_tick);
+        u64 base = load(&clock_page.lines[index].base);
+        u64 multiplier = load(&clock_page.lines[index].multiplier);
+        u64 tsc = read_tsc();
+        if ((sequence & 1) == 0 && load(&clock_page.sequence) == sequence) {
+            if (usable != LAYOUT)
+                return 0;
+            /* Counters of two CPUs may differ by a few cycles. */
+            u64 cycles = tsc > tsc_base ? tsc - tsc_base : 0;
+            u64 now = base + (u64)((unsigned __int128)cycles * multiplier >> 32);
+            *nanoseconds = coarse ? now - now % coarse_tick : now;
+            return 1;
         }
+        if (begin == 0)
+            begin = tsc;
+        if (tsc - begin > PATIENCE)
+            return 0;
         __builtin_ia32_pause();
     }
-    return 0;
 }
 
 static int read_clock(int clock, u64 *nanoseconds)

@@ -39,8 +39,8 @@ const SET_BACK: u64 = 1_000_000;
 const PLAUSIBLE: RangeInclusive<u64> = (1 << 32) / 100..=10 << 32;
 /// Readings of which the best is taken: one that was interrupted is useless.
 const ATTEMPTS: usize = 5;
-/// How often [`ClockPage::now`] looks at a page that is being written.
-const PATIENCE: usize = 10_000;
+/// Cycles that a reader waits for a page that is being written; as in vdso/vdso.c.
+const PATIENCE: u64 = 1 << 30;
 const CLOCKSOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 const CPU_FLAGS: &str = "/proc/cpuinfo";
 
@@ -325,19 +325,20 @@ impl ClockPage {
     /// refresh makes it.
     #[must_use]
     pub fn now(&self, clock: Clock) -> Option<u64> {
-        for _ in 0..PATIENCE {
+        let begin = tsc::read();
+        loop {
             let sequence = self.load(Word::Sequence);
-            if sequence.is_multiple_of(2) {
-                let usable = self.is_usable();
-                let (line, base) = (self.line(clock), self.load(Word::TscBase));
-                let cycles = tsc::read().saturating_sub(base);
-                if self.load(Word::Sequence) == sequence {
-                    return usable.then(|| line.at(cycles));
-                }
+            let usable = self.is_usable();
+            let (line, base) = (self.line(clock), self.load(Word::TscBase));
+            let tsc = tsc::read();
+            if sequence.is_multiple_of(2) && self.load(Word::Sequence) == sequence {
+                return usable.then(|| line.at(tsc.saturating_sub(base)));
+            }
+            if tsc.saturating_sub(begin) > PATIENCE {
+                return None;
             }
             std::hint::spin_loop();
         }
-        None
     }
 
     /// Replaces the lines by ones that go on from where they are at this moment.
