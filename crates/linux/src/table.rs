@@ -4,7 +4,7 @@
 
 use crate::call::{Call, SyscallResult};
 use crate::syscalls::{
-    attributes, events, futex, identity, limits, memory, messages, pipes, polling, process, random, refused,
+    attributes, events, futex, headers, identity, limits, memory, messages, pipes, polling, process, random, refused,
     scheduling, signals, socket_options, sockets, threads, time, timers,
 };
 
@@ -115,8 +115,8 @@ pub static TABLE: &[Entry] = &[
     full(43, "accept", sockets::accept),
     partial(44, "sendto", messages::sendto, "no MSG_FASTOPEN, no MSG_ZEROCOPY"),
     full(45, "recvfrom", messages::recvfrom),
-    none(46, "sendmsg"),
-    none(47, "recvmsg"),
+    partial(46, "sendmsg", headers::sendmsg, "ancillary data on socket pairs only"),
+    partial(47, "recvmsg", headers::recvmsg, "ancillary data on socket pairs only"),
     full(48, "shutdown", sockets::shutdown),
     full(49, "bind", sockets::bind),
     full(50, "listen", sockets::listen),
@@ -368,7 +368,7 @@ pub static TABLE: &[Entry] = &[
     none(296, "pwritev"),
     full(297, "rt_tgsigqueueinfo", signals::rt_tgsigqueueinfo),
     refused(298, "perf_event_open", refused::not_implemented, "ENOSYS: no performance events"),
-    none(299, "recvmmsg"),
+    full(299, "recvmmsg", headers::recvmmsg),
     refused(300, "fanotify_init", refused::not_permitted, "EPERM: needs privileges that no guest has"),
     none(301, "fanotify_mark"),
     partial(302, "prlimit64", limits::prlimit64, "of this process"),
@@ -376,7 +376,7 @@ pub static TABLE: &[Entry] = &[
     refused(304, "open_by_handle_at", refused::not_permitted, "EPERM: needs privileges that no guest has"),
     refused(305, "clock_adjtime", refused::not_permitted, "EPERM: the clocks are the host's"),
     none(306, "syncfs"),
-    none(307, "sendmmsg"),
+    partial(307, "sendmmsg", headers::sendmmsg, "only the first message blocks"),
     refused(308, "setns", refused::not_permitted, "EPERM: no namespaces"),
     full(309, "getcpu", scheduling::getcpu),
     refused(310, "process_vm_readv", refused::not_permitted, "EPERM: there is no other process"),

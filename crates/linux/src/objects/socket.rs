@@ -31,8 +31,6 @@ pub struct Received {
     pub address: Option<Address>,
     /// Descriptions that came with it (SCM_RIGHTS); the receiver owns their references.
     pub rights: Vec<crate::files::DescriptionId>,
-    /// Who sent it (SCM_CREDENTIALS).
-    pub credentials: Option<Credentials>,
 }
 
 impl Received {
@@ -51,6 +49,18 @@ pub struct Credentials {
     pub uid: u32,
     /// Group id.
     pub gid: u32,
+}
+
+impl Credentials {
+    /// The structure's bytes.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 12] {
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&self.pid.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.uid.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.gid.to_le_bytes());
+        bytes
+    }
 }
 
 /// A socket of the host.

@@ -6,6 +6,7 @@ pub mod directories;
 pub mod events;
 pub mod files;
 pub mod futex;
+pub mod headers;
 pub mod identity;
 pub mod limits;
 pub mod memory;

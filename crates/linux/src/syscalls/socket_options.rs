@@ -18,7 +18,7 @@ use crate::call::{Call, SyscallResult};
 use crate::files::DescriptionId;
 use crate::objects::channel::{DEFAULT_BUFFER, SMALLEST_BUFFER};
 use crate::objects::pair::PairEnd;
-use crate::objects::socket::Socket;
+use crate::objects::socket::{Credentials, Socket};
 use crate::objects::{Context, Object};
 use crate::process::Process;
 use crate::syscalls::time::{combine, timeval_bytes};
@@ -160,8 +160,11 @@ fn timeout_bytes(timeout: Option<u64>) -> Vec<u8> {
 
 /// `struct ucred` of the guest itself: whoever a guest talks to over Unix sockets sees and is shown the guest.
 fn own_credentials(process: &Process) -> Vec<u8> {
-    [process.pid.cast_unsigned(), process.uid, process.gid].iter().flat_map(|id| id.to_le_bytes()).collect()
+    Credentials { pid: process.pid, uid: process.uid, gid: process.gid }.to_bytes().to_vec()
 }
+
+/// What Linux shows of the peer of a socket that is no Unix socket.
+const NOBODY: Credentials = Credentials { pid: 0, uid: u32::MAX, gid: u32::MAX };
 
 /// getsockopt(2)
 pub fn getsockopt(call: &mut Call<'_>) -> SyscallResult {
@@ -181,7 +184,7 @@ fn value_of(call: &mut Call<'_>, id: DescriptionId, name: Name, room: usize) -> 
         return match call.object(id).0 {
             Object::Pair(_) => Ok(own_credentials(&call.kernel.process)),
             Object::Socket(socket) if socket.family == AF_UNIX => Ok(own_credentials(&call.kernel.process)),
-            Object::Socket(_) => Ok([0, u32::MAX, u32::MAX].iter().flat_map(|id: &u32| id.to_le_bytes()).collect()),
+            Object::Socket(_) => Ok(NOBODY.to_bytes().to_vec()),
             _ => Err(Errno::ENOTSOCK),
         };
     }
