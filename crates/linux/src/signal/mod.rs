@@ -16,6 +16,8 @@ pub mod state;
 pub mod vector;
 
 #[cfg(test)]
+mod frame_tests;
+#[cfg(test)]
 mod tests;
 
 pub use deliver::Delivery;

@@ -26,3 +26,6 @@ pub mod threads;
 pub mod time;
 pub mod timers;
 pub mod vectors;
+
+#[cfg(test)]
+mod thread_tests;

@@ -95,6 +95,7 @@ pub fn rt_sigtimedwait(call: &mut Call<'_>) -> SyscallResult {
     check_set_size(size)?;
     let wanted = call.memory().read_u64(set)? & !UNBLOCKABLE;
     let timeout = if timeout == 0 { None } else { Some(read_timespec(call.memory(), timeout)?) };
+    let deadline = timeout.map(|timeout| call.deadline_after(timeout));
     let now = call.host.monotonic();
     if let Some(taken) = call.kernel.take_signal(call.tid, wanted, now) {
         if info != 0 {
@@ -102,7 +103,6 @@ pub fn rt_sigtimedwait(call: &mut Call<'_>) -> SyscallResult {
         }
         return Ok(u64::from(taken.signal));
     }
-    let deadline = timeout.map(|timeout| call.deadline_after(timeout));
     if deadline.is_some_and(|at| at <= now) {
         return Err(Errno::EAGAIN.into());
     }
