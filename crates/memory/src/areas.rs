@@ -4,6 +4,8 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use warmfork_abi::page_up;
+
 use crate::host::Source;
 
 bitflags::bitflags! {
@@ -165,6 +167,18 @@ impl Area {
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         matches!(self.backing, Backing::Anonymous)
+    }
+
+    /// The first address within (or at the end of) the area that has no page of its file any more; the area's end
+    /// for anonymous memory. Depends on how long the file is now.
+    ///
+    /// # Errors
+    /// The host's, when it does not tell the file's length.
+    pub fn file_end(&self) -> std::io::Result<u64> {
+        let Backing::File { file, offset } = &self.backing else { return Ok(self.span.end) };
+        let size = u64::try_from(rustix::fs::fstat(&file.fd)?.st_size).unwrap_or(0);
+        let length = page_up(size).unwrap_or(size).saturating_sub(*offset).min(self.span.len());
+        Ok(self.span.start + length)
     }
 
     /// Whether writes reach a file: then the bytes are neither frozen nor reset.

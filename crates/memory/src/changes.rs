@@ -10,8 +10,8 @@ const MOST_SPANS: usize = 1024;
 /// Which addresses' mappings changed since the last mark.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    remapped: SpanSet,
-    protected: SpanSet,
+    pub(crate) remapped: SpanSet,
+    pub(crate) protected: SpanSet,
 }
 
 impl Changes {
@@ -21,7 +21,7 @@ impl Changes {
         &self.remapped
     }
 
-    /// Spans with the same mapping as before but perhaps another protection. May cover more than that, and may
+    /// Spans with the same mapping as before but perhaps another protection or MADV_WIPEONFORK. May cover more than that, and may
     /// overlap [`Self::remapped`].
     #[must_use]
     pub fn protected(&self) -> &SpanSet {

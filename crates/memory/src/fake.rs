@@ -1,10 +1,10 @@
 //! Guest memory in plain Rust, for tests without a platform: of this crate, the loader and the emulated kernel.
 //!
-//! It is as strict as a host: it refuses to protect holes or to move what is not one mapping, and it can be told
-//! to refuse any call.
+//! It is as strict as a host: it refuses to protect holes or to move what is not one mapping (what has been moved
+//! never joins its neighbours), and it can be told to refuse any call.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Error;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -23,6 +23,7 @@ pub struct FakeMemory {
     areas: AreaTree,
     pages: RefCell<BTreeMap<u64, Box<[u8; PAGE_BYTES]>>>,
     files: Vec<Arc<MappedFile>>,
+    seams: BTreeSet<u64>,
     calls: usize,
     refuse_at: Option<usize>,
 }
@@ -73,6 +74,11 @@ impl FakeMemory {
         if copied == into.len() { Ok(()) } else { Err(Error::from_raw_os_error(libc::EFAULT)) }
     }
 
+    /// Writes one page privately, whatever the protection is, as a platform restores pages.
+    pub fn restore(&mut self, page: u64, bytes: &[u8; PAGE_BYTES]) {
+        self.pages.borrow_mut().insert(page, Box::new(*bytes));
+    }
+
     fn begin(&mut self, operation: &'static str, span: Span) -> Result<(), MapError> {
         let sound = span.start < span.end
             && span.end <= USER_END
@@ -88,18 +94,21 @@ impl FakeMemory {
         Ok(())
     }
 
+    /// Forgets the pages of `span`, and that anything within it is apart.
     fn forget(&mut self, span: Span) {
+        self.seams.retain(|&seam| seam <= span.start || seam >= span.end);
         self.pages.borrow_mut().retain(|&page, _| !span.contains(page));
     }
 
     fn file(&mut self, fd: BorrowedFd<'_>) -> std::io::Result<Arc<MappedFile>> {
-        let stat = rustix::fs::fstat(fd)?;
-        let same = |file: &&Arc<MappedFile>| (file.device, file.inode) == (stat.st_dev, stat.st_ino);
-        if let Some(file) = self.files.iter().find(same) {
+        let (device, inode) = rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino))?;
+        let writable = rustix::fs::fcntl_getfl(fd)?.contains(rustix::fs::OFlags::RDWR);
+        let wanted = (device, inode, writable);
+        if let Some(file) = self.files.iter().find(|file| (file.device, file.inode, file.writable) == wanted) {
             return Ok(Arc::clone(file));
         }
-        let (fd, device, inode) = (fd.try_clone_to_owned()?, stat.st_dev, stat.st_ino);
-        let file = Arc::new(MappedFile { fd, path: String::new(), device, inode, writable: true });
+        let fd = fd.try_clone_to_owned()?;
+        let file = Arc::new(MappedFile { fd, path: String::new(), device, inode, writable });
         self.files.push(Arc::clone(&file));
         Ok(file)
     }
@@ -210,7 +219,8 @@ impl GuestMemory for FakeMemory {
 
     fn relocate(&mut self, from: Span, to: Span) -> Result<(), MapError> {
         self.begin("relocate", from)?;
-        let whole = |area: &&Area| from.end <= area.span.end;
+        let apart = self.seams.range(from.start + 1..from.end).next().is_some();
+        let whole = |area: &&Area| from.end <= area.span.end && !apart;
         let Some(mut area) = self.areas.find(from.start).filter(whole).and_then(|area| area.clipped(from)) else {
             return Err(failure("relocate", from, libc::EFAULT));
         };
@@ -222,6 +232,7 @@ impl GuestMemory for FakeMemory {
         let pages = self.pages.take();
         self.pages = RefCell::new(pages.into_iter().map(|(page, bytes)| (moved(page), bytes)).collect());
         self.areas.remove(from);
+        self.seams.extend([to.start, to.end]);
         area.span = to;
         self.areas.insert(area);
         Ok(())
@@ -232,7 +243,7 @@ impl GuestMemory for FakeMemory {
         if !self.areas.is_fully_mapped(span) {
             return Err(failure("discard", span, libc::ENOMEM));
         }
-        self.forget(span);
+        self.pages.borrow_mut().retain(|&page, _| !span.contains(page));
         Ok(())
     }
 

@@ -17,6 +17,7 @@ mod heap;
 mod map;
 mod protect;
 mod remap;
+mod revert;
 
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,19 @@ impl SpanSet {
         self.spans.range(first..span.end).filter_map(move |(&start, &end)| Span { start, end }.intersection(span))
     }
 
+    /// The parts of `span` that are not in the set, in address order.
+    #[must_use]
+    pub fn outside(&self, span: Span) -> Vec<Span> {
+        let mut outside = Vec::new();
+        let mut start = span.start;
+        for inside in self.within(span) {
+            outside.extend(Span::new(start, inside.start - start));
+            start = inside.end;
+        }
+        outside.extend(Span::new(start, span.end - start));
+        outside
+    }
+
     /// Adds `span`.
     pub fn insert(&mut self, span: Span) {
         let Span { mut start, mut end } = span;
@@ -88,5 +101,58 @@ impl FromIterator<Span> for SpanSet {
         let mut set = Self::default();
         spans.into_iter().for_each(|span| set.insert(span));
         set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn span() -> impl Strategy<Value = Span> {
+        (0..60_u64, 1..20_u64).prop_map(|(start, length)| Span { start, end: start + length })
+    }
+
+    proptest! {
+        #[test]
+        fn set_is_its_addresses(
+            operations in prop::collection::vec((any::<bool>(), span()), 1..40),
+            asked in span(),
+            most in 1..5_usize,
+        ) {
+            let (mut set, mut model) = (SpanSet::default(), BTreeSet::new());
+            for (add, span) in operations {
+                if add {
+                    set.insert(span);
+                    model.extend(span.start..span.end);
+                } else {
+                    set.remove(span);
+                    model.retain(|&address| !span.contains(address));
+                }
+                prop_assert!(set.iter().flat_map(|span| span.start..span.end).eq(model.iter().copied()));
+                prop_assert!(set.iter().zip(set.iter().skip(1)).all(|(low, high)| low.end < high.start));
+                prop_assert_eq!(set.contains(asked.start), model.contains(&asked.start));
+                let within = set.within(asked).flat_map(|span| span.start..span.end);
+                prop_assert!(within.eq(model.range(asked.start..asked.end).copied()));
+                let outside = set.outside(asked).into_iter().flat_map(|span| span.start..span.end);
+                prop_assert!(outside.eq((asked.start..asked.end).filter(|address| !model.contains(address))));
+            }
+            let before = set.clone();
+            set.coalesce(most);
+            prop_assert!(set.len() <= most);
+            prop_assert!(model.iter().all(|&address| set.contains(address)));
+            prop_assert!(before.len() > most || set == before);
+        }
+    }
+
+    #[test]
+    fn smallest_holes_are_filled_first() {
+        let span = |start, end| Span { start, end };
+        let mut set: SpanSet = [span(0, 1), span(2, 3), span(10, 11), span(13, 14)].into_iter().collect();
+        set.coalesce(2);
+        assert!(set.iter().eq([span(0, 3), span(10, 14)]));
     }
 }

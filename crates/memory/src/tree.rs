@@ -1,6 +1,9 @@
 //! Every area of a guest in address order (the VMA tree): inserting cuts what it overlaps and joins equal neighbours,
 //! so that two trees that mean the same are equal. Plain data; [`crate::AddressSpace`] is its only writer.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use warmfork_abi::{page_down, page_up};

@@ -4,10 +4,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::fs::{SealFlags, fcntl_add_seals, ftruncate};
-use warmfork_abi::{PAGE, page_up};
+use warmfork_abi::PAGE;
 
 use super::{Image, ImageError, Segment, SegmentSource};
-use crate::areas::{Area, Backing, MappedFile, Span};
+use crate::areas::{Area, Backing, Span};
 use crate::mapping::{FrozenBytes, memory_file};
 
 const PAGE_BYTES: usize = 4096;
@@ -60,13 +60,15 @@ impl ImageBuilder {
                 (SegmentSource::File { file: Arc::clone(file), offset: *offset }, FILE_GAP)
             }
         };
-        let readable = readable(area)?;
+        // Behind its end a file has no pages, and touching them stays a SIGBUS.
+        let end = area.file_end().map_err(|source| host("sizing", source))?;
+        let readable = Span { start: area.span.start, end };
         let mut at = area.span.start;
-        for part in kept(area.span, touched, gap) {
+        for part in kept(readable, touched, gap) {
             self.rest(area.span, at, part.start, &rest)?;
             let offset = self.memory(part)?;
             let wanted = if area.is_anonymous() { within(part, touched) } else { vec![part] };
-            for span in wanted.into_iter().filter_map(|span| span.intersection(readable)) {
+            for span in wanted {
                 self.copy(span, offset + (span.start - part.start), read)?;
             }
             at = part.end;
@@ -234,18 +236,6 @@ fn kept(area: Span, touched: &[Span], gap: u64) -> Vec<Span> {
 fn within(area: Span, touched: &[Span]) -> Vec<Span> {
     let first = touched.partition_point(|span| span.end <= area.start);
     touched[first..].iter().map_while(|span| span.intersection(area)).collect()
-}
-
-/// The part of `area` that can be read: all of it, or up to the last page of its file.
-fn readable(area: &Area) -> Result<Span, ImageError> {
-    let Backing::File { file, offset } = &area.backing else { return Ok(area.span) };
-    let size = file_size(file).map_err(|source| host("sizing", source))?;
-    let length = page_up(size).unwrap_or(size).saturating_sub(*offset).min(area.span.len());
-    Ok(Span { start: area.span.start, end: area.span.start + length })
-}
-
-fn file_size(file: &MappedFile) -> std::io::Result<u64> {
-    Ok(u64::try_from(rustix::fs::fstat(&file.fd)?.st_size).unwrap_or(0))
 }
 
 fn host(operation: &'static str, source: std::io::Error) -> ImageError {

@@ -77,17 +77,17 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Punches a hole into what a shared mapping that may write has behind it.
+    /// Punches a hole into what a shared mapping has behind it.
     fn punch(&mut self, memory: &mut dyn GuestMemory, piece: &Area) -> Result<(), Errno> {
-        if !piece.shared {
-            return Err(if piece.is_anonymous() { Errno::EINVAL } else { Errno::EACCES });
+        match &piece.backing {
+            Backing::Anonymous if piece.shared => self.discard(memory, piece),
+            Backing::Anonymous => Err(Errno::EINVAL),
+            Backing::File { file, offset } if piece.shared && file.writable => {
+                let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+                fallocate(&file.fd, flags, *offset, piece.span.len()).map_err(|error| Errno(error.raw_os_error()))
+            }
+            Backing::File { .. } => Err(Errno::EACCES),
         }
-        if !piece.protection.contains(Protection::WRITE) {
-            return Err(Errno::EACCES);
-        }
-        let Backing::File { file, offset } = &piece.backing else { return self.discard(memory, piece) };
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        fallocate(&file.fd, flags, *offset, piece.span.len()).map_err(|error| Errno(error.raw_os_error()))
     }
 
     fn wipe_on_fork(&mut self, span: Span, wipe: bool) -> Result<(), Errno> {
@@ -95,6 +95,7 @@ impl AddressSpace {
         if self.areas.len() + self.areas.cuts(span) > self.limits.areas {
             return Err(Errno::EAGAIN);
         }
+        self.changes.protect(span);
         self.areas.set_wipe_on_fork(span, wipe);
         Ok(())
     }
@@ -102,12 +103,15 @@ impl AddressSpace {
     /// Faults pages in: nothing to do, as the host does it when they are needed, but to say what can't be.
     fn populate(&self, span: Span, access: Protection) -> Result<(), Errno> {
         let mut end = span.start;
-        for area in self.areas.overlapping(span) {
+        for area in self.areas.pieces(span) {
             if area.span.start > end {
                 return Err(Errno::ENOMEM);
             }
             if !area.protection.contains(access) {
                 return Err(Errno::EINVAL);
+            }
+            if area.file_end().map_err(|_| Errno::EFAULT)? < area.span.end {
+                return Err(Errno::EFAULT);
             }
             end = area.span.end;
         }

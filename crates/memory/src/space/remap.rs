@@ -1,7 +1,7 @@
 //! mremap.
 
 use warmfork_abi::mman::{MapFlags, RemapFlags};
-use warmfork_abi::{Errno, PAGE, page_up};
+use warmfork_abi::{Errno, PAGE, page_down, page_up};
 
 use super::{AddressSpace, refused};
 use crate::areas::{Area, Backing, Span};
@@ -24,7 +24,7 @@ pub struct RemapRequest {
 
 impl AddressSpace {
     /// Grows, shrinks or moves a mapping as mremap does, and returns its address. A second view of shared memory
-    /// without a file (an old length of zero) is refused as of private memory, which it is to the host.
+    /// without a file (an old length of zero, or MREMAP_DONTUNMAP) is refused: to the host that memory is private.
     ///
     /// # Errors
     /// Those of mremap(2).
@@ -69,17 +69,23 @@ impl AddressSpace {
     ) -> Result<u64, Errno> {
         let RemapRequest { address, flags, new_address, .. } = request;
         self.check_target(request, old, new)?;
-        let area = self.areas.find(address).ok_or(Errno::EFAULT)?.clone();
+        let mut area = self.areas.find(address).ok_or(Errno::EFAULT)?.clone();
         check_source(&area, address, old.min(new), old)?;
+        let keep = flags.contains(RemapFlags::DONTUNMAP);
+        if keep && area.shared && area.is_anonymous() {
+            return Err(Errno::EINVAL);
+        }
         let mut place = MapFlags::empty();
         if flags.contains(RemapFlags::FIXED) {
             self.clear(memory, Span::new(new_address, new).ok_or(Errno::EINVAL)?)?;
             self.shrink(memory, address, old, new)?;
+            // With an old length of zero, the target may have been the source.
+            area = self.areas.find(address).ok_or(Errno::EFAULT)?.clone();
             place = MapFlags::FIXED;
         }
         let to = self.place(new_address, new, place)?;
         let from = Span { start: address, end: address + old.min(new) };
-        let left = area.clipped(from).filter(|_| flags.contains(RemapFlags::DONTUNMAP));
+        let left = area.clipped(from).filter(|_| keep);
         if let (Some(left), Some(target)) = (&left, Span::new(to, new)) {
             self.charge(target, left.protection)?;
         }
@@ -98,7 +104,8 @@ impl AddressSpace {
         if request.flags.contains(RemapFlags::DONTUNMAP) && old != new {
             return Err(Errno::EINVAL);
         }
-        let from_end = request.address.saturating_add(old);
+        // This wraps around in Linux too; what has such a length fails later.
+        let from_end = request.address.wrapping_add(old);
         if from_end > to && to + new > request.address {
             return Err(Errno::EINVAL);
         }
@@ -131,7 +138,7 @@ impl AddressSpace {
         Ok(is_free)
     }
 
-    /// Moves `from`, a part of `area`, to the free address `to`, and maps what comes behind it up to `length`.
+    /// Moves `from`, a part of `area`, to the free address `to`, where it is `length` bytes long.
     fn relocate(
         &mut self,
         memory: &mut dyn GuestMemory,
@@ -140,31 +147,54 @@ impl AddressSpace {
         to: u64,
         length: u64,
     ) -> Result<u64, Errno> {
-        let moved_length = from.end - from.start;
-        if let Some(rest) = Span::new(to + moved_length, length - moved_length) {
+        let moved = from.end - from.start;
+        let rest = Span::new(to + moved, length - moved);
+        let pieces = self.host_pieces(from);
+        // The host makes the last piece longer, and keeps it one mapping. What is an image's would go on in that.
+        let stretched = pieces.last().copied().filter(|last| !self.imaged.contains(last.start));
+        if let Some(rest) = rest {
             self.charge(rest, area.protection)?;
-            self.install(memory, continuation(area, rest, from.end)?)?;
-        }
-        let mut outcome = Ok(to);
-        for piece in self.host_pieces(from) {
-            let target = Span { start: to + (piece.start - from.start), end: to + (piece.end - from.start) };
-            outcome = self.relocate_piece(memory, area, piece, target).map(|()| to);
-            if outcome.is_err() {
-                break;
+            let rest = continuation(area, rest, from.end)?;
+            if stretched.is_none() {
+                self.install(memory, rest)?;
             }
         }
-        if outcome.is_err()
-            && let Some(rest) = Span::new(to + moved_length, length - moved_length)
-        {
+        let outcome = pieces.iter().try_for_each(|&piece| {
+            let start = to + (piece.start - from.start);
+            let end = if Some(piece) == stretched { to + length } else { start + piece.len() };
+            self.relocate_piece(memory, area, piece, Span { start, end })
+        });
+        if let (Err(_), None, Some(rest)) = (outcome, stretched, rest) {
             self.clear(memory, rest)?;
         }
-        outcome
+        outcome.map(|()| to)
     }
 
+    /// Moves what is one mapping of the host's. If it turns out to be several (a host keeps neighbours apart that have
+    /// once been moved), moves it half by half.
     fn relocate_piece(&mut self, memory: &mut dyn GuestMemory, area: &Area, from: Span, to: Span) -> Result<(), Errno> {
         self.changes.remap(from);
         self.changes.remap(to);
-        memory.relocate(from, to).map_err(|error| refused(&error))?;
+        match memory.relocate(from, to) {
+            Ok(()) => self.relocated(area, from, to),
+            Err(error) if error.source.raw_os_error() == Some(Errno::EFAULT.0) && from.len() > PAGE => {
+                let half = page_down(from.len() / 2);
+                let (from_middle, to_middle) = (from.start + half, to.start + half);
+                self.relocate_piece(memory, area, Span { end: from_middle, ..from }, Span { end: to_middle, ..to })?;
+                self.relocate_piece(
+                    memory,
+                    area,
+                    Span { start: from_middle, ..from },
+                    Span { start: to_middle, ..to },
+                )?;
+            }
+            Err(error) => return Err(refused(&error)),
+        }
+        Ok(())
+    }
+
+    /// Writes down that `from` of `area` now is at `to`.
+    fn relocated(&mut self, area: &Area, from: Span, to: Span) {
         let imaged = self.imaged.contains(from.start);
         self.imaged.remove(from);
         self.imaged.remove(to);
@@ -175,7 +205,6 @@ impl AddressSpace {
         let backing = area.backing.advanced(from.start - area.span.start);
         let label = area.label.filter(|&label| label != "heap");
         self.areas.insert(Area { span: to, backing, label, ..area.clone() });
-        Ok(())
     }
 
     /// `span` cut where the host's mapping changes from an image's to the area's own.
