@@ -61,7 +61,7 @@ impl Fork {
         let spans = self.machine().private_spans();
         let touched: SpanSet = self.machine_mut().platform.touched(&spans)?.into_iter().collect();
         let areas: Vec<Area> =
-            self.snapshot().kernel().space.areas().iter().filter(|area| !area.shared).cloned().collect();
+            self.snapshot().kernel().space.areas().iter().filter(|area| !area.is_shared_file()).cloned().collect();
         for area in areas {
             for (part, content) in self.snapshot().image.pieces(area.span) {
                 // Of zeroes, which may be a huge reservation, what nobody has touched is zero.

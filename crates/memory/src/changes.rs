@@ -10,8 +10,8 @@ const MOST_SPANS: usize = 1024;
 /// Which addresses' mappings changed since the last mark.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    pub(crate) remapped: SpanSet,
-    pub(crate) protected: SpanSet,
+    remapped: SpanSet,
+    protected: SpanSet,
 }
 
 impl Changes {

@@ -12,7 +12,6 @@
 //! [`Image::pieces`]. Snapshots build images through [`ImageBuilder`]: from a live machine or from a file.
 
 mod build;
-mod install;
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,6 @@ mod heap;
 mod map;
 mod protect;
 mod remap;
-mod revert;
 
 #[cfg(test)]
 mod tests;

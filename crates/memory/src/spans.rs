@@ -41,19 +41,6 @@ impl SpanSet {
         self.spans.range(first..span.end).filter_map(move |(&start, &end)| Span { start, end }.intersection(span))
     }
 
-    /// The parts of `span` that are not in the set, in address order.
-    #[must_use]
-    pub fn outside(&self, span: Span) -> Vec<Span> {
-        let mut outside = Vec::new();
-        let mut start = span.start;
-        for inside in self.within(span) {
-            outside.extend(Span::new(start, inside.start - start));
-            start = inside.end;
-        }
-        outside.extend(Span::new(start, span.end - start));
-        outside
-    }
-
     /// Adds `span`.
     pub fn insert(&mut self, span: Span) {
         let Span { mut start, mut end } = span;
@@ -137,8 +124,6 @@ mod tests {
                 prop_assert_eq!(set.contains(asked.start), model.contains(&asked.start));
                 let within = set.within(asked).flat_map(|span| span.start..span.end);
                 prop_assert!(within.eq(model.range(asked.start..asked.end).copied()));
-                let outside = set.outside(asked).into_iter().flat_map(|span| span.start..span.end);
-                prop_assert!(outside.eq((asked.start..asked.end).filter(|address| !model.contains(address))));
             }
             let before = set.clone();
             set.coalesce(most);
