@@ -5,61 +5,24 @@ at least every 100 ms. Errors are those of ``warmfork.errors``.
 """
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict, final
+from typing import final
+
+from warmfork.types import (
+    Area,
+    Diagnosis,
+    Limits,
+    OutcomeKind,
+    Platform,
+    PolicySpec,
+    ResetKind,
+    ServerStatistics,
+    SnapshotInfo,
+)
 
 DEBUG_BUILD: bool
 __version__: str
 
-Platform = Literal["auto", "process", "kvm"]
-OutcomeKind = Literal["exited", "signaled", "timeout", "out_of_memory", "interrupted"]
-ResetKind = Literal["pages", "full"]
-
-class PolicySpec(TypedDict):
-    read: list[str] | None
-    write: list[str] | None
-    connect: list[str] | None
-    listen: list[str] | None
-    volumes: list[tuple[str, str, bool]]
-
-class Limits(TypedDict):
-    memory_bytes: int
-    address_space_bytes: int
-    files: int
-    threads: int
-
-class SnapshotInfo(TypedDict):
-    pages: int
-    bytes: int
-    areas: int
-    threads: int
-    fds: int
-    listening: list[str]
-
-class Area(TypedDict):
-    start: int
-    end: int
-    readable: bool
-    writable: bool
-    executable: bool
-    shared: bool
-    name: str
-
-class Latency(TypedDict):
-    buckets: list[tuple[float, int]]
-    sum_seconds: float
-    count: int
-
-class ServerStatistics(TypedDict):
-    workers: int
-    requests: int
-    resets_pages: int
-    resets_full: int
-    pages_restored: int
-    forks_replaced: int
-    timeouts: int
-    crashes: int
-    out_of_memory: int
-    latency: Latency
+__all__: list[str]
 
 @final
 class Outcome:
@@ -122,16 +85,6 @@ class Server:
     def wait(self, timeout: float | None) -> bool: ...
     def statistics(self) -> ServerStatistics: ...
     def stop(self, grace: float) -> None: ...
-
-class Fact(TypedDict):
-    name: str
-    good: bool
-    value: str
-    why: str
-
-class Diagnosis(TypedDict):
-    platform: str
-    facts: list[Fact]
 
 def doctor() -> Diagnosis: ...
 def syscalls() -> list[tuple[int, str, str, str]]: ...

@@ -81,8 +81,8 @@ class Machine(_Closing):
         stdio: Host file descriptors for its standard streams; ``None`` for an empty input and captured outputs, which
             ``output`` returns.
         platform: What runs it: ``"process"``, ``"kvm"``, or ``"auto"`` for the better one that works here.
-        max_memory: Bytes of memory that it may touch.
-        max_address_space: Bytes of address space that it may reserve.
+        max_memory: Bytes that it may map, reservations without access apart.
+        max_address_space: Bytes that it may map, with reservations.
         max_files: File descriptors that it may have open.
         max_threads: Threads that it may have.
 
@@ -115,10 +115,13 @@ class Machine(_Closing):
             raise ProgramError("argv must be a sequence: the program, then its arguments")
         program = find_program(argv[0])
         policy = policy or Policy()
+        directory = Path(cwd or ".").absolute()
+        if not policy.volumes and not directory.is_dir():
+            raise ProgramError(f"{directory}: the working directory is not there")
         self._native = _core.Machine(
             [program, *argv[1:]],
             env=policy.environment(os.environ) if env is None else list(env.items()),
-            cwd=os.fspath(Path(cwd or ".").absolute()),
+            cwd=os.fspath(directory),
             policy=policy.native(),
             limits={
                 "memory_bytes": parse_size(max_memory),
@@ -212,7 +215,7 @@ class Snapshot:
         return Fork(self._native.fork())
 
     def info(self) -> SnapshotInfo:
-        """What is in it: pages, bytes, areas, threads, fds, listening addresses."""
+        """What is in it: pages and bytes of its image, bytes mapped, areas, threads, fds, listening addresses."""
         return self._native.info()
 
     def serve(
@@ -255,7 +258,7 @@ class Fork(_Closing):
         >>> with snapshot.fork() as fork:
         ...     fork.write_memory(address, b"changed")
         ...     fork.reset(), fork.differences()
-        ('pages', [])
+        ('rewritten', [])
     """
 
     def __init__(self, native: _core.Fork) -> None:
@@ -269,7 +272,7 @@ class Fork(_Closing):
         """Puts the snapshot's state back.
 
         Returns:
-            ``"pages"`` when touched pages were rewritten, ``"full"`` when they were dropped.
+            ``"rewritten"`` when touched pages were written anew, ``"dropped"`` when there were too many for that.
 
         Raises:
             PlatformError: The guest's host process is gone; the fork can only be closed.

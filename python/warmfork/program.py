@@ -39,7 +39,7 @@ def find_program(name: str, search_path: str | None = None) -> str:
         if path.is_dir():
             raise ProgramError(f"{name}: this is a directory, not a program")
         if "/" in name and path.exists():
-            raise ProgramError(f"{name}: this file is not executable", f"chmod +x {name}")
+            raise ProgramError(f"{name}: this file is not executable", f"if it is a program: chmod +x {name}")
         place = "there is no such file" if "/" in name else "not found in PATH"
         raise ProgramError(f"{name}: {place}")
     return _real_program(Path(found).absolute())

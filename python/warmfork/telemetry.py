@@ -24,12 +24,17 @@ if TYPE_CHECKING:
     from warmfork._core import ServerStatistics
 
 _COUNTERS = {
-    "requests": "Connections that were served to their end.",
-    "pages_restored": "Pages that resets put back.",
-    "forks_replaced": "Forks that were thrown away and made anew.",
-    "timeouts": "Connections that took longer than they may.",
-    "crashes": "Connections in which the guest crashed or exited.",
-    "out_of_memory": "Connections that wanted more memory than they may touch.",
+    "connections": "Connections that were accepted.",
+    "served": "Connections that the guest itself closed or shut down.",
+    "forks": "Forks that were made.",
+    "pages_rewritten": "Pages that resets wrote anew.",
+    "reset_seconds": "Time that resets took.",
+    "timeouts": "Connections cut because they took too long.",
+    "out_of_memory": "Connections cut because the guest wrote to too much memory.",
+    "crashes": "Connections lost because the guest was killed by a signal.",
+    "exits": "Connections lost because the guest exited.",
+    "failures": "Connections lost because the platform failed.",
+    "syscalls": "System calls that were answered.",
 }
 _UNIX = "unix:"
 _REQUEST_TIMEOUT = 10.0
@@ -53,12 +58,12 @@ class ServerCollector(Collector):
         """Yields every metric."""
         now = self._statistics()
         yield GaugeMetricFamily("warmfork_workers", "Forks that serve side by side.", value=now["workers"])
-        values: dict[str, int] = {name: value for name, value in now.items() if isinstance(value, int)}
+        values = {name: value for name, value in now.items() if isinstance(value, int | float)}
         for name, text in _COUNTERS.items():
             yield CounterMetricFamily(f"warmfork_{name}", text, value=values[name])
         resets = CounterMetricFamily("warmfork_resets", "Resets of a fork, by kind.", labels=["kind"])
-        resets.add_metric(["pages"], now["resets_pages"])
-        resets.add_metric(["full"], now["resets_full"])
+        resets.add_metric(["rewritten"], now["resets_rewritten"])
+        resets.add_metric(["dropped"], now["resets_dropped"])
         yield resets
         latency = HistogramMetricFamily("warmfork_request_seconds", "Time from accept to the end of the connection.")
         buckets = [(f"{bound:g}", float(count)) for bound, count in now["latency"]["buckets"]]

@@ -54,7 +54,7 @@ def test_a_file_that_is_not_executable(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("x")
     with pytest.raises(ProgramError, match="this file is not executable") as caught:
         find_program(str(tmp_path / "data"))
-    assert caught.value.hint == f"chmod +x {tmp_path / 'data'}"
+    assert caught.value.hint == f"if it is a program: chmod +x {tmp_path / 'data'}"
 
 
 def test_a_shim_leads_to_the_program(tmp_path: Path) -> None:

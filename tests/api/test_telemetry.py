@@ -20,14 +20,19 @@ if TYPE_CHECKING:
 
 COUNTED: ServerStatistics = {
     "workers": 2,
-    "requests": 100,
-    "resets_pages": 98,
-    "resets_full": 1,
-    "pages_restored": 12345,
-    "forks_replaced": 1,
+    "connections": 100,
+    "served": 99,
+    "forks": 3,
+    "resets_rewritten": 98,
+    "resets_dropped": 1,
+    "pages_rewritten": 12345,
+    "reset_seconds": 0.5,
     "timeouts": 3,
-    "crashes": 4,
     "out_of_memory": 5,
+    "crashes": 4,
+    "exits": 6,
+    "failures": 7,
+    "syscalls": 8,
     "latency": {"buckets": [(0.001, 90), (0.01, 99)], "sum_seconds": 0.25, "count": 100},
 }
 
@@ -48,9 +53,9 @@ def test_everything_that_was_counted_is_told() -> None:
         assert answer.headers["Content-Type"].startswith("text/plain")
         told = samples(answer.read().decode())
     assert told[("warmfork_workers", "")] == 2
-    assert told[("warmfork_requests_total", "")] == 100
-    assert told[("warmfork_resets_total", "pages")] == 98
-    assert told[("warmfork_resets_total", "full")] == 1
+    assert told[("warmfork_connections_total", "")] == 100
+    assert told[("warmfork_resets_total", "rewritten")] == 98
+    assert told[("warmfork_resets_total", "dropped")] == 1
     assert told[("warmfork_timeouts_total", "")] == 3
     assert told[("warmfork_request_seconds_bucket", "0.001")] == 90
     assert told[("warmfork_request_seconds_bucket", "+Inf")] == 100
@@ -80,7 +85,7 @@ def test_a_unix_socket_is_private_and_goes_away(tmp_path: Path) -> None:
     path = tmp_path / "metrics"
     with MetricsServer(f"unix:{path}", lambda: COUNTED):
         assert path.stat().st_mode & 0o777 == 0o600
-        assert b"warmfork_requests_total 100.0" in ask_unix(path)
+        assert b"warmfork_connections_total 100.0" in ask_unix(path)
         with pytest.raises(ConfigError, match="somebody listens on"):
             MetricsServer(f"unix:{path}", lambda: COUNTED)
     assert not path.exists()

@@ -69,7 +69,9 @@ def show_statistics(statistics: ServerStatistics) -> None:
     table.add_column(justify="right")
     for name, value in statistics.items():
         if isinstance(value, int):
-            table.add_row(name.replace("_", " "), str(value))
+            table.add_row(name.replace("_", " "), f"{value:,}")
+        elif isinstance(value, float):
+            table.add_row(name.replace("_", " "), f"{value:.3f}")
     latency = statistics["latency"]
     if latency["count"]:
         table.add_row("mean request", f"{latency['sum_seconds'] / latency['count'] * 1e3:.3f} ms")
