@@ -22,7 +22,17 @@ from warmfork.types import (
 DEBUG_BUILD: bool
 __version__: str
 
-__all__: list[str]
+__all__ = [
+    "DEBUG_BUILD",
+    "Fork",
+    "Machine",
+    "Outcome",
+    "Server",
+    "Snapshot",
+    "__version__",
+    "doctor",
+    "syscalls",
+]
 
 @final
 class Outcome:

@@ -22,7 +22,7 @@ from warmfork.program import find_program
 from warmfork.units import parse_size
 
 if TYPE_CHECKING:
-    from warmfork._core import Area, OutcomeKind, Platform, ResetKind, ServerStatistics, SnapshotInfo
+    from warmfork.types import Area, OutcomeKind, Platform, ResetKind, ServerStatistics, SnapshotInfo
 
 __all__ = ["Fork", "Machine", "Outcome", "Server", "Snapshot", "serve"]
 

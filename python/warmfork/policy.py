@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from warmfork.errors import PolicyError
 
 if TYPE_CHECKING:
-    from warmfork import _core
+    from warmfork.types import PolicySpec
 
 Grant = bool | tuple[str, ...]
 """A permission: ``True`` for everything, ``False`` for nothing, or the names that are allowed."""
@@ -165,7 +165,7 @@ class Policy:
         prefixes = tuple(name[:-1] for name in grant if name.endswith(EVERYTHING))
         return [item for item in variables.items() if item[0] in exact or item[0].startswith(prefixes)]
 
-    def native(self) -> _core.PolicySpec:
+    def native(self) -> PolicySpec:
         """What the native module wants: absolute paths, and ``None`` where everything is allowed."""
 
         def names(*permissions: str) -> list[str] | None:

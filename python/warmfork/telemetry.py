@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from warmfork.errors import ConfigError
 
 if TYPE_CHECKING:
-    from warmfork._core import ServerStatistics
+    from warmfork.types import ServerStatistics
 
 _COUNTERS = {
     "connections": "Connections that were accepted.",

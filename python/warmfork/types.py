@@ -8,20 +8,29 @@ Platform = Literal["auto", "process", "kvm"]
 OutcomeKind = Literal["exited", "signaled", "timeout", "out_of_memory", "interrupted"]
 ResetKind = Literal["rewritten", "dropped"]
 
+
 class PolicySpec(TypedDict):
+    """What is allowed; ``None`` allows everything. Volumes are host path, guest path, writable."""
+
     read: list[str] | None
     write: list[str] | None
     connect: list[str] | None
     listen: list[str] | None
     volumes: list[tuple[str, str, bool]]
 
+
 class Limits(TypedDict):
+    """How much a machine may use."""
+
     memory_bytes: int
     address_space_bytes: int
     files: int
     threads: int
 
+
 class SnapshotInfo(TypedDict):
+    """What is in a snapshot: its image in pages and bytes, the bytes it maps, and how many of the rest."""
+
     pages: int
     bytes: int
     mapped_bytes: int
@@ -30,7 +39,10 @@ class SnapshotInfo(TypedDict):
     fds: int
     listening: list[str]
 
+
 class Area(TypedDict):
+    """A mapping of a guest: addresses from ``start`` up to ``end``, and the file behind it or what it is."""
+
     start: int
     end: int
     readable: bool
@@ -39,12 +51,18 @@ class Area(TypedDict):
     shared: bool
     name: str
 
+
 class Latency(TypedDict):
+    """A histogram of seconds from accept to the end of a connection; each bucket counts those up to its bound."""
+
     buckets: list[tuple[float, int]]
     sum_seconds: float
     count: int
 
+
 class ServerStatistics(TypedDict):
+    """What a server counted since its start; ``telemetry`` says what each is."""
+
     workers: int
     connections: int
     served: int
@@ -61,13 +79,18 @@ class ServerStatistics(TypedDict):
     syscalls: int
     latency: Latency
 
+
 class Fact(TypedDict):
+    """One thing that ``doctor`` probed."""
+
     name: str
     good: bool
     value: str
     why: str
 
+
 class Diagnosis(TypedDict):
+    """What ``doctor`` found; the platform is empty when none works."""
+
     platform: str
     facts: list[Fact]
-

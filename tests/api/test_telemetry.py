@@ -16,7 +16,7 @@ from warmfork.errors import ConfigError
 from warmfork.telemetry import MetricsServer
 
 if TYPE_CHECKING:
-    from warmfork._core import ServerStatistics
+    from warmfork.types import ServerStatistics
 
 COUNTED: ServerStatistics = {
     "workers": 2,

@@ -34,6 +34,18 @@ pub enum EngineError {
         /// Why.
         source: Errno,
     },
+    /// Guest memory could not be looked at or changed from outside.
+    #[error("{operation} {length} bytes of guest memory at {address:#x} failed: {source}")]
+    Memory {
+        /// What was tried.
+        operation: &'static str,
+        /// The first address.
+        address: u64,
+        /// How many bytes.
+        length: usize,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// Asked for in the wrong order.
     #[error("{0}")]
     State(&'static str),

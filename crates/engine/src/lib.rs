@@ -17,20 +17,24 @@
 
 pub mod boot;
 pub mod cpu;
+pub mod doctor;
 pub mod error;
 mod files;
 pub mod fork;
 pub mod guest;
+pub mod inspect;
 pub mod machine;
 pub mod owner;
 pub mod pristine;
 pub mod serve;
 pub mod snapshot;
 
-pub use boot::{Program, boot};
+pub use boot::{MachineLimits, Program, boot};
 pub use error::EngineError;
 pub use fork::{Fork, ResetKind};
-pub use machine::{Machine, Outcome, Until};
+pub use machine::{Counters, Handle, Machine, Outcome, Until};
 pub use owner::Owner;
 pub use serve::{ServeOptions, Server};
 pub use snapshot::Snapshot;
+pub use warmfork_linux::call::Ending;
+pub use warmfork_linux::{policy, table};

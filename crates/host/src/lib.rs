@@ -1,7 +1,7 @@
-//! The few host calls that no safe library wraps, each behind a safe function. Called by the emulated kernel, which
-//! itself has no unsafe code.
+//! The few host calls that no safe library wraps, each behind a safe function. Called by the emulated kernel and by
+//! the binding, which have no unsafe code.
 
-use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use warmfork_abi::Errno;
 
@@ -54,6 +54,21 @@ fn is_plain(level: i32, name: i32) -> bool {
 const IPV6_AUTOFLOWLABEL: i32 = 70;
 const IPV6_ADDR_PREFERENCES: i32 = 72;
 
+/// A copy of the descriptor that is number `fd` in this process, closed on execve. Who names descriptors by number may
+/// find another one copied if somebody closes it meanwhile.
+///
+/// # Errors
+/// EBADF when there is none, EMFILE when there is no room.
+pub fn duplicate(fd: i32) -> Result<OwnedFd, Errno> {
+    // SAFETY: takes no pointers; a number that is no descriptor is EBADF.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(last_error());
+    }
+    // SAFETY: the host has just made this descriptor, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
 fn last_error() -> Errno {
     Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(Errno::EIO.0))
 }
@@ -69,6 +84,18 @@ mod tests {
         let mut value = [0; 8];
         assert_eq!(socket_option(&socket, libc::IPPROTO_IP, libc::IP_TTL, &mut value), Ok(4));
         assert_eq!(value[..4], 17_i32.to_ne_bytes());
+    }
+
+    #[test]
+    fn a_copy_of_a_descriptor_is_another_one() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let mut copy = std::fs::File::from(duplicate(reader.as_raw_fd()).unwrap());
+        drop(reader);
+        std::io::Write::write_all(&mut writer, b"x").unwrap();
+        let mut byte = [0];
+        std::io::Read::read_exact(&mut copy, &mut byte).unwrap();
+        assert_eq!(byte, *b"x");
+        assert_eq!(duplicate(-1).unwrap_err(), Errno::EBADF);
     }
 
     #[test]

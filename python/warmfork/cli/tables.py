@@ -10,7 +10,7 @@ from warmfork import _core
 from warmfork.cli import output
 
 if TYPE_CHECKING:
-    from warmfork._core import ServerStatistics
+    from warmfork.types import ServerStatistics
 
 
 def show_syscalls(as_json: bool) -> int:

@@ -8,7 +8,7 @@
 //! one of them. A fork does not run between connections. Whatever goes wrong with a connection (crash, time, memory,
 //! platform) costs that connection: its fork is thrown away and a new one made.
 //!
-//! Locks: `Control::handles` alone, held for a copy only.
+//! Locks: `Control::handles`, `Control::ended` and `Server::workers`, never two at once.
 
 pub mod statistics;
 pub mod warmup;
@@ -16,7 +16,7 @@ mod worker;
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,8 @@ impl Control {
 /// A running server. Dropping it stops it at once.
 pub struct Server {
     control: Arc<Control>,
-    workers: Vec<JoinHandle<()>>,
+    threads: usize,
+    workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Server {
@@ -105,7 +106,7 @@ impl Server {
             running: AtomicUsize::new(threads),
             ended: (Mutex::new(()), Condvar::new()),
         });
-        let mut server = Self { control, workers: Vec::new() };
+        let server = Self { control, threads, workers: Mutex::default() };
         for index in 0..threads {
             let worker = worker::Worker::new(index, Arc::clone(snapshot), options, Arc::clone(&server.control));
             let control = Arc::clone(&server.control);
@@ -113,7 +114,7 @@ impl Server {
                 let _ended = Ended(control);
                 worker.run();
             });
-            server.workers.push(thread.map_err(EngineError::host("starting a worker's thread"))?);
+            server.lock_workers().push(thread.map_err(EngineError::host("starting a worker's thread"))?);
         }
         Ok(server)
     }
@@ -124,12 +125,23 @@ impl Server {
         &self.control.statistics
     }
 
-    /// Accepts no more connections; returns when the present ones have ended, cutting those that last longer than
-    /// `grace`.
-    pub fn stop(&mut self, grace: Duration) {
+    /// How many workers there are.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.threads
+    }
+
+    /// Accepts no more connections; returns at once.
+    pub fn close(&self) {
         self.control.stopping.store(true, Ordering::SeqCst);
         // Never read again, so every worker sees it.
         let _ = rustix::io::write(&self.control.stop, &1_u64.to_ne_bytes());
+    }
+
+    /// Accepts no more connections; returns when the present ones have ended, cutting those that last longer than
+    /// `grace`.
+    pub fn stop(&self, grace: Duration) {
+        self.close();
         let until = Instant::now() + grace;
         while !self.wait(until.saturating_duration_since(Instant::now())) {
             if Instant::now() >= until {
@@ -138,7 +150,8 @@ impl Server {
                 let _ = self.wait(Duration::from_millis(20));
             }
         }
-        for worker in self.workers.drain(..) {
+        let workers = std::mem::take(&mut *self.lock_workers());
+        for worker in workers {
             // A panic has already been reported by the panic hook.
             let _ = worker.join();
         }
@@ -160,6 +173,10 @@ impl Server {
         true
     }
 
+    fn lock_workers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn interrupt(&self) {
         let handles = self.control.handles.lock().unwrap_or_else(PoisonError::into_inner).clone();
         handles.iter().flatten().for_each(Handle::interrupt);
@@ -168,7 +185,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if !self.workers.is_empty() {
+        if !self.lock_workers().is_empty() {
             self.stop(Duration::ZERO);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +17,19 @@ pub enum Address {
     Internet(SocketAddr),
     /// A Unix socket of the host.
     Unix(PathBuf),
+}
+
+impl Address {
+    /// Where `socket` is bound; nothing for a kind of socket that has no address to connect to.
+    pub fn of(socket: impl std::os::fd::AsFd) -> Option<Self> {
+        let bound = rustix::net::getsockname(socket).ok()?;
+        if let Ok(address) = SocketAddr::try_from(bound.clone()) {
+            return Some(Self::Internet(address));
+        }
+        let address = rustix::net::SocketAddrUnix::try_from(bound).ok()?;
+        let path = address.path_bytes()?;
+        Some(Self::Unix(PathBuf::from(std::ffi::OsStr::from_bytes(path))))
+    }
 }
 
 impl std::fmt::Display for Address {

@@ -1,0 +1,93 @@
+//! What Python passes, as the engine wants it.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::str::FromStr as _;
+
+use pyo3::prelude::*;
+use warmfork_engine::MachineLimits;
+use warmfork_engine::policy::{HostPattern, Rule, Rules, Volume};
+
+use crate::errors::PolicyError;
+
+/// `PolicySpec` of the stub: `None` allows everything.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct PolicySpec {
+    read: Option<Vec<PathBuf>>,
+    write: Option<Vec<PathBuf>>,
+    connect: Option<Vec<String>>,
+    listen: Option<Vec<String>>,
+    volumes: Vec<(PathBuf, PathBuf, bool)>,
+}
+
+fn rule<T>(entries: Option<Vec<T>>) -> Rule<T> {
+    match entries {
+        None => Rule::Everything,
+        Some(entries) if entries.is_empty() => Rule::Nothing,
+        Some(entries) => Rule::Only(entries),
+    }
+}
+
+fn hosts(entries: Option<Vec<String>>) -> PyResult<Rule<HostPattern>> {
+    let Some(entries) = entries else { return Ok(Rule::Everything) };
+    let parse = |text: &String| HostPattern::from_str(text).map_err(|error| PolicyError::new_err(error.to_string()));
+    entries.iter().map(parse).collect::<PyResult<Vec<_>>>().map(|patterns| rule(Some(patterns)))
+}
+
+impl PolicySpec {
+    /// The rules. The environment has been picked in Python already. Looks up host names.
+    pub fn rules(self) -> PyResult<Rules> {
+        let volumes = self.volumes.into_iter();
+        Ok(Rules {
+            read: rule(self.read),
+            write: rule(self.write),
+            environment: Rule::Everything,
+            connect: hosts(self.connect)?,
+            listen: hosts(self.listen)?,
+            volumes: volumes.map(|(host, guest, writable)| Volume { host, guest, writable }).collect(),
+            programs: Vec::new(),
+        })
+    }
+}
+
+/// `Limits` of the stub.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct Limits {
+    memory_bytes: u64,
+    address_space_bytes: u64,
+    files: u64,
+    threads: usize,
+}
+
+impl From<Limits> for MachineLimits {
+    fn from(limits: Limits) -> Self {
+        Self {
+            memory_bytes: limits.memory_bytes,
+            address_space_bytes: limits.address_space_bytes,
+            files: limits.files,
+            threads: limits.threads,
+        }
+    }
+}
+
+/// The bytes of a string, as the file system has them.
+pub fn bytes(text: OsString) -> Vec<u8> {
+    text.into_vec()
+}
+
+/// `NAME=value`.
+pub fn variable((name, value): (OsString, OsString)) -> Vec<u8> {
+    let mut bytes = name.into_vec();
+    bytes.push(b'=');
+    bytes.extend(value.into_vec());
+    bytes
+}
+
+/// A copy of one of this process's descriptors, which Python names by number.
+pub fn duplicate(fd: i32) -> PyResult<OwnedFd> {
+    warmfork_host::duplicate(fd).map_err(|error| std::io::Error::from_raw_os_error(error.0).into())
+}

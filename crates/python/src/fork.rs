@@ -1,0 +1,146 @@
+//! `Fork`: a machine made from a snapshot, on a thread of its own.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use warmfork_engine::owner::Owner;
+use warmfork_engine::{EngineError, Handle, ResetKind, Snapshot};
+
+use crate::capture::Capture;
+use crate::errors;
+use crate::machine::{Outcome, captured, counters, until};
+use crate::waiting::{optional_duration, wait};
+
+/// One mapping.
+#[derive(IntoPyObject)]
+struct Area {
+    start: u64,
+    end: u64,
+    readable: bool,
+    writable: bool,
+    executable: bool,
+    shared: bool,
+    name: String,
+}
+
+/// A machine made from a snapshot.
+#[pyclass(frozen)]
+pub struct Fork {
+    /// Lock held for a copy only.
+    owner: Mutex<Option<Arc<Owner<warmfork_engine::Fork>>>>,
+    handle: Handle,
+    capture: Option<Arc<Capture>>,
+}
+
+impl Fork {
+    /// A new fork of `snapshot`.
+    pub fn new(py: Python<'_>, snapshot: Arc<Snapshot>, capture: Option<Arc<Capture>>) -> PyResult<Self> {
+        let (owner, handle) = py
+            .detach(|| {
+                let owner = Owner::new(move || snapshot.fork())?;
+                let handle = owner.call(|fork: &mut warmfork_engine::Fork| fork.machine().handle())?;
+                Ok((owner, handle))
+            })
+            .map_err(errors::raise)?;
+        Ok(Self { owner: Mutex::new(Some(Arc::new(owner))), handle, capture })
+    }
+
+    fn job<R: Send + 'static>(
+        &self,
+        py: Python<'_>,
+        job: impl FnOnce(&mut warmfork_engine::Fork) -> Result<R, EngineError> + Send + 'static,
+    ) -> PyResult<R> {
+        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone);
+        let owner = owner.ok_or_else(errors::closed)?;
+        let started = owner.start(job).map_err(errors::raise)?;
+        let answer = wait(py, started, || self.handle.interrupt());
+        py.detach(move || drop(owner));
+        answer?.map_err(errors::raise)
+    }
+
+    fn end(&self, py: Python<'_>) {
+        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(owner) = owner {
+            self.handle.interrupt();
+            py.detach(move || drop(owner));
+        }
+    }
+}
+
+#[pymethods]
+impl Fork {
+    fn run(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Outcome> {
+        let timeout = optional_duration(timeout)?;
+        self.job(py, move |fork| {
+            if fork.machine().ended().is_some() {
+                return Err(EngineError::State("running a fork that has ended: reset it"));
+            }
+            let until = until(fork.machine(), timeout);
+            fork.run(&until)
+        })
+        .map(Into::into)
+    }
+
+    fn reset(&self, py: Python<'_>) -> PyResult<&'static str> {
+        let kind = self.job(py, warmfork_engine::Fork::reset)?;
+        Ok(match kind {
+            ResetKind::Rewritten => "rewritten",
+            ResetKind::Dropped => "dropped",
+        })
+    }
+
+    fn read_memory<'py>(&self, py: Python<'py>, address: u64, length: usize) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = self.job(py, move |fork| fork.machine().read_memory(address, length))?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    fn write_memory(&self, py: Python<'_>, address: u64, data: Vec<u8>) -> PyResult<()> {
+        self.job(py, move |fork| fork.machine_mut().write_memory(address, &data))
+    }
+
+    fn areas(&self, py: Python<'_>) -> PyResult<Vec<Area>> {
+        let areas = self.job(py, |fork| Ok(fork.machine().areas()))?;
+        let areas = areas.into_iter().map(|area| Area {
+            start: area.start,
+            end: area.end,
+            readable: area.readable,
+            writable: area.writable,
+            executable: area.executable,
+            shared: area.shared,
+            name: area.name,
+        });
+        Ok(areas.collect())
+    }
+
+    fn differences(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        self.job(py, warmfork_engine::Fork::differences)
+    }
+
+    fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (done, resets) = self.job(py, |fork| Ok((fork.machine().counters, fork.resets)))?;
+        let found = counters(py, done)?;
+        found.set_item("resets_rewritten", resets.rewritten)?;
+        found.set_item("resets_dropped", resets.dropped)?;
+        found.set_item("pages_rewritten", resets.pages)?;
+        Ok(found)
+    }
+
+    fn output<'py>(&self, py: Python<'py>) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {
+        captured(py, self.capture.as_deref())
+    }
+
+    fn interrupt(&self) {
+        self.handle.interrupt();
+    }
+
+    fn close(&self, py: Python<'_>) {
+        self.end(py);
+    }
+}
+
+impl Drop for Fork {
+    fn drop(&mut self) {
+        Python::attach(|py| self.end(py));
+    }
+}

@@ -1,0 +1,231 @@
+//! `Machine`: a program that runs, on a thread of its own.
+
+use std::ffi::OsString;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use warmfork_engine::owner::Owner;
+use warmfork_engine::serve::{WarmUp, warm_up};
+use warmfork_engine::{Counters, Ending, EngineError, Handle, Program, Until, boot};
+
+use crate::arguments::{Limits, PolicySpec, bytes, duplicate, variable};
+use crate::capture::Capture;
+use crate::errors::{self, GuestError, PlatformError, StateError};
+use crate::snapshot::Snapshot;
+use crate::waiting::{optional_duration, wait};
+
+/// How a run ended.
+#[pyclass(frozen)]
+pub struct Outcome {
+    /// "exited", "signaled", "timeout", "out_of_memory" or "interrupted".
+    #[pyo3(get)]
+    kind: &'static str,
+    /// The exit code or the signal's number, else 0.
+    #[pyo3(get)]
+    code: i64,
+}
+
+impl From<warmfork_engine::Outcome> for Outcome {
+    fn from(outcome: warmfork_engine::Outcome) -> Self {
+        use warmfork_engine::Outcome as Engine;
+        let (kind, code) = match outcome {
+            Engine::Ended(Ending::Exited(code)) => ("exited", code.into()),
+            Engine::Ended(Ending::Signaled(signal)) => ("signaled", signal.into()),
+            Engine::TimedOut => ("timeout", 0),
+            Engine::OutOfMemory => ("out_of_memory", 0),
+            // Nobody asked to stop when the program is ready or has served.
+            Engine::Interrupted | Engine::Ready | Engine::Served => ("interrupted", 0),
+        };
+        Self { kind, code }
+    }
+}
+
+/// What a machine did, for Python.
+pub fn counters(py: Python<'_>, counters: Counters) -> PyResult<Bound<'_, PyDict>> {
+    let Counters { syscalls, faults, switches } = counters;
+    let found = PyDict::new(py);
+    for (name, value) in [("syscalls", syscalls), ("faults", faults), ("switches", switches)] {
+        found.set_item(name, value)?;
+    }
+    Ok(found)
+}
+
+/// What was captured, for Python; nothing where nothing is captured.
+pub fn captured<'py>(py: Python<'py>, capture: Option<&Capture>) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {
+    let (output, errors) = py.detach(|| capture.map(Capture::take).unwrap_or_default());
+    (PyBytes::new(py, &output), PyBytes::new(py, &errors))
+}
+
+/// When to stop, on a machine's own clock.
+pub fn until(machine: &warmfork_engine::Machine, timeout: Option<Duration>) -> Until {
+    let deadline = timeout.map(|time| {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        machine.host().monotonic().saturating_add(nanoseconds)
+    });
+    Until { deadline, ..Until::default() }
+}
+
+/// The machine, until it is frozen; alone on its thread.
+type Slot = Option<warmfork_engine::Machine>;
+
+/// One guest program.
+#[pyclass(frozen)]
+pub struct Machine {
+    /// Lock held for a copy only.
+    owner: Mutex<Option<Arc<Owner<Slot>>>>,
+    handle: Handle,
+    capture: Option<Arc<Capture>>,
+}
+
+fn frozen() -> EngineError {
+    EngineError::State("using a machine that is frozen: make a fork of its snapshot")
+}
+
+impl Machine {
+    fn owner(&self) -> PyResult<Arc<Owner<Slot>>> {
+        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        owner.as_ref().map(Arc::clone).ok_or_else(errors::closed)
+    }
+
+    /// Has the machine's thread do `job`, while Ctrl-C works.
+    fn job<R: Send + 'static>(
+        &self,
+        py: Python<'_>,
+        job: impl FnOnce(&mut warmfork_engine::Machine) -> Result<R, EngineError> + Send + 'static,
+    ) -> PyResult<R> {
+        let owner = self.owner()?;
+        let started =
+            owner.start(move |slot| slot.as_mut().map_or_else(|| Err(frozen()), job)).map_err(errors::raise)?;
+        let answer = wait(py, started, || self.handle.interrupt());
+        py.detach(move || drop(owner));
+        answer?.map_err(errors::raise)
+    }
+
+    fn end(&self, py: Python<'_>) {
+        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(owner) = owner {
+            self.handle.interrupt();
+            py.detach(move || drop(owner));
+        }
+    }
+}
+
+#[pymethods]
+impl Machine {
+    #[new]
+    #[pyo3(signature = (argv, *, env, cwd, policy, limits, stdio, platform))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn new(
+        py: Python<'_>,
+        argv: Vec<OsString>,
+        env: Vec<(OsString, OsString)>,
+        cwd: OsString,
+        policy: PolicySpec,
+        limits: Limits,
+        stdio: Option<(i32, i32, i32)>,
+        platform: &str,
+    ) -> PyResult<Self> {
+        if platform == "kvm" {
+            return Err(PlatformError::new_err(("this version has no kvm platform", "--platform=process works here")));
+        }
+        let (capture, stdio) = match stdio {
+            Some((input, output, errors)) => (None, [duplicate(input)?, duplicate(output)?, duplicate(errors)?]),
+            None => Capture::new().map(|(capture, stdio)| (Some(capture), stdio))?,
+        };
+        let arguments: Vec<Vec<u8>> = argv.into_iter().map(bytes).collect();
+        let program = Program {
+            path: arguments.first().cloned().unwrap_or_default(),
+            arguments,
+            environment: env.into_iter().map(variable).collect(),
+            cwd: bytes(cwd),
+            rules: py.detach(|| policy.rules())?,
+            limits: limits.into(),
+            stdio,
+        };
+        let (owner, handle) = py
+            .detach(|| {
+                let owner = Owner::new(move || boot(program).map(Some))?;
+                let handle = owner.call(|slot: &mut Slot| slot.as_ref().map(warmfork_engine::Machine::handle))?;
+                Ok((owner, handle.ok_or(EngineError::Ended)?))
+            })
+            .map_err(errors::raise)?;
+        Ok(Self { owner: Mutex::new(Some(Arc::new(owner))), handle, capture })
+    }
+
+    fn run(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Outcome> {
+        let timeout = optional_duration(timeout)?;
+        self.job(py, move |machine| {
+            if machine.ended().is_some() {
+                return Err(EngineError::State("running a program that has ended"));
+            }
+            let until = until(machine, timeout);
+            machine.run(&until)
+        })
+        .map(Into::into)
+    }
+
+    fn boot(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Vec<String>> {
+        let limit = optional_duration(timeout)?;
+        let (outcome, listening) = self.job(py, move |machine| {
+            let until = Until { ready: true, ..until(machine, limit) };
+            let outcome = machine.run(&until)?;
+            Ok((outcome, machine.listening()))
+        })?;
+        if outcome != warmfork_engine::Outcome::Ready {
+            return Err(errors::not_ready(outcome, timeout));
+        }
+        Ok(listening.iter().map(ToString::to_string).collect())
+    }
+
+    fn warm_up(&self, py: Python<'_>, count: u32, path: String) -> PyResult<()> {
+        let outcome = self.job(py, move |machine| {
+            let Some(address) = machine.listening().into_iter().next() else {
+                return Err(EngineError::State("warming up a program that does not listen: boot it first"));
+            };
+            warm_up(machine, &address, count, &path, None)
+        })?;
+        match outcome {
+            WarmUp::Ready => Ok(()),
+            WarmUp::Stopped(outcome) => {
+                Err(GuestError::new_err(format!("the program stopped during the warm-up: {outcome:?}")))
+            }
+        }
+    }
+
+    fn freeze(&self, py: Python<'_>) -> PyResult<Snapshot> {
+        let owner = self.owner()?;
+        let started = owner
+            .start(|slot| slot.take().map_or_else(|| Err(frozen()), warmfork_engine::Snapshot::freeze))
+            .map_err(errors::raise)?;
+        let snapshot = wait(py, started, || {});
+        py.detach(move || drop(owner));
+        Ok(Snapshot::new(snapshot?.map_err(errors::raise)?, self.capture.clone()))
+    }
+
+    fn output<'py>(&self, py: Python<'py>) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {
+        captured(py, self.capture.as_deref())
+    }
+
+    fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let found = self.job(py, |machine| Ok(machine.counters))?;
+        counters(py, found)
+    }
+
+    fn interrupt(&self) -> PyResult<()> {
+        self.owner().map(drop).map_err(|_| StateError::new_err("it is closed"))?;
+        self.handle.interrupt();
+        Ok(())
+    }
+
+    fn close(&self, py: Python<'_>) {
+        self.end(py);
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        Python::attach(|py| self.end(py));
+    }
+}

@@ -1,0 +1,80 @@
+//! `Snapshot`: a frozen machine.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use warmfork_engine::serve::ServeOptions;
+
+use crate::capture::Capture;
+use crate::errors;
+use crate::fork::Fork;
+use crate::server::Server;
+use crate::waiting::optional_duration;
+
+/// What is in a snapshot.
+#[derive(IntoPyObject)]
+struct Info {
+    pages: u64,
+    bytes: u64,
+    mapped_bytes: u64,
+    areas: usize,
+    threads: usize,
+    fds: usize,
+    listening: Vec<String>,
+}
+
+/// A frozen machine, whose forks share its memory.
+#[pyclass(frozen)]
+pub struct Snapshot {
+    snapshot: Arc<warmfork_engine::Snapshot>,
+    capture: Option<Arc<Capture>>,
+}
+
+impl Snapshot {
+    /// A snapshot, and what captures the output of its forks.
+    pub fn new(snapshot: Arc<warmfork_engine::Snapshot>, capture: Option<Arc<Capture>>) -> Self {
+        Self { snapshot, capture }
+    }
+}
+
+#[pymethods]
+impl Snapshot {
+    fn fork(&self, py: Python<'_>) -> PyResult<Fork> {
+        Fork::new(py, Arc::clone(&self.snapshot), self.capture.clone())
+    }
+
+    fn info(&self) -> Info {
+        let info = self.snapshot.info();
+        let listening = self.snapshot.listening();
+        Info {
+            pages: info.resident_bytes / 4096,
+            bytes: info.resident_bytes,
+            mapped_bytes: info.mapped_bytes,
+            areas: info.areas,
+            threads: info.threads,
+            fds: info.files,
+            listening: listening.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[pyo3(signature = (*, threads, ephemeral, max_request_time, max_request_memory, limit_request_memory))]
+    fn serve(
+        &self,
+        py: Python<'_>,
+        threads: usize,
+        ephemeral: bool,
+        max_request_time: Option<f64>,
+        max_request_memory: u64,
+        limit_request_memory: u64,
+    ) -> PyResult<Server> {
+        let options = ServeOptions {
+            threads,
+            ephemeral,
+            max_request_time: optional_duration(max_request_time)?,
+            max_request_memory: Some(max_request_memory),
+            limit_request_memory,
+        };
+        let server = py.detach(|| warmfork_engine::serve::Server::start(&self.snapshot, options));
+        Ok(Server::new(server.map_err(errors::raise)?))
+    }
+}
