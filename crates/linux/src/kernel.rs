@@ -6,7 +6,7 @@ use warmfork_abi::Errno;
 use warmfork_memory::AddressSpace;
 
 use crate::files::{DescriptionId, Events, Files};
-use crate::objects::{Context, Object, Operations, Shared};
+use crate::objects::{Context, Object, Operations, Shared, epoll, signalfd};
 use crate::policy::Policy;
 use crate::poller::{Host, HostHandle};
 use crate::process::{FileSystemContext, Process};
@@ -96,7 +96,8 @@ impl Kernel {
     pub fn poll_for(&mut self, host: &mut Host, id: DescriptionId, interest: Events) -> Events {
         match self.files.find(id).map(|description| &description.object) {
             None => Events::NVAL,
-            Some(Object::Epoll(_)) => crate::objects::epoll::poll(self, host, id),
+            Some(Object::Epoll(_)) => epoll::poll(self, host, id),
+            Some(Object::SignalFd(_)) => signalfd::poll(self, id, host.asking),
             Some(_) => self.with_interest(host, id, interest, |object, context| object.poll(context)),
         }
     }
@@ -105,7 +106,8 @@ impl Kernel {
     pub fn edges(&mut self, host: &mut Host, id: DescriptionId, events: Events) -> u64 {
         match self.files.find(id).map(|description| &description.object) {
             None => 0,
-            Some(Object::Epoll(_)) => crate::objects::epoll::edges(self, host, id),
+            Some(Object::Epoll(_)) => epoll::edges(self, host, id),
+            Some(Object::SignalFd(_)) => signalfd::edges(self, id, host.asking),
             Some(_) => self.with_interest(host, id, events, |object, context| object.edges(context, events)),
         }
     }

@@ -24,6 +24,7 @@ use rustix::io::Errno;
 use rustix::time::ClockId;
 
 use crate::files::Events;
+use crate::task::Tid;
 
 /// A host file shared between a snapshot and its forks. Equal when it is the same host file description.
 #[derive(Clone, Debug)]
@@ -72,6 +73,8 @@ pub struct Host {
     /// A [`Waker`] woke, and [`Host::wait`] has not said so yet.
     interrupted: bool,
     scratch: Vec<u8>,
+    /// The thread for which questions are asked: a signalfd answers each with its own signals.
+    pub(crate) asking: Tid,
     /// Denials that the log has named.
     denials: HashSet<String>,
     /// How often the guest made each call that is not there, by number.
@@ -136,6 +139,7 @@ impl Host {
             unseen: false,
             interrupted: false,
             scratch: Vec::new(),
+            asking: 0,
             denials: HashSet::new(),
             unknown_calls: HashMap::new(),
             busy_since: nanoseconds(rustix::time::clock_gettime(ClockId::Monotonic)),
@@ -211,9 +215,10 @@ impl Host {
         }
     }
 
-    /// The guest has run: what is known about host files is no longer up to date.
-    pub fn guest_ran(&mut self) {
+    /// The guest has run, and thread `tid` makes a call: what is known about host files is no longer up to date.
+    pub fn guest_ran(&mut self, tid: Tid) {
         self.fresh = false;
+        self.asking = tid;
     }
 
     /// A new round of asking what is ready begins: everything collected so far will be seen by it.
@@ -394,10 +399,10 @@ mod tests {
         assert_eq!(host.poll(&one, Events::IN), Events::empty());
         assert_eq!(host.poll(&one, Events::OUT), Events::OUT);
         rustix::io::write(&other, b"x").unwrap();
-        host.guest_ran();
+        host.guest_ran(1);
         assert_eq!(host.poll(&one, Events::IN), Events::IN);
         rustix::io::read(&one, &mut [0; 8]).unwrap();
-        host.guest_ran();
+        host.guest_ran(1);
         assert_eq!(host.poll(&one, Events::IN), Events::empty());
     }
 
@@ -407,7 +412,7 @@ mod tests {
         let (one, other) = pair();
         assert_eq!(host.poll(&one, Events::empty()), Events::empty());
         drop(other);
-        host.guest_ran();
+        host.guest_ran(1);
         assert_eq!(host.poll(&one, Events::empty()), Events::HUP);
     }
 
@@ -419,7 +424,7 @@ mod tests {
         host.begin_round();
         assert_eq!(host.poll(&one, Events::IN), Events::empty());
         rustix::io::write(&other, b"x").unwrap();
-        host.guest_ran();
+        host.guest_ran(1);
         assert_eq!(host.poll(&third, Events::IN), Events::empty());
         assert_eq!(host.wait(None), Woken::Events);
     }
@@ -430,7 +435,7 @@ mod tests {
         let (one, _other) = pair();
         assert_eq!(host.poll(&one, Events::IN), Events::empty());
         host.waker().wake();
-        host.guest_ran();
+        host.guest_ran(1);
         assert_eq!(host.poll(&one, Events::IN), Events::empty());
         assert_eq!(host.wait(None), Woken::Interrupted);
     }
@@ -456,13 +461,13 @@ mod tests {
         let (one, other) = pair();
         let before = host.edges(&one);
         rustix::io::write(&other, b"x").unwrap();
-        host.guest_ran();
+        host.guest_ran(1);
         let first = host.edges(&one);
         assert_ne!(before, first);
-        host.guest_ran();
+        host.guest_ran(1);
         assert_eq!(host.edges(&one), first);
         rustix::io::write(&other, b"x").unwrap();
-        host.guest_ran();
+        host.guest_ran(1);
         assert_ne!(host.edges(&one), first);
         assert_ne!(Host::new().unwrap().edges(&one), first);
     }
@@ -475,7 +480,7 @@ mod tests {
             assert_eq!(host.poll(one, Events::IN), Events::empty());
             rustix::io::write(other, b"x").unwrap();
         }
-        host.guest_ran();
+        host.guest_ran(1);
         assert!(pairs.iter().all(|(one, _)| host.poll(one, Events::IN) == Events::IN));
     }
 }

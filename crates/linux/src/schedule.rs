@@ -44,6 +44,7 @@ impl Kernel {
     }
 
     fn is_over(&mut self, host: &mut Host, tid: Tid, wait: &Wait, now: u64) -> bool {
+        host.asking = tid;
         wait.deadline.is_some_and(|at| at <= now)
             || self.signal_due(tid, wait.mask)
             || wait.signals & self.pending_signals(tid) != 0

@@ -1,9 +1,143 @@
-//! Signals read through a descriptor (signalfd(2)).
+//! Signals that are read: signalfd(2). As on Linux the reader is whoever calls: its own signals and the process's.
 
-use crate::objects::Operations;
+use warmfork_abi::Errno;
+use warmfork_abi::signals::{SI_KERNEL, SI_TIMER, SI_USER, UNBLOCKABLE};
 
-/// Signals read through a descriptor (signalfd(2)).
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct SignalFd {}
+use crate::files::{DescriptionId, Events};
+use crate::kernel::Kernel;
+use crate::objects::{Object, Operations};
+use crate::signal::SignalInfo;
+use crate::task::Tid;
 
+/// Size of `struct signalfd_siginfo`.
+const SIGINFO: usize = 128;
+
+/// A signal queue's reader.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SignalFd {
+    /// Bit n-1 for signal n.
+    mask: u64,
+    /// Signals read: with what is pending, the edge number.
+    taken: u64,
+}
+
+impl SignalFd {
+    /// A reader of the signals in `mask`.
+    #[must_use]
+    pub fn new(mask: u64) -> Self {
+        Self { mask: mask & !UNBLOCKABLE, taken: 0 }
+    }
+
+    /// Changes the signals that are read.
+    pub fn set_mask(&mut self, mask: u64) {
+        self.mask = mask & !UNBLOCKABLE;
+    }
+}
+
+/// Reading and polling need the threads' signals: [`read`], [`poll`] and [`edges`] below do them.
 impl Operations for SignalFd {}
+
+fn find(kernel: &mut Kernel, id: DescriptionId) -> Result<&mut SignalFd, Errno> {
+    match &mut kernel.files.description_mut(id).object {
+        Object::SignalFd(signals) => Ok(signals),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// Reads as many pending signals as fit into `into`, for thread `tid` at the instant `now`.
+///
+/// # Errors
+/// EINVAL when not even one fits, EAGAIN when there is none.
+pub fn read(kernel: &mut Kernel, id: DescriptionId, tid: Tid, now: u64, into: &mut [u8]) -> Result<usize, Errno> {
+    if into.len() < SIGINFO {
+        return Err(Errno::EINVAL);
+    }
+    let mask = find(kernel, id)?.mask;
+    let mut done = 0;
+    for place in into.chunks_exact_mut(SIGINFO) {
+        let Some(info) = kernel.take_signal(tid, mask, now) else { break };
+        place.copy_from_slice(&layout(&info));
+        find(kernel, id)?.taken += 1;
+        done += SIGINFO;
+    }
+    if done == 0 { Err(Errno::EAGAIN) } else { Ok(done) }
+}
+
+/// Whether thread `tid` would find a signal.
+pub fn poll(kernel: &mut Kernel, id: DescriptionId, tid: Tid) -> Events {
+    if pending(kernel, id, tid) == 0 { Events::empty() } else { Events::IN }
+}
+
+/// A number that changes when a signal comes.
+pub fn edges(kernel: &mut Kernel, id: DescriptionId, tid: Tid) -> u64 {
+    /// Any odd number with bits all over: the same set is told apart before and after a read.
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let taken = find(kernel, id).map_or(0, |signals| signals.taken);
+    pending(kernel, id, tid).wrapping_add(taken.wrapping_mul(SPREAD))
+}
+
+fn pending(kernel: &mut Kernel, id: DescriptionId, tid: Tid) -> u64 {
+    let mask = find(kernel, id).map_or(0, |signals| signals.mask);
+    if kernel.tasks.find(tid).is_none() { 0 } else { kernel.pending_signals(tid) & mask }
+}
+
+/// `struct signalfd_siginfo`
+fn layout(info: &SignalInfo) -> [u8; SIGINFO] {
+    let mut bytes = [0; SIGINFO];
+    let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+    put(0, &info.signal.to_le_bytes());
+    put(4, &info.error.to_le_bytes());
+    put(8, &info.code.to_le_bytes());
+    let (first, value) = (info.fields[0].to_le_bytes(), info.fields[1].to_le_bytes());
+    match info.code {
+        SI_TIMER => {
+            put(24, &first[..4]);
+            put(32, &first[4..]);
+            put(44, &value[..4]);
+            put(48, &value);
+        }
+        ..=SI_USER | SI_KERNEL => {
+            put(12, &first);
+            if info.code < SI_USER {
+                put(44, &value[..4]);
+                put(48, &value);
+            }
+        }
+        _ => put(72, &first),
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use warmfork_abi::signals::{SI_QUEUE, SIGSEGV, SIGUSR1};
+
+    use super::*;
+
+    fn word(bytes: &[u8; SIGINFO], at: usize) -> u32 {
+        bytes[at..].first_chunk().map_or(0, |word| u32::from_le_bytes(*word))
+    }
+
+    #[test]
+    fn senders_are_told() {
+        let bytes = layout(&SignalInfo::sent(SIGUSR1, SI_USER, 7, 8));
+        assert_eq!([word(&bytes, 0), word(&bytes, 12), word(&bytes, 16)], [SIGUSR1, 7, 8]);
+    }
+
+    #[test]
+    fn queued_values_are_told() {
+        let info = SignalInfo { fields: [7, 0x5_0000_0006, 0, 0], ..SignalInfo::sent(SIGUSR1, SI_QUEUE, 7, 0) };
+        let bytes = layout(&info);
+        assert_eq!([word(&bytes, 12), word(&bytes, 44), word(&bytes, 48), word(&bytes, 52)], [7, 6, 6, 5]);
+    }
+
+    #[test]
+    fn timers_and_faults_are_told() {
+        let mut info = SignalInfo::timer(SIGUSR1, 3, 9);
+        info.set_overrun(4);
+        let bytes = layout(&info);
+        assert_eq!([word(&bytes, 24), word(&bytes, 32), word(&bytes, 44)], [3, 4, 9]);
+        let bytes = layout(&SignalInfo::fault(SIGSEGV, 1, 0x1234));
+        assert_eq!([word(&bytes, 12), word(&bytes, 72)], [0, 0x1234]);
+    }
+}

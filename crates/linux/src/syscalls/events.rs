@@ -1,4 +1,4 @@
-//! eventfd, timerfd, and the making and changing of epoll sets.
+//! eventfd, signalfd, timerfd, and the making and changing of epoll sets.
 
 use warmfork_abi::Errno;
 use warmfork_abi::epoll::{
@@ -10,6 +10,7 @@ use crate::call::{Call, SyscallResult};
 use crate::files::{DescriptionId, O_CLOEXEC, O_NONBLOCK, O_RDWR};
 use crate::objects::epoll::{self, Change, Epoll};
 use crate::objects::eventfd::EventFd;
+use crate::objects::signalfd::SignalFd;
 use crate::objects::timerfd::{Clock, Remaining, TimerFd};
 use crate::objects::{Context, Object};
 use crate::poller::Host;
@@ -32,6 +33,35 @@ fn open_eventfd(call: &mut Call<'_>, flags: u32) -> SyscallResult {
     }
     let counter = EventFd::new(call.uint(0), flags & EFD_SEMAPHORE != 0);
     call.open(Object::EventFd(counter), O_RDWR | flags & O_NONBLOCK, flags & O_CLOEXEC != 0)
+}
+
+/// signalfd(2) as of Linux 2.6.22: without flags.
+pub fn signalfd(call: &mut Call<'_>) -> SyscallResult {
+    open_signalfd(call, 0)
+}
+
+/// signalfd(2)
+pub fn signalfd4(call: &mut Call<'_>) -> SyscallResult {
+    let flags = call.uint(3);
+    open_signalfd(call, flags)
+}
+
+fn open_signalfd(call: &mut Call<'_>, flags: u32) -> SyscallResult {
+    let (fd, mask, size) = (call.int(0), call.args[1], call.args[2]);
+    if size != 8 || flags & !(O_CLOEXEC | O_NONBLOCK) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let mask = call.memory().read_u64(mask)?;
+    if fd == -1 {
+        let signals = Object::SignalFd(SignalFd::new(mask));
+        return call.open(signals, O_RDWR | flags & O_NONBLOCK, flags & O_CLOEXEC != 0);
+    }
+    let id = call.description_id(fd)?;
+    match call.object(id).0 {
+        Object::SignalFd(signals) => signals.set_mask(mask),
+        _ => return Err(Errno::EINVAL.into()),
+    }
+    Ok(u64::from(fd.unsigned_abs()))
 }
 
 /// timerfd_create(2)
