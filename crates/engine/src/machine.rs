@@ -191,9 +191,10 @@ impl Machine {
         tasks.next_runnable(tasks.current)
     }
 
-    /// What is due whenever a tick has passed: limits, and threads whose wait is over.
+    /// What is due whenever a tick has passed: the clock page, timers' signals, limits.
     fn tick(&mut self, until: &Until) -> Result<Option<Outcome>, EngineError> {
         self.refresh_clock();
+        self.kernel.expire_timers(&self.host);
         if self.host.take_interrupt() {
             return Ok(Some(Outcome::Interrupted));
         }

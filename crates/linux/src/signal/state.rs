@@ -79,21 +79,6 @@ pub struct Trap {
     pub address: u64,
 }
 
-impl Trap {
-    /// A page fault of user code at `address`.
-    #[must_use]
-    pub fn page_fault(address: u64) -> Self {
-        // Present or not and read or write are not known here; "in user mode" is certain.
-        Self { number: 14, error: 4, address }
-    }
-
-    /// Exception `number` without an address.
-    #[must_use]
-    pub fn exception(number: u8) -> Self {
-        Self { number: u64::from(number), error: 0, address: 0 }
-    }
-}
-
 /// A call that was cut short by a signal.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Interrupted {

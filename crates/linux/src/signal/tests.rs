@@ -22,6 +22,7 @@ use crate::testing::{Bench, CODE, DATA, id};
 pub(super) const HANDLER: u64 = 0x40_2000;
 const RESTORER: u64 = 0x40_3000;
 const SCRATCH: u64 = DATA.start;
+const PAGE_FAULT: Trap = Trap { number: 14, error: 6, address: 0xdead };
 
 pub(super) fn act(bench: &mut Bench, signal: u32, handler: u64, flags: u64, mask: u64) {
     bench.write(SCRATCH, &[handler, flags | SA_RESTORER, RESTORER, mask]);
@@ -177,7 +178,7 @@ fn lower_numbers_come_first_and_faults_before_all() {
     }
     act(&mut bench, SIGSEGV, HANDLER + u64::from(SIGSEGV), SA_SIGINFO | SA_NODEFER, 0);
     unblock(&mut bench, u64::MAX);
-    bench.kernel.force_signal(pid, SignalInfo::fault(SIGSEGV, SEGV_MAPERR, 0xdead), Trap::page_fault(0xdead));
+    bench.kernel.force_signal(pid, SignalInfo::fault(SIGSEGV, SEGV_MAPERR, 0xdead), PAGE_FAULT);
     let rip = bench.registers(pid).rip;
     assert_eq!(bench.deliver(pid), Delivery::Run);
     // The last frame is on top; each handler returns into the one that was to run after it.
@@ -195,11 +196,12 @@ fn a_fault_tells_its_handler_where_and_why() {
     let mut bench = Bench::new();
     let pid = bench.pid();
     act(&mut bench, SIGSEGV, HANDLER, SA_SIGINFO, 0);
-    bench.kernel.force_signal(pid, SignalInfo::fault(SIGSEGV, SEGV_MAPERR, 0xdead), Trap::page_fault(0xdead));
+    bench.kernel.force_signal(pid, SignalInfo::fault(SIGSEGV, SEGV_MAPERR, 0xdead), PAGE_FAULT);
     bench.deliver(pid);
     let (siginfo, context) = (bench.registers(pid).rsi, bench.registers(pid).rdx);
     assert_eq!(bench.read_half(siginfo + 8).cast_signed(), SEGV_MAPERR);
     assert_eq!(bench.read(siginfo + 16), 0xdead);
+    assert_eq!(bench.read(context + 40 + 152), 6); // err
     assert_eq!(bench.read(context + 40 + 160), 14); // trapno
     assert_eq!(bench.read(context + 40 + 176), 0xdead); // cr2
 }
