@@ -6,12 +6,15 @@
 
 pub mod epoll;
 pub mod errno;
+pub mod fcntl;
+pub mod ioctl;
 pub mod mman;
 pub mod numbers;
 pub mod process;
 pub mod registers;
 pub mod signals;
 pub mod socket;
+pub mod stat;
 pub mod threads;
 pub mod time;
 

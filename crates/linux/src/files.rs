@@ -241,6 +241,11 @@ impl Files {
         self.descriptions.values_mut().map(|description| &mut description.object)
     }
 
+    /// All descriptions, to change them.
+    pub fn descriptions_mut(&mut self) -> impl Iterator<Item = (DescriptionId, &mut Description)> {
+        self.descriptions.iter_mut().map(|(id, description)| (*id, description))
+    }
+
     /// All descriptions.
     pub fn descriptions(&self) -> impl Iterator<Item = (DescriptionId, &Description)> {
         self.descriptions.iter().map(|(id, description)| (*id, description))

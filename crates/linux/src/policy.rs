@@ -164,7 +164,7 @@ pub struct Denial {
 }
 
 /// Where a plain guest path leads.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Decision<'a> {
     /// Into the files that warmfork makes up: /proc, /dev, /sys.
     Synthetic,
@@ -173,7 +173,7 @@ pub enum Decision<'a> {
         /// The root that covers it.
         root: &'a Root,
         /// The path from the root on; empty for the root itself.
-        relative: &'a [u8],
+        relative: Vec<u8>,
     },
     /// Nowhere.
     Denied(Denial),
@@ -210,13 +210,13 @@ impl Policy {
 
     /// Whether `access` to the plain guest path `path` is allowed, and beneath which root it lies.
     #[must_use]
-    pub fn decide<'a>(&'a self, path: &'a [u8], access: Access) -> Decision<'a> {
+    pub fn decide(&self, path: &[u8], access: Access) -> Decision<'_> {
         let volume = self.roots.iter().filter(|root| root.volume).find_map(|root| root.covering(path));
         if let Some((root, relative)) = volume {
             if access.contains(Access::WRITE) && !root.grants.contains(Grants::WRITE) {
                 return Decision::Denied(Denial { errno: Errno::EROFS, flag: None });
             }
-            return Decision::Host { root, relative };
+            return Decision::Host { root, relative: relative.to_vec() };
         }
         if SYNTHETIC.iter().any(|prefix| guest_path::beneath(path, prefix).is_some()) {
             return Decision::Synthetic;
@@ -224,25 +224,23 @@ impl Policy {
         self.decide_by_rules(path, access)
     }
 
-    fn decide_by_rules<'a>(&'a self, path: &'a [u8], access: Access) -> Decision<'a> {
+    fn decide_by_rules(&self, path: &[u8], access: Access) -> Decision<'_> {
         let denied = |flag| Decision::Denied(Denial { errno: Errno::EACCES, flag: Some(flag) });
         let read = if access.contains(Access::READ) { Grants::READ } else { Grants::LOOKUP };
         let reader = self.granting(path, read);
         if !access.contains(Access::WRITE) {
-            return reader.map_or(denied("--allow-read"), |(root, relative)| Decision::Host { root, relative });
+            let Some((root, relative)) = reader else { return denied("--allow-read") };
+            return Decision::Host { root, relative: relative.to_vec() };
         }
         let Some(writer) = self.granting(path, Grants::WRITE) else { return denied("--allow-write") };
-        // Beneath the deeper of the two roots both are granted, wherever a symlink leads.
-        let (root, relative) = match reader {
-            Some(reader) if reader.1.len() < writer.1.len() => reader,
-            None if access.contains(Access::READ) => return denied("--allow-read"),
-            _ => writer,
-        };
-        Decision::Host { root, relative }
+        if access.contains(Access::READ) && reader.is_none() {
+            return denied("--allow-read");
+        }
+        Decision::Host { root: writer.0, relative: writer.1.to_vec() }
     }
 
     /// The closest root that grants `wanted` for `path`.
-    fn granting<'a>(&'a self, path: &'a [u8], wanted: Grants) -> Option<(&'a Root, &'a [u8])> {
+    fn granting<'p, 'q>(&'p self, path: &'q [u8], wanted: Grants) -> Option<(&'p Root, &'q [u8])> {
         let covering = self.roots.iter().filter(|root| !root.volume && root.grant(path).contains(wanted));
         if let Some(found) = covering.filter_map(|root| root.covering(path)).next() {
             return Some(found);
@@ -256,6 +254,18 @@ impl Policy {
 
     fn on_the_way(&self, path: &[u8]) -> bool {
         self.links.contains(path) || self.roots.iter().any(|root| guest_path::beneath(&root.guest, path).is_some())
+    }
+
+    /// The names in `path` that lead to volumes: such a directory is there for the guest even when the host has none.
+    pub fn names_towards_volumes(&self, path: &[u8]) -> BTreeSet<Vec<u8>> {
+        let below = self.volumes().filter_map(|(volume, _)| guest_path::beneath(volume, path));
+        below.filter_map(|rest| guest_path::components(rest).next()).map(<[u8]>::to_vec).collect()
+    }
+
+    /// Where volumes are, and whether they may be written.
+    pub fn volumes(&self) -> impl Iterator<Item = (&[u8], bool)> {
+        let volumes = self.roots.iter().filter(|root| root.volume);
+        volumes.map(|root| (root.guest.as_slice(), root.grants.contains(Grants::WRITE)))
     }
 
     /// Whether the guest may see environment variable `name`.

@@ -83,6 +83,8 @@ pub struct Host {
     idle: u64,
     /// Somebody wants this machine to stop; [`Host::take_interrupt`] answers.
     pub interrupt_asked: Arc<AtomicBool>,
+    /// Denied paths that the log has named.
+    pub(crate) denied: HashSet<Vec<u8>>,
 }
 
 /// The token of the interrupt eventfd in the host's epoll set; no descriptor has it.
@@ -145,6 +147,7 @@ impl Host {
             busy_since: nanoseconds(rustix::time::clock_gettime(ClockId::Monotonic)),
             idle: 0,
             interrupt_asked: Arc::default(),
+            denied: HashSet::new(),
         })
     }
 

@@ -17,6 +17,8 @@ pub const RLIMIT_CPU: usize = 0;
 pub const RLIMIT_STACK: usize = 3;
 /// RLIMIT_CORE
 pub const RLIMIT_CORE: usize = 4;
+/// RLIMIT_RSS
+pub const RLIMIT_RSS: usize = 5;
 /// RLIMIT_NPROC
 pub const RLIMIT_NPROC: usize = 6;
 /// RLIMIT_NOFILE

@@ -1,9 +1,145 @@
-//! Regular files of the host.
+//! Regular files of the host. The file offset is the description's: the host's own is never used, for forks share it.
 
-use crate::objects::Operations;
+use std::io::IoSlice;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
-/// Regular files of the host.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct File {}
+use rustix::fs::SeekFrom;
+use rustix::io::ReadWriteFlags;
+use warmfork_abi::Errno;
+use warmfork_abi::fcntl::{O_APPEND, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET};
+use warmfork_abi::stat::{Metadata, device_number};
+use warmfork_memory::MappedFile;
 
-impl Operations for File {}
+use crate::objects::{Context, Mappable, Operations};
+use crate::poller::errno;
+use crate::syscalls::metadata::host_metadata;
+
+/// A regular file of the host.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// The host file, shared with mappings and forks.
+    pub file: Arc<MappedFile>,
+    /// The guest's plain path of it when it was opened (or last renamed by the guest).
+    pub path: Vec<u8>,
+}
+
+impl PartialEq for File {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.file, &other.file) && self.path == other.path
+    }
+}
+
+impl File {
+    /// Takes over a host file that the policy allowed; `writable` when it was opened for writing.
+    #[must_use]
+    pub fn new(fd: OwnedFd, path: Vec<u8>, metadata: &Metadata, writable: bool) -> Self {
+        let name = String::from_utf8_lossy(&path).into_owned();
+        let device = device_number(metadata.device);
+        Self { file: Arc::new(MappedFile { fd, path: name, device, inode: metadata.inode, writable }), path }
+    }
+}
+
+/// Reads a host file at the description's offset, or at `at`.
+pub(super) fn read_host(
+    fd: BorrowedFd<'_>,
+    offset: &mut u64,
+    into: &mut [u8],
+    at: Option<u64>,
+) -> Result<usize, Errno> {
+    let count = rustix::io::pread(fd, into, at.unwrap_or(*offset)).map_err(errno)?;
+    if at.is_none() {
+        *offset = offset.saturating_add(count as u64);
+    }
+    Ok(count)
+}
+
+/// Writes a host file at the description's offset, at `at`, or at its end with O_APPEND in `flags`.
+pub(super) fn write_host(
+    fd: BorrowedFd<'_>,
+    flags: u32,
+    offset: &mut u64,
+    from: &[u8],
+    at: Option<u64>,
+) -> Result<usize, Errno> {
+    let position = at.unwrap_or(*offset);
+    if flags & O_APPEND == 0 {
+        let count = rustix::io::pwrite(fd, from, position).map_err(errno)?;
+        if at.is_none() {
+            *offset = offset.saturating_add(count as u64);
+        }
+        return Ok(count);
+    }
+    let count = rustix::io::pwritev2(fd, &[IoSlice::new(from)], position, ReadWriteFlags::APPEND).map_err(errno)?;
+    if at.is_none() {
+        *offset = host_metadata(fd)?.size;
+    }
+    Ok(count)
+}
+
+/// lseek on a host file with an offset of our own.
+pub(super) fn seek_host(fd: BorrowedFd<'_>, offset: &mut u64, by: i64, whence: u32) -> Result<u64, Errno> {
+    let from = match whence {
+        SEEK_SET => 0,
+        SEEK_CUR => *offset,
+        SEEK_END => host_metadata(fd)?.size,
+        // These move the host's own offset, which nothing uses.
+        SEEK_DATA | SEEK_HOLE => {
+            let start = u64::try_from(by).map_err(|_| Errno::ENXIO)?;
+            let to = if whence == SEEK_DATA { SeekFrom::Data(start) } else { SeekFrom::Hole(start) };
+            *offset = rustix::fs::seek(fd, to).map_err(errno)?;
+            return Ok(*offset);
+        }
+        _ => return Err(Errno::EINVAL),
+    };
+    let target = i64::try_from(from).ok().and_then(|from| from.checked_add(by)).ok_or(Errno::EOVERFLOW)?;
+    *offset = u64::try_from(target).map_err(|_| Errno::EINVAL)?;
+    Ok(*offset)
+}
+
+impl Operations for File {
+    fn read(&mut self, context: &mut Context<'_>, into: &mut [u8], at: Option<u64>) -> Result<usize, Errno> {
+        read_host(self.file.fd.as_fd(), context.offset, into, at)
+    }
+
+    fn write(&mut self, context: &mut Context<'_>, from: &[u8], at: Option<u64>) -> Result<usize, Errno> {
+        write_host(self.file.fd.as_fd(), context.flags, context.offset, from, at)
+    }
+
+    fn seek(&mut self, context: &mut Context<'_>, by: i64, whence: u32) -> Result<u64, Errno> {
+        seek_host(self.file.fd.as_fd(), context.offset, by, whence)
+    }
+
+    fn available(&mut self, context: &mut Context<'_>) -> Result<usize, Errno> {
+        let size = host_metadata(self.file.fd.as_fd())?.size;
+        Ok(usize::try_from(size.saturating_sub(*context.offset)).unwrap_or(usize::MAX))
+    }
+
+    fn pollable(&self) -> bool {
+        false
+    }
+
+    fn seekable(&self) -> bool {
+        true
+    }
+
+    fn mappable(&mut self, _context: &mut Context<'_>) -> Result<Mappable, Errno> {
+        Ok(Mappable::File(Arc::clone(&self.file)))
+    }
+
+    fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
+        host_metadata(self.file.fd.as_fd())
+    }
+
+    fn host_file(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.file.fd.as_fd())
+    }
+
+    fn link_text(&self) -> Vec<u8> {
+        self.path.clone()
+    }
+
+    fn close(&mut self, context: &mut Context<'_>) {
+        context.shared.locks.release(context.id);
+    }
+}

@@ -1,9 +1,156 @@
-//! Anonymous memory files (memfd_create(2)).
+//! Anonymous memory files (memfd_create). Their bytes are state: a fork gets a copy of its own.
 
-use crate::objects::Operations;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
-/// Anonymous memory files (memfd_create(2)).
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Memfd {}
+use rustix::fs::{MemfdFlags, SealFlags, SeekFrom};
+use rustix::io::Errno as HostErrno;
+use warmfork_abi::Errno;
+use warmfork_abi::stat::{Metadata, device_number};
+use warmfork_memory::MappedFile;
 
-impl Operations for Memfd {}
+use super::file::{read_host, seek_host, write_host};
+use crate::objects::{Context, Mappable, Operations};
+use crate::poller::errno;
+use crate::syscalls::metadata::host_metadata;
+
+/// An anonymous memory file.
+#[derive(Clone, Debug)]
+pub struct Memfd {
+    /// The host's memfd, shared with mappings.
+    pub file: Arc<MappedFile>,
+    /// The name it was given.
+    pub name: Vec<u8>,
+}
+
+impl PartialEq for Memfd {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.file, &other.file)
+    }
+}
+
+/// Bytes copied at a time.
+const CHUNK: usize = 64 * 1024;
+
+impl Memfd {
+    /// An empty file; `sealable` when seals may be added later.
+    ///
+    /// # Errors
+    /// The host's refusal (ENOMEM, EMFILE).
+    pub fn create(name: &[u8], sealable: bool) -> Result<Self, Errno> {
+        let sealing = if sealable { MemfdFlags::ALLOW_SEALING } else { MemfdFlags::empty() };
+        let fd = rustix::fs::memfd_create("warmfork-guest", MemfdFlags::CLOEXEC | sealing).map_err(errno)?;
+        Self::adopt(fd, name)
+    }
+
+    fn adopt(fd: OwnedFd, name: &[u8]) -> Result<Self, Errno> {
+        let metadata = host_metadata(fd.as_fd())?;
+        let path = format!("/memfd:{} (deleted)", String::from_utf8_lossy(name));
+        let device = device_number(metadata.device);
+        let file = MappedFile { fd, path, device, inode: metadata.inode, writable: true };
+        Ok(Self { file: Arc::new(file), name: name.to_vec() })
+    }
+
+    /// A copy with the same bytes, holes and seals.
+    ///
+    /// # Errors
+    /// The host's refusal (ENOMEM, EMFILE).
+    pub fn duplicate(&self) -> Result<Self, Errno> {
+        let seals = self.seals()?;
+        let sealable = !seals.contains(SealFlags::SEAL);
+        let copy = Self::create(&self.name, sealable || seals != SealFlags::SEAL)?;
+        copy.assign(self)?;
+        if !seals.is_empty() && seals != SealFlags::SEAL {
+            copy.add_seals(seals)?;
+        }
+        Ok(copy)
+    }
+
+    /// Makes the bytes of this file those of `other`.
+    fn assign(&self, other: &Self) -> Result<(), Errno> {
+        let size = host_metadata(other.file.fd.as_fd())?.size;
+        rustix::fs::ftruncate(&self.file.fd, size).map_err(errno)?;
+        let mut buffer = vec![0; CHUNK];
+        let mut at = 0;
+        while at < size {
+            let start = match rustix::fs::seek(&other.file.fd, SeekFrom::Data(at)) {
+                Err(HostErrno::NXIO) => break, // only a hole is left
+                start => start.map_err(errno)?,
+            };
+            let end = rustix::fs::seek(&other.file.fd, SeekFrom::Hole(start)).map_err(errno)?;
+            at = start;
+            while at < end {
+                let want = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
+                let got = rustix::io::pread(&other.file.fd, &mut buffer[..want], at).map_err(errno)?;
+                if got == 0 {
+                    return Ok(());
+                }
+                let mut written = 0;
+                while written < got {
+                    let position = at + written as u64;
+                    written += rustix::io::pwrite(&self.file.fd, &buffer[written..got], position).map_err(errno)?;
+                }
+                at += got as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// F_GET_SEALS
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn seals(&self) -> Result<SealFlags, Errno> {
+        rustix::fs::fcntl_get_seals(&self.file.fd).map_err(errno)
+    }
+
+    /// F_ADD_SEALS
+    ///
+    /// # Errors
+    /// EPERM when it is sealed against it, EBUSY when it is mapped writable, EINVAL for unknown seals.
+    pub fn add_seals(&self, seals: SealFlags) -> Result<(), Errno> {
+        rustix::fs::fcntl_add_seals(&self.file.fd, seals).map_err(errno)
+    }
+}
+
+impl Operations for Memfd {
+    fn read(&mut self, context: &mut Context<'_>, into: &mut [u8], at: Option<u64>) -> Result<usize, Errno> {
+        read_host(self.file.fd.as_fd(), context.offset, into, at)
+    }
+
+    fn write(&mut self, context: &mut Context<'_>, from: &[u8], at: Option<u64>) -> Result<usize, Errno> {
+        write_host(self.file.fd.as_fd(), context.flags, context.offset, from, at)
+    }
+
+    fn seek(&mut self, context: &mut Context<'_>, by: i64, whence: u32) -> Result<u64, Errno> {
+        seek_host(self.file.fd.as_fd(), context.offset, by, whence)
+    }
+
+    fn pollable(&self) -> bool {
+        false
+    }
+
+    fn seekable(&self) -> bool {
+        true
+    }
+
+    fn mappable(&mut self, _context: &mut Context<'_>) -> Result<Mappable, Errno> {
+        Ok(Mappable::File(Arc::clone(&self.file)))
+    }
+
+    fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
+        host_metadata(self.file.fd.as_fd())
+    }
+
+    fn host_file(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.file.fd.as_fd())
+    }
+
+    fn link_text(&self) -> Vec<u8> {
+        self.file.path.clone().into_bytes()
+    }
+
+    fn close(&mut self, context: &mut Context<'_>) {
+        context.shared.locks.release(context.id);
+    }
+}

@@ -20,12 +20,15 @@ pub mod synthetic;
 pub mod timerfd;
 
 use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use warmfork_abi::Errno;
+use warmfork_abi::stat::Metadata;
 use warmfork_memory::MappedFile;
 
 use crate::files::{DescriptionId, Events};
+use crate::locks::Locks;
 use crate::poller::Host;
 use crate::serve::Gate;
 
@@ -76,6 +79,8 @@ pub struct Shared {
     /// References to descriptions that an object gave up (in-flight SCM_RIGHTS that nobody will receive).
     /// [`crate::Kernel`] releases them after each operation, so that it is empty between calls.
     pub orphans: Vec<DescriptionId>,
+    /// File locks.
+    pub locks: Locks,
 }
 
 /// What an operation may use beside its object.
@@ -166,6 +171,32 @@ pub trait Operations {
         None
     }
 
+    /// What fstat shows. The default is an anonymous inode's.
+    ///
+    /// # Errors
+    /// The host's.
+    fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
+        Ok(Metadata { mode: 0o600, links: 1, block_size: 4096, device: (0, 15), inode: 1, ..Metadata::default() })
+    }
+
+    /// Moves the description's offset (lseek); the new offset.
+    ///
+    /// # Errors
+    /// ESPIPE when there is none, EINVAL for a place that cannot be.
+    fn seek(&mut self, _context: &mut Context<'_>, _by: i64, _whence: u32) -> Result<u64, Errno> {
+        Err(Errno::ESPIPE)
+    }
+
+    /// The host file behind it, when what is done to its inode is done to the host's (fsync, fchmod, fstatfs, ...).
+    fn host_file(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// What the link in /proc/self/fd says.
+    fn link_text(&self) -> Vec<u8> {
+        b"anon_inode:[object]".to_vec()
+    }
+
     /// Whether epoll takes the object (regular files and directories answer EPERM there).
     fn pollable(&self) -> bool {
         true
@@ -206,6 +237,37 @@ impl Object {
             Self::Stream(object) => object,
             Self::Memfd(object) => object,
             Self::Path(object) => object,
+        }
+    }
+
+    /// As [`Object::operations`], to look only.
+    #[must_use]
+    pub fn view(&self) -> &dyn Operations {
+        match self {
+            Self::Epoll(object) => object,
+            Self::Pipe(object) => object,
+            Self::EventFd(object) => object,
+            Self::TimerFd(object) => object,
+            Self::SignalFd(object) => object,
+            Self::Socket(object) => object,
+            Self::Pair(object) => object,
+            Self::File(object) => object,
+            Self::Directory(object) => object,
+            Self::Synthetic(object) => object,
+            Self::Device(object) => object,
+            Self::Stream(object) => object,
+            Self::Memfd(object) => object,
+            Self::Path(object) => object,
+        }
+    }
+
+    /// The guest path of a directory (or an O_PATH descriptor), from which the *at calls start.
+    #[must_use]
+    pub fn directory_path(&self) -> Option<&[u8]> {
+        match self {
+            Self::Directory(directory) => Some(&directory.path),
+            Self::Path(path) => Some(&path.path),
+            _ => None,
         }
     }
 

@@ -1,9 +1,69 @@
-//! O_PATH descriptors.
+//! O_PATH descriptors: a name for a file, good for fstat and as a starting point.
 
-use crate::objects::Operations;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
-/// O_PATH descriptors.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Path {}
+use warmfork_abi::Errno;
+use warmfork_abi::stat::Metadata;
 
-impl Operations for Path {}
+use crate::objects::{Context, Operations};
+use crate::poller::HostHandle;
+use crate::syscalls::metadata::host_metadata;
+
+/// A file named but not opened.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Path {
+    /// The guest's plain path of it.
+    pub path: Vec<u8>,
+    /// The host's O_PATH handle, or what kind of made-up file it is.
+    pub target: Target,
+}
+
+/// What an O_PATH descriptor names.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Target {
+    /// A file of the host.
+    Host(HostHandle),
+    /// A file that warmfork makes up.
+    Made(Metadata),
+}
+
+impl Path {
+    /// Where the symlink that it names leads; `None` when it names something else.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn link_target(&self) -> Result<Option<Vec<u8>>, Errno> {
+        match &self.target {
+            Target::Host(handle) => crate::resolve::read_link(&handle.0),
+            Target::Made(_) => Ok(None),
+        }
+    }
+}
+
+impl Operations for Path {
+    fn read(&mut self, _context: &mut Context<'_>, _into: &mut [u8], _at: Option<u64>) -> Result<usize, Errno> {
+        Err(Errno::EBADF)
+    }
+
+    fn write(&mut self, _context: &mut Context<'_>, _from: &[u8], _at: Option<u64>) -> Result<usize, Errno> {
+        Err(Errno::EBADF)
+    }
+
+    fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
+        match &self.target {
+            Target::Host(handle) => host_metadata(handle.as_fd()),
+            Target::Made(metadata) => Ok(*metadata),
+        }
+    }
+
+    fn host_file(&self) -> Option<BorrowedFd<'_>> {
+        match &self.target {
+            Target::Host(handle) => Some(handle.as_fd()),
+            Target::Made(_) => None,
+        }
+    }
+
+    fn link_text(&self) -> Vec<u8> {
+        self.path.clone()
+    }
+}

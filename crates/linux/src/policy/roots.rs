@@ -32,21 +32,19 @@ pub struct Root {
     /// The host directory from which paths are resolved: the root itself, or the closest directory above it that
     /// was there at the start.
     pub anchor: HostHandle,
-    /// From the anchor to the root; empty when the anchor is the root. No symlinks are followed when it is not.
+    /// From the anchor to the root; empty when the anchor is the root.
     pub rest: Vec<u8>,
     /// What it allows.
     pub grants: Grants,
     /// It comes from `--volume`.
     pub volume: bool,
-    /// Something else is mounted or made up beneath it, so that the host's own symlinks would lead past that.
-    pub nested: bool,
     /// Only shared libraries are readable beneath it.
     pub libraries: bool,
 }
 
 impl Root {
     /// The rest of `path` when the root covers it.
-    pub(super) fn covering<'a>(&'a self, path: &'a [u8]) -> Option<(&'a Root, &'a [u8])> {
+    pub(super) fn covering<'p, 'q>(&'p self, path: &'q [u8]) -> Option<(&'p Root, &'q [u8])> {
         guest_path::beneath(path, &self.guest).map(|relative| (self, relative))
     }
 
@@ -59,12 +57,6 @@ impl Root {
         } else {
             self.grants
         }
-    }
-
-    /// Whether the host may follow symlinks beneath it: all that they can reach there is the root's own.
-    #[must_use]
-    pub fn follows_symlinks(&self) -> bool {
-        !self.nested && !self.libraries && self.rest.is_empty()
     }
 
     /// The path of `relative` from the anchor on; `.` for the anchor itself.
@@ -136,15 +128,11 @@ impl Builder {
         }
     }
 
-    /// Allows `path` as it is named and as it is without symlinks.
+    /// Allows what `path` leads to, and looking at the symlinks on the way there.
     fn add(&mut self, path: &Path, grants: Grants, libraries: bool) -> Result<(), PolicyError> {
         let guest = guest_view(path).map_err(|source| open_error(path, source))?;
         let host = self.follow(&guest);
-        let real = host.as_os_str().as_bytes().to_vec();
-        if real != guest {
-            self.push(guest, &host, grants, libraries, false)?;
-        }
-        self.push(real, &host, grants, libraries, false)
+        self.push(host.as_os_str().as_bytes().to_vec(), &host, grants, libraries, false)
     }
 
     /// The path without symlinks, as far as it exists; remembers the symlinks met.
@@ -189,22 +177,11 @@ impl Builder {
             return Ok(());
         }
         let (anchor, rest) = anchor(host)?;
-        self.roots.push(Root { guest, anchor, rest, grants, volume, nested: false, libraries });
+        self.roots.push(Root { guest, anchor, rest, grants, volume, libraries });
         Ok(())
     }
 
     fn finish(mut self) -> (Vec<Root>, BTreeSet<Vec<u8>>) {
-        let mounts: Vec<Vec<u8>> = self
-            .roots
-            .iter()
-            .filter(|root| root.volume)
-            .map(|root| root.guest.clone())
-            .chain(super::SYNTHETIC.iter().map(|prefix| prefix.to_vec()))
-            .collect();
-        for root in &mut self.roots {
-            root.nested =
-                mounts.iter().any(|mount| *mount != root.guest && guest_path::beneath(mount, &root.guest).is_some());
-        }
         // Longest first: the closest root decides.
         self.roots.sort_by_key(|root| std::cmp::Reverse(root.guest.len()));
         (self.roots, self.links)

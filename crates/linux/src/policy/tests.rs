@@ -30,7 +30,7 @@ fn nothing_is_allowed_by_default_but_libraries() {
     assert_eq!(errno(policy.decide(b"/etc/passwd", Access::READ)), Some(Errno::EACCES));
     assert_eq!(errno(policy.decide(b"/usr/lib/python3/os.py", Access::READ)), Some(Errno::EACCES));
     assert_eq!(errno(policy.decide(b"/usr/lib/x86_64-linux-gnu/libc.so.6", Access::READ)), None);
-    assert_eq!(errno(policy.decide(b"/lib/x86_64-linux-gnu/libm.so", Access::READ)), None);
+    assert_eq!(errno(policy.decide(b"/usr/lib/x86_64-linux-gnu/libm.so", Access::READ)), None);
     assert_eq!(errno(policy.decide(b"/usr/lib/libx.so", Access::WRITE)), Some(Errno::EACCES));
     assert_eq!(policy.decide(b"/proc/self/maps", Access::READ), Decision::Synthetic);
 }
@@ -50,14 +50,13 @@ fn a_list_covers_what_lies_beneath_and_shows_the_way_there() {
 }
 
 #[test]
-fn a_symlinked_root_is_allowed_under_both_names() {
+fn a_symlinked_root_is_allowed_where_it_leads() {
     let top = directory("link");
     std::fs::create_dir(top.join("real")).unwrap();
     std::os::unix::fs::symlink("real", top.join("name")).unwrap();
     let policy = reading(&[top.join("name")]);
-    for name in ["name/x", "real/x"] {
-        assert_eq!(errno(policy.decide(&bytes(&top.join(name)), Access::READ)), None, "{name}");
-    }
+    assert_eq!(errno(policy.decide(&bytes(&top.join("real/x")), Access::READ)), None);
+    assert_eq!(errno(policy.decide(&bytes(&top.join("name/x")), Access::READ)), Some(Errno::EACCES), "never asked");
     assert_eq!(errno(policy.decide(&bytes(&top.join("name")), Access::empty())), None);
 }
 
@@ -73,7 +72,7 @@ fn reading_and_writing_are_separate() {
     assert_eq!(errno(policy.decide(&bytes(&top.join("x")), both)), Some(Errno::EACCES));
     let path = bytes(&top);
     let Decision::Host { root, relative } = policy.decide(&path, Access::READ) else { panic!("denied") };
-    assert_eq!((root.guest.clone(), relative), (path.clone(), &b""[..]));
+    assert_eq!((root.guest.clone(), relative), (path.clone(), Vec::new()));
 }
 
 #[test]
@@ -100,8 +99,7 @@ fn a_rule_for_a_path_that_is_not_there_yet() {
     let policy = reading(&[top.join("later/file")]);
     let path = bytes(&top.join("later/file"));
     let Decision::Host { root, relative } = policy.decide(&path, Access::READ) else { panic!("denied") };
-    assert_eq!(root.from_anchor(relative), b"later/file");
-    assert!(!root.follows_symlinks());
+    assert_eq!(root.from_anchor(&relative), b"later/file");
 }
 
 #[test]

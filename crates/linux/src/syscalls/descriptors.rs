@@ -1,1 +1,154 @@
-//! dup, fcntl, ioctl, close.
+//! close, dup, fcntl, flock.
+
+use rustix::fs::SealFlags;
+use warmfork_abi::Errno;
+use warmfork_abi::fcntl::{
+    CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE, F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_DUPFD_QUERY, F_GET_SEALS,
+    F_GETFD, F_GETFL, F_GETLEASE, F_GETLK, F_GETOWN, F_GETPIPE_SZ, F_GETSIG, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW,
+    F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETOWN, F_SETPIPE_SZ, F_SETSIG, F_UNLCK, FD_CLOEXEC, O_APPEND, O_ASYNC,
+    O_CLOEXEC, O_DIRECT, O_NOATIME, O_NONBLOCK, O_PATH,
+};
+
+use crate::call::{Call, SyscallResult};
+use crate::files::DescriptionId;
+use crate::objects::Object;
+
+fn fd_result(fd: i32) -> SyscallResult {
+    Ok(u64::from(fd.cast_unsigned()))
+}
+
+/// close(2)
+pub fn close(call: &mut Call<'_>) -> SyscallResult {
+    call.kernel.close(call.host, call.int(0))?;
+    Ok(0)
+}
+
+/// close_range(2)
+pub fn close_range(call: &mut Call<'_>) -> SyscallResult {
+    let (first, last, flags) = (call.uint(0), call.uint(1), call.uint(2));
+    if first > last || flags & !(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let open = call.kernel.files.descriptors().map(|(fd, _)| fd);
+    let within: Vec<i32> = open.filter(|fd| (first..=last).contains(&fd.cast_unsigned())).collect();
+    for fd in within {
+        if flags & CLOSE_RANGE_CLOEXEC != 0 {
+            call.kernel.files.set_close_on_exec(fd, true)?;
+        } else {
+            call.kernel.close(call.host, fd)?;
+        }
+    }
+    Ok(0)
+}
+
+impl Call<'_> {
+    /// One more descriptor for description `id`, the lowest free one from `minimum` on.
+    fn duplicate(&mut self, id: DescriptionId, minimum: usize, close_on_exec: bool) -> SyscallResult {
+        let limit = self.kernel.process.file_limit();
+        let fd = self.kernel.files.install(id, minimum, limit, close_on_exec)?;
+        self.kernel.files.retain(id);
+        fd_result(fd)
+    }
+
+    /// Makes `new` refer to what `old` refers to.
+    fn duplicate_to(&mut self, old: i32, new: i32, close_on_exec: bool) -> SyscallResult {
+        let id = self.description_id(old)?;
+        let index = usize::try_from(new).ok().filter(|&new| new < self.kernel.process.file_limit());
+        let index = index.ok_or(Errno::EBADF)?;
+        self.kernel.files.retain(id);
+        // EBADF only says that nothing was open there.
+        let _ = self.kernel.close(self.host, new);
+        fd_result(self.kernel.files.install(id, index, index + 1, close_on_exec)?)
+    }
+}
+
+/// dup(2)
+pub fn dup(call: &mut Call<'_>) -> SyscallResult {
+    let id = call.description_id(call.int(0))?;
+    call.duplicate(id, 0, false)
+}
+
+/// dup2(2)
+pub fn dup2(call: &mut Call<'_>) -> SyscallResult {
+    let (old, new) = (call.int(0), call.int(1));
+    if old == new {
+        call.description_id(old)?;
+        return fd_result(old);
+    }
+    call.duplicate_to(old, new, false)
+}
+
+/// dup3(2)
+pub fn dup3(call: &mut Call<'_>) -> SyscallResult {
+    let (old, new, flags) = (call.int(0), call.int(1), call.uint(2));
+    if flags & !O_CLOEXEC != 0 || old == new {
+        return Err(Errno::EINVAL.into());
+    }
+    call.duplicate_to(old, new, flags & O_CLOEXEC != 0)
+}
+
+/// fcntl(2)
+pub fn fcntl(call: &mut Call<'_>) -> SyscallResult {
+    let (fd, command, argument) = (call.int(0), call.uint(1), call.args[2]);
+    let id = call.description_id(fd)?;
+    let named_only = matches!(call.kernel.files.description(id).object, Object::Path(_));
+    if named_only && !matches!(command, F_DUPFD | F_DUPFD_CLOEXEC | F_DUPFD_QUERY | F_GETFD | F_SETFD | F_GETFL) {
+        return Err(Errno::EBADF.into());
+    }
+    match command {
+        F_DUPFD | F_DUPFD_CLOEXEC => {
+            let limit = call.kernel.process.file_limit();
+            let minimum = usize::try_from(argument).ok().filter(|&minimum| minimum < limit).ok_or(Errno::EINVAL)?;
+            call.duplicate(id, minimum, command == F_DUPFD_CLOEXEC)
+        }
+        F_DUPFD_QUERY => Ok(u64::from(call.description_id(call.int(2)).is_ok_and(|other| other == id))),
+        F_GETFD => Ok(if call.kernel.files.descriptor(fd)?.close_on_exec { FD_CLOEXEC } else { 0 }),
+        F_SETFD => {
+            call.kernel.files.set_close_on_exec(fd, argument & FD_CLOEXEC != 0)?;
+            Ok(0)
+        }
+        F_GETFL => Ok(u64::from(call.kernel.files.description(id).flags)),
+        F_SETFL => set_flags(call, id, call.uint(2)),
+        F_GETLK | F_SETLK | F_SETLKW | F_OFD_GETLK | F_OFD_SETLK | F_OFD_SETLKW => {
+            crate::syscalls::locks::record_lock(call, id, command)
+        }
+        // Nothing of a guest raises SIGIO.
+        F_SETOWN | F_GETOWN | F_SETSIG | F_GETSIG => Ok(0),
+        F_GETLEASE => Ok(u64::from(F_UNLCK.unsigned_abs())),
+        F_GETPIPE_SZ => {
+            let size = call.kernel.with_object(call.host, id, |object, context| object.pipe_size(context))?;
+            Ok(u64::from(size))
+        }
+        F_SETPIPE_SZ => {
+            let wanted = call.uint(2);
+            let set = |object: &mut dyn crate::objects::Operations, context: &mut crate::objects::Context<'_>| {
+                object.set_pipe_size(context, wanted)
+            };
+            Ok(u64::from(call.kernel.with_object(call.host, id, set)?))
+        }
+        F_ADD_SEALS | F_GET_SEALS => seals(call, id, command),
+        _ => Err(Errno::EINVAL.into()),
+    }
+}
+
+fn set_flags(call: &mut Call<'_>, id: DescriptionId, wanted: u32) -> SyscallResult {
+    const CHANGEABLE: u32 = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK;
+    let description = call.kernel.files.description_mut(id);
+    debug_assert_eq!(description.flags & O_PATH, 0, "checked by fcntl");
+    description.flags = description.flags & !CHANGEABLE | wanted & CHANGEABLE;
+    Ok(0)
+}
+
+fn seals(call: &mut Call<'_>, id: DescriptionId, command: u32) -> SyscallResult {
+    let wanted = call.uint(2);
+    let description = call.kernel.files.description(id);
+    let Object::Memfd(memfd) = &description.object else { return Err(Errno::EINVAL.into()) };
+    if command == F_GET_SEALS {
+        return Ok(u64::from(memfd.seals()?.bits()));
+    }
+    if !description.writable() {
+        return Err(Errno::EPERM.into());
+    }
+    memfd.add_seals(SealFlags::from_bits_retain(wanted))?;
+    Ok(0)
+}

@@ -1,11 +1,370 @@
-//! x
+//! open and its relatives, memfd_create, truncate, sync, fallocate, advice.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags};
+use warmfork_abi::Errno;
+use warmfork_abi::fcntl::{
+    AT_FDCWD, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MFD_HUGETLB, MFD_NOEXEC_SEAL, O_ACCMODE, O_CLOEXEC, O_CREAT,
+    O_DIRECTORY, O_EXCL, O_LARGEFILE, O_NOCTTY, O_NOFOLLOW, O_PATH, O_RDONLY, O_RDWR, O_TMPFILE, O_TMPFILE_BIT,
+    O_TRUNC, O_WRONLY, RESOLVE_BENEATH, RESOLVE_CACHED, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
+    RESOLVE_NO_XDEV,
+};
+use warmfork_abi::stat::{S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG};
+
 use crate::call::{Call, SyscallResult};
-/// write(2)
-pub fn write(call: &mut Call<'_>) -> SyscallResult {
-    let n = call.size(2)?;
-    let a = call.args[1];
-    let b = call.memory().read_vec(a, n)?;
-    let id = call.description_id(call.int(0))?;
-    let r = call.kernel.with_object(call.host, id, |o, c| o.write(c, &b, None))?;
-    Ok(r as u64)
+use crate::objects::Object;
+use crate::objects::device::Device;
+use crate::objects::directory::{Directory, Source};
+use crate::objects::file::File;
+use crate::objects::memfd::Memfd;
+use crate::objects::path::{self, Path};
+use crate::objects::stream::Stream;
+use crate::objects::synthetic::Synthetic;
+use crate::policy::{Access, Decision, Denial, Policy};
+use crate::poller::{HostHandle, errno};
+use crate::proc::{self, Node};
+use crate::resolve::{Found, Place};
+use crate::syscalls::metadata::{host_metadata, magic_path};
+use crate::syscalls::paths::Target;
+
+/// How a file is to be opened.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    flags: u32,
+    /// Permissions of a new file, with the umask taken off.
+    mode: u32,
+    wants_directory: bool,
+}
+
+/// Bits of open's flags that Linux knows.
+const KNOWN_FLAGS: u32 = 0o37_777_703;
+
+impl How {
+    /// Checks flags as Linux's build_open_flags does.
+    fn new(flags: u32, mode: u32) -> Result<Self, Errno> {
+        let mut flags = flags & KNOWN_FLAGS;
+        if flags & O_TMPFILE_BIT != 0 && (flags & O_TMPFILE != O_TMPFILE || flags & O_ACCMODE == O_RDONLY) {
+            return Err(Errno::EINVAL);
+        }
+        if flags & O_PATH != 0 {
+            flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+        }
+        if flags & (O_CREAT | O_DIRECTORY) == O_CREAT | O_DIRECTORY {
+            return Err(Errno::EINVAL);
+        }
+        Ok(Self { flags, mode: mode & 0o7777, wants_directory: false })
+    }
+
+    fn has(self, flag: u32) -> bool {
+        self.flags & flag == flag
+    }
+
+    fn writes(self) -> bool {
+        self.flags & O_ACCMODE != O_RDONLY
+    }
+
+    fn follows(self) -> bool {
+        !self.has(O_NOFOLLOW) && !self.has(O_CREAT | O_EXCL)
+    }
+
+    /// What the policy has to allow.
+    fn access(self) -> Access {
+        let mut access = Access::empty();
+        if !self.has(O_PATH) {
+            access.set(Access::READ, self.flags & O_ACCMODE != O_WRONLY);
+            access.set(Access::WRITE, self.flags & O_ACCMODE != O_RDONLY || self.has(O_TRUNC));
+        }
+        access
+    }
+
+    /// Flags for the host: what is neither the description's nor ours.
+    fn for_host(self) -> OFlags {
+        const PASSED: u32 = O_ACCMODE | O_TRUNC | warmfork_abi::fcntl::O_SYNC | warmfork_abi::fcntl::O_NOATIME;
+        OFlags::from_bits_retain(self.flags & PASSED) | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC
+    }
+
+    /// Flags that F_GETFL shows.
+    fn for_description(self) -> u32 {
+        let kept = self.flags & !(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
+        if self.has(O_PATH) { kept } else { kept | O_LARGEFILE }
+    }
+}
+
+/// What opening a place came to.
+enum Opened {
+    /// An object.
+    Object(Object),
+    /// A symlink that was not to be followed.
+    Symlink,
+    /// The file would have to be made, and may not be.
+    Denied(Vec<u8>, Denial),
+}
+
+/// Opens the file at a place of the host.
+fn open_place(policy: &Policy, place: &Place<'_>, how: How) -> Result<Opened, Errno> {
+    if how.has(O_TMPFILE) {
+        return open_unnamed(place, how);
+    }
+    let mut look = OFlags::PATH;
+    look.set(OFlags::NOFOLLOW, !how.follows());
+    look.set(OFlags::DIRECTORY, how.wants_directory);
+    // A file that comes or goes meanwhile: look again, but not for ever.
+    for _ in 0..8 {
+        match place.open(look, Mode::empty()) {
+            Ok(_) if how.has(O_CREAT | O_EXCL) => return Err(Errno::EEXIST),
+            Ok(handle) => return open_existing(handle, place, how),
+            Err(Errno::ENOENT) if how.has(O_CREAT) => {}
+            Err(error) => return Err(error),
+        }
+        if how.wants_directory {
+            return Err(Errno::EISDIR);
+        }
+        if let Decision::Denied(denial) = policy.decide(&place.path, how.access() | Access::WRITE) {
+            return Ok(Opened::Denied(place.path.clone(), denial));
+        }
+        let create = how.for_host() | OFlags::CREATE | OFlags::EXCL;
+        match place.open(create, Mode::from_raw_mode(how.mode)) {
+            Ok(fd) => return Ok(Opened::Object(created(fd, place, how)?)),
+            Err(Errno::EEXIST) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Errno::EBUSY)
+}
+
+/// A file just made: the host's umask is not the guest's, so its mode is set again where they differ.
+fn created(fd: OwnedFd, place: &Place<'_>, how: How) -> Result<Object, Errno> {
+    let mut metadata = host_metadata(fd.as_fd())?;
+    if metadata.mode & 0o7777 != how.mode {
+        rustix::fs::fchmod(&fd, Mode::from_raw_mode(how.mode)).map_err(errno)?;
+        metadata.mode = metadata.mode & !0o7777 | how.mode;
+    }
+    Ok(Object::File(File::new(fd, place.path.clone(), &metadata, how.writes())))
+}
+
+/// O_TMPFILE: `place` is the directory.
+fn open_unnamed(place: &Place<'_>, how: How) -> Result<Opened, Errno> {
+    let directory = place.open(OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+    let mut flags = how.for_host() | OFlags::TMPFILE;
+    flags.set(OFlags::EXCL, how.has(O_EXCL));
+    let fd = rustix::fs::openat(&directory, ".", flags, Mode::from_raw_mode(how.mode)).map_err(errno)?;
+    Ok(Opened::Object(created(fd, place, how)?))
+}
+
+/// Opens what an O_PATH handle names, knowing now what kind of file it is.
+fn open_existing(handle: OwnedFd, place: &Place<'_>, how: How) -> Result<Opened, Errno> {
+    let metadata = host_metadata(handle.as_fd())?;
+    let kind = metadata.file_type();
+    let path = place.path.clone();
+    if how.has(O_PATH) {
+        if how.has(O_DIRECTORY) && kind != S_IFDIR {
+            return Err(Errno::ENOTDIR);
+        }
+        let target = path::Target::Host(HostHandle::new(handle));
+        return Ok(Opened::Object(Object::Path(Path { path, target })));
+    }
+    if kind == S_IFLNK {
+        return Ok(Opened::Symlink);
+    }
+    if kind != S_IFDIR && how.has(O_DIRECTORY) {
+        return Err(Errno::ENOTDIR);
+    }
+    let again =
+        |handle: &OwnedFd| rustix::fs::open(magic_path(handle.as_fd()), how.for_host(), Mode::empty()).map_err(errno);
+    Ok(Opened::Object(match kind {
+        S_IFDIR if how.has(O_CREAT) || how.access().contains(Access::WRITE) => return Err(Errno::EISDIR),
+        S_IFDIR => {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let fd = rustix::fs::openat(&handle, ".", flags, Mode::empty()).map_err(errno)?;
+            Object::Directory(Directory { path, source: Source::Host(HostHandle::new(fd)) })
+        }
+        S_IFREG => Object::File(File::new(again(&handle)?, path, &metadata, how.writes())),
+        S_IFIFO => Object::Stream(Stream::adopt(HostHandle::new(again(&handle)?))?),
+        S_IFCHR => Object::Device(Device::from_numbers(metadata.represents).ok_or(Errno::EACCES)?),
+        _ => return Err(Errno::ENXIO),
+    }))
+}
+
+impl Call<'_> {
+    /// Opens `target` at the lowest free descriptor.
+    fn open_path(&mut self, target: &Target, mut how: How) -> SyscallResult {
+        let limit = self.kernel.process.file_limit();
+        if !self.kernel.files.has_room(limit) {
+            return Err(Errno::EMFILE.into());
+        }
+        how.mode &= !self.kernel.fs.umask;
+        let object = self.open_object(target, how)?;
+        self.open(object, how.for_description(), how.has(O_CLOEXEC))
+    }
+
+    fn open_object(&mut self, target: &Target, mut how: How) -> Result<Object, Errno> {
+        let request = self.request(target, how.follows(), how.access())?;
+        let request = request.as_request();
+        how.wants_directory = request.wants_directory();
+        let policy = Arc::clone(&self.kernel.policy);
+        match self.resolver().with(&request, |place| open_place(&policy, place, how))? {
+            Found::Host(Opened::Object(object)) => Ok(object),
+            Found::Host(Opened::Symlink) => Err(Errno::ELOOP),
+            Found::Host(Opened::Denied(path, denial)) => Err(self.host.denied(&path, denial)),
+            Found::Synthetic(node, path) => self.open_synthetic(&node, path, how),
+            Found::Descriptor(fd) => self.open_again(fd, how),
+        }
+    }
+
+    fn open_synthetic(&mut self, node: &Node, path: Vec<u8>, how: How) -> Result<Object, Errno> {
+        if how.has(O_CREAT | O_EXCL) {
+            return Err(Errno::EEXIST);
+        }
+        let directory = matches!(node, Node::Directory);
+        if (how.has(O_DIRECTORY) || how.wants_directory) && !directory {
+            return Err(Errno::ENOTDIR);
+        }
+        if how.has(O_PATH) {
+            let target = path::Target::Made(proc::metadata(&path, node));
+            return Ok(Object::Path(Path { path, target }));
+        }
+        let writing = how.access().contains(Access::WRITE);
+        match node {
+            Node::Directory if writing => Err(Errno::EISDIR),
+            Node::Directory => {
+                let entries = proc::list(self.kernel, &path);
+                Ok(Object::Directory(Directory { path, source: Source::Made(entries) }))
+            }
+            Node::Text(text) if writing && !text.writable() => Err(Errno::EACCES),
+            Node::Text(text) => {
+                let bytes = proc::text(self.kernel, self.host, text);
+                Ok(Object::Synthetic(Synthetic { path, permissions: text.permissions(), text: bytes.into() }))
+            }
+            Node::Device(device) => Ok(Object::Device(*device)),
+            Node::Terminal => self.controlling_terminal(),
+            Node::Link(_) | Node::Descriptor(_) => Err(Errno::ELOOP),
+        }
+    }
+
+    /// /dev/tty: the terminal that one of the guest's streams is.
+    fn controlling_terminal(&self) -> Result<Object, Errno> {
+        let mut objects = self.kernel.files.descriptions().map(|(_, description)| &description.object);
+        let terminal = objects.find(|object| matches!(object, Object::Stream(stream) if stream.terminal));
+        terminal.cloned().ok_or(Errno::ENXIO)
+    }
+
+    /// Opens /proc/self/fd/N: the same file once more.
+    fn open_again(&mut self, fd: i32, how: How) -> Result<Object, Errno> {
+        let id = self.description_id(fd).map_err(|_| Errno::ENOENT)?;
+        let description = self.kernel.files.description(id);
+        let wanted = how.flags & O_ACCMODE;
+        let allowed = description.flags & O_ACCMODE == O_RDWR || description.flags & O_ACCMODE == wanted;
+        match &description.object {
+            Object::File(file) if !allowed || how.has(O_TRUNC) => {
+                let target = Target { directory: AT_FDCWD, path: file.path.clone() };
+                self.open_object(&target, How { flags: how.flags & !O_CREAT, ..how })
+            }
+            Object::Directory(directory) => {
+                let target = Target { directory: AT_FDCWD, path: directory.path.clone() };
+                self.open_object(&target, How { flags: how.flags & !O_CREAT, ..how })
+            }
+            _ if how.has(O_DIRECTORY) => Err(Errno::ENOTDIR),
+            object @ (Object::File(_) | Object::Memfd(_) | Object::Stream(_) | Object::Device(_)) if allowed => {
+                Ok(object.clone())
+            }
+            object @ Object::Synthetic(_) if allowed => Ok(object.clone()),
+            _ if !allowed => Err(Errno::EACCES),
+            _ => Err(Errno::ENXIO),
+        }
+    }
+}
+
+/// open(2)
+pub fn open(call: &mut Call<'_>) -> SyscallResult {
+    let target = call.target(AT_FDCWD, call.args[0], false)?;
+    let how = How::new(call.uint(1), call.uint(2))?;
+    call.open_path(&target, how)
+}
+
+/// creat(2)
+pub fn creat(call: &mut Call<'_>) -> SyscallResult {
+    let target = call.target(AT_FDCWD, call.args[0], false)?;
+    let how = How::new(O_CREAT | O_WRONLY | O_TRUNC, call.uint(1))?;
+    call.open_path(&target, how)
+}
+
+/// openat(2)
+pub fn openat(call: &mut Call<'_>) -> SyscallResult {
+    let target = call.target(call.int(0), call.args[1], false)?;
+    let how = How::new(call.uint(2), call.uint(3))?;
+    call.open_path(&target, how)
+}
+
+/// openat2(2): its RESOLVE_ flags are refused but RESOLVE_NO_MAGICLINKS and RESOLVE_NO_XDEV without effect, and
+/// RESOLVE_CACHED, which may always fail.
+pub fn openat2(call: &mut Call<'_>) -> SyscallResult {
+    let size = call.size(3)?;
+    let how = read_open_how(call, size)?;
+    let (flags, mode, resolve) = how;
+    let flags = u32::try_from(flags).map_err(|_| Errno::EINVAL)?;
+    let creates = flags & (O_CREAT | O_TMPFILE_BIT) != 0;
+    if flags & !KNOWN_FLAGS != 0 || mode & !0o7777 != 0 || mode != 0 && !creates {
+        return Err(Errno::EINVAL.into());
+    }
+    if flags & O_PATH != 0 && flags & !(O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let known = RESOLVE_NO_XDEV
+        | RESOLVE_NO_MAGICLINKS
+        | RESOLVE_NO_SYMLINKS
+        | RESOLVE_BENEATH
+        | RESOLVE_IN_ROOT
+        | RESOLVE_CACHED;
+    if resolve & !known != 0 || resolve & RESOLVE_BENEATH != 0 && resolve & RESOLVE_IN_ROOT != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    if resolve & RESOLVE_CACHED != 0 {
+        return Err(Errno::EAGAIN.into());
+    }
+    if resolve & (RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH | RESOLVE_IN_ROOT) != 0 {
+        return Err(Errno::ENOSYS.into());
+    }
+    let target = call.target(call.int(0), call.args[1], false)?;
+    let how = How::new(flags, u32::try_from(mode).map_err(|_| Errno::EINVAL)?)?;
+    call.open_path(&target, how)
+}
+
+/// `struct open_how`: flags, mode, resolve. A larger one must be zero beyond what is known.
+fn read_open_how(call: &mut Call<'_>, size: usize) -> Result<(u64, u64, u64), Errno> {
+    const LENGTH: usize = 24;
+    if size < LENGTH {
+        return Err(Errno::EINVAL);
+    }
+    if size > 4096 {
+        return Err(Errno::E2BIG);
+    }
+    let address = call.args[2];
+    let bytes = call.memory().read_vec(address, size)?;
+    if bytes[LENGTH..].iter().any(|&byte| byte != 0) {
+        return Err(Errno::E2BIG);
+    }
+    let word = |index: usize| bytes[index * 8..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+    Ok((word(0), word(1), word(2)))
+}
+
+/// memfd_create(2)
+pub fn memfd_create(call: &mut Call<'_>) -> SyscallResult {
+    /// Longest name, with its NUL: NAME_MAX less the prefix `memfd:`.
+    const LONGEST: usize = 250;
+    let (address, flags) = (call.args[0], call.uint(1));
+    let known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
+    if flags & !(known | MFD_HUGETLB) != 0 || flags & MFD_EXEC != 0 && flags & MFD_NOEXEC_SEAL != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    if flags & MFD_HUGETLB != 0 {
+        return Err(Errno::ENOMEM.into());
+    }
+    let name = call.memory().read_cstring(address, LONGEST).map_err(|error| match error {
+        Errno::ENAMETOOLONG => Errno::EINVAL,
+        error => error,
+    })?;
+    let memfd = Memfd::create(&name, flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL) != 0)?;
+    call.open(Object::Memfd(memfd), O_RDWR | O_LARGEFILE, flags & MFD_CLOEXEC != 0)
 }

@@ -8,7 +8,9 @@ pub mod files;
 pub mod futex;
 pub mod headers;
 pub mod identity;
+pub mod ioctl;
 pub mod limits;
+pub mod locks;
 pub mod memory;
 pub mod messages;
 pub mod metadata;
@@ -25,6 +27,7 @@ pub mod sockets;
 pub mod threads;
 pub mod time;
 pub mod timers;
+pub mod transfer;
 pub mod vectors;
 
 #[cfg(test)]

@@ -1,0 +1,214 @@
+//! Files that warmfork makes up: /proc, /dev and /sys, as far as programs look there. Nothing of the host's own is
+//! shown but what a program may know of any machine (CPU model, time since boot).
+//!
+//! ```text
+//!   resolve.rs -> find(path) -> Node        a static tree (tree.rs) with a few names that depend on the kernel's state
+//!   open       -> text(node) -> bytes       generated once, when it is opened (process.rs, system.rs)
+//! ```
+
+mod process;
+mod system;
+mod tree;
+
+use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG};
+
+use crate::guest_path;
+use crate::kernel::Kernel;
+use crate::objects::device::{Device, device_metadata};
+use crate::poller::Host;
+use crate::task::Tid;
+
+use tree::Kind;
+
+/// What a made-up path leads to.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// A directory.
+    Directory,
+    /// A file with text.
+    Text(Text),
+    /// A symlink.
+    Link(Vec<u8>),
+    /// A link to what a descriptor has open.
+    Descriptor(i32),
+    /// A device.
+    Device(Device),
+    /// /dev/tty
+    Terminal,
+}
+
+/// What a text may tell about.
+pub struct Scope<'a> {
+    /// The kernel.
+    pub kernel: &'a Kernel,
+    /// The host side.
+    pub host: &'a Host,
+    /// The thread (or process) whose directory it is in.
+    pub tid: Tid,
+    /// The descriptor it is about (fdinfo).
+    pub fd: i32,
+}
+
+/// Makes the bytes of a file.
+type Generator = fn(&Scope<'_>) -> Vec<u8>;
+
+/// A file whose bytes are made when it is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Text {
+    generator: Generator,
+    permissions: u32,
+    tid: Tid,
+    fd: i32,
+}
+
+impl Text {
+    /// Whether the guest may open it for writing.
+    #[must_use]
+    pub fn writable(&self) -> bool {
+        self.permissions & 0o222 != 0
+    }
+
+    /// Permission bits.
+    #[must_use]
+    pub fn permissions(&self) -> u32 {
+        self.permissions
+    }
+}
+
+/// What the plain path `path` leads to, if it is there.
+#[must_use]
+pub fn find(kernel: &Kernel, path: &[u8]) -> Option<Node> {
+    let (kind, tid, fd) = locate(kernel, path)?;
+    Some(match kind {
+        Kind::Text(generator, permissions) => Node::Text(Text { generator, permissions, tid, fd }),
+        Kind::Link(target) => Node::Link(target(kernel, tid)),
+        Kind::Descriptor => Node::Descriptor(fd),
+        Kind::Device(device) => Node::Device(device),
+        Kind::Terminal => Node::Terminal,
+        Kind::Directory(_) | Kind::Processes | Kind::Tasks | Kind::Descriptors | Kind::DescriptorInfos => {
+            Node::Directory
+        }
+    })
+}
+
+/// The names in the directory `path`, with the type bits of their modes.
+#[must_use]
+pub fn list(kernel: &Kernel, path: &[u8]) -> Vec<(Vec<u8>, u32)> {
+    let numbers = |numbers: &mut dyn Iterator<Item = i32>, mode: u32| {
+        numbers.map(|number| (number.to_string().into_bytes(), mode)).collect::<Vec<_>>()
+    };
+    let items = |items: &[tree::Item]| {
+        items.iter().map(|(name, kind)| (name.as_bytes().to_vec(), type_of(*kind))).collect::<Vec<_>>()
+    };
+    match locate(kernel, path).map(|(kind, ..)| kind) {
+        Some(Kind::Directory(entries)) => items(entries),
+        Some(Kind::Processes) => {
+            let mut all = items(tree::SYSTEM);
+            all.extend(numbers(&mut std::iter::once(kernel.process.pid), S_IFDIR));
+            all
+        }
+        Some(Kind::Tasks) => numbers(&mut kernel.tasks.iter().map(|task| task.tid), S_IFDIR),
+        Some(Kind::Descriptors) => numbers(&mut kernel.files.descriptors().map(|(fd, _)| fd), S_IFLNK),
+        Some(Kind::DescriptorInfos) => numbers(&mut kernel.files.descriptors().map(|(fd, _)| fd), S_IFREG),
+        // A directory that is there only for the volumes beneath it.
+        _ => kernel.policy.names_towards_volumes(path).into_iter().map(|name| (name, S_IFDIR)).collect(),
+    }
+}
+
+/// The bytes of a file, as they are now.
+#[must_use]
+pub fn text(kernel: &Kernel, host: &Host, text: &Text) -> Vec<u8> {
+    (text.generator)(&Scope { kernel, host, tid: text.tid, fd: text.fd })
+}
+
+/// What stat shows of a node.
+#[must_use]
+pub fn metadata(path: &[u8], node: &Node) -> Metadata {
+    let blank = blank(path);
+    match node {
+        Node::Directory => Metadata { mode: S_IFDIR | 0o555, links: 2, ..blank },
+        Node::Text(text) => Metadata { mode: S_IFREG | text.permissions, ..blank },
+        Node::Link(_) => Metadata { mode: S_IFLNK | 0o777, ..blank },
+        Node::Descriptor(_) => Metadata { mode: S_IFLNK | 0o700, size: 64, ..blank },
+        Node::Device(device) => device_metadata(*device),
+        Node::Terminal => Metadata { mode: S_IFCHR | 0o666, represents: (5, 0), ..blank },
+    }
+}
+
+/// What all made-up files have in common.
+pub(crate) fn blank(path: &[u8]) -> Metadata {
+    Metadata { device: (0, 21), inode: inode(path), links: 1, block_size: 1024, ..Metadata::default() }
+}
+
+/// An inode number for a made-up path, the same each time: FNV-1a, kept within what 32-bit programs can hold.
+pub(crate) fn inode(path: &[u8]) -> u64 {
+    let plain = guest_path::plain(path);
+    let hash = plain.iter().fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    u64::from(hash | 1)
+}
+
+fn type_of(kind: Kind) -> u32 {
+    match kind {
+        Kind::Text(..) => S_IFREG,
+        Kind::Link(_) | Kind::Descriptor => S_IFLNK,
+        Kind::Device(_) | Kind::Terminal => S_IFCHR,
+        Kind::Directory(_) | Kind::Processes | Kind::Tasks | Kind::Descriptors | Kind::DescriptorInfos => S_IFDIR,
+    }
+}
+
+/// Follows a plain path through the tree; also the thread and the descriptor that it names.
+fn locate(kernel: &Kernel, path: &[u8]) -> Option<(Kind, Tid, i32)> {
+    let (mut kind, mut tid, mut fd) = (Kind::Directory(tree::ROOT), kernel.process.pid, -1);
+    for name in guest_path::components(path) {
+        let name = std::str::from_utf8(name).ok()?;
+        let among = |items: &[tree::Item]| items.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
+        kind = match kind {
+            Kind::Directory(items) => among(items)?,
+            Kind::Processes => match among(tree::SYSTEM) {
+                Some(kind) => kind,
+                None => {
+                    tid = live(kernel, name)?;
+                    Kind::Directory(tree::PROCESS)
+                }
+            },
+            Kind::Tasks => {
+                tid = live(kernel, name)?;
+                Kind::Directory(tree::TASK)
+            }
+            Kind::Descriptors => {
+                fd = open(kernel, name)?;
+                Kind::Descriptor
+            }
+            Kind::DescriptorInfos => {
+                fd = open(kernel, name)?;
+                Kind::Text(process::descriptor_info, 0o400)
+            }
+            Kind::Text(..) | Kind::Link(_) | Kind::Descriptor | Kind::Device(_) | Kind::Terminal => return None,
+        };
+    }
+    Some((kind, tid, fd))
+}
+
+/// A number as the kernel prints it: no sign, no leading zero.
+fn number(name: &str) -> Option<i32> {
+    let number: i32 = name.parse().ok()?;
+    (number.to_string() == name).then_some(number)
+}
+
+fn live(kernel: &Kernel, name: &str) -> Option<Tid> {
+    let tid = number(name)?;
+    kernel.tasks.iter().any(|task| task.tid == tid).then_some(tid)
+}
+
+fn open(kernel: &Kernel, name: &str) -> Option<i32> {
+    let fd = number(name)?;
+    kernel.files.descriptor(fd).ok().map(|_| fd)
+}
+
+/// Takes what the guest writes to a made-up file.
+///
+/// # Errors
+/// EINVAL for what the file does not take.
+pub fn write(kernel: &mut Kernel, path: &[u8], bytes: &[u8]) -> Result<(), warmfork_abi::Errno> {
+    process::write(kernel, path, bytes)
+}

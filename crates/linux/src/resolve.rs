@@ -1,0 +1,402 @@
+//! From a guest's path to a host file, within the policy.
+//!
+//! ```text
+//!   path --(no `..`)--> policy root + relative path --> openat2(root, BENEATH | NO_SYMLINKS)       the fast way
+//!     |                                                       | ELOOP: a symlink is on the way
+//!     +--(`..`)--> walk: name by name, symlinks read and <----+
+//!                  followed in the guest's view, policy asked for each; then the same openat2
+//! ```
+//!
+//! Every host call starts from a root that was opened before the guest ran and follows no symlink by itself, so that
+//! nothing that a guest does meanwhile (swapping a directory for a symlink, say) leads it elsewhere.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+
+use log::warn;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use warmfork_abi::Errno;
+use warmfork_abi::stat::{S_IFREG, device_number};
+use warmfork_memory::MappedFile;
+
+use crate::guest_path;
+use crate::kernel::Kernel;
+use crate::objects::Object;
+use crate::policy::{Access, Decision, Denial, Policy, Root};
+use crate::poller::{Host, errno};
+use crate::proc::{self, Node};
+use crate::syscalls::metadata::{host_metadata, magic_path};
+
+/// Most symlinks in one path, as in Linux.
+const MAX_LINKS: usize = 40;
+/// How often a path is walked again when it changes meanwhile.
+const ATTEMPTS: usize = 4;
+
+/// A place on the host that the policy allows.
+#[derive(Clone, Debug)]
+pub struct Place<'p> {
+    root: &'p Root,
+    relative: Vec<u8>,
+    /// The guest's plain path of it, without symlinks but perhaps the last name's.
+    pub path: Vec<u8>,
+}
+
+impl Place<'_> {
+    /// Opens it, following no symlink on the way; with O_PATH | O_NOFOLLOW a symlink itself can be opened.
+    ///
+    /// # Errors
+    /// ELOOP when a symlink is on the way; the host's others.
+    pub fn open(&self, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        rustix::fs::openat2(&self.root.anchor, &self.relative[..], flags | OFlags::CLOEXEC, mode, resolve)
+            .map_err(errno)
+    }
+
+    /// Opens its directory (O_PATH); returns that and the last name in it.
+    ///
+    /// # Errors
+    /// EBUSY when it is the root of what is allowed, like a mount point; others as [`Place::open`].
+    pub fn open_parent(&self) -> Result<(OwnedFd, &[u8]), Errno> {
+        let (directory, name) = match self.relative.iter().rposition(|&byte| byte == b'/') {
+            Some(slash) => (&self.relative[..slash], &self.relative[slash + 1..]),
+            None => (&b"."[..], &self.relative[..]),
+        };
+        if name == b"." {
+            return Err(Errno::EBUSY);
+        }
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let parent = rustix::fs::openat2(&self.root.anchor, directory, flags, Mode::empty(), resolve);
+        Ok((parent.map_err(errno)?, name))
+    }
+}
+
+/// What a path leads to.
+#[derive(Debug)]
+pub enum Found<T> {
+    /// The host; what the operation there came to.
+    Host(T),
+    /// A file that warmfork makes up, with its plain path.
+    Synthetic(Node, Vec<u8>),
+    /// An open descriptor of the guest, through /proc/self/fd.
+    Descriptor(i32),
+}
+
+/// A path as a system call names it.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The plain guest path that a relative path starts from.
+    pub base: &'a [u8],
+    /// The path. Not empty.
+    pub path: &'a [u8],
+    /// Whether a symlink at the end is followed.
+    pub follow: bool,
+    /// What the call is going to do.
+    pub access: Access,
+}
+
+impl<'a> Request<'a> {
+    /// The path ends in a slash (or a dot), so that it must name a directory.
+    #[must_use]
+    pub fn wants_directory(&self) -> bool {
+        let last = self.path.rsplit(|&byte| byte == b'/').next();
+        matches!(last, Some(b"" | b"." | b".."))
+    }
+
+    fn follows(&self) -> bool {
+        self.follow || self.wants_directory()
+    }
+
+    /// From where it starts.
+    fn start(&self) -> &'a [u8] {
+        if self.path.starts_with(b"/") { b"/" } else { self.base }
+    }
+}
+
+/// Resolves paths for one guest.
+pub struct Resolver<'a> {
+    /// What it may touch.
+    pub policy: &'a Policy,
+    /// Its kernel, for what /proc shows; `None` before there is one.
+    pub kernel: Option<&'a Kernel>,
+    /// The host side, for the log of denials.
+    pub host: &'a mut Host,
+}
+
+impl Resolver<'_> {
+    /// Runs `operation` on the place that `request` names.
+    ///
+    /// `operation` must go through [`Place::open`] or [`Place::open_parent`]; it is run again on ELOOP, with the
+    /// place that the symlinks lead to.
+    ///
+    /// # Errors
+    /// The policy's refusal, `operation`'s own, and Linux's for paths that lead nowhere.
+    pub fn with<T>(
+        &mut self,
+        request: &Request<'_>,
+        mut operation: impl FnMut(&Place<'_>) -> Result<T, Errno>,
+    ) -> Result<Found<T>, Errno> {
+        if request.path.is_empty() {
+            return Err(Errno::ENOENT);
+        }
+        if guest_path::is_straight(request.path) {
+            let mut path = request.start().to_vec();
+            guest_path::components(request.path).for_each(|name| guest_path::push(&mut path, name));
+            // A denial of this name may still be lifted by a symlink in it: walking finds out, and says so.
+            if let Decision::Host { root, relative } = self.policy.decide(&path, request.access) {
+                let place = Place { root, relative: root.from_anchor(&relative), path: path.clone() };
+                match operation(&place) {
+                    Err(Errno::ELOOP) => {}
+                    Err(Errno::ENOENT) if self.leads_to_volume(&path) => {}
+                    result => return result.map(Found::Host),
+                }
+            }
+        }
+        for _ in 0..ATTEMPTS {
+            let path = match Walk::new(self, request).run()? {
+                Walked::Path(path) => path,
+                Walked::Synthetic(node, path) => return Ok(Found::Synthetic(node, path)),
+                Walked::Descriptor(fd) => return Ok(Found::Descriptor(fd)),
+            };
+            let place = self.place(&path, request.access)?;
+            match operation(&place) {
+                Err(Errno::ELOOP) => {}
+                Err(Errno::ENOENT) if self.leads_to_volume(&path) => {
+                    return Ok(Found::Synthetic(Node::Directory, path));
+                }
+                result => return result.map(Found::Host),
+            }
+        }
+        Err(Errno::ELOOP)
+    }
+
+    fn leads_to_volume(&self, path: &[u8]) -> bool {
+        !self.policy.names_towards_volumes(path).is_empty()
+    }
+
+    /// The place of a plain path without symlinks; logs a denial.
+    fn place(&mut self, path: &[u8], access: Access) -> Result<Place<'_>, Errno> {
+        match self.policy.decide(path, access) {
+            Decision::Host { root, relative } => {
+                Ok(Place { root, relative: root.from_anchor(&relative), path: path.to_vec() })
+            }
+            Decision::Synthetic => Err(if access.contains(Access::WRITE) { Errno::EACCES } else { Errno::ENOENT }),
+            Decision::Denied(denial) => Err(self.host.denied(path, denial)),
+        }
+    }
+}
+
+impl Host {
+    /// Names a denied path in the log, the first time; the error for the guest.
+    pub fn denied(&mut self, path: &[u8], denial: Denial) -> Errno {
+        /// After so many paths a guest is only probing.
+        const MOST: usize = 1000;
+        if self.denied.len() < MOST && self.denied.insert(path.to_vec()) {
+            let shown = guest_path::display(path);
+            match denial.flag {
+                Some(flag) => warn!("access to {shown} is denied: {flag}={shown} would allow it"),
+                None => warn!("writing {shown} is denied: its volume is read-only, :rw would allow it"),
+            }
+        }
+        denial.errno
+    }
+}
+
+/// Where a walk ends.
+enum Walked {
+    /// At a plain path without symlinks, but perhaps the last name's; the last name may not be there.
+    Path(Vec<u8>),
+    /// At something made up.
+    Synthetic(Node, Vec<u8>),
+    /// At a descriptor.
+    Descriptor(i32),
+}
+
+/// One walk along a path.
+struct Walk<'w, 'a> {
+    resolver: &'w mut Resolver<'a>,
+    follow: bool,
+    /// What was asked for, by name, and for what: a denial is logged with it.
+    target: Vec<u8>,
+    access: Access,
+    /// Names still to go, the next one last.
+    pending: Vec<Vec<u8>>,
+    /// Where the walk is: a plain path without symlinks.
+    here: Vec<u8>,
+    links: usize,
+}
+
+/// What a name turned out to be.
+enum Step {
+    /// Go on with the next name.
+    On,
+    /// The walk is over.
+    End(Walked),
+}
+
+impl<'w, 'a> Walk<'w, 'a> {
+    fn new(resolver: &'w mut Resolver<'a>, request: &Request<'_>) -> Self {
+        let pending = guest_path::components(request.path).rev().map(<[u8]>::to_vec).collect();
+        let mut target = request.start().to_vec();
+        target.push(b'/');
+        target.extend_from_slice(request.path);
+        Self {
+            resolver,
+            follow: request.follows(),
+            target: guest_path::plain(&target),
+            access: request.access,
+            pending,
+            here: request.start().to_vec(),
+            links: 0,
+        }
+    }
+
+    fn run(mut self) -> Result<Walked, Errno> {
+        while let Some(name) = self.pending.pop() {
+            if name.len() > guest_path::NAME_MAX {
+                return Err(Errno::ENAMETOOLONG);
+            }
+            if name == b".." {
+                self.check_directory()?;
+                guest_path::pop(&mut self.here);
+                continue;
+            }
+            let next = guest_path::child(&self.here, &name);
+            if let Step::End(end) = self.step(next)? {
+                return Ok(end);
+            }
+        }
+        match proc_node(self.resolver, &self.here) {
+            Some(node) => Ok(Walked::Synthetic(node, self.here)),
+            None => Ok(Walked::Path(self.here)),
+        }
+    }
+
+    fn step(&mut self, next: Vec<u8>) -> Result<Step, Errno> {
+        let last = self.pending.is_empty();
+        let decision = self.resolver.policy.decide(&next, Access::empty());
+        if decision == Decision::Synthetic {
+            return self.step_synthetic(next, last);
+        }
+        if let Decision::Denied(denial) = decision {
+            return Err(self.denied(denial));
+        }
+        let place = self.resolver.place(&next, Access::empty())?;
+        match place.open(OFlags::PATH | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(fd) if !last || self.follow => {
+                if let Some(target) = read_link(&fd)? {
+                    return self.follow_link(&target);
+                }
+            }
+            Ok(_) => {}
+            Err(Errno::ENOENT) if last || self.resolver.leads_to_volume(&next) => {}
+            Err(error) => return Err(error),
+        }
+        self.here = next;
+        Ok(Step::On)
+    }
+
+    /// Logs the whole path with the flag that it needs, not only the name at which the walk had to end.
+    fn denied(&mut self, at_name: Denial) -> Errno {
+        let denial = match self.resolver.policy.decide(&self.target, self.access) {
+            Decision::Denied(denial) => denial,
+            Decision::Host { .. } | Decision::Synthetic => at_name,
+        };
+        self.resolver.host.denied(&self.target, denial)
+    }
+
+    fn step_synthetic(&mut self, next: Vec<u8>, last: bool) -> Result<Step, Errno> {
+        let node = self.resolver.kernel.and_then(|kernel| proc::find(kernel, &next)).ok_or(Errno::ENOENT)?;
+        let follow = !last || self.follow;
+        match node {
+            Node::Link(target) if follow => return self.follow_link(&target),
+            Node::Descriptor(fd) if follow && last => return Ok(Step::End(Walked::Descriptor(fd))),
+            Node::Descriptor(fd) if follow => self.here = self.directory_of(fd)?,
+            Node::Directory => self.here = next,
+            _ if last => return Ok(Step::End(Walked::Synthetic(node, next))),
+            _ => return Err(Errno::ENOTDIR),
+        }
+        Ok(Step::On)
+    }
+
+    fn follow_link(&mut self, target: &[u8]) -> Result<Step, Errno> {
+        self.links += 1;
+        if self.links > MAX_LINKS {
+            return Err(Errno::ELOOP);
+        }
+        if target.starts_with(b"/") {
+            self.here = b"/".to_vec();
+        }
+        self.pending.extend(guest_path::components(target).rev().map(<[u8]>::to_vec));
+        Ok(Step::On)
+    }
+
+    /// `..` needs a directory to start from, by Linux's rules a real one.
+    fn check_directory(&mut self) -> Result<(), Errno> {
+        if self.resolver.policy.decide(&self.here, Access::empty()) == Decision::Synthetic {
+            return Ok(());
+        }
+        let here = self.here.clone();
+        let place = self.resolver.place(&here, Access::empty())?;
+        match place.open(OFlags::PATH | OFlags::DIRECTORY, Mode::empty()) {
+            Err(Errno::ENOENT) if self.resolver.leads_to_volume(&here) => Ok(()),
+            result => result.map(drop),
+        }
+    }
+
+    fn directory_of(&self, fd: i32) -> Result<Vec<u8>, Errno> {
+        let files = &self.resolver.kernel.ok_or(Errno::ENOENT)?.files;
+        match &files.description(files.lookup(fd).map_err(|_| Errno::ENOENT)?).object {
+            Object::Directory(directory) => Ok(directory.path.clone()),
+            Object::Path(path) => Ok(path.path.clone()),
+            _ => Err(Errno::ENOTDIR),
+        }
+    }
+}
+
+fn proc_node(resolver: &Resolver<'_>, path: &[u8]) -> Option<Node> {
+    let synthetic = resolver.policy.decide(path, Access::empty()) == Decision::Synthetic;
+    if synthetic { resolver.kernel.and_then(|kernel| proc::find(kernel, path)) } else { None }
+}
+
+/// The target of the symlink behind an O_PATH handle; `None` for anything else.
+///
+/// # Errors
+/// The host's.
+pub fn read_link(fd: &OwnedFd) -> Result<Option<Vec<u8>>, Errno> {
+    match rustix::fs::readlinkat(fd.as_fd(), "", Vec::new()) {
+        Ok(target) => Ok(Some(target.into_bytes())),
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => Ok(None),
+        Err(error) => Err(errno(error)),
+    }
+}
+
+/// Opens a program (or its interpreter) for the loader, before there is a kernel.
+///
+/// # Errors
+/// EACCES when it is no regular file, or neither the policy nor its permission bits let it be run; those of path
+/// resolution.
+pub fn open_program(policy: &Policy, host: &mut Host, path: &[u8]) -> Result<Arc<MappedFile>, Errno> {
+    let request = Request { base: b"/", path, follow: true, access: Access::READ };
+    let opened = Resolver { policy, kernel: None, host }.with(&request, |place| {
+        let named = place.open(OFlags::PATH, Mode::empty())?;
+        let metadata = host_metadata(named.as_fd())?;
+        if metadata.file_type() != S_IFREG {
+            return Err(Errno::EACCES);
+        }
+        let magic = magic_path(named.as_fd());
+        rustix::fs::access(&magic, rustix::fs::Access::EXEC_OK).map_err(errno)?;
+        let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(&magic, flags, Mode::empty()).map_err(errno)?;
+        let name = String::from_utf8_lossy(&place.path).into_owned();
+        let device = device_number(metadata.device);
+        Ok(MappedFile { fd, path: name, device, inode: metadata.inode, writable: false })
+    })?;
+    match opened {
+        Found::Host(file) => Ok(Arc::new(file)),
+        Found::Synthetic(..) | Found::Descriptor(_) => Err(Errno::EACCES),
+    }
+}
+
+#[cfg(test)]
+mod tests;
