@@ -123,3 +123,64 @@ fn check(address: u64, length: usize) -> Result<(), Fault> {
         _ => Err(Fault(address)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::areas::{Protection, Span};
+    use crate::fake::FakeMemory;
+    use crate::host::Source;
+
+    const PAGE: u64 = 0x10_0000;
+
+    /// A writable page at [`PAGE`], a readable one behind it, and then nothing.
+    fn memory() -> FakeMemory {
+        let mut memory = FakeMemory::new();
+        let page = |index| Span { start: PAGE + index * 4096, end: PAGE + (index + 1) * 4096 };
+        memory.map(page(0), Protection::READ | Protection::WRITE, Source::Anonymous).expect("map");
+        memory.map(page(1), Protection::READ, Source::Anonymous).expect("map");
+        memory
+    }
+
+    #[test]
+    fn copies_are_whole_or_name_the_fault() {
+        let mut memory = memory();
+        let memory: &mut dyn GuestMemory = &mut memory;
+        let end = PAGE + 8192;
+        assert_eq!(memory.write_u64(PAGE + 8, 0x0102_0304_0506_0708), Ok(()));
+        assert_eq!(memory.read_u64(PAGE + 8), Ok(0x0102_0304_0506_0708));
+        assert_eq!(memory.read_u32(PAGE + 12), Ok(0x0102_0304));
+        assert_eq!(memory.write(PAGE + 4090, &[1; 10]), Err(Fault(PAGE + 4096)));
+        assert_eq!(memory.read_vec(PAGE + 4088, 10), Ok(vec![0, 0, 1, 1, 1, 1, 1, 1, 0, 0]));
+        assert_eq!(memory.read_u64(end - 4), Err(Fault(end)));
+        assert_eq!(memory.write_u32(end - 4, 1), Err(Fault(end - 4)));
+        for wild in [0, USER_END - 4, USER_END, u64::MAX - 3, u64::MAX] {
+            assert_eq!(memory.read_u64(wild), Err(Fault(wild)), "{wild:#x}");
+            assert_eq!(memory.write(wild, &[0; 8]), Err(Fault(wild)), "{wild:#x}");
+        }
+        assert_eq!(memory.read_vec(PAGE, usize::MAX), Err(Fault(PAGE)));
+    }
+
+    #[test]
+    fn strings_end_at_their_nul() {
+        let mut memory = memory();
+        let memory: &mut dyn GuestMemory = &mut memory;
+        memory.write(PAGE, &[b'x'; 4096]).expect("write");
+        memory.write(PAGE + 10, b"path\0").expect("write");
+        assert_eq!(memory.read_cstring(PAGE + 10, 4096), Ok(b"path".to_vec()));
+        assert_eq!(memory.read_cstring(PAGE + 14, 1), Ok(Vec::new()));
+        assert_eq!(memory.read_cstring(PAGE + 10, 4), Err(Errno::ENAMETOOLONG));
+        // Into the next page, which is zero.
+        assert_eq!(memory.read_cstring(PAGE + 15, 8192), Ok(vec![b'x'; 4081]));
+        assert_eq!(memory.read_cstring(PAGE + 8192, 10), Err(Errno::EFAULT));
+        assert_eq!(memory.read_cstring(u64::MAX, 10), Err(Errno::EFAULT));
+        // A string may end right before unmapped memory, but not run into it.
+        assert_eq!(memory.read_cstring(PAGE + 8191, 4096), Ok(Vec::new()));
+        let mut last = FakeMemory::new();
+        let page = Span { start: USER_END - 4096, end: USER_END };
+        last.map(page, Protection::READ | Protection::WRITE, Source::Anonymous).expect("map");
+        let last: &mut dyn GuestMemory = &mut last;
+        last.write(USER_END - 2, b"xy").expect("write");
+        assert_eq!(last.read_cstring(USER_END - 2, 100), Err(Errno::EFAULT));
+    }
+}

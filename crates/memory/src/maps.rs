@@ -110,3 +110,85 @@ fn flags(area: &Area) -> String {
     ];
     flags.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::areas::{MappedFile, Span};
+
+    /// The area that a line of /proc/self/maps describes, and whether it has a name of the kernel's own.
+    fn parse(line: &str) -> Option<Area> {
+        let mut fields = line.splitn(6, ' ');
+        let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let access = fields.next()?;
+        let offset = hex(fields.next()?)?;
+        let (major, minor) = fields.next()?.split_once(':')?;
+        let inode = fields.next()?.parse().ok()?;
+        let name = fields.next().unwrap_or("").trim_start();
+        let flag = |letter, bit| if access.contains(letter) { bit } else { Protection::empty() };
+        let label = ["heap", "stack", "vdso", "vvar"].into_iter().find(|label| name == format!("[{label}]"));
+        let device = rustix::fs::makedev(u32::from_str_radix(major, 16).ok()?, u32::from_str_radix(minor, 16).ok()?);
+        let fd = std::fs::File::open("/dev/null").ok()?.into();
+        let file = Arc::new(MappedFile { fd, path: name.into(), device, inode, writable: true });
+        Some(Area {
+            span: Span { start: hex(start)?, end: hex(end)? },
+            protection: flag('r', Protection::READ) | flag('w', Protection::WRITE) | flag('x', Protection::EXEC),
+            shared: access.ends_with('s'),
+            backing: if inode == 0 { Backing::Anonymous } else { Backing::File { file, offset } },
+            wipe_on_fork: false,
+            label,
+        })
+    }
+
+    #[test]
+    fn lines_are_linuxs() {
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("maps");
+        let mut compared = 0;
+        for expected in maps.lines() {
+            // Names in brackets that guests never see.
+            if ["[vsyscall]", "[anon", "[vvar_vclock]"].iter().any(|name| expected.contains(name)) {
+                continue;
+            }
+            let mut text = String::new();
+            line(&mut text, &parse(expected).expect("a line"));
+            assert_eq!(text, format!("{expected}\n"));
+            compared += 1;
+        }
+        assert!(compared > 10);
+    }
+
+    #[test]
+    fn sizes_have_linuxs_names() {
+        let smaps = std::fs::read_to_string("/proc/self/smaps").expect("smaps");
+        let names = |text: &str| -> Vec<String> {
+            let is_header = |line: &&str| !line.split(' ').next().is_some_and(|word| word.ends_with(':'));
+            let lines = text.lines().skip(1).take_while(|line| !is_header(line));
+            lines.filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect()
+        };
+        let mut text = String::new();
+        let area = parse(smaps.lines().next().expect("a line")).expect("a header");
+        line(&mut text, &area);
+        sizes(&mut text, &area);
+        let own = names(&text);
+        assert!(own.len() > 20);
+        // A newer or older kernel may have some more or fewer.
+        let theirs = names(&smaps);
+        let common: Vec<&String> = theirs.iter().filter(|name| own.contains(name)).collect();
+        assert!(common.len() > 15 && own.iter().filter(|name| theirs.contains(name)).eq(common));
+        let width = |text: &str| text.lines().find(|line| line.starts_with("Size:")).map(str::len);
+        assert_eq!(width(&text), width(&smaps));
+    }
+
+    #[test]
+    fn newlines_in_names_are_escaped() {
+        let mut area = parse("00400000-00401000 r--s 00000000 08:01 7 x").expect("a line");
+        let Backing::File { file, .. } = &mut area.backing else { panic!("a file") };
+        Arc::get_mut(file).expect("the only one").path = "/a\nb".into();
+        let mut text = String::new();
+        line(&mut text, &area);
+        assert_eq!(text, format!("{:<73}/a\\012b\n", "00400000-00401000 r--s 00000000 08:01 7"));
+    }
+}
