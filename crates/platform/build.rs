@@ -38,7 +38,7 @@ fn main() {
     let start = usize::try_from(base - address("_start")).expect("a small offset");
     let end = usize::try_from(address("resident_end") - address("_start")).expect("a small offset");
     std::fs::write(&resident, &code[start..end]).expect("the build directory is writable");
-    let offsets = ["single", "single_end", "batch", "batch_call_end", "caught"]
+    let offsets = ["single", "single_end", "batch", "batch_call_end", "caught", "copy"]
         .map(|name| format!("pub const {}: u64 = {};\n", name.to_uppercase(), address(name) - base))
         .concat();
     std::fs::write(out.join("offsets.rs"), offsets).expect("the build directory is writable");

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use warmfork_linux::poller::Host;
 use warmfork_memory::image::Content;
 use warmfork_memory::{Span, SpanSet};
+use warmfork_platform::Pristine;
 
 use crate::boot::new_platform;
 use crate::error::EngineError;
@@ -51,14 +52,12 @@ pub struct Fork {
     pub resets: ResetCounters,
 }
 
-/// Zeroes to restore untouched pages from.
-static ZEROES: [u8; 1 << 16] = [0; 1 << 16];
-
 impl Fork {
     pub(crate) fn new(snapshot: Arc<Snapshot>) -> Result<Self, EngineError> {
         let mut platform = new_platform()?;
         let everything = Span { start: 0, end: snapshot.kernel.space.layout().top() };
         platform.map_all(&snapshot.mappings(everything))?;
+        platform.hold_image(snapshot.image.file(), snapshot.image.length())?;
         let kernel = snapshot.kernel.fork().map_err(|source| EngineError::Kernel { operation: "forking", source })?;
         let host = Host::new().map_err(|error| EngineError::Kernel { operation: "forking", source: errno(error) })?;
         let mut machine = Machine::new(platform, kernel, host);
@@ -151,7 +150,7 @@ impl Fork {
             for &span in &touched {
                 platform.discard(span).map_err(map_error)?;
             }
-            platform.restore(&[])?;
+            platform.put_back(&[])?;
             self.resets.dropped += 1;
             return Ok(ResetKind::Dropped);
         }
@@ -161,26 +160,15 @@ impl Fork {
         for &span in &touched {
             for (part, content) in self.snapshot.image.pieces(span) {
                 match content {
-                    Content::Bytes(bytes) => pages.push((part, bytes)),
-                    Content::Zero => push_zeroes(&mut pages, part),
+                    Content::Bytes(bytes, offset) => pages.push((part, Pristine::Image { bytes, offset })),
+                    Content::Zero => pages.push((part, Pristine::Zero)),
                     // A file's own page again, which nobody has written to.
                     Content::File(..) => platform.discard(part).map_err(map_error)?,
                 }
             }
         }
-        platform.restore(&pages)?;
+        platform.put_back(&pages)?;
         Ok(ResetKind::Rewritten)
-    }
-}
-
-/// Appends `span` as pieces of zeroes.
-fn push_zeroes(pages: &mut Vec<(Span, &[u8])>, span: Span) {
-    let mut start = span.start;
-    while start < span.end {
-        let length = (span.end - start).min(ZEROES.len() as u64);
-        let bytes = usize::try_from(length).unwrap_or(ZEROES.len());
-        pages.push((Span { start, end: start + length }, &ZEROES[..bytes]));
-        start += length;
     }
 }
 

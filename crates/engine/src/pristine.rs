@@ -67,7 +67,7 @@ impl Fork {
                 // Of zeroes, which may be a huge reservation, what nobody has touched is zero.
                 let read: Vec<Span> = match content {
                     Content::Zero => touched.within(part).collect(),
-                    Content::Bytes(_) | Content::File(..) => vec![part],
+                    Content::Bytes(..) | Content::File(..) => vec![part],
                 };
                 for span in read {
                     let mut at = span.start;
@@ -95,7 +95,7 @@ impl Fork {
         let mut expected = vec![0; length];
         match content {
             Content::Zero => {}
-            Content::Bytes(bytes) => {
+            Content::Bytes(bytes, _) => {
                 let first = usize::try_from(skipped).unwrap_or(0);
                 expected.copy_from_slice(&bytes[first..first + length]);
             }

@@ -91,8 +91,8 @@ pub struct Segment {
 /// What some pages of an image hold.
 #[derive(Clone, Copy, Debug)]
 pub enum Content<'a> {
-    /// These bytes.
-    Bytes(&'a [u8]),
+    /// These bytes, which are at this offset of the image's file.
+    Bytes(&'a [u8], u64),
     /// What the file holds from this offset on; zeroes behind its end.
     File(&'a Arc<MappedFile>, u64),
     /// Zeroes.
@@ -114,6 +114,12 @@ impl Image {
     #[must_use]
     pub fn file(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+
+    /// Length of that file in bytes, holes included.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.bytes.as_ref().map_or(0, |bytes| bytes.as_slice().len() as u64)
     }
 
     /// Every segment in address order.
@@ -140,7 +146,7 @@ impl Image {
     #[must_use]
     pub fn bytes(&self, address: u64) -> Option<&[u8]> {
         match self.pieces(page_at(address)?).next() {
-            Some((_, Content::Bytes(bytes))) => Some(bytes),
+            Some((_, Content::Bytes(bytes, _))) => Some(bytes),
             _ => None,
         }
     }
@@ -149,7 +155,7 @@ impl Image {
     /// `into` means nothing.
     pub fn page(&self, address: u64, into: &mut [u8]) -> bool {
         match page_at(address).and_then(|page| self.pieces(page).next()) {
-            Some((_, Content::Bytes(bytes))) if bytes.len() == into.len() => {
+            Some((_, Content::Bytes(bytes, _))) if bytes.len() == into.len() => {
                 into.copy_from_slice(bytes);
                 true
             }
@@ -170,7 +176,7 @@ impl Image {
         let length = length.min(part.end - offset);
         let range = usize::try_from(offset).ok().zip(usize::try_from(offset + length).ok());
         let bytes = range.and_then(|(start, end)| self.bytes.as_ref()?.as_slice().get(start..end));
-        (length, bytes.map_or(Content::Zero, Content::Bytes))
+        (length, bytes.map_or(Content::Zero, |bytes| Content::Bytes(bytes, offset)))
     }
 }
 

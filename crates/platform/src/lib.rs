@@ -3,6 +3,7 @@
 pub mod deadline;
 pub mod process;
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use warmfork_abi::Registers;
@@ -83,6 +84,20 @@ pub struct Mapping<'a> {
     pub source: Source<'a>,
 }
 
+/// What pages were when their machine was frozen.
+#[derive(Clone, Copy, Debug)]
+pub enum Pristine<'a> {
+    /// Zeroes.
+    Zero,
+    /// These bytes, as many as the pages have.
+    Image {
+        /// The bytes, mapped in this process.
+        bytes: &'a [u8],
+        /// Where they are in the image that the platform holds.
+        offset: u64,
+    },
+}
+
 /// One guest on a platform. Not `Send`: it stays on the thread that made it.
 pub trait Platform: GuestMemory {
     /// Runs the guest from `registers` until something happens, and leaves its registers there.
@@ -132,6 +147,18 @@ pub trait Platform: GuestMemory {
     /// # Errors
     /// As [`Platform::run`].
     fn map_all(&mut self, mappings: &[Mapping<'_>]) -> Result<(), PlatformError>;
+
+    /// Keeps `image`, a memory file of `length` bytes that never changes, at hand for [`Platform::put_back`].
+    ///
+    /// # Errors
+    /// As [`Platform::run`]; EFBIG for an image that is too large for that.
+    fn hold_image(&mut self, image: BorrowedFd<'_>, length: u64) -> Result<(), PlatformError>;
+
+    /// Makes pages what they were, whatever the guest's protection of them is: the steady state of a reset.
+    ///
+    /// # Errors
+    /// As [`Platform::run`].
+    fn put_back(&mut self, pages: &[(Span, Pristine<'_>)]) -> Result<(), PlatformError>;
 
     /// Writes page-aligned bytes whatever the guest's protection of them is: for restoring pages.
     ///

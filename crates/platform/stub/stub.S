@@ -5,7 +5,7 @@
 # either guest code (with every system call intercepted) or one of the two entries of the resident code, which
 # make host system calls on the parent's behalf.
         .text
-        .globl  _start, resident, resident_end, single, single_end, batch, batch_call_end, caught
+        .globl  _start, resident, resident_end, single, single_end, batch, batch_call_end, caught, copy
 _start:
         mov     $157, %eax              # prctl(PR_SET_PDEATHSIG, SIGKILL)
         mov     $1, %edi
@@ -57,6 +57,23 @@ batch_call_end:
         int3
         ud2
 caught:                                 # handler of the faults whose details the parent wants to know
+        int3
+        ud2
+copy:                                   # rbp copies from the table at rbx: to, from (0 for zeroes), bytes
+        mov     (%rbx), %rdi
+        mov     8(%rbx), %rsi
+        mov     16(%rbx), %rcx
+        test    %rsi, %rsi
+        jz      clear
+        rep movsb
+        jmp     copied
+clear:
+        xor     %eax, %eax
+        rep stosb
+copied:
+        add     $24, %rbx
+        dec     %rbp
+        jnz     copy
         int3
         ud2
 resident_end:

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use warmfork_abi::{Registers, signals};
 use warmfork_memory::{GuestMemory, Protection, Source, Span};
 use warmfork_platform::process::{ProcessPlatform, RESERVED};
-use warmfork_platform::{Exit, Mapping, Platform};
+use warmfork_platform::{Exit, Mapping, Platform, Pristine};
 
 const CODE: u64 = 0x1_0000;
 const DATA: u64 = 0x20_0000;
@@ -118,6 +118,15 @@ fn private_pages_of_a_file_are_found_and_put_back() {
     assert_eq!(platform.run(&mut registers).unwrap(), Exit::Syscall);
     assert_eq!(platform.touched(&everything).unwrap(), [span(DATA + 0x1000, 0x1000)]);
     let pristine = [7; 0x1000];
+    platform.hold_image(file.as_fd(), 0x4000).unwrap();
+    let from_image = Pristine::Image { bytes: &pristine, offset: 0x1000 };
+    platform.put_back(&[(other, Pristine::Zero), (span(DATA + 0x1000, 0x1000), from_image)]).unwrap();
+    assert_eq!((&platform as &dyn GuestMemory).read_array::<2>(DATA + 0x1000).unwrap(), [7, 7]);
+    assert_eq!(
+        (&platform as &dyn GuestMemory).read_array::<2>(other.start).unwrap(),
+        [0, 0],
+        "read-only for the guest"
+    );
     platform.restore(&[(other, &pristine), (span(DATA + 0x1000, 0x1000), &pristine)]).unwrap();
     assert_eq!((&platform as &dyn GuestMemory).read_array::<2>(DATA + 0x1000).unwrap(), [7, 7]);
 }

@@ -51,7 +51,7 @@ impl Caller {
         (registers.rdi, registers.rsi, registers.rdx) = (rdi, rsi, rdx);
         (registers.r10, registers.r8, registers.r9) = (r10, r8, r9);
         registers.rax = number(call.number);
-        self.resume(tracee, &mut registers)?;
+        self.finish(tracee, &mut registers)?;
         Ok(registers.rax)
     }
 
@@ -68,12 +68,40 @@ impl Caller {
             let mut registers = Registers::at_entry(layout::BATCH, 0);
             registers.rbx = layout::TABLE;
             registers.rbp = chunk.len() as u64;
-            self.resume(tracee, &mut registers)?;
+            self.finish(tracee, &mut registers)?;
             for index in 0..chunk.len() {
                 check(self.table.result(index))?;
             }
         }
         Ok(())
+    }
+
+    /// Has the stub make `copies` (to, from or 0 for zeroes, bytes). Those whose target it cannot write to are left out
+    /// and returned by their index.
+    pub fn copy(
+        &mut self,
+        tracee: &mut Tracee,
+        copies: &[[u64; layout::COPY_WORDS]],
+    ) -> Result<Vec<usize>, PlatformError> {
+        let mut refused = Vec::new();
+        let mut done = 0;
+        while done < copies.len() {
+            let chunk = &copies[done..copies.len().min(done + layout::COPIES)];
+            self.table.fill_copies(chunk);
+            let mut registers = Registers::at_entry(layout::COPY, 0);
+            registers.rbx = layout::TABLE;
+            registers.rbp = chunk.len() as u64;
+            if self.resume(tracee, &mut registers)? == libc::SIGTRAP {
+                done += chunk.len();
+                continue;
+            }
+            // rbp counts down: what is left of the chunk begins with the copy that failed.
+            let left = usize::try_from(registers.rbp).unwrap_or(0).clamp(1, chunk.len());
+            done += chunk.len() - left;
+            refused.push(done);
+            done += 1;
+        }
+        Ok(refused)
     }
 
     /// Sends `files` to the stub, makes the calls that `calls` gives for their numbers there, and closes them there.
@@ -124,21 +152,28 @@ impl Caller {
         Ok((receive, if number < layout::SOCKET as u64 { number } else { number + 1 }))
     }
 
-    /// Runs the stub's own code until its breakpoint.
-    fn resume(&mut self, tracee: &mut Tracee, registers: &mut Registers) -> Result<(), PlatformError> {
+    /// Runs the stub's own code until its breakpoint (SIGTRAP) or an access that failed (SIGSEGV, SIGBUS).
+    fn resume(&mut self, tracee: &mut Tracee, registers: &mut Registers) -> Result<i32, PlatformError> {
         tracee.set_registers(registers)?;
-        loop {
+        let signal = loop {
             tracee.run_freely()?;
             match tracee.wait()? {
-                Stopped::Signal(libc::SIGTRAP) => break,
+                Stopped::Signal(signal @ (libc::SIGTRAP | libc::SIGSEGV | libc::SIGBUS)) => break signal,
                 // An interrupt, or a stray signal from outside: not ours to act on now.
-                Stopped::Signal(signal) if !matches!(signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGILL) => {
-                    self.interrupted = true;
-                }
+                Stopped::Signal(signal) if signal != libc::SIGILL => self.interrupted = true,
                 stopped => return Err(PlatformError::Gone(format!("the stub failed in a host call: {stopped:?}"))),
             }
+        };
+        tracee.registers(registers)?;
+        Ok(signal)
+    }
+
+    /// As [`Self::resume`], for code that must not fail.
+    fn finish(&mut self, tracee: &mut Tracee, registers: &mut Registers) -> Result<(), PlatformError> {
+        match self.resume(tracee, registers)? {
+            libc::SIGTRAP => Ok(()),
+            signal => Err(PlatformError::Gone(format!("the stub took signal {signal} in a host call"))),
         }
-        tracee.registers(registers)
     }
 }
 

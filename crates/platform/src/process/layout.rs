@@ -12,10 +12,14 @@ mod offsets {
     include!(concat!(env!("OUT_DIR"), "/offsets.rs"));
 }
 
-/// The top of the address space, which guests cannot map: the stub's code page and the pages that it shares.
-pub const RESERVED: Span = Span { start: USER_END - 0xf000, end: USER_END };
+/// The top of the address space, which guests cannot map: the image, the stub's code page and the pages that it
+/// shares with its parent.
+pub const RESERVED: Span = Span { start: IMAGE.start, end: USER_END };
+/// Where a fork's memory image is mapped, so that the stub can copy pages back by itself: four times as fast as the
+/// parent can. The guest can read it: it is its own memory of the moment when it was frozen.
+pub const IMAGE: Span = Span { start: CODE - (1 << 40), end: CODE };
 /// Address of the resident code (one page, read and execute).
-pub const CODE: u64 = RESERVED.start;
+pub const CODE: u64 = USER_END - 0xf000;
 /// Address of the shared pages. The guest can read and write them, so every use rewrites what it reads.
 pub const TABLE: u64 = CODE + 0x1000;
 /// Bytes of the shared pages: the call table, and above it the stack for signal frames.
@@ -41,6 +45,12 @@ pub const SINGLE_END: u64 = CODE + offsets::SINGLE_END;
 pub const BATCH: u64 = CODE + offsets::BATCH;
 /// Where RIP is when a table's call is checked by the seccomp filter.
 pub const BATCH_CALL_END: u64 = CODE + offsets::BATCH_CALL_END;
+/// Entry for a table of copies.
+pub const COPY: u64 = CODE + offsets::COPY;
+/// Words of one copy in the table: to, from, bytes.
+pub const COPY_WORDS: usize = 3;
+/// Copies in the table.
+pub const COPIES: usize = TABLE_SIZE / 8 / COPY_WORDS;
 /// The handler of faults: a breakpoint.
 pub const CAUGHT: u64 = CODE + offsets::CAUGHT;
 /// The stub's descriptor that brings files from its parent.

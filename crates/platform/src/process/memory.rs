@@ -11,7 +11,7 @@ use super::ProcessPlatform;
 use super::calls::{CallError, Caller, HostCall};
 use super::layout::RESERVED;
 use super::tracee::Tracee;
-use crate::{Mapping, PlatformError};
+use crate::{Mapping, PlatformError, Pristine};
 
 /// Most vectors in one process_vm_writev (IOV_MAX).
 const VECTORS: usize = 1024;
@@ -124,6 +124,26 @@ pub fn map_all(tracee: &mut Tracee, caller: &mut Caller, mappings: &[Mapping<'_>
             .collect()
     };
     caller.call_with_files(tracee, &files, calls).map_err(|error| error.into_platform("mapping a fork's memory"))
+}
+
+/// Writes the pages that the stub could not: those that the guest itself may not write.
+pub fn write_refused(memory: &File, pages: &[(Span, Pristine<'_>)], refused: &[usize]) -> Result<(), PlatformError> {
+    let zeroes = vec![0; if refused.is_empty() { 0 } else { 1 << 16 }];
+    for (span, pristine) in refused.iter().filter_map(|&index| pages.get(index)) {
+        let mut at = span.start;
+        while at < span.end {
+            let bytes = match pristine {
+                Pristine::Zero => &zeroes[..],
+                Pristine::Image { bytes, .. } => bytes,
+            };
+            let length = bytes.len().min(usize::try_from(span.end - at).unwrap_or(usize::MAX)).max(1);
+            memory
+                .write_all_at(&bytes[..length.min(bytes.len())], at)
+                .map_err(|source| PlatformError::Host { operation: "putting pages back", source })?;
+            at += length as u64;
+        }
+    }
+    Ok(())
 }
 
 /// Writes `pages`, whatever the guest's protection of them.

@@ -21,16 +21,16 @@ mod table;
 mod tracee;
 
 use std::marker::PhantomData;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use warmfork_abi::{PAGE, Registers, signals};
-use warmfork_memory::Span;
+use warmfork_abi::{PAGE, Registers, page_up, signals};
+use warmfork_memory::{Protection, Source, Span};
 
 use self::calls::{Caller, HostCall};
 use self::pagemap::Pagemap;
 use self::tracee::{Stopped, Tracee, send_signal};
-use crate::{ExceptionInfo, Exit, FaultInfo, Interrupter, Platform, PlatformError};
+use crate::{ExceptionInfo, Exit, FaultInfo, Interrupter, Mapping, Platform, PlatformError, Pristine};
 
 /// The part of the address space that guests of this platform cannot map.
 pub const RESERVED: Span = layout::RESERVED;
@@ -248,6 +248,31 @@ impl Platform for ProcessPlatform {
         Ok(touched)
     }
 
+    fn hold_image(&mut self, image: BorrowedFd<'_>, length: u64) -> Result<(), PlatformError> {
+        let Some(span) = page_up(length).and_then(|length| Span::new(layout::IMAGE.start, length)) else {
+            return Ok(());
+        };
+        if span.end > layout::IMAGE.end {
+            let source = std::io::Error::from_raw_os_error(libc::EFBIG);
+            return Err(PlatformError::Host { operation: "mapping the image into the stub", source });
+        }
+        let source = Source::File { fd: image, offset: 0, shared: true };
+        memory::map_all(&mut self.tracee, &mut self.caller, &[Mapping { span, protection: Protection::READ, source }])
+    }
+
+    fn put_back(&mut self, pages: &[(Span, Pristine<'_>)]) -> Result<(), PlatformError> {
+        let copies: Vec<_> = pages
+            .iter()
+            .map(|(span, pristine)| match pristine {
+                Pristine::Zero => [span.start, 0, span.len()],
+                Pristine::Image { offset, .. } => [span.start, layout::IMAGE.start + offset, span.len()],
+            })
+            .collect();
+        let refused = self.caller.copy(&mut self.tracee, &copies)?;
+        self.caller.table().clear();
+        memory::write_refused(&self.memory, pages, &refused)
+    }
+
     fn restore(&mut self, pages: &[(Span, &[u8])]) -> Result<(), PlatformError> {
         self.caller.table().clear();
         memory::restore(self.tracee.pid(), &self.memory, pages)
@@ -262,7 +287,7 @@ impl Platform for ProcessPlatform {
         maps::read(self.tracee.pid())
     }
 
-    fn map_all(&mut self, mappings: &[crate::Mapping<'_>]) -> Result<(), PlatformError> {
+    fn map_all(&mut self, mappings: &[Mapping<'_>]) -> Result<(), PlatformError> {
         memory::map_all(&mut self.tracee, &mut self.caller, mappings)
     }
 }

@@ -64,6 +64,13 @@ impl Table {
         }
     }
 
+    /// Writes `copies` (to, from, bytes), at most [`layout::COPIES`] of them.
+    pub fn fill_copies(&mut self, copies: &[[u64; layout::COPY_WORDS]]) {
+        for (word, value) in copies.iter().flatten().enumerate() {
+            self.put(word, *value);
+        }
+    }
+
     fn word(&self, word: usize) -> u64 {
         assert!(word < WORDS, "within the table");
         // SAFETY: as in `put`.
