@@ -136,7 +136,7 @@ mod tests {
     /// A writable page at [`PAGE`], a readable one behind it, and then nothing.
     fn memory() -> FakeMemory {
         let mut memory = FakeMemory::new();
-        let page = |index| Span { start: PAGE + index * 4096, end: PAGE + (index + 1) * 4096 };
+        let page = |index: u64| Span { start: PAGE + index * 4096, end: PAGE + (index + 1) * 4096 };
         memory.map(page(0), Protection::READ | Protection::WRITE, Source::Anonymous).expect("map");
         memory.map(page(1), Protection::READ, Source::Anonymous).expect("map");
         memory
