@@ -62,7 +62,7 @@ impl Machine {
                 executable: area.protection.contains(Protection::EXEC),
                 shared: area.shared,
                 name: match (&area.backing, area.label) {
-                    (_, Some(label)) => label.to_owned(),
+                    (_, Some(label)) => format!("[{label}]"),
                     (Backing::File { file, .. }, None) => file.path.clone(),
                     (Backing::Anonymous, None) => String::new(),
                 },

@@ -1,0 +1,28 @@
+// Does what its first argument says.
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern char **environ;
+
+int main(int count, char **arguments) {
+    const char *what = count > 1 ? arguments[1] : "";
+    if (!strcmp(what, "exit")) return atoi(arguments[2]);
+    if (!strcmp(what, "kill")) { raise(atoi(arguments[2])); return 99; }
+    if (!strcmp(what, "spin")) for (;;) {}
+    if (!strcmp(what, "sleep")) { pause(); return 99; }
+    if (!strcmp(what, "environment")) for (char **variable = environ; *variable; variable++) puts(*variable);
+    if (!strcmp(what, "arguments")) for (int at = 1; at < count; at++) puts(arguments[at]);
+    if (!strcmp(what, "cwd")) { char path[4096]; puts(getcwd(path, sizeof path)); }
+    if (!strcmp(what, "errors")) fputs("to standard error\n", stderr);
+    if (!strcmp(what, "write")) {
+        static char block[1 << 16];
+        memset(block, 'x', sizeof block);
+        for (long left = atol(arguments[2]); left > 0; left -= sizeof block) fwrite(block, 1, sizeof block, stdout);
+    }
+    if (!strcmp(what, "copy")) for (int byte; (byte = getchar()) != EOF;) putchar(byte);
+    if (!strcmp(what, "allocate")) { void *at = malloc(atol(arguments[2])); puts(at ? "allocated" : "refused"); }
+    return 0;
+}
