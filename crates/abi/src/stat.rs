@@ -159,7 +159,8 @@ impl Metadata {
         to.long(40, self.size);
         to.long(48, self.blocks);
         to.long(56, self.attributes_mask);
-        let times = [(64, self.accessed), (80, self.born.unwrap_or_default()), (96, self.changed), (112, self.modified)];
+        let times =
+            [(64, self.accessed), (80, self.born.unwrap_or_default()), (96, self.changed), (112, self.modified)];
         for (at, time) in times {
             to.long(at, time.seconds.cast_unsigned());
             to.word(at + 8, time.nanoseconds);

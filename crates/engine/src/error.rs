@@ -46,6 +46,9 @@ pub enum EngineError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A request of the warm-up was not answered.
+    #[error("a warm-up request failed: {0}")]
+    WarmUp(std::io::Error),
     /// Asked for in the wrong order.
     #[error("{0}")]
     State(&'static str),

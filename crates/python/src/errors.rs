@@ -26,6 +26,7 @@ const DOCTOR: &str = "warmfork doctor says what this host can do";
 pub fn raise(error: EngineError) -> PyErr {
     let message = error.to_string();
     match error {
+        EngineError::WarmUp(_) => GuestError::new_err(message),
         EngineError::Load(_) => ProgramError::new_err(message),
         EngineError::Policy(_) => PolicyError::new_err(message),
         EngineError::State(_) | EngineError::Ended => StateError::new_err(message),

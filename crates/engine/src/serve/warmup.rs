@@ -54,7 +54,7 @@ pub enum WarmUp {
 /// the program is ready again.
 ///
 /// # Errors
-/// [`EngineError::Host`] when a request fails, and what [`Machine::run`] says.
+/// [`EngineError::WarmUp`] when a request fails, and what [`Machine::run`] says.
 pub fn warm_up(
     machine: &mut Machine,
     address: &Address,
@@ -74,7 +74,7 @@ pub fn warm_up(
         // The client ends by itself: its connections break with the machine, or run into their own time limit.
         return Ok(WarmUp::Stopped(outcome));
     }
-    client.join().map_err(|_| EngineError::Ended)?.map_err(EngineError::host("a warm-up request"))?;
+    client.join().map_err(|_| EngineError::Ended)?.map_err(EngineError::WarmUp)?;
     match machine.run(&Until { ready: true, deadline, ..Until::default() })? {
         Outcome::Ready => Ok(WarmUp::Ready),
         outcome => Ok(WarmUp::Stopped(outcome)),
