@@ -53,6 +53,16 @@ pub const RUSAGE_SELF: i32 = 0;
 pub const RUSAGE_CHILDREN: i32 = -1;
 pub const RUSAGE_THREAD: i32 = 1;
 
+pub const WNOHANG: u32 = 1;
+pub const WUNTRACED: u32 = 2;
+pub const WEXITED: u32 = 4;
+pub const WCONTINUED: u32 = 8;
+pub const WNOWAIT: u32 = 0x0100_0000;
+/// `__WNOTHREAD`, `__WALL` and `__WCLONE`.
+pub const WAIT_KINDS: u32 = 0xe000_0000;
+pub const P_ALL: i32 = 0;
+pub const P_PIDFD: i32 = 3;
+
 pub const PRIO_PROCESS: i32 = 0;
 pub const PRIO_PGRP: i32 = 1;
 pub const PRIO_USER: i32 = 2;

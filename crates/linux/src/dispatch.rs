@@ -38,7 +38,8 @@ impl Kernel {
                 None
             }
         };
-        let number = registers.orig_rax;
+        // Linux takes the low half of the register.
+        let number = registers.orig_rax & 0xffff_ffff;
         let entry = table::find(number);
         let Some(handler) = entry.and_then(|entry| entry.handler) else {
             host.unknown(number, entry.map_or("unknown", |entry| entry.name));

@@ -197,7 +197,8 @@ fn number(name: &str) -> Option<i32> {
 
 fn live(kernel: &Kernel, name: &str) -> Option<Tid> {
     let tid = number(name)?;
-    kernel.tasks.iter().any(|task| task.tid == tid).then_some(tid)
+    // The process stays when its first thread has ended before the others.
+    (tid == kernel.process.pid || kernel.tasks.lookup(tid).is_some()).then_some(tid)
 }
 
 fn open(kernel: &Kernel, name: &str) -> Option<i32> {

@@ -20,8 +20,10 @@ pub(super) fn thread_self(kernel: &Kernel, _: Tid) -> Vec<u8> {
     format!("{}/task/{}", kernel.process.pid, kernel.tasks.current).into_bytes()
 }
 
+/// The thread that a text is about; the reader itself where that one has ended.
 fn task<'a>(scope: &'a Scope<'_>) -> &'a Task {
-    scope.kernel.tasks.get(scope.tid)
+    let tasks = &scope.kernel.tasks;
+    tasks.lookup(scope.tid).unwrap_or_else(|| tasks.get(tasks.current))
 }
 
 /// Byte strings, each ended with a NUL.

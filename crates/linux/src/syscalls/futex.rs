@@ -3,8 +3,8 @@
 use warmfork_abi::Errno;
 use warmfork_abi::threads::{
     FUTEX_BITSET_MATCH_ANY, FUTEX_CLOCK_REALTIME, FUTEX_CMP_REQUEUE, FUTEX_LOCK_PI, FUTEX_LOCK_PI2, FUTEX_PRIVATE_FLAG,
-    FUTEX_REQUEUE, FUTEX_TID_MASK, FUTEX_TRYLOCK_PI, FUTEX_UNLOCK_PI, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE,
-    FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, ROBUST_LIST_HEAD_SIZE,
+    FUTEX_REQUEUE, FUTEX_TID_MASK, FUTEX_TRYLOCK_PI, FUTEX_UNLOCK_PI, FUTEX_WAIT, FUTEX_WAIT_BITSET,
+    FUTEX_WAIT_REQUEUE_PI, FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, ROBUST_LIST_HEAD_SIZE,
 };
 
 use crate::call::{Call, Stop, SyscallResult};
@@ -24,6 +24,10 @@ pub fn futex(call: &mut Call<'_>) -> SyscallResult {
     let operation = call.uint(1) & !FUTEX_PRIVATE_FLAG;
     let realtime = operation & FUTEX_CLOCK_REALTIME != 0;
     let command = operation & !FUTEX_CLOCK_REALTIME;
+    if call.args[3] != 0 && has_timeout(command) {
+        let address = call.args[3];
+        read_timespec(call.memory(), address)?;
+    }
     if realtime && !matches!(command, FUTEX_WAIT_BITSET | FUTEX_LOCK_PI2) {
         return Err(Errno::ENOSYS.into());
     }
@@ -44,6 +48,11 @@ pub fn futex(call: &mut Call<'_>) -> SyscallResult {
         FUTEX_UNLOCK_PI => unlock(call, address),
         _ => Err(Errno::ENOSYS.into()),
     }
+}
+
+/// Whether argument 3 is a timeout; Linux looks at it before anything else.
+fn has_timeout(command: u32) -> bool {
+    matches!(command, FUTEX_WAIT | FUTEX_WAIT_BITSET | FUTEX_LOCK_PI | FUTEX_LOCK_PI2 | FUTEX_WAIT_REQUEUE_PI)
 }
 
 fn check_address(address: u64) -> Result<u64, Errno> {

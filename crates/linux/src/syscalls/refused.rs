@@ -15,11 +15,6 @@ pub fn not_permitted(_call: &mut Call<'_>) -> SyscallResult {
     Err(Errno::EPERM.into())
 }
 
-/// ECHILD: there are no children to wait for.
-pub fn no_children(_call: &mut Call<'_>) -> SyscallResult {
-    Err(Errno::ECHILD.into())
-}
-
 /// fork, vfork, execve, execveat: ENOSYS, which programs report as it is; EAGAIN would make some try again for ever.
 pub fn no_new_process(call: &mut Call<'_>) -> SyscallResult {
     warn!(

@@ -70,7 +70,10 @@ pub fn clone3(call: &mut Call<'_>) -> SyscallResult {
 fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {
     let flags = request.flags;
     let has = |flag: u64| flags & flag != 0;
-    if has(CLONE_THREAD) && !has(CLONE_SIGHAND) || has(CLONE_SIGHAND) && !has(CLONE_VM) {
+    if has(CLONE_THREAD) && !has(CLONE_SIGHAND)
+        || has(CLONE_SIGHAND) && !has(CLONE_VM)
+        || has(CLONE_FS) && has(CLONE_NEWNS | CLONE_NEWUSER)
+    {
         return Err(Errno::EINVAL.into());
     }
     if !has(CLONE_THREAD) {
