@@ -1,0 +1,96 @@
+//! The bare round trip: a traced child of plain ptrace calls, in the platform's order, with nothing around them.
+
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use nix::sys::ptrace::{self, Options};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use rustix::process::Signal;
+
+use super::{BATCHES, CALLS, Failure, Samples};
+
+/// The argument that makes this program the child.
+pub const CHILD: &str = "bare-child";
+
+/// System calls that the child may make: more than one measurement needs.
+const CALLS_AT_MOST: usize = 4 * CALLS * BATCHES;
+
+/// What the child is told.
+const ANSWER: u64 = 0x7fff_fff1;
+
+/// The child: waits on its standard input until it is traced, then makes system calls.
+pub fn be_child() -> Result<(), Failure> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    std::io::stdin().read_exact(&mut [0])?;
+    for _ in 0..CALLS_AT_MOST {
+        let _ = rustix::process::getppid();
+    }
+    Ok(())
+}
+
+/// A traced child, which ends with it.
+struct Traced {
+    child: Child,
+    pid: Pid,
+}
+
+impl Traced {
+    fn start() -> Result<Self, Failure> {
+        let child = Command::new(std::env::current_exe()?).arg(CHILD).stdin(Stdio::piped()).spawn()?;
+        let pid = Pid::from_raw(i32::try_from(child.id())?);
+        let traced = Self { child, pid };
+        ptrace::seize(pid, Options::PTRACE_O_EXITKILL | Options::PTRACE_O_TRACESYSGOOD)?;
+        ptrace::interrupt(pid)?;
+        waitpid(pid, Some(WaitPidFlag::__WALL))?;
+        Ok(traced)
+    }
+
+    /// Answers the call that the child is in, and waits for its next: what the platform does for a guest.
+    fn round_trip(&self, registers: &mut libc::user_regs_struct) -> Result<(), Failure> {
+        ptrace::setregs(self.pid, *registers)?;
+        ptrace::sysemu(self.pid, None)?;
+        match waitpid(self.pid, Some(WaitPidFlag::__WALL))? {
+            WaitStatus::PtraceSyscall(_) => {}
+            other => return Err(format!("the bare child did not make a system call: {other:?}").into()),
+        }
+        *registers = ptrace::getregs(self.pid)?;
+        Ok(())
+    }
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        // It is our unreaped child; a refusal means that it has already ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Adds [`BATCHES`] batches of bare round trips to `samples`, in nanoseconds each.
+pub fn measure(samples: &mut Samples) -> Result<(), Failure> {
+    let traced = Traced::start()?;
+    let mut registers = ptrace::getregs(traced.pid)?;
+    // Out of whatever it does before its loop.
+    for _ in 0..1000 {
+        traced.round_trip(&mut registers)?;
+        if registers.orig_rax == libc::SYS_getppid.cast_unsigned() {
+            break;
+        }
+        // What it reads there is one byte.
+        (registers.rax, registers.orig_rax) = (1, u64::MAX);
+    }
+    for _ in 0..BATCHES {
+        let start = Instant::now();
+        for _ in 0..CALLS {
+            (registers.rax, registers.orig_rax) = (ANSWER, u64::MAX);
+            traced.round_trip(&mut registers)?;
+        }
+        if registers.orig_rax != libc::SYS_getppid.cast_unsigned() {
+            return Err("the bare child left its loop".into());
+        }
+        samples.add(start.elapsed().as_secs_f64() * 1e9 / CALLS as f64);
+    }
+    Ok(())
+}

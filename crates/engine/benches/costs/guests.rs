@@ -1,0 +1,123 @@
+//! The same through the engine: guests that make system calls, and forks that dirty pages.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use rustix::fs::{Mode, OFlags};
+use warmfork_engine::boot::MachineLimits;
+use warmfork_engine::{Machine, Outcome, Program, Snapshot, Until, boot};
+use warmfork_linux::call::Ending;
+use warmfork_linux::policy::Rules;
+
+use super::{BATCHES, CALLS, Failure, Samples};
+
+/// Pages that a fork dirties.
+pub const PAGES: u64 = 200;
+/// Resets that are measured.
+pub const RESETS: usize = 2000;
+/// Forks run until one finds its time over: it is the first, or one of a few on a very slow machine.
+const WARM_UPS: usize = 200;
+
+/// The guest programs, built from C in a directory of their own.
+pub struct Guests {
+    directory: PathBuf,
+}
+
+impl Guests {
+    pub fn build() -> Result<Self, Failure> {
+        let directory = std::env::temp_dir().join(format!("warmfork-costs-{}", std::process::id()));
+        std::fs::create_dir(&directory)?;
+        let guests = Self { directory };
+        for name in ["system_calls", "dirty_pages"] {
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/costs/guests").join(name);
+            let status = Command::new(std::env::var_os("CC").unwrap_or_else(|| "gcc".into()))
+                .args(["-O2", "-static", "-o"])
+                .args([guests.directory.join(name), source.with_extension("c")])
+                .status()?;
+            if !status.success() {
+                return Err(format!("{name}.c can't be compiled: {status}").into());
+            }
+        }
+        Ok(guests)
+    }
+
+    fn boot(&self, arguments: &[&str], output: OwnedFd) -> Result<Machine, Failure> {
+        let [name, ..] = arguments else { return Err("a guest has a name".into()) };
+        let null = || rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+        Ok(boot(Program {
+            path: self.directory.join(name).into_os_string().into_encoded_bytes(),
+            arguments: arguments.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
+            environment: Vec::new(),
+            cwd: b"/".to_vec(),
+            rules: Rules::everything(),
+            limits: MachineLimits::default(),
+            stdio: [null()?, output, null()?],
+        })?)
+    }
+
+    /// Adds [`BATCHES`] batches of system calls to `samples`, in nanoseconds each.
+    pub fn system_calls(&self, samples: &mut Samples) -> Result<(), Failure> {
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let (batches, calls) = (BATCHES.to_string(), CALLS.to_string());
+        let mut machine = self.boot(&["system_calls", &batches, &calls], write)?;
+        let outcome = machine.run(&Until::default())?;
+        if outcome != Outcome::Ended(Ending::Exited(0)) {
+            return Err(format!("the guest did not end well: {outcome:?}").into());
+        }
+        drop(machine);
+        let mut text = String::new();
+        File::from(read).read_to_string(&mut text)?;
+        for line in text.lines() {
+            samples.add(line.parse()?);
+        }
+        Ok(())
+    }
+
+    /// How long resets took, in nanoseconds, of a fork that had dirtied [`PAGES`] pages and read `megabytes`.
+    pub fn resets(&self, megabytes: usize) -> Result<Samples, Failure> {
+        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        let mut machine = self.boot(&["dirty_pages", &megabytes.to_string()], null)?;
+        let ready = Until { ready: true, ..Until::default() };
+        expect_ready(machine.run(&ready)?)?;
+        let mut fork = Snapshot::freeze(machine)?.fork()?;
+        let mut samples = Samples::default();
+        for _ in 0..WARM_UPS {
+            expect_ready(fork.run(&ready)?)?;
+            fork.reset()?;
+            if fork.resets.pages >= 4 * PAGES {
+                break;
+            }
+        }
+        let before = fork.resets;
+        for _ in 0..RESETS {
+            expect_ready(fork.run(&ready)?)?;
+            let start = Instant::now();
+            fork.reset()?;
+            samples.add(start.elapsed().as_secs_f64() * 1e9);
+        }
+        let pages = (fork.resets.pages - before.pages) / RESETS as u64;
+        if pages < PAGES || fork.resets.rewritten - before.rewritten != RESETS as u64 {
+            return Err(format!("a reset rewrote {pages} pages").into());
+        }
+        let differences = fork.differences()?;
+        if !differences.is_empty() {
+            return Err(format!("a fork is not pristine after its reset: {differences:?}").into());
+        }
+        Ok(samples)
+    }
+}
+
+impl Drop for Guests {
+    fn drop(&mut self) {
+        // What is left is a few files in the temporary directory.
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn expect_ready(outcome: Outcome) -> Result<(), Failure> {
+    if outcome == Outcome::Ready { Ok(()) } else { Err(format!("the guest is not ready: {outcome:?}").into()) }
+}

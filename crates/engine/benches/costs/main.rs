@@ -1,0 +1,107 @@
+//! What the engine adds to the price of an intercepted system call, and what a reset costs: `cargo bench --bench costs`.
+//!
+//! Prints a table; with `--json`, one JSON object of medians on stdout and the table on stderr. `make bench` reads that.
+//! benches/interception has the prices of the mechanisms themselves.
+
+mod bare;
+mod guests;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+/// Measurements take turns in so many rounds, so that a slow moment does not fall on one of them alone.
+const ROUNDS: usize = 5;
+/// Batches in a round.
+const BATCHES: usize = 31;
+/// System calls in a batch: it is shorter than a time slice, so most batches meet no other work.
+const CALLS: usize = 250;
+/// Megabytes that the second kind of fork reads beside dirtying its pages.
+const READ: usize = 20;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// Times of one thing, in nanoseconds.
+#[derive(Default)]
+struct Samples(Vec<f64>);
+
+impl Samples {
+    fn add(&mut self, nanoseconds: f64) {
+        self.0.push(nanoseconds);
+    }
+
+    /// The sample that `hundredths` of a hundred do not exceed.
+    fn percentile(&self, hundredths: usize) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let last = sorted.len().saturating_sub(1);
+        sorted.get((sorted.len() * hundredths / 100).min(last)).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// A line of the results.
+struct Line {
+    name: String,
+    value: f64,
+    unit: &'static str,
+}
+
+fn measure() -> Result<Vec<Line>, Failure> {
+    // Hand-offs across CPUs would be all that is measured.
+    warmfork_engine::cpu::pin(0);
+    let guests = guests::Guests::build()?;
+    let (mut bare, mut engine) = (Samples::default(), Samples::default());
+    for _ in 0..ROUNDS {
+        bare::measure(&mut bare)?;
+        guests.system_calls(&mut engine)?;
+    }
+    let mut lines = Vec::new();
+    let mut line = |name: &str, value: f64, unit| lines.push(Line { name: name.into(), value, unit });
+    line("interception/bare", bare.percentile(50) / 1e3, "us");
+    line("interception/system call", engine.percentile(50) / 1e3, "us");
+    line("interception/ratio", engine.percentile(50) / bare.percentile(50), "times");
+    for (name, megabytes) in [("reset/200 dirty pages", 0), ("reset/200 dirty pages and 20 MB read", READ)] {
+        let resets = guests.resets(megabytes)?;
+        line(name, resets.percentile(50) / 1e3, "us");
+        line(&format!("{name}, p99"), resets.percentile(99) / 1e3, "us");
+    }
+    Ok(lines)
+}
+
+fn table(lines: &[Line]) -> Result<String, Failure> {
+    let mut text = String::new();
+    for line in lines {
+        writeln!(text, "{:<48} {:>10.3} {}", line.name, line.value, line.unit)?;
+    }
+    Ok(text)
+}
+
+fn json(lines: &[Line]) -> Result<String, Failure> {
+    let mut text = String::from("{");
+    for (index, line) in lines.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        // Names and units are our own and hold nothing to escape.
+        write!(text, "{comma}\n  \"{}\": {{\"value\": {:.4}, \"unit\": \"{}\"}}", line.name, line.value, line.unit)?;
+    }
+    text.push_str("\n}\n");
+    Ok(text)
+}
+
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let given = |name: &str| arguments.iter().any(|argument| argument == name);
+    if given(bare::CHILD) {
+        return bare::be_child();
+    }
+    // `cargo test --benches` runs benches too, without --bench: then there is nothing to measure.
+    if !given("--bench") {
+        return Ok(());
+    }
+    let lines = measure()?;
+    if given("--json") {
+        std::io::stderr().write_all(table(&lines)?.as_bytes())?;
+        std::io::stdout().write_all(json(&lines)?.as_bytes())?;
+    } else {
+        std::io::stdout().write_all(table(&lines)?.as_bytes())?;
+    }
+    Ok(())
+}
