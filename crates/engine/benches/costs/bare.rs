@@ -1,6 +1,6 @@
 //! The bare round trip: a traced child of plain ptrace calls, in the platform's order, with nothing around them.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
@@ -20,9 +20,11 @@ const CALLS_AT_MOST: usize = 4 * CALLS * BATCHES;
 /// What the child is told.
 const ANSWER: u64 = 0x7fff_fff1;
 
-/// The child: waits on its standard input until it is traced, then makes system calls.
+/// The child: says that it has started, waits on its standard input until it is traced, then makes system calls.
 pub fn be_child() -> Result<(), Failure> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    std::io::stdout().write_all(b".")?;
+    std::io::stdout().flush()?;
     std::io::stdin().read_exact(&mut [0])?;
     for _ in 0..CALLS_AT_MOST {
         let _ = rustix::process::getppid();
@@ -38,9 +40,13 @@ struct Traced {
 
 impl Traced {
     fn start() -> Result<Self, Failure> {
-        let child = Command::new(std::env::current_exe()?).arg(CHILD).stdin(Stdio::piped()).spawn()?;
+        let program = std::env::current_exe()?;
+        let child = Command::new(program).arg(CHILD).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let pid = Pid::from_raw(i32::try_from(child.id())?);
-        let traced = Self { child, pid };
+        let mut traced = Self { child, pid };
+        if let Some(output) = &mut traced.child.stdout {
+            output.read_exact(&mut [0])?;
+        }
         ptrace::seize(pid, Options::PTRACE_O_EXITKILL | Options::PTRACE_O_TRACESYSGOOD)?;
         ptrace::interrupt(pid)?;
         waitpid(pid, Some(WaitPidFlag::__WALL))?;
