@@ -21,6 +21,7 @@ from benches.compare import crates
 from benches.compare.load import Load, generate, generator
 from benches.compare.machine import ROOT, describe
 from benches.compare.servers import PYTHON, free_port, in_warmfork, running
+from benches.interception import run as interception
 
 HELLO = str(Path(__file__).with_name("hello.py"))
 CONTESTANTS: dict[str, Callable[[int], list[str]]] = {
@@ -82,7 +83,7 @@ def show(results: dict[str, Any]) -> None:
     if results["crates"]:
         table = Table(title="Benches of the crates", title_justify="left")
         table.add_column("bench")
-        table.add_column("median", justify="right")
+        table.add_column("measured", justify="right")
         for name, measurement in results["crates"].items():
             table.add_row(name, f"{measurement['value']:,.3f} {measurement['unit']}")
         console.print(table)
@@ -114,6 +115,7 @@ def main() -> int:
         "machine": describe(),
         "requests": {name: asdict(load) for name, load in loads.items()},
         "crates": {name: asdict(measurement) for name, measurement in measured.items()},
+        "interception": {} if options.no_crates else interception.measure(sys.stdout),
         "checks": check(loads, measured),
     }
     show(results)

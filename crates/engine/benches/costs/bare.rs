@@ -74,8 +74,9 @@ impl Drop for Traced {
     }
 }
 
-/// Adds [`BATCHES`] batches of bare round trips to `samples`, in nanoseconds each.
-pub fn measure(samples: &mut Samples) -> Result<(), Failure> {
+/// [`BATCHES`] batches of bare round trips, in nanoseconds for one.
+pub fn measure() -> Result<Samples, Failure> {
+    let mut samples = Samples::default();
     let traced = Traced::start()?;
     let mut registers = ptrace::getregs(traced.pid)?;
     // Out of whatever it does before its loop.
@@ -98,5 +99,5 @@ pub fn measure(samples: &mut Samples) -> Result<(), Failure> {
         }
         samples.add(start.elapsed().as_secs_f64() * 1e9 / CALLS as f64);
     }
-    Ok(())
+    Ok(samples)
 }

@@ -59,8 +59,9 @@ impl Guests {
         })?)
     }
 
-    /// Adds [`BATCHES`] batches of system calls to `samples`, in nanoseconds each.
-    pub fn system_calls(&self, samples: &mut Samples) -> Result<(), Failure> {
+    /// [`BATCHES`] batches of system calls, in nanoseconds for one.
+    pub fn system_calls(&self) -> Result<Samples, Failure> {
+        let mut samples = Samples::default();
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         let (batches, calls) = (BATCHES.to_string(), CALLS.to_string());
         let mut machine = self.boot(&["system_calls", &batches, &calls], write)?;
@@ -74,7 +75,10 @@ impl Guests {
         for line in text.lines() {
             samples.add(line.parse()?);
         }
-        Ok(())
+        if samples.0.len() != BATCHES {
+            return Err(format!("the guest said {} times, not {BATCHES}", samples.0.len()).into());
+        }
+        Ok(samples)
     }
 
     /// How long resets took, in nanoseconds, of a fork that had dirtied [`PAGES`] pages and read `megabytes`.

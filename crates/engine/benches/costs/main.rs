@@ -1,6 +1,6 @@
 //! What the engine adds to the price of an intercepted system call, and what a reset costs: `cargo bench --bench costs`.
 //!
-//! Prints a table; with `--json`, one JSON object of medians on stdout and the table on stderr. `make bench` reads that.
+//! Prints a table; with `--json`, one JSON object of name, value and unit. `make bench` reads that.
 //! benches/interception has the prices of the mechanisms themselves.
 
 mod bare;
@@ -10,9 +10,9 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 /// Measurements take turns in so many rounds, so that a slow moment does not fall on one of them alone.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 /// Batches in a round.
-const BATCHES: usize = 31;
+const BATCHES: usize = 15;
 /// System calls in a batch: it is shorter than a time slice, so most batches meet no other work.
 const CALLS: usize = 250;
 /// Megabytes that the second kind of fork reads beside dirtying its pages.
@@ -20,13 +20,13 @@ const READ: usize = 20;
 
 type Failure = Box<dyn std::error::Error>;
 
-/// Times of one thing, in nanoseconds.
+/// Values of one thing.
 #[derive(Default)]
 struct Samples(Vec<f64>);
 
 impl Samples {
-    fn add(&mut self, nanoseconds: f64) {
-        self.0.push(nanoseconds);
+    fn add(&mut self, value: f64) {
+        self.0.push(value);
     }
 
     /// The sample that `hundredths` of a hundred do not exceed.
@@ -49,16 +49,18 @@ fn measure() -> Result<Vec<Line>, Failure> {
     // Hand-offs across CPUs would be all that is measured.
     warmfork_engine::cpu::pin(0);
     let guests = guests::Guests::build()?;
-    let (mut bare, mut engine) = (Samples::default(), Samples::default());
+    let (mut bare, mut engine, mut ratios) = (Samples::default(), Samples::default(), Samples::default());
     for _ in 0..ROUNDS {
-        bare::measure(&mut bare)?;
-        guests.system_calls(&mut engine)?;
+        let (bare_round, engine_round) = (bare::measure()?, guests.system_calls()?);
+        ratios.add(engine_round.percentile(50) / bare_round.percentile(50));
+        bare.0.extend(bare_round.0);
+        engine.0.extend(engine_round.0);
     }
     let mut lines = Vec::new();
     let mut line = |name: &str, value: f64, unit| lines.push(Line { name: name.into(), value, unit });
     line("interception/bare", bare.percentile(50) / 1e3, "us");
     line("interception/system call", engine.percentile(50) / 1e3, "us");
-    line("interception/ratio", engine.percentile(50) / bare.percentile(50), "times");
+    line("interception/ratio", ratios.percentile(50), "times");
     for (name, megabytes) in [("reset/200 dirty pages", 0), ("reset/200 dirty pages and 20 MB read", READ)] {
         let resets = guests.resets(megabytes)?;
         line(name, resets.percentile(50) / 1e3, "us");
@@ -97,11 +99,6 @@ fn main() -> Result<(), Failure> {
         return Ok(());
     }
     let lines = measure()?;
-    if given("--json") {
-        std::io::stderr().write_all(table(&lines)?.as_bytes())?;
-        std::io::stdout().write_all(json(&lines)?.as_bytes())?;
-    } else {
-        std::io::stdout().write_all(table(&lines)?.as_bytes())?;
-    }
-    Ok(())
+    let text = if given("--json") { json(&lines)? } else { table(&lines)? };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
