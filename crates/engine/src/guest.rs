@@ -36,6 +36,10 @@ impl GuestMemory for PlatformGuest<'_> {
     fn discard(&mut self, span: Span) -> Result<(), MapError> {
         self.0.discard(span)
     }
+
+    fn resident(&self, span: Span, pages: &mut [u8]) {
+        self.0.resident(span, pages);
+    }
 }
 
 impl Guest for PlatformGuest<'_> {

@@ -97,6 +97,13 @@ impl GuestMemory for ProcessPlatform {
         let advice = u64::from(libc::MADV_DONTNEED.cast_unsigned());
         self.one("discard", span, HostCall::new(libc::SYS_madvise, [span.start, span.len(), advice, 0, 0, 0]))
     }
+
+    fn resident(&self, span: Span, pages: &mut [u8]) {
+        if let Err(error) = self.pagemap.present(span, pages) {
+            log::debug!("reading the stub's pagemap failed: {error}");
+            pages.fill(1);
+        }
+    }
 }
 
 /// Makes `mappings` in few stops: each distinct file is sent to the stub once.

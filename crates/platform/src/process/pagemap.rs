@@ -73,6 +73,20 @@ impl Pagemap {
             .map_err(|source| PlatformError::Host { operation: "reading the stub's pagemap", source })
     }
 
+    /// Says for each page of `span` whether it is in memory (1) or not (0).
+    pub fn present(&self, span: Span, pages: &mut [u8]) -> io::Result<()> {
+        let mut words = [0_u8; 8 * 512];
+        for (index, pages) in (0..).zip(pages.chunks_mut(512)) {
+            let words = &mut words[..pages.len() * 8];
+            self.file.read_exact_at(words, (span.start / PAGE + index * 512) * 8)?;
+            for (word, page) in words.as_chunks::<8>().0.iter().zip(pages) {
+                // Bit 63 present, 62 swapped.
+                *page = u8::from(u64::from_le_bytes(*word) >> 62 != 0);
+            }
+        }
+        Ok(())
+    }
+
     fn scan(&mut self, span: Span, touched: &mut Vec<Span>) -> Result<(), PlatformError> {
         let mut start = span.start;
         while start < span.end {
