@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-
-@pytest.fixture
-def warmfork(warmfork_command: Path, tmp_path: Path) -> Any:
-    """Runs the command line in an empty directory, with no settings in the environment."""
-
-    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("WARMFORK_")}
-        return subprocess.run(
-            [warmfork_command, *arguments],
-            cwd=tmp_path,
-            env=environment | {"NO_COLOR": "1", "COLUMNS": "200"} | variables,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
 
 
 def settings(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
