@@ -42,8 +42,9 @@ impl FrozenBytes {
         if !sealed || size < length as u64 {
             return Err(io::ErrorKind::InvalidInput.into());
         }
+        // Private, as kernels before 6.7 map nothing shared that is sealed against writing. It makes no difference.
         // SAFETY: a new mapping at an address of the host's choice touches no other memory.
-        let start = unsafe { mmap(null_mut(), length, ProtFlags::READ, MapFlags::SHARED, file, 0) }?;
+        let start = unsafe { mmap(null_mut(), length, ProtFlags::READ, MapFlags::PRIVATE, file, 0) }?;
         let start = NonNull::new(start.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { start, length })
     }

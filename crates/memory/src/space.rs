@@ -149,6 +149,8 @@ pub struct AddressSpace {
     /// What the host has mapped from an image and not from the area's own backing.
     imaged: SpanSet,
     changes: Changes,
+    /// Nothing is free between here and the mmap base: a search for room begins here. Says nothing of its own.
+    full_from: u64,
 }
 
 impl PartialEq for AddressSpace {
@@ -166,6 +168,7 @@ impl AddressSpace {
     #[must_use]
     pub fn new(layout: Layout, limits: Limits) -> Self {
         Self {
+            full_from: layout.mmap_base(),
             areas: AreaTree::default(),
             heap: Heap::default(),
             layout,
@@ -272,9 +275,15 @@ impl AddressSpace {
             self.changes.remap(run);
             memory.unmap(run).map_err(|error| refused(&error))?;
             self.imaged.remove(run);
-            self.areas.remove(run);
+            self.forget(run);
         }
         Ok(())
+    }
+
+    /// Takes what is no longer mapped out of the tree.
+    fn forget(&mut self, span: Span) {
+        self.areas.remove(span);
+        self.full_from = self.full_from.max(span.end).min(self.layout.mmap_base());
     }
 }
 

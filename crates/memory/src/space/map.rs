@@ -78,7 +78,7 @@ impl AddressSpace {
     }
 
     /// Chooses the address of a new mapping (Linux's get_unmapped_area).
-    pub(super) fn place(&self, wish: u64, length: u64, flags: MapFlags) -> Result<u64, Errno> {
+    pub(super) fn place(&mut self, wish: u64, length: u64, flags: MapFlags) -> Result<u64, Errno> {
         let top = self.layout.top();
         if length > top {
             return Err(Errno::ENOMEM);
@@ -98,16 +98,15 @@ impl AddressSpace {
         if low {
             return self.gap(length, LOW, Direction::BottomUp);
         }
+        while let Some(area) = self.full_from.checked_sub(1).and_then(|last| self.areas.find(last)) {
+            self.full_from = area.span.start;
+        }
         let start = if flags.contains(MapFlags::ABOVE4G) { 1 << 32 } else { MMAP_MIN_ADDR };
-        let base = self.layout.mmap_base();
-        let below = Span { start, end: base.max(start + PAGE) };
+        let below = Span { start, end: self.full_from.max(start + PAGE) };
         self.gap(length, below, Direction::TopDown).or_else(|_| {
             // As Linux's last resort: above the base.
-            if base < top {
-                self.gap(length, Span { start: base, end: top }, Direction::BottomUp)
-            } else {
-                Err(Errno::ENOMEM)
-            }
+            let above = Span { start: self.layout.mmap_base(), end: top };
+            if above.start < top { self.gap(length, above, Direction::BottomUp) } else { Err(Errno::ENOMEM) }
         })
     }
 

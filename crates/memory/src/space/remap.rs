@@ -201,7 +201,7 @@ impl AddressSpace {
         if imaged {
             self.imaged.insert(to);
         }
-        self.areas.remove(from);
+        self.forget(from);
         let backing = area.backing.advanced(from.start - area.span.start);
         let label = area.label.filter(|&label| label != "heap");
         self.areas.insert(Area { span: to, backing, label, ..area.clone() });

@@ -1,5 +1,6 @@
 //! Tests of what random calls against a kernel do not reach: limits, layout, the heap, images, the record of changes.
 
+use proptest::prelude::*;
 use warmfork_abi::mman::madvise::{MADV_DONTNEED, MADV_WIPEONFORK};
 use warmfork_abi::mman::prot::PROT_GROWSDOWN;
 use warmfork_abi::mman::{MMAP_MIN_ADDR, RemapFlags};
@@ -8,6 +9,7 @@ use warmfork_abi::{PAGE, page_down};
 use super::*;
 use crate::fake::FakeMemory;
 use crate::host::Source;
+use crate::tree::Direction;
 
 const BASE: u64 = 0x7fff_0000_0000;
 const RESERVED: Span = Span { start: USER_END & !0xffff, end: USER_END };
@@ -393,4 +395,26 @@ fn restored_parts_are_the_same_space() {
     let restored = AddressSpace::restored(space.layout().clone(), space.limits(), space.heap(), areas);
     assert_eq!(restored, guest.space);
     assert!(restored.changes().is_empty());
+}
+
+proptest! {
+    /// Wherever the search for room begins, it finds the highest.
+    #[test]
+    fn room_is_the_highest(steps in prop::collection::vec((0..3_u8, 1..5_u64, 0..40_u64), 1..60)) {
+        let mut guest = Guest::new();
+        for (kind, pages, at) in steps {
+            let address = BASE - (at + 1) * PAGE;
+            let all = Span { start: MMAP_MIN_ADDR, end: BASE };
+            let highest = guest.space.areas().find_gap(pages * PAGE, all, PAGE, Direction::TopDown, &[]);
+            match kind {
+                0 => prop_assert_eq!(guest.map(MapRequest::anonymous(pages * PAGE, READ)).ok(), highest),
+                1 => prop_assert_eq!(guest.unmap(address, pages), Ok(())),
+                _ => {
+                    let (old_length, new_length, flags) = (PAGE, pages * PAGE, RemapFlags::MAYMOVE);
+                    let request = RemapRequest { address, old_length, new_length, flags, new_address: 0 };
+                    let _ = guest.space.remap(&mut guest.memory, request);
+                }
+            }
+        }
+    }
 }

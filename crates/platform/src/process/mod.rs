@@ -256,7 +256,8 @@ impl Platform for ProcessPlatform {
             let source = std::io::Error::from_raw_os_error(libc::EFBIG);
             return Err(PlatformError::Host { operation: "mapping the image into the stub", source });
         }
-        let source = Source::File { fd: image, offset: 0, shared: true };
+        // Not shared: before 6.7, a file sealed against writing can't be.
+        let source = Source::File { fd: image, offset: 0, shared: false };
         memory::map_all(&mut self.tracee, &mut self.caller, &[Mapping { span, protection: Protection::READ, source }])
     }
 
