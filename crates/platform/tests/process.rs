@@ -151,3 +151,36 @@ fn a_spinning_guest_is_interrupted_from_another_thread() {
     assert_eq!(platform.run(&mut registers).unwrap(), Exit::Interrupted);
     waiter.join().unwrap();
 }
+
+#[test]
+fn touched_pages_are_known_whoever_touches_them_and_whatever_was_known() {
+    // mov byte [DATA], 1; syscall; mov byte [DATA + 0x1000], 1; syscall
+    let store = |page: u8| [0xc6, 0x04, 0x25, 0, page << 4, 0x20, 0, 1, 0x0f, 0x05];
+    let code: Vec<u8> = [0, 1].into_iter().flat_map(store).collect();
+    let (mut platform, mut registers) = guest(&code);
+    let everything = [Span { start: 0x2_0000, end: RESERVED.start }];
+    let touched = |platform: &mut ProcessPlatform, length: u64| {
+        let expected = if length == 0 { vec![] } else { vec![span(DATA, length)] };
+        // The second answer is from memory.
+        assert_eq!(platform.touched(&everything).unwrap(), expected);
+        assert_eq!(platform.touched(&everything).unwrap(), expected);
+    };
+    touched(&mut platform, 0);
+    for pages in [1, 2] {
+        platform.run(&mut registers).unwrap();
+        touched(&mut platform, pages << 12);
+    }
+    let memory: &mut dyn GuestMemory = &mut platform;
+    memory.write(DATA + 0x1fff, b"on the next page too").unwrap();
+    touched(&mut platform, 0x3000);
+    platform.restore(&[(span(DATA + 0x3000, 0x1000), &[1; 4096])]).unwrap();
+    touched(&mut platform, 0x4000);
+    platform.discard(span(DATA + 0x3000, 0x1000)).unwrap();
+    touched(&mut platform, 0x3000);
+    platform.put_back(&[(span(DATA + 0x2000, 0x2000), Pristine::Zero)]).unwrap();
+    touched(&mut platform, 0x4000);
+    platform.relocate(span(DATA + 0x3000, 0x1000), span(0x1_8000, 0x1000)).unwrap();
+    touched(&mut platform, 0x3000);
+    platform.unmap(span(DATA, 0x3000)).unwrap();
+    touched(&mut platform, 0);
+}

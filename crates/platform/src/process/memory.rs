@@ -60,12 +60,14 @@ impl GuestMemory for ProcessPlatform {
     fn write_some(&self, address: u64, from: &[u8]) -> usize {
         let local = libc::iovec { iov_base: from.as_ptr().cast_mut().cast(), iov_len: from.len() };
         let remote = remote(address, from.len());
+        self.touched.written([Span { start: address, end: address.saturating_add(from.len() as u64) }]);
         // SAFETY: the local vector is `from` and only read; the remote one is only an address.
         let put = unsafe { libc::process_vm_writev(self.tracee.pid(), &raw const local, 1, &raw const remote, 1, 0) };
         usize::try_from(put).unwrap_or(0)
     }
 
     fn map(&mut self, span: Span, protection: Protection, source: Source<'_>) -> Result<(), MapError> {
+        self.touched.forget();
         self.checked("map", span, |caller, tracee| match source {
             Source::Anonymous => caller.call(tracee, mmap(span, protection, source, 0)).map(drop),
             Source::File { fd, .. } => {
@@ -75,6 +77,7 @@ impl GuestMemory for ProcessPlatform {
     }
 
     fn unmap(&mut self, span: Span) -> Result<(), MapError> {
+        self.touched.forget();
         self.one("unmap", span, HostCall::new(libc::SYS_munmap, [span.start, span.len(), 0, 0, 0, 0]))
     }
 
@@ -88,12 +91,14 @@ impl GuestMemory for ProcessPlatform {
             let source = io::Error::from_raw_os_error(libc::ENOMEM);
             return Err(MapError { operation: "relocate", span: to, source });
         }
+        self.touched.forget();
         let flags = u64::from((libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED).cast_unsigned());
         let arguments = [from.start, from.len(), to.len(), flags, to.start, 0];
         self.one("relocate", from, HostCall::new(libc::SYS_mremap, arguments))
     }
 
     fn discard(&mut self, span: Span) -> Result<(), MapError> {
+        self.touched.forget();
         let advice = u64::from(libc::MADV_DONTNEED.cast_unsigned());
         self.one("discard", span, HostCall::new(libc::SYS_madvise, [span.start, span.len(), advice, 0, 0, 0]))
     }

@@ -18,6 +18,7 @@ mod memory;
 mod pagemap;
 mod spawn;
 mod table;
+mod touched;
 mod tracee;
 
 use std::marker::PhantomData;
@@ -28,7 +29,7 @@ use warmfork_abi::{PAGE, Registers, page_up, signals};
 use warmfork_memory::{Protection, Source, Span};
 
 use self::calls::{Caller, HostCall};
-use self::pagemap::Pagemap;
+use self::touched::Touched;
 use self::tracee::{Stopped, Tracee, send_signal};
 use crate::{ExceptionInfo, Exit, FaultInfo, Interrupter, Mapping, Platform, PlatformError, Pristine};
 
@@ -42,7 +43,7 @@ const INTERRUPT: i32 = libc::SIGURG;
 pub struct ProcessPlatform {
     tracee: Tracee,
     caller: Caller,
-    pagemap: Pagemap,
+    touched: Touched,
     memory: std::fs::File,
     /// Keeps the platform on its thread, as ptrace wants it.
     thread: PhantomData<*const ()>,
@@ -71,8 +72,8 @@ impl ProcessPlatform {
             .open(format!("/proc/{}/mem", tracee.pid()))
             .map_err(|source| PlatformError::Host { operation: "opening the stub's memory", source })?;
         install(&mut tracee, &mut caller, &memory)?;
-        let pagemap = Pagemap::open(tracee.pid())?;
-        Ok(Self { tracee, caller, pagemap, memory, thread: PhantomData })
+        let touched = Touched::open(tracee.pid())?;
+        Ok(Self { tracee, caller, touched, memory, thread: PhantomData })
     }
 
     /// A stop for a signal, as what the guest did.
@@ -241,11 +242,7 @@ impl Platform for ProcessPlatform {
     }
 
     fn touched(&mut self, spans: &[Span]) -> Result<Vec<Span>, PlatformError> {
-        let mut touched = Vec::new();
-        for &span in spans {
-            self.pagemap.touched(span, &mut touched)?;
-        }
-        Ok(touched)
+        self.touched.find(spans)
     }
 
     fn hold_image(&mut self, image: BorrowedFd<'_>, length: u64) -> Result<(), PlatformError> {
@@ -262,6 +259,7 @@ impl Platform for ProcessPlatform {
     }
 
     fn put_back(&mut self, pages: &[(Span, Pristine<'_>)]) -> Result<(), PlatformError> {
+        self.touched.written(pages.iter().map(|(span, _)| *span));
         let copies: Vec<_> = pages
             .iter()
             .map(|(span, pristine)| match pristine {
@@ -275,6 +273,7 @@ impl Platform for ProcessPlatform {
     }
 
     fn restore(&mut self, pages: &[(Span, &[u8])]) -> Result<(), PlatformError> {
+        self.touched.written(pages.iter().map(|(span, _)| *span));
         self.caller.table().clear();
         memory::restore(self.tracee.pid(), &self.memory, pages)
     }
@@ -289,6 +288,7 @@ impl Platform for ProcessPlatform {
     }
 
     fn map_all(&mut self, mappings: &[Mapping<'_>]) -> Result<(), PlatformError> {
+        self.touched.forget();
         memory::map_all(&mut self.tracee, &mut self.caller, mappings)
     }
 }
