@@ -104,7 +104,7 @@ impl GuestMemory for ProcessPlatform {
     }
 
     fn resident(&self, span: Span, pages: &mut [u8]) {
-        if let Err(error) = self.pagemap.present(span, pages) {
+        if let Err(error) = self.touched.pagemap().present(span, pages) {
             log::debug!("reading the stub's pagemap failed: {error}");
             pages.fill(1);
         }

@@ -38,6 +38,11 @@ impl Touched {
         Ok(Self { pagemap: Pagemap::open(pid)?, statistics, known: None, stale: Cell::new(false) })
     }
 
+    /// The page tables themselves.
+    pub fn pagemap(&self) -> &Pagemap {
+        &self.pagemap
+    }
+
     /// The privately written pages of `spans`, in address order.
     pub fn find(&mut self, spans: &[Span]) -> Result<Vec<Span>, PlatformError> {
         let faults = faults(&self.statistics)
