@@ -32,3 +32,6 @@ pub mod vectors;
 
 #[cfg(test)]
 mod thread_tests;
+
+#[cfg(test)]
+mod event_tests;
