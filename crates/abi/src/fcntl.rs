@@ -122,3 +122,12 @@ pub const MAX_RW_COUNT: usize = 0x7fff_f000;
 pub const UTIME_NOW: i64 = 0x3fff_ffff;
 /// tv_nsec of utimensat: leave as it is.
 pub const UTIME_OMIT: i64 = 0x3fff_fffe;
+
+/// splice: move pages if possible.
+pub const SPLICE_F_MOVE: u32 = 1;
+/// splice: do not block on pipes.
+pub const SPLICE_F_NONBLOCK: u32 = 2;
+/// splice: more data will come.
+pub const SPLICE_F_MORE: u32 = 4;
+/// vmsplice: the pages are a gift.
+pub const SPLICE_F_GIFT: u32 = 8;

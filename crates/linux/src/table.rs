@@ -6,7 +6,7 @@ use crate::call::{Call, SyscallResult};
 use crate::syscalls::{
     attributes, descriptors, directories, events, files, futex, headers, identity, ioctl, limits, locks, memory,
     messages, metadata, paths, pipes, polling, process, random, refused, scheduling, signals, socket_options, sockets,
-    threads, time, timers, transfer,
+    splice, threads, time, timers, transfer,
 };
 
 /// Answers one system call.
@@ -345,10 +345,10 @@ pub static TABLE: &[Entry] = &[
     refused(272, "unshare", refused::not_permitted, "EPERM: no namespaces"),
     full(273, "set_robust_list", futex::set_robust_list),
     full(274, "get_robust_list", futex::get_robust_list),
-    none(275, "splice"),
-    none(276, "tee"),
+    full(275, "splice", splice::splice),
+    full(276, "tee", splice::tee),
     none(277, "sync_file_range"),
-    none(278, "vmsplice"),
+    full(278, "vmsplice", splice::vmsplice),
     refused(279, "move_pages", refused::not_implemented, "ENOSYS: no NUMA"),
     none(280, "utimensat"),
     full(281, "epoll_pwait", polling::epoll_pwait),

@@ -108,6 +108,10 @@ impl Epoll {
 }
 
 impl Operations for Epoll {
+    fn seek(&mut self, _context: &mut Context<'_>, _by: i64, _whence: u32) -> Result<u64, Errno> {
+        Ok(0)
+    }
+
     fn poll(&mut self, _context: &mut Context<'_>) -> Events {
         // Kernel::poll answers for epoll sets, whose members an object alone cannot ask.
         Events::empty()

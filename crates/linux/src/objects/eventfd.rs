@@ -56,6 +56,10 @@ impl Operations for EventFd {
         Ok(8)
     }
 
+    fn seek(&mut self, _context: &mut Context<'_>, _by: i64, _whence: u32) -> Result<u64, Errno> {
+        Ok(0)
+    }
+
     fn poll(&mut self, _context: &mut Context<'_>) -> Events {
         let mut events = Events::empty();
         events.set(Events::IN, self.count > 0);

@@ -2,6 +2,7 @@
 
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{MSG_PEEK, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM};
+use warmfork_abi::stat::{Metadata, S_IFSOCK};
 
 use crate::files::{DescriptionId, Events};
 use crate::objects::channel::Channels;
@@ -128,6 +129,18 @@ impl Operations for PairEnd {
 
     fn available(&mut self, context: &mut Context<'_>) -> Result<usize, Errno> {
         Ok(context.shared.pairs.available(self.channel, self.side))
+    }
+
+    fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
+        let inode = (1 << 32) + self.channel * 2 + self.side as u64;
+        Ok(Metadata {
+            mode: S_IFSOCK | 0o777,
+            links: 1,
+            block_size: 4096,
+            device: (0, 8),
+            inode,
+            ..Metadata::default()
+        })
     }
 
     fn receive_timeout(&self) -> Option<u64> {

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use warmfork_abi::Errno;
+use warmfork_abi::stat::{Metadata, S_IFIFO};
 
 use crate::files::{Events, O_DIRECT};
 use crate::objects::{Context, Operations, Table};
@@ -58,7 +59,7 @@ impl Pipes {
     }
 
     fn resize(&mut self, pipe: u64, size: u32) -> Result<u32, Errno> {
-        if size == 0 || size > 1 << 31 {
+        if size > 1 << 31 {
             return Err(Errno::EINVAL);
         }
         let size = size.max(4096).next_power_of_two();
@@ -244,6 +245,18 @@ impl Operations for PipeEnd {
         self.shared(context).map_or(0, |pipe| if self.writer { pipe.write_edges } else { pipe.read_edges })
     }
 
+    fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
+        let inode = (2 << 32) + self.pipe;
+        Ok(Metadata {
+            mode: S_IFIFO | 0o600,
+            links: 1,
+            block_size: 4096,
+            device: (0, 14),
+            inode,
+            ..Metadata::default()
+        })
+    }
+
     fn available(&mut self, context: &mut Context<'_>) -> Result<usize, Errno> {
         Ok(self.shared(context)?.length())
     }
@@ -349,7 +362,8 @@ mod tests {
         let (reader, _writer) = pipes.create();
         assert_eq!(pipes.resize(reader.pipe, 1), Ok(4096));
         assert_eq!(pipes.resize(reader.pipe, 70_000), Ok(131_072));
-        assert_eq!(pipes.resize(reader.pipe, 0), Err(Errno::EINVAL));
+        assert_eq!(pipes.resize(reader.pipe, 0), Ok(4096));
+        assert_eq!(pipes.resize(reader.pipe, 65536), Ok(65536));
         assert_eq!(pipes.resize(reader.pipe, u32::MAX), Err(Errno::EINVAL));
         assert_eq!(pipes.resize(reader.pipe, 1 << 21), Err(Errno::EPERM));
         pipes.table.get_mut(reader.pipe).unwrap().write(&[0; 10_000], false).unwrap();

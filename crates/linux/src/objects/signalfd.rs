@@ -5,7 +5,7 @@ use warmfork_abi::signals::{SI_KERNEL, SI_TIMER, SI_USER, UNBLOCKABLE};
 
 use crate::files::{DescriptionId, Events};
 use crate::kernel::Kernel;
-use crate::objects::{Object, Operations};
+use crate::objects::{Context, Object, Operations};
 use crate::signal::SignalInfo;
 use crate::task::Tid;
 
@@ -35,7 +35,11 @@ impl SignalFd {
 }
 
 /// Reading and polling need the threads' signals: [`read`], [`poll`] and [`edges`] below do them.
-impl Operations for SignalFd {}
+impl Operations for SignalFd {
+    fn seek(&mut self, _context: &mut Context<'_>, _by: i64, _whence: u32) -> Result<u64, Errno> {
+        Ok(0)
+    }
+}
 
 fn find(kernel: &mut Kernel, id: DescriptionId) -> Result<&mut SignalFd, Errno> {
     match &mut kernel.files.description_mut(id).object {

@@ -3,7 +3,7 @@
 //! The host's socket is always non-blocking; whether the guest's blocks is the description's business. A connection
 //! that is open when a snapshot is made is shared by all forks: the host has only one.
 
-use std::time::Duration;
+use std::os::fd::AsFd as _;
 
 use rustix::net::{
     AddressFamily, Protocol, RecvFlags, ReturnFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType,
@@ -12,11 +12,13 @@ use warmfork_abi::Errno;
 use warmfork_abi::socket::{
     AF_INET, AF_INET6, AF_UNIX, MSG_NOSIGNAL, MSG_TRUNC, SHUT_RD, SHUT_WR, SOCK_DGRAM, SOCK_STREAM,
 };
+use warmfork_abi::stat::Metadata;
 
 use crate::files::Events;
 use crate::objects::address::Address;
 use crate::objects::{Context, Operations};
 use crate::poller::{HostHandle, errno};
+use crate::syscalls::metadata::host_metadata;
 
 /// What a receiving call got beside the bytes.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -63,6 +65,15 @@ impl Credentials {
     }
 }
 
+/// The name of a Unix socket that is bound to a path.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Bound {
+    /// As the guest gave it.
+    pub path: Vec<u8>,
+    /// As the host knows it.
+    pub host: Vec<u8>,
+}
+
 /// A socket of the host.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Socket {
@@ -80,8 +91,8 @@ pub struct Socket {
     pub send_timeout: Option<u64>,
     /// SO_LINGER as the guest set it: on, seconds. The host gets only what cannot block it.
     pub linger: (bool, u32),
-    /// The guest path that it is bound to: the host knows it by another.
-    pub bound: Option<Vec<u8>>,
+    /// The path that it is bound to.
+    pub bound: Option<Bound>,
     /// The guest path that it is connected to.
     pub connected: Option<Vec<u8>>,
 }
@@ -218,9 +229,15 @@ impl Socket {
     /// The host's own.
     pub fn name(&self) -> Result<Address, Errno> {
         match &self.bound {
-            Some(path) => Ok(Address::Path(path.clone())),
+            Some(bound) => Ok(Address::Path(bound.path.clone())),
             None => Ok(Address::from_host(rustix::net::getsockname(&self.handle).map_err(errno)?)),
         }
+    }
+
+    /// The guest's name of the socket that the host knows as `host`, if that is this one.
+    #[must_use]
+    pub fn guest_name(&self, host: &[u8]) -> Option<&[u8]> {
+        self.bound.as_ref().filter(|bound| bound.host == host).map(|bound| &bound.path[..])
     }
 
     /// getpeername(2)
@@ -302,13 +319,6 @@ impl Socket {
     }
 }
 
-/// SO_RCVTIMEO and SO_SNDTIMEO from a duration: zero is no timeout.
-#[must_use]
-pub fn timeout(duration: Duration) -> Option<u64> {
-    let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    (nanoseconds > 0).then_some(nanoseconds)
-}
-
 impl Operations for Socket {
     fn read(&mut self, _context: &mut Context<'_>, into: &mut [u8], at: Option<u64>) -> Result<usize, Errno> {
         if at.is_some() {
@@ -344,6 +354,10 @@ impl Operations for Socket {
     fn available(&mut self, _context: &mut Context<'_>) -> Result<usize, Errno> {
         let count = rustix::io::ioctl_fionread(&self.handle).map_err(errno)?;
         usize::try_from(count).map_err(|_| Errno::EINVAL)
+    }
+
+    fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
+        host_metadata(self.handle.as_fd())
     }
 
     fn receive_timeout(&self) -> Option<u64> {

@@ -110,6 +110,10 @@ impl Operations for TimerFd {
         Ok(8)
     }
 
+    fn seek(&mut self, _context: &mut Context<'_>, _by: i64, _whence: u32) -> Result<u64, Errno> {
+        Ok(0)
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Events {
         self.settle(context.host.monotonic());
         if self.ticks > 0 { Events::IN } else { Events::empty() }

@@ -12,7 +12,7 @@ use crate::objects::Object;
 use crate::objects::address::Address;
 use crate::objects::socket::Credentials;
 use crate::syscalls::messages::{Outgoing, Wanted, receive, send, told};
-use crate::syscalls::sockets::read_address;
+use crate::syscalls::names::read_address;
 use crate::syscalls::time::read_timespec;
 use crate::syscalls::vectors::Vectors;
 

@@ -11,7 +11,7 @@ use crate::objects::Object;
 use crate::objects::address::Address;
 use crate::objects::socket::Received;
 use crate::poller::SCRATCH;
-use crate::syscalls::sockets::{destination, read_address, write_address};
+use crate::syscalls::names::{as_guest_knows, destination, read_address, write_address};
 use crate::syscalls::vectors::Vectors;
 
 /// Flags of sending calls that reach the host's socket.
@@ -122,8 +122,8 @@ fn send_once(
 ) -> Result<usize, Errno> {
     let target = match (&outgoing.address, call.object(id).0) {
         (Some(address), Object::Socket(socket)) => {
-            let internet = socket.is_internet();
-            destination(call, internet, address)?
+            let family = socket.family;
+            Some(destination(call, family, address)?)
         }
         (Some(_), Object::Pair(pair)) if pair.is_stream() => return Err(Errno::EISCONN),
         _ => None,
@@ -131,7 +131,10 @@ fn send_once(
     let rights = if first { outgoing.rights.as_slice() } else { &[] };
     let sent = match call.object(id) {
         (Object::Socket(_), _) if !outgoing.rights.is_empty() => Err(Errno::EPERM),
-        (Object::Socket(socket), _) => socket.send(from, outgoing.flags & SEND_FLAGS, target.as_ref()),
+        (Object::Socket(socket), _) => {
+            let target = target.as_ref().and_then(|target| target.address.as_ref());
+            socket.send(from, outgoing.flags & SEND_FLAGS, target)
+        }
         (Object::Pair(_), _) if outgoing.flags & MSG_OOB != 0 => Err(Errno::EOPNOTSUPP),
         (Object::Pair(pair), mut context) => pair.send(&mut context, from, rights),
         _ => Err(Errno::ENOTSOCK),
@@ -231,7 +234,7 @@ fn receive_chunks(
 }
 
 fn receive_once(call: &mut Call<'_>, id: DescriptionId, into: &mut [u8], wanted: Wanted) -> Result<Received, Errno> {
-    let received = match call.object(id) {
+    let mut received = match call.object(id) {
         (Object::Socket(socket), _) => socket.receive(into, wanted.flags & RECEIVE_FLAGS, wanted.named),
         (Object::Pair(_), _) if wanted.flags & MSG_OOB != 0 => Err(Errno::EOPNOTSUPP),
         (Object::Pair(_), _) if wanted.flags & MSG_ERRQUEUE != 0 => Err(Errno::EAGAIN),
@@ -239,5 +242,8 @@ fn receive_once(call: &mut Call<'_>, id: DescriptionId, into: &mut [u8], wanted:
         _ => Err(Errno::ENOTSOCK),
     };
     call.kernel.release_orphans(call.host);
+    if let Ok(Received { address: Some(address), .. }) = &mut received {
+        *address = as_guest_knows(call, address.clone());
+    }
     received
 }

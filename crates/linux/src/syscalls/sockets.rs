@@ -3,23 +3,24 @@
 //! The policy decides about each address that a guest binds, listens at or connects to. A denial is EACCES and one
 //! line in the log.
 
-use std::net::SocketAddr;
-
-use rustix::net::SocketAddrAny;
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{
     AF_INET, AF_INET6, AF_UNIX, SHUT_RDWR, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET,
-    SOCK_STREAM, SOCKADDR_STORAGE_SIZE,
+    SOCK_STREAM,
 };
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::files::{Description, DescriptionId, Events, O_RDWR};
 use crate::objects::address::Address;
 use crate::objects::pair::PairEnd;
-use crate::objects::socket::Socket;
+use crate::objects::socket::{Bound, Socket};
 use crate::objects::{Context, Object};
-use crate::policy::Rule;
+use crate::syscalls::names::{as_guest_knows, check_listening, destination, local, read_address, write_address};
 use crate::syscalls::pipes::open_two;
+use crate::task::Wait;
+
+/// One more than the highest socket type that Linux knows.
+const SOCK_MAX: u32 = 11;
 
 /// The type and the flags in the second argument of socket(2) and socketpair(2).
 fn kind_and_flags(call: &Call<'_>) -> Result<(u32, u32), Errno> {
@@ -30,7 +31,8 @@ fn kind_and_flags(call: &Call<'_>) -> Result<(u32, u32), Errno> {
     match kind {
         SOCK_STREAM | SOCK_DGRAM | SOCK_SEQPACKET => Ok((kind, flags)),
         SOCK_RAW => Err(Errno::EPERM),
-        _ => Err(Errno::EINVAL),
+        SOCK_MAX.. => Err(Errno::EINVAL),
+        _ => Err(Errno::ESOCKTNOSUPPORT),
     }
 }
 
@@ -91,93 +93,33 @@ pub(crate) fn host_socket<'a>(
     }
 }
 
-/// The address of `length` bytes at `address`.
-pub(crate) fn read_address(call: &mut Call<'_>, address: u64, length: i32) -> Result<Address, Errno> {
-    let length = usize::try_from(length).map_err(|_| Errno::EINVAL)?;
-    if length > SOCKADDR_STORAGE_SIZE {
-        return Err(Errno::EINVAL);
-    }
-    let mut bytes = [0; SOCKADDR_STORAGE_SIZE];
-    call.memory().read(address, &mut bytes[..length])?;
-    Address::decode(&bytes[..length])
-}
-
-/// Writes as much of `value` as the buffer of `*length` bytes at `address` takes, and its whole length to `length`.
-pub(crate) fn write_address(call: &mut Call<'_>, address: u64, length: u64, value: &Address) -> Result<(), Errno> {
-    let memory = call.memory();
-    let room = usize::try_from(memory.read_u32(length)?.cast_signed()).map_err(|_| Errno::EINVAL)?;
-    let bytes = value.encode();
-    memory.write(address, &bytes[..room.min(bytes.len())])?;
-    Ok(memory.write_u32(length, u32::try_from(bytes.len()).map_err(|_| Errno::EINVAL)?)?)
-}
-
-/// Refuses what the policy does not allow, with a line in the log.
-fn denied(call: &mut Call<'_>, doing: &str, address: SocketAddr, flag: &str) -> Errno {
-    call.host.deny(format!("{doing} {address} is denied: {flag}={address} would allow it"));
-    Errno::EACCES
-}
-
-/// The address to connect or send to from an IPv4 or IPv6 (`internet`) or Unix socket, as the host takes it, when the policy allows it; `None` for AF_UNSPEC.
-pub(crate) fn destination(
-    call: &mut Call<'_>,
-    internet: bool,
-    address: &Address,
-) -> Result<Option<SocketAddrAny>, Errno> {
-    match address {
-        Address::Unspecified => Ok(None),
-        Address::Internet(_) if !internet => Err(Errno::EINVAL),
-        Address::Internet(address) => {
-            if !call.kernel.policy.may_connect(address) {
-                return Err(denied(call, "connecting to", *address, "--allow-connect"));
-            }
-            Ok(Some(SocketAddrAny::from(*address)))
-        }
-        _ if internet => Err(Errno::EAFNOSUPPORT),
-        _ => {
-            call.host.deny("connecting to Unix sockets by name is not supported".to_owned());
-            Err(Errno::EACCES)
-        }
-    }
-}
-
 /// bind(2)
 pub fn bind(call: &mut Call<'_>) -> SyscallResult {
     let id = call.description_id(call.int(0))?;
     let (address, length) = (call.args[1], call.int(2));
     let socket = host_socket(call, id, Errno::EINVAL)?.0.clone();
-    let local = match read_address(call, address, length)? {
-        Address::Internet(local) if socket.is_internet() => local,
+    let name = match read_address(call, address, length)? {
         // Linux takes AF_UNSPEC with an address of zeroes for INADDR_ANY.
         Address::Unspecified if socket.family == AF_INET && length >= 16 => unspecified(call, address)?,
-        Address::Internet(_) | Address::Unspecified => return Err(Errno::EINVAL.into()),
-        _ if socket.is_internet() => return Err(Errno::EAFNOSUPPORT.into()),
-        _ => {
-            call.host.deny("binding Unix sockets to a name is not supported".to_owned());
-            return Err(Errno::EACCES.into());
-        }
+        name => name,
     };
-    if !may_bind(call, &socket, &local) {
-        return Err(denied(call, "binding to", local, "--allow-listen").into());
+    let local = local(call, &socket, &name)?;
+    let host_name = local.address.ok_or(Errno::EINVAL)?;
+    let (socket, _) = host_socket(call, id, Errno::EINVAL)?;
+    socket.bind(&host_name)?;
+    if let (Address::Path(path), Address::Path(host)) = (name, Address::from_host(host_name)) {
+        socket.bound = Some(Bound { path, host });
     }
-    host_socket(call, id, Errno::EINVAL)?.0.bind(&SocketAddrAny::from(local))?;
     Ok(0)
 }
 
-fn unspecified(call: &mut Call<'_>, address: u64) -> Result<SocketAddr, Errno> {
+fn unspecified(call: &mut Call<'_>, address: u64) -> Result<Address, Errno> {
     let mut bytes: [u8; 16] = call.memory().read_array(address)?;
     bytes[..2].copy_from_slice(&AF_INET.to_le_bytes());
     match Address::decode(&bytes)? {
-        Address::Internet(local) if local.ip().is_unspecified() => Ok(local),
+        Address::Internet(local) if local.ip().is_unspecified() => Ok(Address::Internet(local)),
         _ => Err(Errno::EAFNOSUPPORT),
     }
-}
-
-/// Whether the policy lets `socket` have the local address. Any free port is nothing more than what connecting or
-/// sending takes anyway; whether a stream socket may listen there is asked at listen(2).
-fn may_bind(call: &Call<'_>, socket: &Socket, local: &SocketAddr) -> bool {
-    let policy = &call.kernel.policy;
-    let any_port = local.port() == 0 && (socket.is_stream() || policy.rules().connect != Rule::Nothing);
-    any_port || policy.may_listen(local)
 }
 
 /// listen(2)
@@ -185,37 +127,47 @@ pub fn listen(call: &mut Call<'_>) -> SyscallResult {
     let id = call.description_id(call.int(0))?;
     let backlog = call.int(1);
     let (socket, _) = host_socket(call, id, Errno::EINVAL)?;
-    if let Address::Internet(local) = socket.name()?
-        && !call.kernel.policy.may_listen(&local)
-    {
-        return Err(denied(call, "listening at", local, "--allow-listen").into());
-    }
+    let local = socket.name()?;
+    check_listening(call, &local)?;
     let (socket, mut context) = host_socket(call, id, Errno::EINVAL)?;
     socket.listen(&mut context, backlog)?;
     Ok(0)
 }
 
+/// How long a connect(2) to a Unix socket whose queue is full sleeps before it tries again, in nanoseconds.
+const QUEUE_FULL: u64 = 2_000_000;
+
 /// connect(2)
 pub fn connect(call: &mut Call<'_>) -> SyscallResult {
     let id = call.description_id(call.int(0))?;
     let (address, length) = (call.args[1], call.int(2));
-    let internet = host_socket(call, id, Errno::EISCONN)?.0.is_internet();
+    let family = host_socket(call, id, Errno::EISCONN)?.0.family;
     let address = read_address(call, address, length)?;
-    let target = destination(call, internet, &address)?;
+    let target = destination(call, family, &address)?;
     let (socket, mut context) = host_socket(call, id, Errno::EISCONN)?;
-    match socket.connect(&mut context, target.as_ref()) {
-        Ok(()) => Ok(0),
-        Err(error @ (Errno::EINPROGRESS | Errno::EALREADY)) => {
+    let timeout = socket.send_timeout;
+    let error = match socket.connect(&mut context, target.address.as_ref()) {
+        Ok(()) => {
+            socket.connected = if let Address::Path(path) = address { Some(path) } else { None };
+            return Ok(0);
+        }
+        Err(error) => error,
+    };
+    let nonblocking = call.kernel.files.description(id).nonblocking();
+    match error {
+        Errno::EINPROGRESS | Errno::EALREADY if !nonblocking => {
             // Trying again when the socket is writable gives the outcome.
-            let timeout = socket.send_timeout;
             let deadline = timeout.map(|timeout| call.deadline_after(timeout));
             match call.block_on(id, Events::OUT, false, deadline) {
-                Stop::Error(_) if !call.kernel.files.description(id).nonblocking() => Err(Errno::EINPROGRESS.into()),
-                Stop::Error(_) => Err(error.into()),
+                Stop::Error(_) => Err(Errno::EINPROGRESS.into()),
                 stop => Err(stop),
             }
         }
-        Err(error) => Err(error.into()),
+        // The listener's queue is full, and nothing tells when it no longer is.
+        Errno::EAGAIN if family == AF_UNIX && !nonblocking => {
+            Err(Stop::Block(Wait::until(Some(call.host.monotonic().saturating_add(QUEUE_FULL)))))
+        }
+        error => Err(error.into()),
     }
 }
 
@@ -252,7 +204,7 @@ fn accept_with(call: &mut Call<'_>, flags: u32) -> SyscallResult {
     let description = Description::new(Object::Socket(socket), O_RDWR | flags & SOCK_NONBLOCK);
     let accepted = call.kernel.files.insert(description);
     call.kernel.shared.gate.accepted(accepted);
-    if let Some(peer) = peer
+    if let Some(peer) = peer.map(|peer| as_guest_knows(call, peer))
         && let Err(error) = write_address(call, address, length, &peer)
     {
         call.kernel.release(call.host, accepted);
@@ -284,6 +236,7 @@ pub fn getpeername(call: &mut Call<'_>) -> SyscallResult {
         Object::Pair(_) => Address::Unnamed,
         _ => return Err(Errno::ENOTSOCK.into()),
     };
+    let name = as_guest_knows(call, name);
     write_address(call, address, length, &name)?;
     Ok(0)
 }

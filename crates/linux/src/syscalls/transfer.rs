@@ -5,7 +5,7 @@ use warmfork_abi::fcntl::{IOV_MAX, MAX_RW_COUNT, O_APPEND, RWF_APPEND, RWF_DSYNC
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::files::{DescriptionId, Events};
-use crate::objects::Object;
+use crate::objects::{Object, signalfd};
 use crate::proc;
 
 /// Guest buffers of one call, and how far it has got in them.
@@ -117,6 +117,9 @@ impl Call<'_> {
     }
 
     fn read_once(&mut self, transfer: Transfer, into: &mut [u8], moved: usize) -> Result<usize, Errno> {
+        if let Object::SignalFd(_) = &self.kernel.files.description(transfer.id).object {
+            return signalfd::read(self.kernel, transfer.id, self.tid, self.host.monotonic(), into);
+        }
         let at = transfer.at.map(|at| at.saturating_add(moved as u64));
         self.kernel.with_object(self.host, transfer.id, |object, context| object.read(context, into, at))
     }

@@ -1,0 +1,180 @@
+//! From a guest's socket address to one that the host may be given, within the policy; and back.
+//!
+//! A Unix socket's path is resolved like every path, and the host is told the result as /proc/self/fd/N: so no
+//! symlink leads it elsewhere. Abstract names know no directories: they are for guests that may connect and listen
+//! everywhere.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::net::{SocketAddrAny, SocketAddrUnix};
+use warmfork_abi::Errno;
+use warmfork_abi::socket::{AF_INET, AF_INET6, AF_UNIX, SOCKADDR_STORAGE_SIZE};
+
+use crate::call::Call;
+use crate::objects::address::Address;
+use crate::objects::socket::Socket;
+use crate::policy::{Access, Rule};
+use crate::poller::errno;
+use crate::resolve::{Found, Request};
+
+/// What the paths of descriptors begin with, by which the host knows a guest's Unix sockets.
+const DESCRIPTORS: &str = "/proc/self/fd/";
+
+/// An address that the policy allows, for the host.
+#[derive(Debug)]
+pub(crate) struct HostAddress {
+    /// `None` dissolves an association (AF_UNSPEC).
+    pub address: Option<SocketAddrAny>,
+    /// What the address goes through; open while it is used.
+    _through: Option<OwnedFd>,
+}
+
+impl HostAddress {
+    fn plain(address: impl Into<SocketAddrAny>) -> Self {
+        Self { address: Some(address.into()), _through: None }
+    }
+}
+
+/// The address of `length` bytes at `address`.
+pub(crate) fn read_address(call: &mut Call<'_>, address: u64, length: i32) -> Result<Address, Errno> {
+    let length = usize::try_from(length).map_err(|_| Errno::EINVAL)?;
+    if length > SOCKADDR_STORAGE_SIZE {
+        return Err(Errno::EINVAL);
+    }
+    let mut bytes = [0; SOCKADDR_STORAGE_SIZE];
+    call.memory().read(address, &mut bytes[..length])?;
+    Address::decode(&bytes[..length])
+}
+
+/// Writes as much of `value` as the buffer of `*length` bytes at `address` takes, and its whole length to `length`.
+pub(crate) fn write_address(call: &mut Call<'_>, address: u64, length: u64, value: &Address) -> Result<(), Errno> {
+    let memory = call.memory();
+    let room = usize::try_from(memory.read_u32(length)?.cast_signed()).map_err(|_| Errno::EINVAL)?;
+    let bytes = value.encode();
+    memory.write(address, &bytes[..room.min(bytes.len())])?;
+    Ok(memory.write_u32(length, u32::try_from(bytes.len()).map_err(|_| Errno::EINVAL)?)?)
+}
+
+/// Refuses what the policy does not allow, with a line in the log.
+fn deny(call: &mut Call<'_>, doing: &str, address: impl Display, flag: &str) -> Errno {
+    call.host.deny(format!("{doing} {address} is denied: {flag}={address} would allow it"));
+    Errno::EACCES
+}
+
+/// As [`deny`], for what only the whole flag allows.
+fn deny_abstract(call: &mut Call<'_>, doing: &str, flag: &str) -> Errno {
+    call.host.deny(format!("{doing} an abstract Unix socket is denied: {flag} (without a list) would allow it"));
+    Errno::EACCES
+}
+
+/// Where to connect or send to from a socket of `family`.
+///
+/// # Errors
+/// EACCES when the policy does not allow it, EAFNOSUPPORT and EINVAL for another family's address; those of a path.
+pub(crate) fn destination(call: &mut Call<'_>, family: u16, address: &Address) -> Result<HostAddress, Errno> {
+    let internet = matches!(family, AF_INET | AF_INET6);
+    match address {
+        Address::Unspecified => Ok(HostAddress { address: None, _through: None }),
+        Address::Internet(_) if !internet => Err(Errno::EINVAL),
+        Address::Internet(address) if !call.kernel.policy.may_connect(address) => {
+            Err(deny(call, "connecting to", address, "--allow-connect"))
+        }
+        Address::Internet(address) => Ok(HostAddress::plain(*address)),
+        _ if internet => Err(Errno::EAFNOSUPPORT),
+        Address::Unnamed => Err(Errno::EINVAL),
+        Address::Abstract(_) if call.kernel.policy.rules().connect != Rule::Everything => {
+            Err(deny_abstract(call, "connecting to", "--allow-connect"))
+        }
+        Address::Abstract(name) => Ok(HostAddress::plain(SocketAddrUnix::new_abstract_name(name).map_err(errno)?)),
+        Address::Path(path) => existing(call, path),
+    }
+}
+
+/// The socket at `path`, which connecting needs write permission for.
+fn existing(call: &mut Call<'_>, path: &[u8]) -> Result<HostAddress, Errno> {
+    let base = call.kernel.fs.cwd.clone();
+    let request = Request { base: &base, path, follow: true, access: Access::WRITE };
+    match call.resolver().with(&request, |place| place.open(OFlags::PATH, Mode::empty()))? {
+        Found::Host(fd) => {
+            let name = format!("{DESCRIPTORS}{}", fd.as_raw_fd());
+            let address = SocketAddrUnix::new(name.as_str()).map_err(errno)?;
+            Ok(HostAddress { address: Some(address.into()), _through: Some(fd) })
+        }
+        Found::Synthetic(..) | Found::Descriptor(_) => Err(Errno::ECONNREFUSED),
+    }
+}
+
+/// Where to bind `socket`; also the host's name of a Unix socket that is bound to a path.
+///
+/// # Errors
+/// As [`destination`].
+pub(crate) fn local(call: &mut Call<'_>, socket: &Socket, address: &Address) -> Result<HostAddress, Errno> {
+    match address {
+        Address::Internet(local) if socket.is_internet() => {
+            if !may_bind(call, socket, local) {
+                return Err(deny(call, "binding to", local, "--allow-listen"));
+            }
+            Ok(HostAddress::plain(*local))
+        }
+        Address::Internet(_) | Address::Unspecified => Err(Errno::EINVAL),
+        _ if socket.family != AF_UNIX => Err(Errno::EAFNOSUPPORT),
+        Address::Abstract(_) | Address::Unnamed if call.kernel.policy.rules().listen != Rule::Everything => {
+            Err(deny_abstract(call, "binding", "--allow-listen"))
+        }
+        Address::Abstract(name) => Ok(HostAddress::plain(SocketAddrUnix::new_abstract_name(name).map_err(errno)?)),
+        Address::Unnamed => Ok(HostAddress::plain(SocketAddrUnix::new_unnamed())),
+        Address::Path(path) => new_name(call, path),
+    }
+}
+
+/// A name that is to be made in a directory that the guest may write.
+fn new_name(call: &mut Call<'_>, path: &[u8]) -> Result<HostAddress, Errno> {
+    let base = call.kernel.fs.cwd.clone();
+    let request = Request { base: &base, path, follow: false, access: Access::WRITE };
+    let found = call.resolver().with(&request, |place| {
+        let (directory, name) = place.open_parent()?;
+        let mut full = format!("{DESCRIPTORS}{}/", directory.as_raw_fd()).into_bytes();
+        full.extend(name);
+        let address = SocketAddrUnix::new(&full[..]).map_err(errno)?;
+        Ok(HostAddress { address: Some(address.into()), _through: Some(directory) })
+    });
+    match found? {
+        Found::Host(address) => Ok(address),
+        Found::Synthetic(..) | Found::Descriptor(_) => Err(Errno::EADDRINUSE),
+    }
+}
+
+/// Whether the policy lets `socket` have the local address. Any free port is nothing more than what connecting or
+/// sending takes anyway; whether a stream socket may listen there is asked at listen(2).
+fn may_bind(call: &Call<'_>, socket: &Socket, local: &SocketAddr) -> bool {
+    let policy = &call.kernel.policy;
+    let any_port = local.port() == 0 && (socket.is_stream() || policy.rules().connect != Rule::Nothing);
+    any_port || policy.may_listen(local)
+}
+
+/// Refuses to listen at an address that the policy does not allow. A Unix socket was asked about when it was bound.
+pub(crate) fn check_listening(call: &mut Call<'_>, local: &Address) -> Result<(), Errno> {
+    match local {
+        Address::Internet(local) if !call.kernel.policy.may_listen(local) => {
+            Err(deny(call, "listening at", local, "--allow-listen"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A peer's address as the guest knows it: the host's name of a guest's own Unix socket is the guest's path.
+pub(crate) fn as_guest_knows(call: &Call<'_>, address: Address) -> Address {
+    match address {
+        Address::Path(name) if name.starts_with(DESCRIPTORS.as_bytes()) => {
+            let known = call.kernel.files.descriptions().find_map(|(_, description)| match &description.object {
+                crate::objects::Object::Socket(socket) => socket.guest_name(&name),
+                _ => None,
+            });
+            known.map_or(Address::Unnamed, |path| Address::Path(path.to_vec()))
+        }
+        address => address,
+    }
+}
