@@ -82,9 +82,9 @@ impl Address {
         }
         match SocketAddrUnix::try_from(address) {
             Ok(unix) => match (unix.path_bytes(), unix.abstract_name()) {
-                (Some(path), _) => Self::Path(path.to_vec()),
-                (None, Some(name)) => Self::Abstract(name.to_vec()),
-                (None, None) => Self::Unnamed,
+                (Some(path), _) if !path.is_empty() => Self::Path(path.to_vec()),
+                (_, Some(name)) => Self::Abstract(name.to_vec()),
+                _ => Self::Unnamed,
             },
             Err(_) => Self::Unspecified,
         }
