@@ -83,7 +83,8 @@ impl Address {
         match SocketAddrUnix::try_from(address) {
             Ok(unix) => match (unix.path_bytes(), unix.abstract_name()) {
                 (Some(path), _) if !path.is_empty() => Self::Path(path.to_vec()),
-                (_, Some(name)) => Self::Abstract(name.to_vec()),
+                // Of an address without a name rustix makes an empty abstract one.
+                (_, Some(name)) if !name.is_empty() => Self::Abstract(name.to_vec()),
                 _ => Self::Unnamed,
             },
             Err(_) => Self::Unspecified,
