@@ -270,6 +270,16 @@ impl Machine {
         Ok(())
     }
 
+    /// Makes another thread the current one when that has ended: a snapshot needs one that lives.
+    pub(crate) fn ensure_current(&mut self) -> Result<(), EngineError> {
+        let tasks = &self.kernel.tasks;
+        let first = tasks.iter().next().map(|task| task.tid);
+        match first {
+            Some(first) if tasks.lookup(tasks.current).is_none() => self.load(first),
+            _ => Ok(()),
+        }
+    }
+
     /// Stores the current thread's registers and FPU state in its task, if it still lives.
     pub(crate) fn save(&mut self) -> Result<(), EngineError> {
         let current = self.kernel.tasks.current;

@@ -42,6 +42,7 @@ impl Snapshot {
         if machine.ended().is_some() {
             return Err(EngineError::State("freezing a program that has ended: freeze it while it runs"));
         }
+        machine.ensure_current()?;
         machine.save()?;
         machine.kernel.settle_cpu_time(&mut machine.host);
         let spans = machine.private_spans();

@@ -67,6 +67,7 @@ impl Kernel {
         }
         // A wait with its own mask that ended in success leaves that mask behind, as Linux does.
         drop(retried);
+        self.expire_timers(host);
         Entered::Continue
     }
 
@@ -89,11 +90,18 @@ impl Kernel {
 }
 
 impl Host {
-    /// Counts a call that is not there, and names it in the log the first time.
-    fn unknown(&mut self, number: u64, name: &'static str) {
+    /// Counts a call that is not there or refused; whether it is the first. All numbers that Linux does not know count
+    /// as one, so that no guest can fill the host's memory or log with them.
+    pub fn count_unknown(&mut self, number: u64) -> bool {
+        let number = if table::find(number).is_some() { number } else { u64::MAX };
         let count = self.unknown_calls.entry(number).or_insert(0);
         *count += 1;
-        if *count == 1 {
+        *count == 1
+    }
+
+    /// Names a call that is not there in the log, once.
+    fn unknown(&mut self, number: u64, name: &'static str) {
+        if self.count_unknown(number) {
             warn!("system call {number} ({name}) is not supported: the guest gets ENOSYS");
         }
     }

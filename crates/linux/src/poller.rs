@@ -77,7 +77,7 @@ pub struct Host {
     pub(crate) asking: Tid,
     /// Denials that the log has named.
     denials: HashSet<String>,
-    /// How often the guest made each call that is not there, by number.
+    /// How often the guest made each call that is not there, by number; `u64::MAX` for those that Linux lacks too.
     pub unknown_calls: HashMap<u64, u64>,
     busy_since: u64,
     idle: u64,

@@ -89,7 +89,7 @@ pub struct Task {
     pub tid: Tid,
     /// Integer registers while it does not run.
     pub registers: Registers,
-    /// FPU and vector state while another thread's is loaded; `None` while its own is, or before it ever ran.
+    /// FPU and vector state while another thread's is loaded. Out of date, or `None`, while its own is.
     pub fpu: Option<Vec<u8>>,
     /// Whether it may run.
     pub state: State,

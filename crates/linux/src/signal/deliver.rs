@@ -157,14 +157,14 @@ impl Kernel {
         Ok(())
     }
 
-    /// The vector state of thread `tid`, wherever it is kept now.
+    /// The vector state of thread `tid`, wherever it is kept now: the platform has the current thread's.
     ///
     /// # Errors
     /// EIO when the platform fails.
     pub(crate) fn vector_state(&mut self, guest: &mut dyn Guest, tid: Tid) -> Result<Vec<u8>, Errno> {
         match &self.tasks.get(tid).fpu {
-            Some(state) => Ok(state.clone()),
-            None => guest.fpu(),
+            Some(state) if tid != self.tasks.current => Ok(state.clone()),
+            _ => guest.fpu(),
         }
     }
 
@@ -173,12 +173,11 @@ impl Kernel {
     /// # Errors
     /// EINVAL for a state that the CPU does not take, EIO when the platform fails.
     pub(crate) fn set_vector_state(&mut self, guest: &mut dyn Guest, tid: Tid, state: Vec<u8>) -> Result<(), Errno> {
-        let task = self.tasks.get_mut(tid);
-        if task.fpu.is_some() {
-            task.fpu = Some(state);
-            return Ok(());
+        if tid == self.tasks.current {
+            return guest.set_fpu(&state);
         }
-        guest.set_fpu(&state)
+        self.tasks.get_mut(tid).fpu = Some(state);
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ use log::warn;
 use warmfork_abi::Errno;
 
 use crate::call::{Call, SyscallResult};
+use crate::table;
 
 /// ENOSYS, without the log line for calls that warmfork does not know: programs ask for these and go on without.
 pub fn not_implemented(_call: &mut Call<'_>) -> SyscallResult {
@@ -17,9 +18,10 @@ pub fn not_permitted(_call: &mut Call<'_>) -> SyscallResult {
 
 /// fork, vfork, execve, execveat: ENOSYS, which programs report as it is; EAGAIN would make some try again for ever.
 pub fn no_new_process(call: &mut Call<'_>) -> SyscallResult {
-    warn!(
-        "the program wants to start another one (call {}, thread {}): a machine has one process, the guest gets ENOSYS",
-        call.registers.orig_rax, call.tid
-    );
+    let number = call.registers.orig_rax;
+    if call.host.count_unknown(number) {
+        let name = table::find(number).map_or("", |entry| entry.name);
+        warn!("the program wants to start another process ({name}): a machine has one, the guest gets ENOSYS");
+    }
     Err(Errno::ENOSYS.into())
 }
