@@ -1,0 +1,63 @@
+"""The servers that are served: how to build and start them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from kinds import BUILD_ENVIRONMENT, BUILDS, DEBIAN_PYTHON, KINDS, Kind
+from serving import SERVERS, WARMFORK, Served, serving
+
+
+@pytest.fixture(scope="session")
+def command_of(
+    tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Kind], list[str | Path]]:
+    """Builds what must be built, once, and returns the command that starts a kind of server."""
+    directory = tmp_path_factory.mktemp("servers")
+
+    def command(kind: Kind) -> list[str | Path]:
+        source = SERVERS / kind.source
+        if kind.program == "debian":
+            return [tool(DEBIAN_PYTHON, "python3"), source, *kind.arguments]
+        if kind.program == "venv":
+            return [sys.executable, source, *kind.arguments]
+        binary = directory / kind.name
+        if not binary.exists():
+            compiler, package, flags = BUILDS[kind.program]
+            build = [tool(compiler, package), *flags, "-o", str(binary), str(source)]
+            done = subprocess.run(
+                build, env=BUILD_ENVIRONMENT, capture_output=True, text=True, errors="replace", check=False
+            )
+            assert done.returncode == 0, done.stderr
+        return [binary, *kind.arguments]
+
+    return command
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built() -> None:
+    """Nothing here runs without the package."""
+    if not WARMFORK.exists():
+        pytest.fail(f"{WARMFORK} is missing: build and install the package first", pytrace=False)
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each kind of server in turn."""
+    assert isinstance(request.param, Kind)
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def server(
+    kind: Kind, command_of: Callable[[Kind], list[str | Path]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """A server of this kind, with a directory of its own for temporary files; stopping it must end well."""
+    scratch = tmp_path_factory.mktemp("scratch")
+    options = ["--allow-read", "--allow-listen", f"--volume={scratch}:/scratch:rw", "--env=TMPDIR=/scratch"]
+    with serving(command_of(kind), *options) as server:
+        yield server

@@ -1,0 +1,134 @@
+"""A server under `warmfork serve`, as a test sees it: its port, what it says, requests to it, its end."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+WARMFORK = Path(__file__).parents[2] / ".venv" / "bin" / "warmfork"
+SERVERS = Path(__file__).parent / "servers"
+PERMISSIONS = ("--allow-read", "--allow-listen", "--allow-write")
+PATIENCE = 90.0
+"""Seconds for anything at all. Only a server that is broken lets a test wait so long."""
+
+READY = re.compile(r"ready: \S+ on 127\.0\.0\.1:(\d+)")
+
+
+def environment() -> dict[str, str]:
+    """This process's environment without settings of warmfork."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("WARMFORK_")}
+    return variables | {"NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+class Served:
+    """A server that runs: natively or in warmfork, it is asked in the same way."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.port = 0
+        self._said: list[str] = []
+        self._changed = threading.Condition()
+        self._ended = False
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as stream:
+            for line in stream:
+                with self._changed:
+                    self._said.append(line)
+                    self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    @property
+    def said(self) -> str:
+        """What it has written to standard error so far."""
+        with self._changed:
+            return "".join(self._said)
+
+    def expect(self, pattern: str | re.Pattern[str]) -> re.Match[str]:
+        """Waits until a line of what it writes has ``pattern`` in it."""
+        with self._changed:
+            found: list[re.Match[str]] = []
+
+            def come() -> bool:
+                found.extend(match for line in self._said if (match := re.search(pattern, line)))
+                return bool(found) or self._ended
+
+            self._changed.wait_for(come, PATIENCE)
+            assert found, f"no line with {pattern!r}:\n{''.join(self._said)}"
+            return found[0]
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection, which may be kept for several requests."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection.connect()
+        return connection
+
+    def get(self, path: str, body: bytes | None = None) -> str:
+        """The body that answers one request on a connection of its own."""
+        return self.fetch(path, body).decode()
+
+    def fetch(self, path: str, body: bytes | None = None) -> bytes:
+        """As ``get``, in bytes."""
+        connection = self.connect()
+        try:
+            return ask(connection, path, body)
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        """Sends SIGTERM and expects a good end."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(PATIENCE)
+        assert status == 0, f"exit status {status}:\n{self.said}"
+
+
+def ask(connection: http.client.HTTPConnection, path: str, body: bytes | None = None) -> bytes:
+    """The body that answers one request on ``connection``, which succeeds."""
+    connection.request("GET" if body is None else "POST", path, body)
+    response = connection.getresponse()
+    answer = response.read()
+    assert response.status == 200, answer
+    return answer
+
+
+@contextmanager
+def starting(
+    command: Sequence[str | Path], *options: str, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> Iterator[Served]:
+    """Starts ``warmfork serve`` and kills whatever is left of it at the end."""
+    with subprocess.Popen(
+        [WARMFORK, "serve", *options, "--", *command],
+        cwd=cwd,
+        env=environment() | (env or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as process:
+        try:
+            yield Served(process)
+        finally:
+            process.kill()
+
+
+@contextmanager
+def serving(
+    command: Sequence[str | Path], *options: str, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> Iterator[Served]:
+    """A server that is ready; it must end well when it is stopped at the end of the block."""
+    with starting(command, *options, cwd=cwd, env=env) as server:
+        server.port = int(server.expect(READY)[1])
+        yield server
+        server.stop()
