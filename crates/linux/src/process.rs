@@ -13,6 +13,8 @@ pub struct Limit {
 pub const LIMITS: usize = 16;
 /// RLIMIT_CPU
 pub const RLIMIT_CPU: usize = 0;
+/// RLIMIT_DATA
+pub const RLIMIT_DATA: usize = 2;
 /// RLIMIT_STACK
 pub const RLIMIT_STACK: usize = 3;
 /// RLIMIT_CORE
@@ -25,6 +27,8 @@ pub const RLIMIT_NPROC: usize = 6;
 pub const RLIMIT_NOFILE: usize = 7;
 /// RLIMIT_MEMLOCK
 pub const RLIMIT_MEMLOCK: usize = 8;
+/// RLIMIT_AS
+pub const RLIMIT_AS: usize = 9;
 /// RLIMIT_SIGPENDING
 pub const RLIMIT_SIGPENDING: usize = 11;
 /// RLIMIT_MSGQUEUE

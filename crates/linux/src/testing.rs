@@ -66,6 +66,9 @@ impl GuestMemory for FakeGuest {
     fn discard(&mut self, span: Span) -> Result<(), MapError> {
         self.memory.discard(span)
     }
+    fn resident(&self, span: Span, pages: &mut [u8]) {
+        self.memory.resident(span, pages);
+    }
 }
 
 impl Guest for FakeGuest {

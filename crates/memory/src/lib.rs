@@ -32,6 +32,6 @@ pub use fake::FakeMemory;
 pub use host::{GuestMemory, MapError, Source};
 pub use image::{Content, Image, ImageBuilder, ImageError, Segment, SegmentSource};
 pub use mapping::SharedPage;
-pub use space::{AddressSpace, Heap, Layout, Limits, MapRequest, Mapped, RemapRequest, Totals};
+pub use space::{AddressSpace, Heap, Layout, Limits, MapRequest, Mapped, RemapRequest, ResourceLimits, Totals};
 pub use spans::SpanSet;
 pub use tree::{AreaTree, Direction};

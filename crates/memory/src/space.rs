@@ -92,6 +92,21 @@ impl Default for Limits {
     }
 }
 
+/// What the program has limited itself to (setrlimit), in bytes; [`u64::MAX`] for no limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ResourceLimits {
+    /// RLIMIT_AS: everything mapped.
+    pub address_space: u64,
+    /// RLIMIT_DATA: private writable mappings but for the stack.
+    pub data: u64,
+}
+
+impl Default for ResourceLimits {
+    fn default() -> Self {
+        Self { address_space: u64::MAX, data: u64::MAX }
+    }
+}
+
 /// A mapping to make, as mmap takes it.
 #[derive(Clone, Debug)]
 pub struct MapRequest {
@@ -146,6 +161,7 @@ pub struct AddressSpace {
     heap: Heap,
     layout: Layout,
     limits: Limits,
+    resource_limits: ResourceLimits,
     /// What the host has mapped from an image and not from the area's own backing.
     imaged: SpanSet,
     changes: Changes,
@@ -159,6 +175,7 @@ impl PartialEq for AddressSpace {
             && self.heap == other.heap
             && self.layout == other.layout
             && self.limits == other.limits
+            && self.resource_limits == other.resource_limits
             && self.imaged == other.imaged
     }
 }
@@ -173,6 +190,7 @@ impl AddressSpace {
             heap: Heap::default(),
             layout,
             limits,
+            resource_limits: ResourceLimits::default(),
             imaged: SpanSet::default(),
             changes: Changes::default(),
         }
@@ -211,6 +229,11 @@ impl AddressSpace {
         self.limits = limits;
     }
 
+    /// Sets what the program has limited itself to; what is mapped already stays.
+    pub fn set_resource_limits(&mut self, limits: ResourceLimits) {
+        self.resource_limits = limits;
+    }
+
     /// What has changed since the last [`Self::mark`].
     #[must_use]
     pub fn changes(&self) -> &Changes {
@@ -235,7 +258,7 @@ impl AddressSpace {
     }
 
     /// Refuses what would bring the mapped bytes above a limit once `span` is replaced by a mapping with `protection`.
-    fn charge(&self, span: Span, protection: Protection) -> Result<(), Errno> {
+    fn charge(&self, span: Span, protection: Protection, shared: bool) -> Result<(), Errno> {
         let mapped = self.areas.mapped_bytes() - self.areas.mapped_bytes_in(span) + span.len();
         let mut accessible = self.areas.accessible_bytes() - self.areas.accessible_bytes_in(span);
         if !protection.is_empty() {
@@ -243,12 +266,30 @@ impl AddressSpace {
         }
         // What was too much before a limit was lowered may stay, and may shrink.
         let too_much = |after, before, limit| after > limit && after > before;
-        if too_much(mapped, self.areas.mapped_bytes(), self.limits.reserved_bytes)
+        let most = self.limits.reserved_bytes.min(self.resource_limits.address_space);
+        if too_much(mapped, self.areas.mapped_bytes(), most)
             || too_much(accessible, self.areas.accessible_bytes(), self.limits.accessible_bytes)
         {
             return Err(Errno::ENOMEM);
         }
-        Ok(())
+        let is_data = !shared && protection.contains(Protection::WRITE);
+        self.charge_data(if is_data { span.len() - self.private_bytes(span, true) } else { 0 })
+    }
+
+    /// Refuses `more` bytes of private writable memory where the program has limited itself to less.
+    fn charge_data(&self, more: u64) -> Result<(), Errno> {
+        if self.resource_limits.data == u64::MAX || more == 0 {
+            return Ok(());
+        }
+        let totals = self.totals();
+        let after = totals.data.saturating_sub(totals.stack) + more;
+        if after > self.resource_limits.data { Err(Errno::ENOMEM) } else { Ok(()) }
+    }
+
+    /// Bytes in `span` that are private and writable already, if `writable`, or private and not.
+    fn private_bytes(&self, span: Span, writable: bool) -> u64 {
+        let wanted = |area: &Area| !area.shared && area.protection.contains(Protection::WRITE) == writable;
+        self.areas.pieces(span).filter(wanted).map(|area| area.span.len()).sum()
     }
 
     /// Refuses to cut one area in two when there are too many already, as Linux does.

@@ -7,10 +7,11 @@ use warmfork_abi::process::{
     RUSAGE_SELF, RUSAGE_THREAD,
 };
 use warmfork_abi::time::NANOSECONDS_PER_SECOND;
+use warmfork_memory::ResourceLimits;
 
 use crate::call::{Call, SyscallResult};
 use crate::clock::Clock;
-use crate::process::{LIMITS, Limit, RLIMIT_NOFILE};
+use crate::process::{LIMITS, Limit, RLIMIT_AS, RLIMIT_DATA, RLIMIT_NOFILE};
 use crate::syscalls::identity::own_process;
 use crate::syscalls::time::timeval_bytes;
 
@@ -41,6 +42,9 @@ fn change_limit(call: &mut Call<'_>, resource: usize, wanted: Limit) -> Result<(
         return Err(Errno::EPERM);
     }
     *current = wanted;
+    let limits = &call.kernel.process.limits;
+    let (address_space, data) = (limits[RLIMIT_AS].soft, limits[RLIMIT_DATA].soft);
+    call.kernel.space.set_resource_limits(ResourceLimits { address_space, data });
     Ok(())
 }
 

@@ -37,3 +37,6 @@ mod thread_tests;
 
 #[cfg(test)]
 mod event_tests;
+
+#[cfg(test)]
+mod memory_tests;

@@ -56,7 +56,7 @@ impl AddressSpace {
             return Err(Errno::EEXIST);
         }
         let shared = check_kind(&request, length)?;
-        self.charge(span, request.protection)?;
+        self.charge(span, request.protection, shared)?;
         self.check_split(span)?;
         let MapRequest { protection, backing, label, .. } = request;
         self.install(memory, Area { span, protection, shared, backing, wipe_on_fork: false, label })?;

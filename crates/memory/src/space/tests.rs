@@ -192,6 +192,24 @@ fn limits_hold() {
 }
 
 #[test]
+fn a_program_can_limit_itself() {
+    let mut guest = Guest::new();
+    let address = guest.map(MapRequest::anonymous(4 * PAGE, BOTH)).expect("before");
+    guest.space.set_resource_limits(ResourceLimits { address_space: 10 * PAGE, data: 6 * PAGE });
+    assert_eq!(guest.map(MapRequest::anonymous(7 * PAGE, READ)), Err(Errno::ENOMEM));
+    assert_eq!(guest.map(MapRequest::anonymous(3 * PAGE, BOTH)), Err(Errno::ENOMEM));
+    guest.space.start_heap(0x1000_0000);
+    assert_eq!(guest.set_break(0x1000_3000), 0x1000_0000);
+    assert_eq!(guest.set_break(0x1000_2000), 0x1000_2000);
+    let code = guest.map(MapRequest::anonymous(2 * PAGE, READ)).expect("no data");
+    assert_eq!(guest.protect(code, 1, 3), Err(Errno::ENOMEM));
+    // Over what is data already there is nothing more of it.
+    guest.fixed(address, 4, BOTH).expect("in place");
+    guest.space.set_resource_limits(ResourceLimits::default());
+    guest.protect(code, 2, 3).expect("without a limit");
+}
+
+#[test]
 fn there_are_only_so_many_areas() {
     let mut guest = Guest::limited(Limits { areas: 5, ..Limits::default() });
     let address = guest.map(MapRequest::anonymous(20 * PAGE, READ)).expect("one");
