@@ -73,7 +73,7 @@ class Snapshot:
         threads: int,
         ephemeral: bool,
         max_request_time: float | None,
-        max_request_memory: int,
+        max_request_memory: int | None,
         limit_request_memory: int,
     ) -> Server: ...
 

@@ -128,7 +128,9 @@ class ServeSettings(Settings):
         20.0, description="Time until the program must listen; 0 is no limit.", title="TIME"
     )
     max_request_time: Duration = Field(8.0, description="Time for a connection; 0 is no limit.", title="TIME")
-    max_request_memory: Size = Field(128 << 20, description="Memory that a connection may touch.", title="SIZE")
+    max_request_memory: Size = Field(
+        128 << 20, description="Memory that a connection may touch; 0 is no limit.", title="SIZE"
+    )
     limit_request_memory: Size = Field(
         128 << 20, description="Above this much touched memory, reset by dropping pages.", title="SIZE"
     )

@@ -233,7 +233,8 @@ class Snapshot:
             threads: Forks that serve side by side; 0 is one for each CPU.
             ephemeral: Whether each connection gets a pristine fork; otherwise forks keep their state.
             max_request_time: Seconds for a connection; ``None`` for no limit.
-            max_request_memory: Bytes that a connection may touch; its fork is thrown away when it wants more.
+            max_request_memory: Bytes that a connection may touch; its fork is thrown away when it wants more. 0 is no
+                limit.
             limit_request_memory: Above so many touched bytes, a reset drops pages instead of rewriting them.
 
         Raises:
@@ -245,7 +246,7 @@ class Snapshot:
                 threads=threads or os.cpu_count() or 1,
                 ephemeral=ephemeral,
                 max_request_time=max_request_time or None,
-                max_request_memory=parse_size(max_request_memory),
+                max_request_memory=parse_size(max_request_memory) or None,
                 limit_request_memory=parse_size(limit_request_memory),
             )
         )

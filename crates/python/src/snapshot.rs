@@ -64,14 +64,14 @@ impl Snapshot {
         threads: usize,
         ephemeral: bool,
         max_request_time: Option<f64>,
-        max_request_memory: u64,
+        max_request_memory: Option<u64>,
         limit_request_memory: u64,
     ) -> PyResult<Server> {
         let options = ServeOptions {
             threads,
             ephemeral,
             max_request_time: optional_duration(max_request_time)?,
-            max_request_memory: Some(max_request_memory),
+            max_request_memory,
             limit_request_memory,
         };
         let server = py.detach(|| warmfork_engine::serve::Server::start(&self.snapshot, options));

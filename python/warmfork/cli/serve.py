@@ -15,7 +15,7 @@ from warmfork.cli import output
 from warmfork.cli.start import make_machine
 from warmfork.config import ServeSettings, load, to_toml
 from warmfork.machine import Server, Snapshot
-from warmfork.units import format_duration, format_size
+from warmfork.units import format_duration
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOOK = 0.2
@@ -98,7 +98,7 @@ def _boot(program: list[str], settings: ServeSettings) -> tuple[Snapshot, str]:
             machine.warm_up(settings.warmup, settings.warmup_path)
             parts.append(f"{settings.warmup} warm-up requests in {time.perf_counter() - booted:.2f} s")
         snapshot = machine.freeze()
-    parts.append(f"{format_size(snapshot.info()['bytes'])} frozen")
+    parts.append(f"{snapshot.info()['bytes'] / (1 << 20):.1f} MB frozen")
     return snapshot, ", ".join(parts)
 
 
