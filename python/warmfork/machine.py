@@ -22,7 +22,7 @@ from warmfork.program import find_program
 from warmfork.units import parse_size
 
 if TYPE_CHECKING:
-    from warmfork.types import Area, OutcomeKind, Platform, ResetKind, ServerStatistics, SnapshotInfo
+    from warmfork.types import Area, OutcomeKind, Platform, ResetKind, ServerStatistics, SnapshotInfo, Thread
 
 __all__ = ["Fork", "Machine", "Outcome", "Server", "Snapshot", "serve"]
 
@@ -35,7 +35,8 @@ class Outcome:
     """How a run of a guest ended.
 
     Attributes:
-        kind: ``"exited"``, ``"signaled"`` (killed by one), ``"timeout"``, ``"out_of_memory"`` or ``"interrupted"``.
+        kind: ``"exited"``, ``"signaled"`` (killed by one), ``"served"`` (its one connection), ``"timeout"``,
+            ``"out_of_memory"`` or ``"interrupted"``.
         code: The exit code when it exited, the signal's number when it was signaled, else 0.
     """
 
@@ -48,6 +49,7 @@ class Outcome:
         status: dict[OutcomeKind, int] = {
             "exited": self.code,
             "signaled": 128 + self.code,
+            "served": 0,
             "timeout": 124,
             "out_of_memory": 137,
             "interrupted": 130,
@@ -269,6 +271,26 @@ class Fork(_Closing):
         """Runs on from where it is, to its end; see ``Machine.run``."""
         return _outcome(self._native.run(timeout))
 
+    def serve(
+        self, connection: int, *, timeout: float | None = None, max_memory: int | str | None = None
+    ) -> Outcome:
+        """Hands the guest one connection, as a server's worker does, and runs it until it has closed that.
+
+        Args:
+            connection: The descriptor of a connected stream socket, which stays the caller's to close. The guest
+                accepts it from its first listening socket.
+            timeout: Seconds; ``None`` for no limit.
+            max_memory: Bytes that the guest may touch; ``None`` for no limit.
+
+        Returns:
+            ``"served"``, or why not.
+
+        Raises:
+            StateError: The snapshot does not listen; the fork has ended and was not reset.
+        """
+        limit = None if max_memory is None else parse_size(max_memory)
+        return _outcome(self._native.serve(connection, timeout, limit))
+
     def reset(self) -> ResetKind:
         """Puts the snapshot's state back.
 
@@ -299,6 +321,14 @@ class Fork(_Closing):
     def areas(self) -> list[Area]:
         """The guest's mappings, in address order."""
         return self._native.areas()
+
+    def threads(self) -> list[Thread]:
+        """The guest's threads, with everything that is in their registers."""
+        return self._native.threads()
+
+    def describe(self) -> str:
+        """All that the emulated kernel holds for the guest, in words: for looking at; the form may change."""
+        return self._native.describe()
 
     def differences(self) -> list[str]:
         """What differs from a new fork, one line each: pages, registers, fds, timers, mappings. Empty after reset."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 Platform = Literal["auto", "process", "kvm"]
-OutcomeKind = Literal["exited", "signaled", "timeout", "out_of_memory", "interrupted"]
+OutcomeKind = Literal["exited", "signaled", "served", "timeout", "out_of_memory", "interrupted"]
 ResetKind = Literal["rewritten", "dropped"]
 
 
@@ -50,6 +50,15 @@ class Area(TypedDict):
     executable: bool
     shared: bool
     name: str
+
+
+class Thread(TypedDict):
+    """A thread of a guest: its integer registers in the kernel's order, its vector state as XSAVE lays it out."""
+
+    tid: int
+    name: bytes
+    registers: list[int]
+    vectors: bytes
 
 
 class Latency(TypedDict):

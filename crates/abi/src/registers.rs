@@ -52,6 +52,17 @@ impl Registers {
         Self { rip, rsp, cs: USER_CS, ss: USER_SS, rflags: RFLAGS_AT_ENTRY, orig_rax: u64::MAX, ..Self::default() }
     }
 
+    /// Every register, in the order of `struct user_regs_struct`.
+    #[must_use]
+    pub fn words(&self) -> [u64; 27] {
+        let Self { r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, .. } = *self;
+        let Self { orig_rax, rip, cs, rflags, rsp, ss, fs_base, gs_base, ds, es, fs, gs, .. } = *self;
+        [
+            r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, rflags, rsp,
+            ss, fs_base, gs_base, ds, es, fs, gs,
+        ]
+    }
+
     /// The six arguments of a system call, in order.
     #[must_use]
     pub fn arguments(&self) -> [u64; 6] {

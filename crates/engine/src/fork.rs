@@ -7,9 +7,11 @@
 //!           3. the kernel's plain data is assigned, registers and FPU state are loaded
 //! ```
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use warmfork_linux::poller::Host;
+use warmfork_linux::poller::{Host, HostHandle};
+use warmfork_linux::serve::{Admission, Gate};
 use warmfork_memory::image::Content;
 use warmfork_memory::{Span, SpanSet};
 use warmfork_platform::Pristine;
@@ -80,6 +82,14 @@ impl Fork {
     #[must_use]
     pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// Hands the guest `connection`, as one that came to its listening socket `listener`: the only one that it can
+    /// accept until the next reset. The next run ends as [`Outcome::Served`] when the guest closes it or shuts it down.
+    pub fn offer(&mut self, listener: HostHandle, connection: OwnedFd) {
+        let gate = &mut self.machine.kernel.shared.gate;
+        *gate = Gate::new(Admission::Offered);
+        gate.offer(listener, HostHandle::new(connection));
     }
 
     /// Drives the fork; see [`Machine::run`].

@@ -39,6 +39,19 @@ pub struct AreaInfo {
     pub name: String,
 }
 
+/// One thread of a guest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ThreadInfo {
+    /// Its id.
+    pub tid: i32,
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Its integer registers, in the order of `struct user_regs_struct`.
+    pub registers: [u64; 27],
+    /// Its FPU and vector state in XSAVE layout; empty before it ever ran.
+    pub vectors: Vec<u8>,
+}
+
 /// The most that is read at once.
 pub const LARGEST_READ: usize = 1 << 30;
 
@@ -68,6 +81,32 @@ impl Machine {
                 },
             })
             .collect()
+    }
+
+    /// The guest's threads, with everything that is in their registers.
+    ///
+    /// # Errors
+    /// [`EngineError::Platform`] when the platform fails.
+    pub fn threads(&mut self) -> Result<Vec<ThreadInfo>, EngineError> {
+        let loaded = self.platform.fpu()?;
+        let current = self.kernel.tasks.current;
+        let threads = self.kernel.tasks.iter().map(|task| {
+            let running = task.tid == current;
+            ThreadInfo {
+                tid: task.tid,
+                name: task.name.clone(),
+                registers: if running { self.registers } else { task.registers }.words(),
+                vectors: if running { loaded.clone() } else { task.fpu.clone().unwrap_or_default() },
+            }
+        });
+        Ok(threads.collect())
+    }
+
+    /// All that the emulated kernel holds for the guest, in words: descriptors, pipes with what is in them, signals,
+    /// timers. For looking at; the form may change.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        format!("{:#?}", self.kernel)
     }
 
     /// Reads guest memory, whatever its protection.

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use warmfork_engine::owner::Owner;
-use warmfork_engine::{EngineError, Handle, ResetKind, Snapshot};
+use warmfork_engine::{EngineError, Handle, ResetKind, Snapshot, Until};
 
+use crate::arguments::duplicate;
 use crate::capture::Capture;
 use crate::errors;
 use crate::machine::{Outcome, captured, counters, until};
@@ -22,6 +23,15 @@ struct Area {
     executable: bool,
     shared: bool,
     name: String,
+}
+
+/// One thread.
+#[derive(IntoPyObject)]
+struct Thread<'py> {
+    tid: i32,
+    name: Bound<'py, PyBytes>,
+    registers: Vec<u64>,
+    vectors: Bound<'py, PyBytes>,
 }
 
 /// A machine made from a snapshot.
@@ -82,6 +92,31 @@ impl Fork {
         .map(Into::into)
     }
 
+    fn serve(
+        &self,
+        py: Python<'_>,
+        connection: i32,
+        timeout: Option<f64>,
+        max_memory: Option<u64>,
+    ) -> PyResult<Outcome> {
+        let timeout = optional_duration(timeout)?;
+        let connection = duplicate(connection)?;
+        let offered = move |fork: &mut warmfork_engine::Fork| {
+            rustix::io::ioctl_fionbio(&connection, true)
+                .map_err(|error| EngineError::Host { operation: "ioctl(FIONBIO)", source: error.into() })?;
+            let Some(listener) = fork.snapshot().kernel().listeners().into_iter().next() else {
+                return Err(EngineError::State("serving a connection: the snapshot does not listen"));
+            };
+            if fork.machine().ended().is_some() {
+                return Err(EngineError::State("running a fork that has ended: reset it"));
+            }
+            fork.offer(listener, connection);
+            let until = Until { touched_bytes: max_memory, ..until(fork.machine(), timeout) };
+            fork.run(&until)
+        };
+        self.job(py, offered).map(Into::into)
+    }
+
     fn reset(&self, py: Python<'_>) -> PyResult<&'static str> {
         let kind = self.job(py, warmfork_engine::Fork::reset)?;
         Ok(match kind {
@@ -111,6 +146,21 @@ impl Fork {
             name: area.name,
         });
         Ok(areas.collect())
+    }
+
+    fn threads<'py>(&self, py: Python<'py>) -> PyResult<Vec<Thread<'py>>> {
+        let threads = self.job(py, |fork| fork.machine_mut().threads())?;
+        let threads = threads.into_iter().map(|thread| Thread {
+            tid: thread.tid,
+            name: PyBytes::new(py, &thread.name),
+            registers: thread.registers.to_vec(),
+            vectors: PyBytes::new(py, &thread.vectors),
+        });
+        Ok(threads.collect())
+    }
+
+    fn describe(&self, py: Python<'_>) -> PyResult<String> {
+        self.job(py, |fork| Ok(fork.machine().describe()))
     }
 
     fn differences(&self, py: Python<'_>) -> PyResult<Vec<String>> {

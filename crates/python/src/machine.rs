@@ -19,7 +19,7 @@ use crate::waiting::{optional_duration, wait};
 /// How a run ended.
 #[pyclass(frozen)]
 pub struct Outcome {
-    /// "exited", "signaled", "timeout", "out_of_memory" or "interrupted".
+    /// "exited", "signaled", "served", "timeout", "out_of_memory" or "interrupted".
     #[pyo3(get)]
     kind: &'static str,
     /// The exit code or the signal's number, else 0.
@@ -35,8 +35,9 @@ impl From<warmfork_engine::Outcome> for Outcome {
             Engine::Ended(Ending::Signaled(signal)) => ("signaled", signal.into()),
             Engine::TimedOut => ("timeout", 0),
             Engine::OutOfMemory => ("out_of_memory", 0),
-            // Nobody asked to stop when the program is ready or has served.
-            Engine::Interrupted | Engine::Ready | Engine::Served => ("interrupted", 0),
+            Engine::Served => ("served", 0),
+            // Nobody asked to stop when the program is ready.
+            Engine::Interrupted | Engine::Ready => ("interrupted", 0),
         };
         Self { kind, code }
     }

@@ -10,7 +10,6 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use warmfork_linux::call::Ending;
 use warmfork_linux::poller::HostHandle;
-use warmfork_linux::serve::{Admission, Gate};
 
 use super::{Control, ServeOptions, Statistics};
 use crate::cpu;
@@ -132,9 +131,7 @@ impl Worker {
         let accepted = Instant::now();
         Statistics::add(&statistics.connections, 1);
         let before = fork.machine().counters.syscalls;
-        let gate = &mut fork.machine_mut().kernel.shared.gate;
-        *gate = Gate::new(Admission::Offered);
-        gate.offer(listener, HostHandle::new(connection));
+        fork.offer(listener, connection);
         let deadline = self.options.max_request_time.map(|time| fork.machine().host().monotonic() + nanoseconds(time));
         let until = Until { ready: false, deadline, touched_bytes: self.options.max_request_memory };
         let outcome = fork.run(&until);
