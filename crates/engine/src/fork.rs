@@ -3,7 +3,8 @@
 //! ```text
 //!   reset:  1. mappings that changed (space.changes) are made again, protections put back
 //!           2. every page that the fork has privately touched is rewritten from the image - mappings, page tables
-//!              and TLB stay as they are, so the next request takes no fault - or, above a limit, dropped
+//!              and TLB stay as they are, so the next request takes no fault - or, above a limit, dropped; pages that
+//!              requests leave alone after all are given back (settle.rs)
 //!           3. the kernel's plain data is assigned, registers and FPU state are loaded
 //! ```
 
@@ -19,6 +20,7 @@ use warmfork_platform::Pristine;
 use crate::boot::new_platform;
 use crate::error::EngineError;
 use crate::machine::{Machine, Outcome, Until};
+use crate::settle;
 use crate::snapshot::Snapshot;
 
 /// How a reset was done.
@@ -157,26 +159,36 @@ impl Fork {
         let touched = platform.touched(&spans)?;
         let bytes: u64 = touched.iter().map(|span| span.len()).sum();
         if bytes > self.rewrite_limit {
-            for &span in &touched {
-                platform.discard(span).map_err(map_error)?;
-            }
+            platform.discard_all(&touched)?;
             platform.put_back(&[])?;
             self.resets.dropped += 1;
             return Ok(ResetKind::Dropped);
         }
+        let settle = settle::due(self.resets.rewritten);
         self.resets.rewritten += 1;
-        self.resets.pages += bytes / warmfork_abi::PAGE;
         let mut pages = Vec::with_capacity(touched.len());
+        let mut returned = Vec::new();
         for &span in &touched {
             for (part, content) in self.snapshot.image.pieces(span) {
-                match content {
-                    Content::Bytes(bytes, offset) => pages.push((part, Pristine::Image { bytes, offset })),
-                    Content::Zero => pages.push((part, Pristine::Zero)),
+                let pristine = match content {
+                    Content::Bytes(bytes, offset) => Pristine::Image { bytes, offset },
+                    Content::Zero => Pristine::Zero,
                     // A file's own page again, which nobody has written to.
-                    Content::File(..) => platform.discard(part).map_err(map_error)?,
+                    Content::File(..) => {
+                        returned.push(part);
+                        continue;
+                    }
+                };
+                if settle {
+                    settle::sort(&*platform, part, pristine, &mut returned, &mut pages)
+                        .map_err(EngineError::host("reading the guest's memory"))?;
+                } else {
+                    pages.push((part, pristine));
                 }
             }
         }
+        self.resets.pages += pages.iter().map(|(span, _)| span.len()).sum::<u64>() / warmfork_abi::PAGE;
+        platform.discard_all(&returned)?;
         platform.put_back(&pages)?;
         Ok(ResetKind::Rewritten)
     }

@@ -27,6 +27,7 @@ pub mod machine;
 pub mod owner;
 pub mod pristine;
 pub mod serve;
+mod settle;
 pub mod snapshot;
 
 pub use boot::{MachineLimits, Program, boot};

@@ -148,6 +148,12 @@ pub trait Platform: GuestMemory {
     /// As [`Platform::run`].
     fn map_all(&mut self, mappings: &[Mapping<'_>]) -> Result<(), PlatformError>;
 
+    /// Drops the private pages of many spans, as [`GuestMemory::discard`] each.
+    ///
+    /// # Errors
+    /// As [`Platform::run`].
+    fn discard_all(&mut self, spans: &[Span]) -> Result<(), PlatformError>;
+
     /// Keeps `image`, a memory file of `length` bytes that never changes, at hand for [`Platform::put_back`].
     ///
     /// # Errors

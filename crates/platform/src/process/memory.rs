@@ -28,6 +28,12 @@ fn mmap(span: Span, protection: Protection, source: Source<'_>, file: u64) -> Ho
     HostCall::new(libc::SYS_mmap, [span.start, span.len(), u64::from(protection.bits()), flags, file, offset])
 }
 
+/// The call that drops the private pages of a span.
+pub fn discard(span: Span) -> HostCall {
+    let advice = u64::from(libc::MADV_DONTNEED.cast_unsigned());
+    HostCall::new(libc::SYS_madvise, [span.start, span.len(), advice, 0, 0, 0])
+}
+
 impl ProcessPlatform {
     fn checked(
         &mut self,
@@ -99,8 +105,7 @@ impl GuestMemory for ProcessPlatform {
 
     fn discard(&mut self, span: Span) -> Result<(), MapError> {
         self.touched.forget();
-        let advice = u64::from(libc::MADV_DONTNEED.cast_unsigned());
-        self.one("discard", span, HostCall::new(libc::SYS_madvise, [span.start, span.len(), advice, 0, 0, 0]))
+        self.one("discard", span, discard(span))
     }
 
     fn resident(&self, span: Span, pages: &mut [u8]) {

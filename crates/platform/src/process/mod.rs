@@ -245,6 +245,15 @@ impl Platform for ProcessPlatform {
         self.touched.find(spans)
     }
 
+    fn discard_all(&mut self, spans: &[Span]) -> Result<(), PlatformError> {
+        if spans.is_empty() {
+            return Ok(());
+        }
+        self.touched.forget();
+        let calls: Vec<_> = spans.iter().map(|&span| memory::discard(span)).collect();
+        self.caller.batch(&mut self.tracee, &calls).map_err(|error| error.into_platform("dropping a guest's pages"))
+    }
+
     fn hold_image(&mut self, image: BorrowedFd<'_>, length: u64) -> Result<(), PlatformError> {
         let Some(span) = page_up(length).and_then(|length| Span::new(layout::IMAGE.start, length)) else {
             return Ok(());

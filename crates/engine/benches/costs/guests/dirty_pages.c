@@ -28,7 +28,7 @@ int main(int argc, char **argv)
     if (poll(&set, 1, 50) != 0)
         return 4;
     for (size_t i = 0; i < PAGES; i++)
-        area[i * APART + 17] = (char)i;
+        area[i * APART + 17] = (char)(i % 5);
     char sum = 0;
     for (size_t at = 0; at < read; at += PAGE)
         sum = (char)(sum + area[at]);

@@ -1,0 +1,71 @@
+//! Keeping the set of pages that a reset rewrites small.
+//!
+//! A fork's first requests touch pages that later ones leave alone: caches being filled, code being looked up for the first
+//! time. They would be rewritten for ever. So a reset now and then looks for touched pages that are what they were, and
+//! gives them back to the image; a page given back too early costs one page fault.
+
+use warmfork_abi::PAGE;
+use warmfork_memory::Span;
+use warmfork_platform::{Platform, Pristine};
+
+const PAGE_BYTES: usize = 4096;
+static ZEROES: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
+
+/// Whether the reset after `resets` others looks for them: the 8th, the 64th, the 512th, and so on, for looking costs more
+/// than rewriting.
+pub const fn due(resets: u64) -> bool {
+    let number = resets.saturating_add(1);
+    number >= 8 && number.is_power_of_two() && number.trailing_zeros().is_multiple_of(3)
+}
+
+/// Sorts the pages of `span`, which is to be `pristine`, into those that are the `same` already and the `changed` ones.
+///
+/// # Errors
+/// The host's refusal to read them.
+pub fn sort<'a>(
+    platform: &dyn Platform,
+    span: Span,
+    pristine: Pristine<'a>,
+    same: &mut Vec<Span>,
+    changed: &mut Vec<(Span, Pristine<'a>)>,
+) -> std::io::Result<()> {
+    let mut own = [0; PAGE_BYTES];
+    let mut put = |start: u64, expected: &[u8], pristine: Pristine<'a>| {
+        let page = Span { start, end: start + PAGE };
+        platform.read_any(start, &mut own)?;
+        if own == *expected {
+            push(same, page);
+        } else {
+            changed.push((page, pristine));
+        }
+        Ok(())
+    };
+    let starts = (span.start..span.end).step_by(PAGE_BYTES);
+    match pristine {
+        Pristine::Zero => starts.into_iter().try_for_each(|start| put(start, &ZEROES, Pristine::Zero)),
+        Pristine::Image { bytes, offset } => {
+            starts.zip(bytes.chunks_exact(PAGE_BYTES)).try_for_each(|(start, bytes)| {
+                put(start, bytes, Pristine::Image { bytes, offset: offset + (start - span.start) })
+            })
+        }
+    }
+}
+
+/// Appends `page`, joined to the last span when they touch.
+fn push(spans: &mut Vec<Span>, page: Span) {
+    match spans.last_mut() {
+        Some(last) if last.end == page.start => last.end = page.end,
+        _ => spans.push(page),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_due_ever_more_seldom() {
+        let due: Vec<u64> = (0..5000).filter(|&resets| due(resets)).map(|resets| resets + 1).collect();
+        assert_eq!(due, [8, 64, 512, 4096]);
+    }
+}
