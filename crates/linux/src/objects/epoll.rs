@@ -15,8 +15,11 @@ use crate::poller::Host;
 /// How deep epoll sets may contain each other (EP_MAX_NESTS is 4 edges between them).
 const MAX_DEPTH: usize = 5;
 
-/// Most members of one set.
-const MOST_MEMBERS: usize = 65536;
+/// Most members of one set, for each descriptor that the guest may have: bounds what one question costs.
+const MEMBERS_FOR_EACH_DESCRIPTOR: usize = 4;
+
+/// Most members of a set that contains sets, theirs included, for each descriptor that the guest may have.
+const NESTED_FOR_EACH_DESCRIPTOR: usize = 2;
 
 /// What is always reported.
 const ALWAYS: Events = Events::ERR.union(Events::HUP);
@@ -29,6 +32,8 @@ pub struct Epoll {
     start: usize,
     /// Changes of the set itself, for sets that contain it.
     changes: u64,
+    /// Sets that it has been added to, as far as they still exist.
+    containers: Vec<DescriptionId>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -76,9 +81,6 @@ impl Epoll {
     fn add(&mut self, member: Member) -> Result<(), Errno> {
         if self.position(member.fd, member.id).is_some() {
             return Err(Errno::EEXIST);
-        }
-        if self.members.len() >= MOST_MEMBERS {
-            return Err(Errno::ENOSPC);
         }
         self.changes += 1;
         self.members.push(member);
@@ -174,9 +176,14 @@ pub fn control(
     if nested && matches!(change, Change::Add(..)) {
         check_nesting(kernel, id, target)?;
     }
+    let most = kernel.process.file_limit().saturating_mul(MEMBERS_FOR_EACH_DESCRIPTOR);
     let set = find_mut(kernel, id)?;
     match change {
-        Change::Add(events, data) => set.add(Member::new(fd, target, events, data)),
+        Change::Add(..) if set.members.len() >= most => Err(Errno::ENOSPC),
+        Change::Add(events, data) => {
+            set.add(Member::new(fd, target, events, data))?;
+            accept_size(kernel, id, fd, target, nested)
+        }
         Change::Modify(events, data) => set.modify(Member::new(fd, target, events, data)),
         Change::Remove => set.remove(fd, target),
         Change::Unknown => Err(Errno::EINVAL),
@@ -222,12 +229,78 @@ fn depth_above(kernel: &Kernel, id: DescriptionId, limit: usize) -> Option<usize
         return None;
     }
     let mut longest = 0;
-    for (parent, description) in kernel.files.descriptions() {
-        if set(description).is_some_and(|set| set.members.iter().any(|member| member.id == id)) {
-            longest = longest.max(depth_above(kernel, parent, limit - 1)?);
-        }
+    for container in containers(kernel, id) {
+        longest = longest.max(depth_above(kernel, container, limit - 1)?);
     }
     Some(longest + 1)
+}
+
+/// The sets that the set `id` is a member of.
+fn containers(kernel: &Kernel, id: DescriptionId) -> Vec<DescriptionId> {
+    let Some(set) = find(kernel, id) else { return Vec::new() };
+    let contains = |container: &DescriptionId| {
+        find(kernel, *container).is_some_and(|container| container.members.iter().any(|member| member.id == id))
+    };
+    set.containers.iter().copied().filter(contains).collect()
+}
+
+/// Notes that the set `id` has a new member, or takes it out again when a set of sets would become too large.
+fn accept_size(
+    kernel: &mut Kernel,
+    id: DescriptionId,
+    fd: i32,
+    target: DescriptionId,
+    nested: bool,
+) -> Result<(), Errno> {
+    if nested {
+        let known = containers(kernel, target);
+        let member = find_mut(kernel, target)?;
+        member.containers = known;
+        if !member.containers.contains(&id) {
+            member.containers.push(id);
+        }
+    }
+    if within_size(kernel, id) {
+        return Ok(());
+    }
+    find_mut(kernel, id)?.remove(fd, target)?;
+    Err(Errno::EINVAL)
+}
+
+/// Whether neither the set `id` nor one that contains it asks too many members, over all ways that lead to them.
+fn within_size(kernel: &Kernel, id: DescriptionId) -> bool {
+    let mut level = containers(kernel, id);
+    if level.is_empty() && find(kernel, id).is_some_and(|set| !set.members.iter().any(|member| is_set(kernel, member)))
+    {
+        return true;
+    }
+    let most = kernel.process.file_limit().saturating_mul(NESTED_FOR_EACH_DESCRIPTOR);
+    level.push(id);
+    // At most MAX_DEPTH levels, each set of a level once.
+    while !level.is_empty() {
+        level.sort_unstable();
+        level.dedup();
+        if level.iter().any(|set| size(kernel, *set, most).is_none()) {
+            return false;
+        }
+        level = level.into_iter().flat_map(|set| containers(kernel, set)).collect();
+    }
+    true
+}
+
+fn is_set(kernel: &Kernel, member: &Member) -> bool {
+    find(kernel, member.id).is_some()
+}
+
+/// Members of the set `id` and of the sets in it, one that several ways lead to counting for each; `None` beyond
+/// `most`.
+fn size(kernel: &Kernel, id: DescriptionId, most: usize) -> Option<usize> {
+    let set = find(kernel, id)?;
+    let mut total = set.members.len();
+    for inner in set.members.iter().filter(|member| is_set(kernel, member)) {
+        total += size(kernel, inner.id, most.checked_sub(total)?)?;
+    }
+    (total <= most).then_some(total)
 }
 
 /// Whether the set `id` has something to report: POLLIN.

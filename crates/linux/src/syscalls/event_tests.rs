@@ -325,6 +325,50 @@ fn sets_in_sets_report_and_are_bounded() {
 }
 
 #[test]
+fn sets_cannot_multiply_their_members() {
+    let mut bench = Bench::new();
+    bench.kernel.process.limits[crate::process::RLIMIT_NOFILE].soft = 100;
+    let counters: Vec<u64> = (0..10).map(|_| bench.counter()).collect();
+    let mut below = counters;
+    let mut refused = false;
+    for _ in 0..4 {
+        let level: Vec<u64> = (0..10).map(|_| bench.epoll()).collect();
+        for &set in &level {
+            for &member in &below {
+                let added = bench.control(set, EPOLL_CTL_ADD, member, IN);
+                assert!(matches!(added, Ok(0) | Err(Errno::EINVAL)), "{added:?}");
+                refused |= added.is_err();
+            }
+        }
+        below = level;
+    }
+    assert!(refused);
+    assert_eq!(bench.ready(below[0], 8), []);
+}
+
+#[test]
+fn a_set_that_was_refused_is_as_before() {
+    let mut bench = Bench::new();
+    bench.kernel.process.limits[crate::process::RLIMIT_NOFILE].soft = 10;
+    let (outer, inner, counter) = (bench.epoll(), bench.epoll(), bench.counter());
+    bench.add(outer, inner, IN);
+    let mut added = 0;
+    let fds: Vec<u64> = (0..6).map(|_| bench.counter()).collect();
+    for id in fds.iter().map(|fd| bench.kernel.files.lookup(i32::try_from(*fd).unwrap()).unwrap()).collect::<Vec<_>>() {
+        for fd in 100..110 {
+            let change = crate::objects::epoll::Change::Add(IN, 0);
+            let set = bench.kernel.files.lookup(i32::try_from(inner).unwrap()).unwrap();
+            match crate::objects::epoll::control(&mut bench.kernel, set, fd, id, change) {
+                Ok(()) => added += 1,
+                Err(error) => assert_eq!(error, Errno::EINVAL),
+            }
+        }
+    }
+    assert_eq!(added, 19, "twice the descriptors, less the inner set itself");
+    assert_eq!(bench.control(inner, EPOLL_CTL_DEL, counter, IN), Err(Errno::ENOENT));
+}
+
+#[test]
 fn an_edge_of_a_nested_set_is_seen() {
     let mut bench = Bench::new();
     let (outer, inner, counter) = (bench.epoll(), bench.epoll(), bench.counter());

@@ -13,6 +13,7 @@ use crate::objects::socket::Received;
 use crate::poller::SCRATCH;
 use crate::syscalls::names::{as_guest_knows, destination, read_address, write_address};
 use crate::syscalls::vectors::Vectors;
+use crate::task::Wait;
 
 /// Flags of sending calls that reach the host's socket.
 const SEND_FLAGS: u32 = MSG_OOB | MSG_MORE | MSG_EOR;
@@ -63,18 +64,18 @@ pub(crate) fn send(
     let result = send_chunks(call, id, vectors, outgoing, &mut scratch);
     call.host.return_scratch(scratch);
     match result {
-        Err(Errno::EAGAIN) => {
+        Err(Stop::Error(Errno::EAGAIN)) => {
             let deadline = timeout.map(|timeout| call.deadline_after(timeout));
             let stop = call.block_on(id, Events::OUT, outgoing.flags & MSG_DONTWAIT != 0, deadline);
             partial(call, stop)
         }
-        Err(Errno::EPIPE) => {
+        Err(Stop::Error(Errno::EPIPE)) => {
             if stream && outgoing.flags & MSG_NOSIGNAL == 0 {
                 call.kernel.send_broken_pipe(call.tid);
             }
             Err(Errno::EPIPE.into())
         }
-        result => Ok(result?),
+        result => result,
     }
 }
 
@@ -87,14 +88,22 @@ fn partial(call: &mut Call<'_>, stop: Stop) -> Result<usize, Stop> {
     }
 }
 
+/// A call that lasts longer than this many chunks lets the machine look up in between.
+const CHUNKS: usize = 32;
+
+/// Lets the calling thread try again at once, after the machine has looked for interrupts and other threads.
+fn look_up(call: &Call<'_>) -> Stop {
+    Stop::Block(Wait { restartable: true, ..Wait::until(Some(call.host.monotonic())) })
+}
+
 fn send_chunks(
     call: &mut Call<'_>,
     id: DescriptionId,
     vectors: &Vectors,
     outgoing: &Outgoing,
     scratch: &mut [u8],
-) -> Result<usize, Errno> {
-    loop {
+) -> Result<usize, Stop> {
+    for _ in 0..CHUNKS {
         let progress = usize::try_from(call.task().restart.progress).map_err(|_| Errno::EINVAL)?;
         let size = scratch.len();
         let sent = match vectors.gather(call.memory(), progress, &mut scratch[..size]) {
@@ -110,6 +119,7 @@ fn send_chunks(
             return Ok(progress);
         }
     }
+    Err(look_up(call))
 }
 
 /// One chunk; descriptions go with the first.
@@ -195,14 +205,14 @@ pub(crate) fn receive(
     let result = receive_chunks(call, id, vectors, wanted, all, &mut scratch);
     call.host.return_scratch(scratch);
     match result {
-        Err(Errno::EAGAIN) => {
+        Err(Stop::Error(Errno::EAGAIN)) => {
             let deadline = timeout.map(|timeout| call.deadline_after(timeout));
             let at_once = wanted.flags & (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB) != 0;
             let stop = call.block_on(id, Events::IN, at_once, deadline);
             let length = partial(call, stop)?;
             Ok(Received { length, whole: length, ..Received::default() })
         }
-        result => Ok(result?),
+        result => result,
     }
 }
 
@@ -213,8 +223,8 @@ fn receive_chunks(
     wanted: Wanted,
     all: bool,
     scratch: &mut [u8],
-) -> Result<Received, Errno> {
-    loop {
+) -> Result<Received, Stop> {
+    for _ in 0..CHUNKS {
         let progress = usize::try_from(call.task().restart.progress).map_err(|_| Errno::EINVAL)?;
         let size = scratch.len().min(vectors.total() - progress);
         let mut received = match receive_once(call, id, &mut scratch[..size], wanted) {
@@ -231,6 +241,7 @@ fn receive_chunks(
         }
         call.task().restart.progress = total as u64;
     }
+    Err(look_up(call))
 }
 
 fn receive_once(call: &mut Call<'_>, id: DescriptionId, into: &mut [u8], wanted: Wanted) -> Result<Received, Errno> {

@@ -40,3 +40,7 @@ mod event_tests;
 
 #[cfg(test)]
 mod memory_tests;
+#[cfg(test)]
+mod pair_tests;
+#[cfg(test)]
+mod socket_tests;
