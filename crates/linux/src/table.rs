@@ -95,7 +95,7 @@ pub static TABLE: &[Entry] = &[
     full(22, "pipe", pipes::pipe),
     full(23, "select", polling::select),
     full(24, "sched_yield", scheduling::sched_yield),
-    partial(25, "mremap", memory::mremap, "no second view of MAP_SHARED | MAP_ANONYMOUS memory; old ranges of several mappings are refused"),
+    partial(25, "mremap", memory::mremap, "old ranges of several mappings are refused, as before Linux 6.17"),
     full(26, "msync", memory::msync),
     full(27, "mincore", memory::mincore),
     partial(28, "madvise", memory::madvise, "without MADV_COLLAPSE, guard regions and failure injection"),

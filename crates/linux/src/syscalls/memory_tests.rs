@@ -137,3 +137,19 @@ fn a_program_can_limit_its_memory() {
     assert_eq!(bench.call(MMAP, &[0, 5 * PAGE, 3, PRIVATE, NONE, 0]), Err(Errno::ENOMEM));
     bench.anonymous(4);
 }
+
+#[test]
+fn shared_memory_can_be_seen_twice() {
+    let mut bench = Bench::new();
+    let address = bench.call(MMAP, &[0, 100 * PAGE, 3, 0x21, NONE, 0]).unwrap();
+    bench.write(address, &[1]);
+    bench.write(address + 99 * PAGE, &[2]);
+    let second = bench.call(MREMAP, &[address, 0, 100 * PAGE, 1]).unwrap();
+    assert_ne!(second, address);
+    assert_eq!([0, 50, 99].map(|page| bench.read(second + page * PAGE)), [1, 0, 2]);
+    bench.write(second + 50 * PAGE, &[3]);
+    assert_eq!(bench.read(address + 50 * PAGE), 3);
+    // Not of private memory.
+    let private = bench.anonymous(1);
+    assert_eq!(bench.call(MREMAP, &[private, 0, PAGE, 1]), Err(Errno::EINVAL));
+}
