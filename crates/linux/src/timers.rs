@@ -128,7 +128,18 @@ impl Timers {
     }
 
     fn none_armed(&self) -> bool {
-        self.real.deadline.is_none() && self.cpu.iter().all(|timer| timer.deadline.is_none()) && self.posix.is_empty()
+        let posix = self.posix.values().map(|timer| timer.countdown);
+        let mut all = posix.chain(self.cpu).chain([self.real]);
+        all.all(|countdown| countdown.deadline.is_none())
+    }
+
+    /// Timers of timer_create that may run out and have something to send.
+    fn sending(&self) -> Vec<i32> {
+        let sends = |timer: &PosixTimer| {
+            let counting = timer.queued && timer.counter == Counter::Monotonic; // until the signal is taken
+            timer.countdown.deadline.is_some() && timer.notify != Notify::Nothing && !counting
+        };
+        self.posix.iter().filter(|(_, timer)| sends(timer)).map(|(id, _)| *id).collect()
     }
 
     /// Sets ITIMER_REAL.
@@ -197,8 +208,7 @@ impl Kernel {
                 let _ = self.send_signal(Target::Process, SignalInfo::kernel(signal));
             }
         }
-        let ids: Vec<i32> = self.timers.posix.keys().copied().collect();
-        for id in ids {
+        for id in self.timers.sending() {
             self.expire_posix(host, id, now);
         }
     }
@@ -219,9 +229,6 @@ impl Kernel {
         let now = self.counted(host, timer.counter, monotonic);
         let Some(timer) = self.timers.posix.get_mut(&id) else { return };
         let Notify::Signal { signal, value, thread } = timer.notify else { return };
-        if timer.queued && timer.counter == Counter::Monotonic {
-            return; // counted when the signal is taken
-        }
         let times = timer.countdown.advance(now);
         if times == 0 {
             return;

@@ -127,14 +127,14 @@ impl Kernel {
     }
 
     /// The signals pending for the process that thread `tid` shall take out of `unblocked`. The first thread takes
-    /// what it does not block, as Linux prefers it; others take the rest.
+    /// what it does not block, as Linux prefers it; others take the rest, and what ends the program at once.
     pub(super) fn shared_due(&self, tid: Tid, unblocked: u64) -> u64 {
         let shared = self.signals.pending.set() & unblocked;
         if shared == 0 || tid == self.process.pid {
             return shared;
         }
-        let leader = self.tasks.lookup(self.process.pid);
-        shared & leader.map_or(u64::MAX, effective_mask)
+        let Some(leader) = self.tasks.lookup(self.process.pid) else { return shared };
+        shared & (effective_mask(leader) | self.signals.fatal() & !sought(leader))
     }
 
     /// Ends the waits of threads that have a signal to act on.
@@ -183,6 +183,14 @@ impl Kernel {
             info.set_overrun(overrun);
         }
         info
+    }
+}
+
+/// The signals that a thread waits for with sigtimedwait or signalfd.
+fn sought(task: &Task) -> u64 {
+    match &task.state {
+        State::Blocked(wait) | State::Retry(wait) => wait.signals,
+        State::Ready => 0,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Signal state of a thread and of the process: plain data.
 
-use warmfork_abi::signals::{SIG_DFL, SIG_IGN, SS_AUTODISARM, SS_DISABLE, SS_ONSTACK, UNBLOCKABLE, signal_bit};
+use warmfork_abi::signals::{
+    IGNORED_BY_DEFAULT, SIG_DFL, SIG_IGN, SS_AUTODISARM, SS_DISABLE, SS_ONSTACK, STOPPING, UNBLOCKABLE, signal_bit,
+};
 
 use super::PendingSignals;
 use crate::task::Wait;
@@ -25,7 +27,7 @@ impl Action {
     /// Whether a signal of `set` (one bit) with this action has no effect.
     #[must_use]
     pub fn ignores(&self, set: u64) -> bool {
-        self.handler == SIG_IGN || self.handler == SIG_DFL && set & warmfork_abi::signals::IGNORED_BY_DEFAULT != 0
+        self.handler == SIG_IGN || self.handler == SIG_DFL && set & IGNORED_BY_DEFAULT != 0
     }
 }
 
@@ -154,6 +156,12 @@ impl ProcessSignals {
     #[must_use]
     pub fn caught(&self) -> u64 {
         self.set_where(|action| action.handler != SIG_IGN && action.handler != SIG_DFL)
+    }
+
+    /// The signals that end the program.
+    #[must_use]
+    pub fn fatal(&self) -> u64 {
+        self.set_where(|action| action.handler == SIG_DFL) & !(IGNORED_BY_DEFAULT | STOPPING)
     }
 
     fn set_where(&self, holds: impl Fn(&Action) -> bool) -> u64 {

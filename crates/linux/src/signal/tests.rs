@@ -394,6 +394,15 @@ fn the_first_thread_gets_the_signals_of_the_process_unless_it_blocks_them() {
 }
 
 #[test]
+fn a_signal_that_ends_the_program_does_not_wait_for_the_first_thread() {
+    let mut bench = Bench::new();
+    let (pid, other) = (bench.pid(), bench.spawn());
+    assert_eq!(bench.start(pid, PAUSE, &[]), Entered::Blocked);
+    bench.call_by(other, KILL, &[id(pid), u64::from(SIGTERM)]).unwrap();
+    assert_eq!(bench.deliver(other), Delivery::End(Ending::Signaled(SIGTERM)));
+}
+
+#[test]
 fn waiting_for_a_signal_takes_it_instead_of_its_handler() {
     let mut bench = Bench::new();
     let (pid, other) = (bench.pid(), bench.spawn());

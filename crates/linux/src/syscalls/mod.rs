@@ -33,6 +33,8 @@ pub mod transfer;
 pub mod vectors;
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod thread_tests;
 
 #[cfg(test)]
