@@ -236,6 +236,11 @@ impl Files {
         (0..).zip(&self.descriptors).filter_map(|(fd, slot)| slot.map(|slot| (fd, slot)))
     }
 
+    /// What is open behind all descriptions.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.descriptions.values().map(|description| &description.object)
+    }
+
     /// What is open behind all descriptions, to change it.
     pub fn objects_mut(&mut self) -> impl Iterator<Item = &mut Object> {
         self.descriptions.values_mut().map(|description| &mut description.object)

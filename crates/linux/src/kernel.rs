@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use warmfork_abi::Errno;
-use warmfork_memory::AddressSpace;
+use warmfork_memory::{AddressSpace, Backing, MappedFile};
 
 use crate::files::{DescriptionId, Events, Files};
+use crate::objects::memfd::Memfd;
 use crate::objects::{Context, Object, Operations, Shared, epoll, signalfd};
 use crate::policy::Policy;
 use crate::poller::{Host, HostHandle};
@@ -162,12 +163,59 @@ impl Kernel {
 }
 
 impl Kernel {
-    /// A copy for a fork.
+    /// A copy for a fork, with memory files of its own: in its descriptors and behind its mappings. The host mappings
+    /// of those are the caller's to make, see [`Kernel::own_file`].
     ///
     /// # Errors
-    /// The host's refusal to copy what it keeps for the guest (memory files).
+    /// The host's refusal to copy memory files (ENOMEM, EMFILE).
     pub fn fork(&self) -> Result<Self, Errno> {
-        Ok(self.clone())
+        let mut fork = self.clone();
+        fork.shared.memory_files = Vec::new();
+        fork.take_own_files(Vec::new())?;
+        Ok(fork)
+    }
+
+    /// Puts a copy of its own in the place of every memory file: one of `copies`, restored, or a new one.
+    fn take_own_files(&mut self, copies: Vec<Memfd>) -> Result<(), Errno> {
+        let opened = self.files.objects().filter_map(|object| match object {
+            Object::Memfd(memfd) => Some(memfd.clone()),
+            _ => None,
+        });
+        // A memory file may be mapped although no descriptor refers to it any more.
+        let mapped = self.space.areas().iter().filter_map(|area| match &area.backing {
+            Backing::File { file, .. } if area.shared => Memfd::of_mapping(file),
+            _ => None,
+        });
+        let mut own: Vec<Memfd> = Vec::new();
+        for original in opened.chain(mapped) {
+            if own.iter().any(|copy| copy.is_copy_of(&original.file)) {
+                continue;
+            }
+            match copies.iter().find(|copy| copy.is_copy_of(&original.file)) {
+                Some(copy) => {
+                    copy.restore()?;
+                    own.push(copy.clone());
+                }
+                None => own.push(original.duplicate()?),
+            }
+        }
+        for object in self.files.objects_mut() {
+            if let Object::Memfd(memfd) = object
+                && let Some(copy) = own.iter().find(|copy| copy.is_copy_of(&memfd.file))
+            {
+                *memfd = copy.clone();
+            }
+        }
+        let copy_of = |file: &Arc<MappedFile>| own.iter().find(|copy| copy.is_copy_of(file));
+        self.space.replace_files(|file| copy_of(file).map(|copy| Arc::clone(&copy.file)));
+        self.shared.memory_files = own;
+        Ok(())
+    }
+
+    /// What a fork maps where its snapshot has `file` mapped shared: its own copy of a memory file.
+    #[must_use]
+    pub fn own_file<'a>(&'a self, file: &'a Arc<MappedFile>) -> &'a Arc<MappedFile> {
+        self.shared.memory_files.iter().find(|copy| copy.is_copy_of(file)).map_or(file, |copy| &copy.file)
     }
 
     /// Makes this kernel what `snapshot` is. Parts that are still the same, most of them, are left alone.
@@ -185,12 +233,14 @@ impl Kernel {
         assign(files, &snapshot.files);
         assign(space, &snapshot.space);
         space.mark();
+        let copies = std::mem::take(&mut shared.memory_files);
+        let own = !copies.is_empty() || !snapshot.shared.memory_files.is_empty();
         assign(shared, &snapshot.shared);
         assign(process, &snapshot.process);
         assign(fs, &snapshot.fs);
         assign(signals, &snapshot.signals);
         assign(timers, &snapshot.timers);
-        Ok(())
+        if own { self.take_own_files(copies) } else { Ok(()) }
     }
 
     /// The host's sockets behind the guest's listening ones, each once.

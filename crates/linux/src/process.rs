@@ -13,6 +13,8 @@ pub struct Limit {
 pub const LIMITS: usize = 16;
 /// RLIMIT_CPU
 pub const RLIMIT_CPU: usize = 0;
+/// RLIMIT_FSIZE
+pub const RLIMIT_FSIZE: usize = 1;
 /// RLIMIT_DATA
 pub const RLIMIT_DATA: usize = 2;
 /// RLIMIT_STACK

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use log::warn;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use warmfork_abi::Errno;
+use warmfork_abi::fcntl::{RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS};
 use warmfork_abi::stat::{S_IFREG, device_number};
 use warmfork_memory::MappedFile;
 
@@ -93,6 +94,8 @@ pub struct Request<'a> {
     pub follow: bool,
     /// What the call is going to do.
     pub access: Access,
+    /// The RESOLVE_ flags of openat2.
+    pub bounds: u64,
 }
 
 impl<'a> Request<'a> {
@@ -109,7 +112,8 @@ impl<'a> Request<'a> {
 
     /// From where it starts.
     fn start(&self) -> &'a [u8] {
-        if self.path.starts_with(b"/") { b"/" } else { self.base }
+        let absolute = self.path.starts_with(b"/") && self.bounds & RESOLVE_IN_ROOT == 0;
+        if absolute { b"/" } else { self.base }
     }
 }
 
@@ -138,6 +142,9 @@ impl Resolver<'_> {
     ) -> Result<Found<T>, Errno> {
         if request.path.is_empty() {
             return Err(Errno::ENOENT);
+        }
+        if request.bounds & RESOLVE_BENEATH != 0 && request.path.starts_with(b"/") {
+            return Err(Errno::EXDEV);
         }
         if guest_path::is_straight(request.path) {
             let mut path = request.start().to_vec();
@@ -216,6 +223,9 @@ enum Walked {
 struct Walk<'w, 'a> {
     resolver: &'w mut Resolver<'a>,
     follow: bool,
+    /// RESOLVE_ flags, and the directory that they are about.
+    bounds: u64,
+    base: Vec<u8>,
     /// What was asked for, by name, and for what: a denial is logged with it.
     target: Vec<u8>,
     access: Access,
@@ -243,6 +253,8 @@ impl<'w, 'a> Walk<'w, 'a> {
         Self {
             resolver,
             follow: request.follows(),
+            bounds: request.bounds,
+            base: request.base.to_vec(),
             target: guest_path::plain(&target),
             access: request.access,
             pending,
@@ -257,8 +269,7 @@ impl<'w, 'a> Walk<'w, 'a> {
                 return Err(Errno::ENAMETOOLONG);
             }
             if name == b".." {
-                self.check_directory()?;
-                guest_path::pop(&mut self.here);
+                self.step_up()?;
                 continue;
             }
             let next = guest_path::child(&self.here, &name);
@@ -270,6 +281,15 @@ impl<'w, 'a> Walk<'w, 'a> {
             Some(node) => Ok(Walked::Synthetic(node, self.here)),
             None => Ok(Walked::Path(self.here)),
         }
+    }
+
+    fn step_up(&mut self) -> Result<(), Errno> {
+        self.check_directory()?;
+        if self.here == self.base && self.bounds & (RESOLVE_BENEATH | RESOLVE_IN_ROOT) != 0 {
+            return if self.bounds & RESOLVE_BENEATH != 0 { Err(Errno::EXDEV) } else { Ok(()) };
+        }
+        guest_path::pop(&mut self.here);
+        Ok(())
     }
 
     fn step(&mut self, next: Vec<u8>) -> Result<Step, Errno> {
@@ -310,6 +330,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         let follow = !last || self.follow;
         match node {
             Node::Link(target) if follow => return self.follow_link(&target),
+            Node::Descriptor(_) if follow && self.bounds != 0 => return Err(Errno::ELOOP),
             Node::Descriptor(fd) if follow && last => return Ok(Step::End(Walked::Descriptor(fd))),
             Node::Descriptor(fd) if follow => self.here = self.directory_of(fd)?,
             Node::Directory => self.here = next,
@@ -321,11 +342,15 @@ impl<'w, 'a> Walk<'w, 'a> {
 
     fn follow_link(&mut self, target: &[u8]) -> Result<Step, Errno> {
         self.links += 1;
-        if self.links > MAX_LINKS {
+        if self.links > MAX_LINKS || self.bounds & RESOLVE_NO_SYMLINKS != 0 {
             return Err(Errno::ELOOP);
         }
         if target.starts_with(b"/") {
-            self.here = b"/".to_vec();
+            if self.bounds & RESOLVE_BENEATH != 0 {
+                return Err(Errno::EXDEV);
+            }
+            let stays = self.bounds & RESOLVE_IN_ROOT != 0;
+            self.here = if stays { self.base.clone() } else { b"/".to_vec() };
         }
         self.pending.extend(guest_path::components(target).rev().map(<[u8]>::to_vec));
         Ok(Step::On)
@@ -377,7 +402,7 @@ pub fn read_link(fd: &OwnedFd) -> Result<Option<Vec<u8>>, Errno> {
 /// EACCES when it is no regular file, or neither the policy nor its permission bits let it be run; those of path
 /// resolution.
 pub fn open_program(policy: &Policy, host: &mut Host, path: &[u8]) -> Result<Arc<MappedFile>, Errno> {
-    let request = Request { base: b"/", path, follow: true, access: Access::READ };
+    let request = Request { base: b"/", path, follow: true, access: Access::READ, bounds: 0 };
     let opened = Resolver { policy, kernel: None, host }.with(&request, |place| {
         let named = place.open(OFlags::PATH, Mode::empty())?;
         let metadata = host_metadata(named.as_fd())?;

@@ -21,10 +21,12 @@ mod remap;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use warmfork_abi::mman::{MAX_MAP_COUNT, MapFlags};
 use warmfork_abi::{Errno, USER_END};
 
-use crate::areas::{Area, Backing, Protection, Span};
+use crate::areas::{Area, Backing, MappedFile, Protection, Span};
 use crate::changes::Changes;
 use crate::host::{GuestMemory, MapError};
 use crate::spans::SpanSet;
@@ -204,6 +206,22 @@ impl AddressSpace {
             space.areas.insert(area);
         }
         space
+    }
+
+    /// Puts other files behind the mappings of those that `replace` names: a fork's own copies of memory files. The
+    /// host's mappings are the caller's to change.
+    pub fn replace_files(&mut self, replace: impl Fn(&Arc<MappedFile>) -> Option<Arc<MappedFile>>) {
+        let mut replaced = Vec::new();
+        for area in self.areas.iter() {
+            if let Backing::File { file, offset } = &area.backing
+                && let Some(file) = replace(file)
+            {
+                replaced.push(Area { backing: Backing::File { file, offset: *offset }, ..area.clone() });
+            }
+        }
+        for area in replaced {
+            self.areas.insert(area);
+        }
     }
 
     /// Every mapping.

@@ -135,7 +135,10 @@ impl Operations for Directory {
     }
 
     fn link_text(&self) -> Vec<u8> {
-        self.path.clone()
+        match &self.source {
+            Source::Host(handle) => super::file::name_of(handle.as_fd(), &self.path),
+            Source::Made(_) => self.path.clone(),
+        }
     }
 
     fn close(&mut self, context: &mut Context<'_>) {

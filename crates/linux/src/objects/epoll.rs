@@ -114,6 +114,10 @@ impl Operations for Epoll {
         Ok(0)
     }
 
+    fn link_text(&self) -> Vec<u8> {
+        b"anon_inode:[eventpoll]".to_vec()
+    }
+
     fn poll(&mut self, _context: &mut Context<'_>) -> Events {
         // Kernel::poll answers for epoll sets, whose members an object alone cannot ask.
         Events::empty()

@@ -44,6 +44,10 @@ impl EventFd {
 }
 
 impl Operations for EventFd {
+    fn link_text(&self) -> Vec<u8> {
+        b"anon_inode:[eventfd]".to_vec()
+    }
+
     fn read(&mut self, _context: &mut Context<'_>, into: &mut [u8], _at: Option<u64>) -> Result<usize, Errno> {
         let into: &mut [u8; 8] = into.first_chunk_mut().ok_or(Errno::EINVAL)?;
         *into = self.take()?.to_le_bytes();

@@ -77,6 +77,12 @@ pub(super) fn write_host(
     Ok(count)
 }
 
+/// What the link in /proc/self/fd says of a host file: its path, or that its last name is gone.
+pub(super) fn name_of(fd: BorrowedFd<'_>, path: &[u8]) -> Vec<u8> {
+    let gone = host_metadata(fd).is_ok_and(|metadata| metadata.links == 0);
+    if gone { [path, b" (deleted)"].concat() } else { path.to_vec() }
+}
+
 /// lseek on a host file with an offset of our own.
 pub(super) fn seek_host(fd: BorrowedFd<'_>, offset: &mut u64, by: i64, whence: u32) -> Result<u64, Errno> {
     let from = match whence {
@@ -92,7 +98,7 @@ pub(super) fn seek_host(fd: BorrowedFd<'_>, offset: &mut u64, by: i64, whence: u
         }
         _ => return Err(Errno::EINVAL),
     };
-    let target = i64::try_from(from).ok().and_then(|from| from.checked_add(by)).ok_or(Errno::EOVERFLOW)?;
+    let target = i64::try_from(from).ok().and_then(|from| from.checked_add(by)).ok_or(Errno::EINVAL)?;
     *offset = u64::try_from(target).map_err(|_| Errno::EINVAL)?;
     Ok(*offset)
 }
@@ -136,7 +142,7 @@ impl Operations for File {
     }
 
     fn link_text(&self) -> Vec<u8> {
-        self.path.clone()
+        name_of(self.file.fd.as_fd(), &self.path)
     }
 
     fn close(&mut self, context: &mut Context<'_>) {

@@ -21,11 +21,19 @@ pub struct Memfd {
     pub file: Arc<MappedFile>,
     /// The name it was given.
     pub name: Vec<u8>,
+    /// What a fork's own copy was made from, which nobody writes to any more.
+    original: Option<Arc<MappedFile>>,
 }
 
+/// A copy counts as the same file: what differs is told by its bytes.
 impl PartialEq for Memfd {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.file, &other.file)
+        let copies = |a: &Self, b: &Self| a.is_copy_of(&b.file);
+        let siblings = match (&self.original, &other.original) {
+            (Some(own), Some(others)) => Arc::ptr_eq(own, others),
+            _ => false,
+        };
+        Arc::ptr_eq(&self.file, &other.file) || copies(self, other) || copies(other, self) || siblings
     }
 }
 
@@ -48,7 +56,15 @@ impl Memfd {
         let path = format!("/memfd:{} (deleted)", String::from_utf8_lossy(name));
         let device = device_number(metadata.device);
         let file = MappedFile { fd, path, device, inode: metadata.inode, writable: true };
-        Ok(Self { file: Arc::new(file), name: name.to_vec() })
+        Ok(Self { file: Arc::new(file), name: name.to_vec(), original: None })
+    }
+
+    /// The memory file behind a mapping that may have outlived its descriptors; `None` for any other file.
+    #[must_use]
+    pub fn of_mapping(file: &Arc<MappedFile>) -> Option<Self> {
+        let name = file.path.strip_prefix("/memfd:")?.strip_suffix(" (deleted)")?;
+        rustix::fs::fcntl_get_seals(&file.fd).ok()?; // a file of that name is none
+        Some(Self { file: Arc::clone(file), name: name.as_bytes().to_vec(), original: None })
     }
 
     /// A copy with the same bytes, holes and seals.
@@ -57,31 +73,53 @@ impl Memfd {
     /// The host's refusal (ENOMEM, EMFILE).
     pub fn duplicate(&self) -> Result<Self, Errno> {
         let seals = self.seals()?;
-        let sealable = !seals.contains(SealFlags::SEAL);
-        let copy = Self::create(&self.name, sealable || seals != SealFlags::SEAL)?;
-        copy.assign(self)?;
-        if !seals.is_empty() && seals != SealFlags::SEAL {
+        // A file made without sealing bears the one seal against sealing from the start.
+        let sealable = seals != SealFlags::SEAL;
+        let copy = Self::create(&self.name, sealable)?;
+        copy.assign(&self.file)?;
+        if sealable && !seals.is_empty() {
             copy.add_seals(seals)?;
         }
-        Ok(copy)
+        Ok(Self { original: Some(Arc::clone(&self.file)), ..copy })
+    }
+
+    /// Whether it was made from `file`.
+    #[must_use]
+    pub fn is_copy_of(&self, file: &Arc<MappedFile>) -> bool {
+        self.original.as_ref().is_some_and(|original| Arc::ptr_eq(original, file))
+    }
+
+    /// Makes its bytes those of what it was made from again.
+    ///
+    /// # Errors
+    /// The host's; EPERM when the guest has sealed it meanwhile, for seals are for ever.
+    pub fn restore(&self) -> Result<(), Errno> {
+        let Some(original) = &self.original else { return Ok(()) };
+        if rustix::fs::fcntl_get_seals(&original.fd).map_err(errno)? != self.seals()? {
+            return Err(Errno::EPERM);
+        }
+        self.assign(original)
     }
 
     /// Makes the bytes of this file those of `other`.
-    fn assign(&self, other: &Self) -> Result<(), Errno> {
-        let size = host_metadata(other.file.fd.as_fd())?.size;
+    fn assign(&self, other: &MappedFile) -> Result<(), Errno> {
+        let size = host_metadata(other.fd.as_fd())?.size;
+        if host_metadata(self.file.fd.as_fd())?.size > 0 {
+            rustix::fs::ftruncate(&self.file.fd, 0).map_err(errno)?;
+        }
         rustix::fs::ftruncate(&self.file.fd, size).map_err(errno)?;
         let mut buffer = vec![0; CHUNK];
         let mut at = 0;
         while at < size {
-            let start = match rustix::fs::seek(&other.file.fd, SeekFrom::Data(at)) {
+            let start = match rustix::fs::seek(&other.fd, SeekFrom::Data(at)) {
                 Err(HostErrno::NXIO) => break, // only a hole is left
                 start => start.map_err(errno)?,
             };
-            let end = rustix::fs::seek(&other.file.fd, SeekFrom::Hole(start)).map_err(errno)?;
+            let end = rustix::fs::seek(&other.fd, SeekFrom::Hole(start)).map_err(errno)?;
             at = start;
             while at < end {
                 let want = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
-                let got = rustix::io::pread(&other.file.fd, &mut buffer[..want], at).map_err(errno)?;
+                let got = rustix::io::pread(&other.fd, &mut buffer[..want], at).map_err(errno)?;
                 if got == 0 {
                     return Ok(());
                 }

@@ -81,6 +81,8 @@ pub struct Shared {
     pub orphans: Vec<DescriptionId>,
     /// File locks.
     pub locks: Locks,
+    /// A fork's own copies of the memory files that its snapshot has, even those that the guest has let go.
+    pub memory_files: Vec<memfd::Memfd>,
 }
 
 /// What an operation may use beside its object.
@@ -176,7 +178,7 @@ pub trait Operations {
     /// # Errors
     /// The host's.
     fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
-        Ok(Metadata { mode: 0o600, links: 1, block_size: 4096, device: (0, 15), inode: 1, ..Metadata::default() })
+        Ok(anonymous(0o600, 1))
     }
 
     /// Moves the description's offset (lseek); the new offset.
@@ -217,6 +219,12 @@ pub trait Operations {
 
     /// The last reference is gone.
     fn close(&mut self, _context: &mut Context<'_>) {}
+}
+
+/// Metadata of an object that no file system holds.
+#[must_use]
+pub fn anonymous(mode: u32, inode: u64) -> Metadata {
+    Metadata { mode, inode, links: 1, block_size: 4096, device: (0, 15), ..Metadata::default() }
 }
 
 impl Object {

@@ -7,7 +7,7 @@ use warmfork_abi::stat::{Metadata, S_IFSOCK};
 use crate::files::{DescriptionId, Events};
 use crate::objects::channel::Channels;
 use crate::objects::socket::Received;
-use crate::objects::{Context, Operations};
+use crate::objects::{Context, Operations, anonymous};
 
 /// One end of a socketpair.
 #[derive(Clone, PartialEq, Debug)]
@@ -104,6 +104,12 @@ impl PairEnd {
     }
 }
 
+impl PairEnd {
+    fn inode(&self) -> u64 {
+        (1 << 32) + self.channel * 2 + self.side as u64
+    }
+}
+
 impl Operations for PairEnd {
     fn read(&mut self, context: &mut Context<'_>, into: &mut [u8], at: Option<u64>) -> Result<usize, Errno> {
         if at.is_some() {
@@ -132,15 +138,7 @@ impl Operations for PairEnd {
     }
 
     fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
-        let inode = (1 << 32) + self.channel * 2 + self.side as u64;
-        Ok(Metadata {
-            mode: S_IFSOCK | 0o777,
-            links: 1,
-            block_size: 4096,
-            device: (0, 8),
-            inode,
-            ..Metadata::default()
-        })
+        Ok(anonymous(S_IFSOCK | 0o777, self.inode()))
     }
 
     fn receive_timeout(&self) -> Option<u64> {
@@ -149,6 +147,10 @@ impl Operations for PairEnd {
 
     fn send_timeout(&self) -> Option<u64> {
         self.send_timeout
+    }
+
+    fn link_text(&self) -> Vec<u8> {
+        format!("socket:[{}]", self.inode()).into_bytes()
     }
 
     fn close(&mut self, context: &mut Context<'_>) {

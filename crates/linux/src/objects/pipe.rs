@@ -9,7 +9,7 @@ use warmfork_abi::Errno;
 use warmfork_abi::stat::{Metadata, S_IFIFO};
 
 use crate::files::{Events, O_DIRECT};
-use crate::objects::{Context, Operations, Table};
+use crate::objects::{Context, Operations, Table, anonymous};
 
 /// Bytes in one buffer; a write of no more than this is atomic (PIPE_BUF).
 pub const BUFFER: usize = 4096;
@@ -56,6 +56,20 @@ impl Pipes {
         let pipe = Pipe { buffers: VecDeque::new(), slots, readers: 1, writers: 1, read_edges: 0, write_edges: 0 };
         let pipe = self.table.insert(pipe);
         (PipeEnd { pipe, writer: false }, PipeEnd { pipe, writer: true })
+    }
+
+    /// One more end of the pipe that `end` is of: what opening /proc/self/fd/N makes.
+    ///
+    /// # Errors
+    /// ENXIO when the pipe is gone.
+    pub fn open(&mut self, end: &PipeEnd, writer: bool) -> Result<PipeEnd, Errno> {
+        let pipe = self.table.get_mut(end.pipe).ok_or(Errno::ENXIO)?;
+        if writer {
+            pipe.writers += 1
+        } else {
+            pipe.readers += 1
+        }
+        Ok(PipeEnd { pipe: end.pipe, writer })
     }
 
     fn resize(&mut self, pipe: u64, size: u32) -> Result<u32, Errno> {
@@ -201,6 +215,10 @@ impl PipeEnd {
         pipes.table.get(self.pipe).map_or(0, |pipe| pipe.slots.saturating_sub(pipe.buffers.len()) * BUFFER)
     }
 
+    fn inode(&self) -> u64 {
+        (2 << 32) + self.pipe
+    }
+
     fn shared<'a>(&self, context: &'a mut Context<'_>) -> Result<&'a mut Pipe, Errno> {
         context.shared.pipes.table.get_mut(self.pipe).ok_or(Errno::EBADF)
     }
@@ -246,15 +264,7 @@ impl Operations for PipeEnd {
     }
 
     fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
-        let inode = (2 << 32) + self.pipe;
-        Ok(Metadata {
-            mode: S_IFIFO | 0o600,
-            links: 1,
-            block_size: 4096,
-            device: (0, 14),
-            inode,
-            ..Metadata::default()
-        })
+        Ok(anonymous(S_IFIFO | 0o600, self.inode()))
     }
 
     fn available(&mut self, context: &mut Context<'_>) -> Result<usize, Errno> {
@@ -268,6 +278,10 @@ impl Operations for PipeEnd {
 
     fn set_pipe_size(&mut self, context: &mut Context<'_>, size: u32) -> Result<u32, Errno> {
         context.shared.pipes.resize(self.pipe, size)
+    }
+
+    fn link_text(&self) -> Vec<u8> {
+        format!("pipe:[{}]", self.inode()).into_bytes()
     }
 
     fn close(&mut self, context: &mut Context<'_>) {

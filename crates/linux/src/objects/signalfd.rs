@@ -39,6 +39,10 @@ impl Operations for SignalFd {
     fn seek(&mut self, _context: &mut Context<'_>, _by: i64, _whence: u32) -> Result<u64, Errno> {
         Ok(0)
     }
+
+    fn link_text(&self) -> Vec<u8> {
+        b"anon_inode:[signalfd]".to_vec()
+    }
 }
 
 fn find(kernel: &mut Kernel, id: DescriptionId) -> Result<&mut SignalFd, Errno> {

@@ -360,6 +360,11 @@ impl Operations for Socket {
         host_metadata(self.handle.as_fd())
     }
 
+    fn link_text(&self) -> Vec<u8> {
+        let inode = host_metadata(self.handle.as_fd()).map_or(0, |metadata| metadata.inode);
+        format!("socket:[{inode}]").into_bytes()
+    }
+
     fn receive_timeout(&self) -> Option<u64> {
         self.receive_timeout
     }

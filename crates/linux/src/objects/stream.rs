@@ -9,7 +9,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use rustix::fs::SeekFrom;
 use rustix::io::{Errno as HostErrno, ReadWriteFlags};
 use warmfork_abi::Errno;
-use warmfork_abi::fcntl::{SEEK_CUR, SEEK_END, SEEK_SET};
+use warmfork_abi::fcntl::{O_NONBLOCK, SEEK_CUR, SEEK_END, SEEK_SET};
 use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFREG};
 
 use crate::files::Events;
@@ -32,6 +32,8 @@ pub struct Stream {
     pub mode: u32,
     /// It is a terminal.
     pub terminal: bool,
+    /// It was opened for the guest, without blocking, and not inherited.
+    pub own: bool,
 }
 
 impl Stream {
@@ -42,7 +44,15 @@ impl Stream {
     pub fn adopt(handle: HostHandle) -> Result<Self, Errno> {
         let mode = host_metadata(handle.as_fd())?.mode;
         let terminal = mode & S_IFCHR == S_IFCHR && rustix::termios::isatty(&handle);
-        Ok(Self { handle, mode, terminal })
+        Ok(Self { handle, mode, terminal, own: false })
+    }
+
+    /// Takes a FIFO that was opened for the guest with O_NONBLOCK.
+    ///
+    /// # Errors
+    /// As [`Stream::adopt`].
+    pub fn opened(handle: HostHandle) -> Result<Self, Errno> {
+        Ok(Self { own: true, ..Self::adopt(handle)? })
     }
 
     /// Whether it is a file with a position, which never waits.
@@ -51,7 +61,11 @@ impl Stream {
         kind == S_IFREG || kind == S_IFDIR
     }
 
+    /// Whether a read or write would not wait.
     fn ready(&self, context: &mut Context<'_>, wanted: Events) -> Result<(), Errno> {
+        if self.own && context.flags & O_NONBLOCK != 0 {
+            return Ok(()); // the host tells better: a FIFO that nobody writes to has ended
+        }
         let ready = context.host.poll(&self.handle, wanted);
         if ready.is_empty() { Err(Errno::EAGAIN) } else { Ok(()) }
     }

@@ -38,7 +38,7 @@ impl Operations for Synthetic {
             SEEK_END => self.text.len() as u64,
             _ => return Err(Errno::EINVAL),
         };
-        let target = i64::try_from(from).ok().and_then(|from| from.checked_add(by)).ok_or(Errno::EOVERFLOW)?;
+        let target = i64::try_from(from).ok().and_then(|from| from.checked_add(by)).ok_or(Errno::EINVAL)?;
         *context.offset = u64::try_from(target).map_err(|_| Errno::EINVAL)?;
         Ok(*context.offset)
     }

@@ -104,6 +104,10 @@ impl TimerFd {
 }
 
 impl Operations for TimerFd {
+    fn link_text(&self) -> Vec<u8> {
+        b"anon_inode:[timerfd]".to_vec()
+    }
+
     fn read(&mut self, context: &mut Context<'_>, into: &mut [u8], _at: Option<u64>) -> Result<usize, Errno> {
         let into: &mut [u8; 8] = into.first_chunk_mut().ok_or(Errno::EINVAL)?;
         *into = self.take(context.host.monotonic())?.to_le_bytes();

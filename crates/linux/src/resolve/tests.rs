@@ -39,7 +39,7 @@ fn bytes(path: &Path) -> Vec<u8> {
 fn read(policy: &Policy, base: &Path, path: &str) -> Result<(String, String), Errno> {
     let base = guest_view(base).unwrap();
     let mut host = Host::new().unwrap();
-    let request = Request { base: &base, path: path.as_bytes(), follow: true, access: Access::READ };
+    let request = Request { base: &base, path: path.as_bytes(), follow: true, access: Access::READ, bounds: 0 };
     let found = Resolver { policy, kernel: None, host: &mut host }.with(&request, |place| {
         let mut flags = OFlags::RDONLY;
         flags.set(OFlags::DIRECTORY, request.wants_directory());

@@ -12,11 +12,13 @@ use warmfork_abi::stat::{
 };
 
 use crate::call::{Call, SyscallResult};
+use crate::files::DescriptionId;
 use crate::guest_path;
 use crate::objects::Object;
-use crate::objects::directory::Entry;
+use crate::objects::directory::{Entry, Source};
 use crate::policy::Access;
 use crate::poller::errno;
+use crate::proc;
 use crate::resolve::Found;
 use crate::syscalls::metadata::{host_metadata, magic_path};
 use crate::syscalls::paths::Target;
@@ -55,6 +57,7 @@ pub fn getdents(call: &mut Call<'_>) -> SyscallResult {
 fn list(call: &mut Call<'_>, encode: impl Fn(&Entry, &mut Vec<u8>)) -> SyscallResult {
     let (address, room) = (call.args[1], usize::try_from(call.uint(2)).unwrap_or(LISTING).min(LISTING));
     let id = call.description_id(call.int(0))?;
+    call.refresh_listing(id);
     let description = call.kernel.files.description(id);
     let directory = match &description.object {
         Object::Directory(directory) => directory.clone(),
@@ -80,6 +83,21 @@ fn list(call: &mut Call<'_>, encode: impl Fn(&Entry, &mut Vec<u8>)) -> SyscallRe
     call.memory().write(address, &bytes)?;
     call.kernel.files.description_mut(id).offset = position;
     Ok(bytes.len() as u64)
+}
+
+impl Call<'_> {
+    /// A made-up directory is listed as it is when a listing begins.
+    fn refresh_listing(&mut self, id: DescriptionId) {
+        let description = self.kernel.files.description(id);
+        let Object::Directory(directory) = &description.object else { return };
+        if description.offset != 0 || matches!(directory.source, Source::Host(_)) {
+            return;
+        }
+        let entries = proc::list(self.kernel, &directory.path);
+        if let Object::Directory(directory) = &mut self.kernel.files.description_mut(id).object {
+            directory.source = Source::Made(entries);
+        }
+    }
 }
 
 /// A name in a directory of the host, pinned: what happens to the path meanwhile leads no call elsewhere.
@@ -402,16 +420,21 @@ pub fn mknodat(call: &mut Call<'_>) -> SyscallResult {
 fn make_node(call: &mut Call<'_>, target: &Target, mode: u32) -> SyscallResult {
     let permissions = mode & 0o7777 & !call.kernel.fs.umask;
     match mode & S_IFMT {
-        0 | S_IFREG => {}
-        S_IFIFO | S_IFSOCK | S_IFCHR | S_IFBLK | S_IFDIR => return Err(Errno::EPERM.into()),
+        0 | S_IFREG | S_IFIFO => {}
+        S_IFSOCK | S_IFCHR | S_IFBLK | S_IFDIR => return Err(Errno::EPERM.into()),
         _ => return Err(Errno::EINVAL.into()),
     }
     let spot = call.new_spot(target)?;
     if spot.slash {
         return Err(Errno::ENOENT.into());
     }
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    rustix::fs::openat(&spot.directory, &spot.name[..], flags, Mode::from_raw_mode(permissions))?;
+    let mode_bits = Mode::from_raw_mode(permissions);
+    if mode & S_IFMT == S_IFIFO {
+        rustix::fs::mkfifoat(&spot.directory, &spot.name[..], mode_bits)?;
+    } else {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        rustix::fs::openat(&spot.directory, &spot.name[..], flags, mode_bits)?;
+    }
     spot.set_mode(permissions)?;
     Ok(0)
 }

@@ -1,4 +1,4 @@
-//! open and its relatives, memfd_create, truncate, sync, fallocate, advice.
+//! open and its relatives, memfd_create.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use rustix::fs::{Mode, OFlags};
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{
     AT_FDCWD, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MFD_HUGETLB, MFD_NOEXEC_SEAL, O_ACCMODE, O_CLOEXEC, O_CREAT,
-    O_DIRECTORY, O_EXCL, O_LARGEFILE, O_NOCTTY, O_NOFOLLOW, O_PATH, O_RDONLY, O_RDWR, O_TMPFILE, O_TMPFILE_BIT,
-    O_TRUNC, O_WRONLY, RESOLVE_BENEATH, RESOLVE_CACHED, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
-    RESOLVE_NO_XDEV,
+    O_DIRECTORY, O_EXCL, O_LARGEFILE, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TMPFILE,
+    O_TMPFILE_BIT, O_TRUNC, O_WRONLY, RESOLVE_BENEATH, RESOLVE_CACHED, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS,
+    RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV,
 };
 use warmfork_abi::stat::{S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG};
 
-use crate::call::{Call, SyscallResult};
+use crate::call::{Call, Stop, SyscallResult};
 use crate::objects::Object;
 use crate::objects::device::Device;
 use crate::objects::directory::{Directory, Source};
@@ -28,6 +28,10 @@ use crate::proc::{self, Node};
 use crate::resolve::{Found, Place};
 use crate::syscalls::metadata::{host_metadata, magic_path};
 use crate::syscalls::paths::Target;
+use crate::task::Wait;
+
+/// How long an open that waits sleeps before it looks again, in nanoseconds.
+const RETRY: u64 = 2_000_000;
 
 /// How a file is to be opened.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +40,8 @@ pub struct How {
     /// Permissions of a new file, with the umask taken off.
     mode: u32,
     wants_directory: bool,
+    /// RESOLVE_ flags.
+    bounds: u64,
 }
 
 /// Bits of open's flags that Linux knows.
@@ -54,7 +60,7 @@ impl How {
         if flags & (O_CREAT | O_DIRECTORY) == O_CREAT | O_DIRECTORY {
             return Err(Errno::EINVAL);
         }
-        Ok(Self { flags, mode: mode & 0o7777, wants_directory: false })
+        Ok(Self { flags, mode: mode & 0o7777, wants_directory: false, bounds: 0 })
     }
 
     fn has(self, flag: u32) -> bool {
@@ -98,6 +104,8 @@ enum Opened {
     Object(Object),
     /// A symlink that was not to be followed.
     Symlink,
+    /// A FIFO that nobody reads yet.
+    Unread,
     /// The file would have to be made, and may not be.
     Denied(Vec<u8>, Denial),
 }
@@ -173,6 +181,7 @@ fn open_existing(handle: OwnedFd, place: &Place<'_>, how: How) -> Result<Opened,
     }
     let again =
         |handle: &OwnedFd| rustix::fs::open(magic_path(handle.as_fd()), how.for_host(), Mode::empty()).map_err(errno);
+    let waits = kind == S_IFIFO && how.flags & (O_ACCMODE | O_NONBLOCK) == O_WRONLY;
     Ok(Opened::Object(match kind {
         S_IFDIR if how.has(O_CREAT) || how.access().contains(Access::WRITE) => return Err(Errno::EISDIR),
         S_IFDIR => {
@@ -181,7 +190,10 @@ fn open_existing(handle: OwnedFd, place: &Place<'_>, how: How) -> Result<Opened,
             Object::Directory(Directory { path, source: Source::Host(HostHandle::new(fd)) })
         }
         S_IFREG => Object::File(File::new(again(&handle)?, path, &metadata, how.writes())),
-        S_IFIFO => Object::Stream(Stream::adopt(HostHandle::new(again(&handle)?))?),
+        S_IFIFO => match again(&handle) {
+            Err(Errno::ENXIO) if waits => return Ok(Opened::Unread),
+            opened => Object::Stream(Stream::opened(HostHandle::new(opened?))?),
+        },
         S_IFCHR => Object::Device(Device::from_numbers(metadata.represents).ok_or(Errno::EACCES)?),
         _ => return Err(Errno::ENXIO),
     }))
@@ -199,16 +211,24 @@ impl Call<'_> {
         self.open(object, how.for_description(), how.has(O_CLOEXEC))
     }
 
-    fn open_object(&mut self, target: &Target, mut how: How) -> Result<Object, Errno> {
-        let request = self.request(target, how.follows(), how.access())?;
+    fn open_object(&mut self, target: &Target, mut how: How) -> Result<Object, Stop> {
+        let mut request = self.request(target, how.follows(), how.access())?;
+        if how.bounds & !(RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS) != 0 {
+            request = request.bounded(self.base(target.directory)?, how.bounds);
+        }
         let request = request.as_request();
         how.wants_directory = request.wants_directory();
         let policy = Arc::clone(&self.kernel.policy);
         match self.resolver().with(&request, |place| open_place(&policy, place, how))? {
             Found::Host(Opened::Object(object)) => Ok(object),
-            Found::Host(Opened::Symlink) => Err(Errno::ELOOP),
-            Found::Host(Opened::Denied(path, denial)) => Err(self.host.denied(&path, denial)),
-            Found::Synthetic(node, path) => self.open_synthetic(&node, path, how),
+            Found::Host(Opened::Symlink) => Err(Errno::ELOOP.into()),
+            Found::Host(Opened::Denied(path, denial)) => Err(self.host.denied(&path, denial).into()),
+            // Its reader is another thread, which goes on meanwhile: look again a little later.
+            Found::Host(Opened::Unread) => {
+                let deadline = Some(self.host.monotonic().saturating_add(RETRY));
+                Err(Stop::Block(Wait { deadline, restartable: true, ..Wait::default() }))
+            }
+            Found::Synthetic(node, path) => Ok(self.open_synthetic(&node, path, how)?),
             Found::Descriptor(fd) => self.open_again(fd, how),
         }
     }
@@ -229,8 +249,8 @@ impl Call<'_> {
         match node {
             Node::Directory if writing => Err(Errno::EISDIR),
             Node::Directory => {
-                let entries = proc::list(self.kernel, &path);
-                Ok(Object::Directory(Directory { path, source: Source::Made(entries) }))
+                // Its entries are made when they are listed.
+                Ok(Object::Directory(Directory { path, source: Source::Made(Vec::new()) }))
             }
             Node::Text(text) if writing && !text.writable() => Err(Errno::EACCES),
             Node::Text(text) => {
@@ -251,7 +271,7 @@ impl Call<'_> {
     }
 
     /// Opens /proc/self/fd/N: the same file once more.
-    fn open_again(&mut self, fd: i32, how: How) -> Result<Object, Errno> {
+    fn open_again(&mut self, fd: i32, how: How) -> Result<Object, Stop> {
         let id = self.description_id(fd).map_err(|_| Errno::ENOENT)?;
         let description = self.kernel.files.description(id);
         let wanted = how.flags & O_ACCMODE;
@@ -265,13 +285,16 @@ impl Call<'_> {
                 let target = Target { directory: AT_FDCWD, path: directory.path.clone() };
                 self.open_object(&target, How { flags: how.flags & !O_CREAT, ..how })
             }
-            _ if how.has(O_DIRECTORY) => Err(Errno::ENOTDIR),
+            _ if how.has(O_DIRECTORY) => Err(Errno::ENOTDIR.into()),
+            Object::Pipe(end) if wanted != O_RDWR => {
+                Ok(Object::Pipe(self.kernel.shared.pipes.open(end, wanted == O_WRONLY)?))
+            }
             object @ (Object::File(_) | Object::Memfd(_) | Object::Stream(_) | Object::Device(_)) if allowed => {
                 Ok(object.clone())
             }
             object @ Object::Synthetic(_) if allowed => Ok(object.clone()),
-            _ if !allowed => Err(Errno::EACCES),
-            _ => Err(Errno::ENXIO),
+            _ if !allowed => Err(Errno::EACCES.into()),
+            _ => Err(Errno::ENXIO.into()),
         }
     }
 }
@@ -297,8 +320,7 @@ pub fn openat(call: &mut Call<'_>) -> SyscallResult {
     call.open_path(&target, how)
 }
 
-/// openat2(2): its RESOLVE_ flags are refused but RESOLVE_NO_MAGICLINKS and RESOLVE_NO_XDEV without effect, and
-/// RESOLVE_CACHED, which may always fail.
+/// openat2(2): RESOLVE_NO_XDEV has no effect, and RESOLVE_CACHED, which may always fail, does.
 pub fn openat2(call: &mut Call<'_>) -> SyscallResult {
     let size = call.size(3)?;
     let how = read_open_how(call, size)?;
@@ -323,12 +345,9 @@ pub fn openat2(call: &mut Call<'_>) -> SyscallResult {
     if resolve & RESOLVE_CACHED != 0 {
         return Err(Errno::EAGAIN.into());
     }
-    if resolve & (RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH | RESOLVE_IN_ROOT) != 0 {
-        return Err(Errno::ENOSYS.into());
-    }
     let target = call.target(call.int(0), call.args[1], false)?;
     let how = How::new(flags, u32::try_from(mode).map_err(|_| Errno::EINVAL)?)?;
-    call.open_path(&target, how)
+    call.open_path(&target, How { bounds: resolve, ..how })
 }
 
 /// `struct open_how`: flags, mode, resolve. A larger one must be zero beyond what is known.

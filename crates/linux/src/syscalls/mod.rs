@@ -1,9 +1,12 @@
 //! Handlers, one file a family: decode, look up, call the object, map the error.
 
 pub mod attributes;
+pub mod copying;
 pub mod descriptors;
 pub mod directories;
 pub mod events;
+pub mod extended_attributes;
+pub mod file_systems;
 pub mod files;
 pub mod futex;
 pub mod headers;
@@ -15,6 +18,7 @@ pub mod memory;
 pub mod messages;
 pub mod metadata;
 pub mod names;
+pub mod ownership;
 pub mod paths;
 pub mod pipes;
 pub mod polling;
@@ -26,6 +30,7 @@ pub mod signals;
 pub mod socket_options;
 pub mod sockets;
 pub mod splice;
+pub mod storage;
 pub mod threads;
 pub mod time;
 pub mod timers;

@@ -37,13 +37,20 @@ pub struct OwnedRequest {
     path: Vec<u8>,
     follow: bool,
     access: Access,
+    bounds: u64,
 }
 
 impl OwnedRequest {
+    /// The request within the limits of openat2's RESOLVE_ flags, which are about the directory `base`.
+    #[must_use]
+    pub fn bounded(self, base: Vec<u8>, bounds: u64) -> Self {
+        Self { base, bounds, ..self }
+    }
+
     /// The request.
     #[must_use]
     pub fn as_request(&self) -> Request<'_> {
-        Request { base: &self.base, path: &self.path, follow: self.follow, access: self.access }
+        Request { base: &self.base, path: &self.path, follow: self.follow, access: self.access, bounds: self.bounds }
     }
 }
 
@@ -68,17 +75,20 @@ impl Call<'_> {
     /// # Errors
     /// EBADF and ENOTDIR for a relative path from a descriptor that is no directory.
     pub fn request(&self, target: &Target, follow: bool, access: Access) -> Result<OwnedRequest, Errno> {
-        let base = if target.path.starts_with(b"/") {
-            b"/".to_vec()
-        } else if target.directory == AT_FDCWD {
-            self.kernel.fs.cwd.clone()
-        } else {
-            let id = self.description_id(target.directory)?;
-            let object = &self.kernel.files.description(id).object;
-            object.directory_path().ok_or(Errno::ENOTDIR)?.to_vec()
-        };
+        let base = if target.path.starts_with(b"/") { b"/".to_vec() } else { self.base(target.directory)? };
         let path = if target.is_empty() { b".".to_vec() } else { target.path.clone() };
-        Ok(OwnedRequest { base, path, follow, access })
+        Ok(OwnedRequest { base, path, follow, access, bounds: 0 })
+    }
+
+    /// The plain path that relative paths start from.
+    ///
+    /// # Errors
+    /// EBADF and ENOTDIR for a descriptor that is no directory.
+    pub fn base(&self, directory: i32) -> Result<Vec<u8>, Errno> {
+        if directory == AT_FDCWD {
+            return Ok(self.kernel.fs.cwd.clone());
+        }
+        self.directory_of(directory)
     }
 
     /// Resolves paths for the guest.
@@ -126,6 +136,10 @@ pub fn fchdir(call: &mut Call<'_>) -> SyscallResult {
 /// getcwd(2): the length with the terminating NUL.
 pub fn getcwd(call: &mut Call<'_>) -> SyscallResult {
     let (address, size) = (call.args[0], call.size(1)?);
+    let here = Target { directory: AT_FDCWD, path: b".".to_vec() };
+    if call.path_metadata(&here, true) == Err(Errno::ENOENT) {
+        return Err(Errno::ENOENT.into()); // it has been removed
+    }
     let mut path = call.kernel.fs.cwd.clone();
     path.push(0);
     if path.len() > size {

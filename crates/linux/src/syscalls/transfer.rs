@@ -1,69 +1,109 @@
 //! read, write and their vectored and positioned forms, lseek, sendfile, copy_file_range.
 
-use warmfork_abi::Errno;
+use std::collections::VecDeque;
+
 use warmfork_abi::fcntl::{IOV_MAX, MAX_RW_COUNT, O_APPEND, RWF_APPEND, RWF_DSYNC, RWF_HIPRI, RWF_NOWAIT, RWF_SYNC};
+use warmfork_abi::{Errno, USER_END};
+
+use warmfork_memory::{AreaTree, Protection};
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::files::{DescriptionId, Events};
+use crate::objects::device::Device;
 use crate::objects::{Object, signalfd};
 use crate::proc;
+use crate::process::{RLIMIT_FSIZE, UNLIMITED};
+use crate::syscalls::metadata::host_metadata;
 
 /// Guest buffers of one call, and how far it has got in them.
 #[derive(Clone, Debug)]
 struct Buffers {
-    /// Addresses and lengths still to go.
-    rest: std::collections::VecDeque<(u64, usize)>,
+    /// Address and length of the buffer that comes next.
+    first: (u64, usize),
+    /// Those after it.
+    rest: VecDeque<(u64, usize)>,
     /// Bytes still to go.
     length: usize,
 }
 
+/// Whether a buffer lies where user memory can be (access_ok).
+fn check_range(address: u64, length: usize) -> Result<(), Errno> {
+    let end = address.checked_add(length as u64).filter(|&end| end <= USER_END);
+    if end.is_some() { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
 impl Buffers {
-    fn one(address: u64, length: usize) -> Self {
+    fn one(address: u64, length: usize) -> Result<Self, Errno> {
+        check_range(address, length)?;
         let length = length.min(MAX_RW_COUNT);
-        Self { rest: [(address, length)].into(), length }
+        Ok(Self { first: (address, length), rest: VecDeque::new(), length })
     }
 
     /// Reads `count` iovecs at `address`.
     fn vector(call: &mut Call<'_>, address: u64, count: u64) -> Result<Self, Errno> {
         let count = usize::try_from(count).ok().filter(|&count| count <= IOV_MAX).ok_or(Errno::EINVAL)?;
         let bytes = call.memory().read_vec(address, count * 16)?;
-        let mut rest = std::collections::VecDeque::with_capacity(count);
-        let mut length = 0_usize;
-        for entry in bytes.chunks_exact(16) {
-            let word = |at: usize| entry[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-            let wanted = i64::from_le_bytes(word(8).to_le_bytes());
-            let wanted = usize::try_from(wanted).map_err(|_| Errno::EINVAL)?;
-            let taken = wanted.min(MAX_RW_COUNT - length);
-            if word(0).checked_add(taken as u64).is_none_or(|end| end > warmfork_abi::USER_END) {
-                return Err(Errno::EFAULT);
-            }
-            length += taken;
-            if taken > 0 {
-                rest.push_back((word(0), taken));
-            }
+        let word = |entry: &[u8], at: usize| entry[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+        let entries = bytes.chunks_exact(16).map(|entry| (word(entry, 0), word(entry, 8)));
+        if entries.clone().any(|(_, length)| length.cast_signed() < 0) {
+            return Err(Errno::EINVAL);
         }
-        Ok(Self { rest, length })
+        let mut buffers = Self { first: (0, 0), rest: VecDeque::with_capacity(count), length: 0 };
+        for (address, length) in entries {
+            let length = usize::try_from(length).map_err(|_| Errno::EINVAL)?;
+            check_range(address, length)?;
+            let taken = length.min(MAX_RW_COUNT - buffers.length);
+            buffers.length += taken;
+            buffers.rest.push_back((address, taken));
+        }
+        Ok(buffers)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u64, usize)> {
+        std::iter::once(self.first).chain(self.rest.iter().copied())
     }
 
     /// Goes on by `count` bytes.
     fn advance(&mut self, mut count: usize) {
         self.length -= count;
-        while let Some((address, length)) = self.rest.front_mut() {
-            let part = count.min(*length);
-            *address += part as u64;
-            *length -= part;
+        loop {
+            let part = count.min(self.first.1);
+            self.first = (self.first.0 + part as u64, self.first.1 - part);
             count -= part;
-            if *length > 0 {
-                return;
+            match self.rest.front() {
+                Some(&next) if self.first.1 == 0 => {
+                    self.first = next;
+                    self.rest.pop_front();
+                }
+                _ => return,
             }
-            self.rest.pop_front();
         }
+    }
+
+    /// How many bytes from the start on the guest may write to, as far as its mappings tell.
+    fn writable(&self, areas: &AreaTree) -> usize {
+        let mut total = 0;
+        for (address, length) in self.iter().filter(|(_, length)| *length > 0) {
+            let mut done = 0;
+            while done < length {
+                let at = address + done as u64;
+                match areas.find(at) {
+                    Some(area) if area.protection.contains(Protection::WRITE) => {
+                        let left = usize::try_from(area.span.end - at).unwrap_or(usize::MAX);
+                        done += left.min(length - done);
+                    }
+                    _ => return total + done,
+                }
+            }
+            total += length;
+        }
+        total
     }
 
     /// Fills `into` from the buffers' next bytes; how many could be read.
     fn gather(&self, call: &mut Call<'_>, into: &mut [u8]) -> usize {
         let mut done = 0;
-        for &(address, length) in &self.rest {
+        for (address, length) in self.iter() {
             let part = length.min(into.len() - done);
             let got = call.memory().read_some(address, &mut into[done..done + part]);
             done += got;
@@ -77,7 +117,7 @@ impl Buffers {
     /// Fills the buffers' next bytes from `from`; how many could be written.
     fn scatter(&self, call: &mut Call<'_>, from: &[u8]) -> usize {
         let mut done = 0;
-        for &(address, length) in &self.rest {
+        for (address, length) in self.iter() {
             let part = length.min(from.len() - done);
             let put = call.memory().write_some(address, &from[done..done + part]);
             done += put;
@@ -136,6 +176,14 @@ impl Call<'_> {
 
     /// Reads into `buffers` until they are full, the object has no more, or it would have to wait.
     fn read_into(&mut self, transfer: Transfer, mut buffers: Buffers) -> SyscallResult {
+        if !transfer.whole && buffers.length > 0 {
+            // What is read here is gone: read no more than the guest can take.
+            let writable = buffers.writable(self.kernel.space.areas());
+            if writable == 0 && !self.kernel.poll_for(self.host, transfer.id, Events::IN).is_empty() {
+                return Err(Errno::EFAULT.into());
+            }
+            buffers.length = buffers.length.min(writable.max(1));
+        }
         let mut scratch = self.host.take_scratch(buffers.length);
         let result = self.fill(transfer, &mut buffers, &mut scratch);
         self.host.return_scratch(scratch);
@@ -185,8 +233,13 @@ impl Call<'_> {
 
     /// Writes all of `buffers`, waiting in between unless the description is non-blocking.
     fn write_from(&mut self, transfer: Transfer, mut buffers: Buffers) -> SyscallResult {
+        // These never look at what they are given.
+        if let Object::Device(Device::Null | Device::Zero) = self.kernel.files.description(transfer.id).object {
+            return Ok(buffers.length as u64);
+        }
         let moved = usize::try_from(self.task().restart.progress).unwrap_or(usize::MAX).min(buffers.length);
         buffers.advance(moved);
+        buffers.length = self.room_in_file(transfer, buffers.length)?;
         let mut scratch = self.host.take_scratch(buffers.length);
         let result = self.drain(transfer, &mut buffers, &mut scratch, moved);
         self.host.return_scratch(scratch);
@@ -220,6 +273,30 @@ impl Call<'_> {
         }
     }
 
+    /// How many of `length` bytes RLIMIT_FSIZE leaves room for.
+    fn room_in_file(&mut self, transfer: Transfer, length: usize) -> Result<usize, Errno> {
+        let limit = self.kernel.process.limits[RLIMIT_FSIZE].soft;
+        let description = self.kernel.files.description(transfer.id);
+        let grows = match description.object {
+            Object::File(_) => limit != UNLIMITED,
+            Object::Memfd(_) => true,
+            _ => false,
+        };
+        if !grows || length == 0 {
+            return Ok(length);
+        }
+        let start = match description.object.view().host_file() {
+            Some(file) if description.flags & O_APPEND != 0 => host_metadata(file)?.size,
+            _ => transfer.at.unwrap_or(description.offset),
+        };
+        if start >= limit {
+            self.check_file_size(limit.saturating_add(1))?;
+        }
+        let length = length.min(usize::try_from(limit - start).unwrap_or(usize::MAX));
+        self.check_memory_files(transfer.id, start.saturating_add(length as u64))?;
+        Ok(length)
+    }
+
     fn write_later(&mut self, transfer: Transfer, moved: usize) -> SyscallResult {
         let deadline = self.kernel.files.description(transfer.id).object.view().send_timeout();
         let deadline = deadline.map(|timeout| self.deadline_after(timeout));
@@ -249,14 +326,14 @@ impl Call<'_> {
 /// read(2)
 pub fn read(call: &mut Call<'_>) -> SyscallResult {
     let transfer = call.transfer(call.int(0), None, false)?;
-    let buffers = Buffers::one(call.args[1], call.size(2)?);
+    let buffers = Buffers::one(call.args[1], call.size(2)?)?;
     call.read_into(transfer, buffers)
 }
 
 /// write(2)
 pub fn write(call: &mut Call<'_>) -> SyscallResult {
     let transfer = call.transfer(call.int(0), None, true)?;
-    let buffers = Buffers::one(call.args[1], call.size(2)?);
+    let buffers = Buffers::one(call.args[1], call.size(2)?)?;
     call.write_from(transfer, buffers)
 }
 
@@ -264,7 +341,7 @@ pub fn write(call: &mut Call<'_>) -> SyscallResult {
 pub fn pread64(call: &mut Call<'_>) -> SyscallResult {
     let at = call.position(3)?;
     let transfer = call.transfer(call.int(0), Some(at), false)?;
-    let buffers = Buffers::one(call.args[1], call.size(2)?);
+    let buffers = Buffers::one(call.args[1], call.size(2)?)?;
     call.read_into(transfer, buffers)
 }
 
@@ -272,7 +349,7 @@ pub fn pread64(call: &mut Call<'_>) -> SyscallResult {
 pub fn pwrite64(call: &mut Call<'_>) -> SyscallResult {
     let at = call.position(3)?;
     let transfer = call.transfer(call.int(0), Some(at), true)?;
-    let buffers = Buffers::one(call.args[1], call.size(2)?);
+    let buffers = Buffers::one(call.args[1], call.size(2)?)?;
     call.write_from(transfer, buffers)
 }
 
@@ -342,7 +419,7 @@ pub fn pwritev2(call: &mut Call<'_>) -> SyscallResult {
 /// lseek(2)
 pub fn lseek(call: &mut Call<'_>) -> SyscallResult {
     let id = call.description_id(call.int(0))?;
-    let (by, whence) = (i64::from_le_bytes(call.args[1].to_le_bytes()), call.uint(2));
+    let (by, whence) = (call.args[1].cast_signed(), call.uint(2));
     if matches!(call.kernel.files.description(id).object, Object::Path(_)) {
         return Err(Errno::EBADF.into());
     }
