@@ -63,6 +63,16 @@ copy:                                   # rbp copies from the table at rbx: to, 
         mov     (%rbx), %rdi
         mov     8(%rbx), %rsi
         mov     16(%rbx), %rcx
+        mov     24(%rbx), %r8           # the next copy's pages: the CPU's own prefetch stops at the end of a page
+        mov     32(%rbx), %r9
+        prefetchw (%r8)
+        prefetcht0 (%r9)
+        prefetchw 64(%r8)
+        prefetcht0 64(%r9)
+        prefetchw 128(%r8)
+        prefetcht0 128(%r9)
+        prefetchw 192(%r8)
+        prefetcht0 192(%r9)
         test    %rsi, %rsi
         jz      clear
         rep movsb
