@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use warmfork_linux::poller::{Host, HostHandle};
 use warmfork_linux::serve::{Admission, Gate};
-use warmfork_memory::image::Content;
+use warmfork_memory::image::{Content, Image};
 use warmfork_memory::{Span, SpanSet};
-use warmfork_platform::Pristine;
+use warmfork_platform::{Platform, Pristine};
 
 use crate::boot::new_platform;
 use crate::error::EngineError;
@@ -50,6 +50,7 @@ pub const DEFAULT_REWRITE_LIMIT: u64 = 128 << 20;
 pub struct Fork {
     machine: Machine,
     snapshot: Arc<Snapshot>,
+    plan: Plan,
     /// Above this many touched bytes, private pages are dropped and not rewritten.
     pub rewrite_limit: u64,
     /// What resets have done.
@@ -61,12 +62,18 @@ impl Fork {
         let mut platform = new_platform()?;
         let everything = Span { start: 0, end: snapshot.kernel.space.layout().top() };
         platform.map_all(&snapshot.mappings(everything))?;
-        platform.hold_image(snapshot.image.file(), snapshot.image.length())?;
+        platform.hold_image(snapshot.image.file(), snapshot.image.all_bytes().len() as u64)?;
         let kernel = snapshot.kernel.fork().map_err(|source| EngineError::Kernel { operation: "forking", source })?;
         let host = Host::new().map_err(|error| EngineError::Kernel { operation: "forking", source: errno(error) })?;
         let mut machine = Machine::new(platform, kernel, host);
         load_fpu(&mut machine, &snapshot)?;
-        Ok(Self { machine, snapshot, rewrite_limit: DEFAULT_REWRITE_LIMIT, resets: ResetCounters::default() })
+        Ok(Self {
+            machine,
+            snapshot,
+            plan: Plan::default(),
+            rewrite_limit: DEFAULT_REWRITE_LIMIT,
+            resets: ResetCounters::default(),
+        })
     }
 
     /// The machine.
@@ -157,40 +164,62 @@ impl Fork {
         let spans = self.machine.private_spans();
         let platform = self.machine.platform.as_mut();
         let touched = platform.touched(&spans)?;
-        let bytes: u64 = touched.iter().map(|span| span.len()).sum();
-        if bytes > self.rewrite_limit {
+        let image = &self.snapshot.image;
+        if touched.iter().map(|span| span.len()).sum::<u64>() > self.rewrite_limit {
             platform.discard_all(&touched)?;
-            platform.put_back(&[])?;
+            platform.put_back(image.all_bytes(), &[])?;
             self.resets.dropped += 1;
             return Ok(ResetKind::Dropped);
         }
-        let settle = settle::due(self.resets.rewritten);
+        if touched != self.plan.touched {
+            self.plan = Plan::new(image, touched);
+        }
+        let settled;
+        let plan = if settle::due(self.resets.rewritten) {
+            settled = self.plan.settled(platform, image).map_err(EngineError::host("reading the guest's memory"))?;
+            &settled
+        } else {
+            &self.plan
+        };
         self.resets.rewritten += 1;
-        let mut pages = Vec::with_capacity(touched.len());
-        let mut returned = Vec::new();
-        for &span in &touched {
-            for (part, content) in self.snapshot.image.pieces(span) {
-                let pristine = match content {
-                    Content::Bytes(bytes, offset) => Pristine::Image { bytes, offset },
-                    Content::Zero => Pristine::Zero,
-                    // A file's own page again, which nobody has written to.
-                    Content::File(..) => {
-                        returned.push(part);
-                        continue;
-                    }
-                };
-                if settle {
-                    settle::sort(&*platform, part, pristine, &mut returned, &mut pages)
-                        .map_err(EngineError::host("reading the guest's memory"))?;
-                } else {
-                    pages.push((part, pristine));
-                }
+        self.resets.pages += plan.pages.iter().map(|(span, _)| span.len()).sum::<u64>() / warmfork_abi::PAGE;
+        platform.discard_all(&plan.returned)?;
+        platform.put_back(image.all_bytes(), &plan.pages)?;
+        Ok(ResetKind::Rewritten)
+    }
+}
+
+/// How to put back a set of touched pages; seldom another from one reset to the next.
+#[derive(Default)]
+struct Plan {
+    touched: Vec<Span>,
+    /// Rewritten from the image.
+    pages: Vec<(Span, Pristine)>,
+    /// Dropped, which brings back the image's or the file's own pages.
+    returned: Vec<Span>,
+}
+
+impl Plan {
+    fn new(image: &Image, touched: Vec<Span>) -> Self {
+        let mut plan = Self::default();
+        for (span, content) in touched.iter().flat_map(|&span| image.pieces(span)) {
+            match content {
+                Content::Bytes(_, offset) => plan.pages.push((span, Pristine::Image(offset))),
+                Content::Zero => plan.pages.push((span, Pristine::Zero)),
+                Content::File(..) => plan.returned.push(span),
             }
         }
-        self.resets.pages += pages.iter().map(|(span, _)| span.len()).sum::<u64>() / warmfork_abi::PAGE;
-        platform.discard_all(&returned)?;
-        platform.put_back(&pages)?;
-        Ok(ResetKind::Rewritten)
+        plan.touched = touched;
+        plan
+    }
+
+    /// The same for once, but for pages that are what they were already: those are dropped too.
+    fn settled(&self, platform: &dyn Platform, image: &Image) -> std::io::Result<Self> {
+        let mut plan = Self { returned: self.returned.clone(), ..Self::default() };
+        for &(span, pristine) in &self.pages {
+            settle::sort(platform, image.all_bytes(), span, pristine, &mut plan.returned, &mut plan.pages)?;
+        }
+        Ok(plan)
     }
 }
 

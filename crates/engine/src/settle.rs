@@ -18,37 +18,37 @@ pub const fn due(resets: u64) -> bool {
     number >= 8 && number.is_power_of_two() && number.trailing_zeros().is_multiple_of(3)
 }
 
-/// Sorts the pages of `span`, which is to be `pristine`, into those that are the `same` already and the `changed` ones.
+/// Sorts the pages of `span`, which are to be `pristine`, into those that are the `same` already and the `changed` ones.
 ///
 /// # Errors
 /// The host's refusal to read them.
-pub fn sort<'a>(
+pub fn sort(
     platform: &dyn Platform,
+    image: &[u8],
     span: Span,
-    pristine: Pristine<'a>,
+    pristine: Pristine,
     same: &mut Vec<Span>,
-    changed: &mut Vec<(Span, Pristine<'a>)>,
+    changed: &mut Vec<(Span, Pristine)>,
 ) -> std::io::Result<()> {
     let mut own = [0; PAGE_BYTES];
-    let mut put = |start: u64, expected: &[u8], pristine: Pristine<'a>| {
+    for start in (span.start..span.end).step_by(PAGE_BYTES) {
+        let (expected, pristine) = match pristine {
+            Pristine::Zero => (Some(&ZEROES[..]), Pristine::Zero),
+            Pristine::Image(offset) => {
+                let offset = offset + (start - span.start);
+                let from = usize::try_from(offset).unwrap_or(usize::MAX);
+                (image.get(from..from.saturating_add(PAGE_BYTES)), Pristine::Image(offset))
+            }
+        };
         let page = Span { start, end: start + PAGE };
         platform.read_any(start, &mut own)?;
-        if own == *expected {
+        if expected == Some(&own[..]) {
             push(same, page);
         } else {
             changed.push((page, pristine));
         }
-        Ok(())
-    };
-    let starts = (span.start..span.end).step_by(PAGE_BYTES);
-    match pristine {
-        Pristine::Zero => starts.into_iter().try_for_each(|start| put(start, &ZEROES, Pristine::Zero)),
-        Pristine::Image { bytes, offset } => {
-            starts.zip(bytes.chunks_exact(PAGE_BYTES)).try_for_each(|(start, bytes)| {
-                put(start, bytes, Pristine::Image { bytes, offset: offset + (start - span.start) })
-            })
-        }
     }
+    Ok(())
 }
 
 /// Appends `page`, joined to the last span when they touch.

@@ -116,10 +116,10 @@ impl Image {
         self.file.as_fd()
     }
 
-    /// Length of that file in bytes, holes included.
+    /// The bytes of that file, holes included.
     #[must_use]
-    pub fn length(&self) -> u64 {
-        self.bytes.as_ref().map_or(0, |bytes| bytes.as_slice().len() as u64)
+    pub fn all_bytes(&self) -> &[u8] {
+        self.bytes.as_ref().map_or(&[], FrozenBytes::as_slice)
     }
 
     /// Every segment in address order.

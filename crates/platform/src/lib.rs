@@ -85,17 +85,12 @@ pub struct Mapping<'a> {
 }
 
 /// What pages were when their machine was frozen.
-#[derive(Clone, Copy, Debug)]
-pub enum Pristine<'a> {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pristine {
     /// Zeroes.
     Zero,
-    /// These bytes, as many as the pages have.
-    Image {
-        /// The bytes, mapped in this process.
-        bytes: &'a [u8],
-        /// Where they are in the image that the platform holds.
-        offset: u64,
-    },
+    /// The image's bytes from this offset on.
+    Image(u64),
 }
 
 /// One guest on a platform. Not `Send`: it stays on the thread that made it.
@@ -160,11 +155,12 @@ pub trait Platform: GuestMemory {
     /// As [`Platform::run`]; EFBIG for an image that is too large for that.
     fn hold_image(&mut self, image: BorrowedFd<'_>, length: u64) -> Result<(), PlatformError>;
 
-    /// Makes pages what they were, whatever the guest's protection of them is: the steady state of a reset.
+    /// Makes pages what they were, whatever the guest's protection of them is: the steady state of a reset. `image` is
+    /// the bytes of the image that the platform holds.
     ///
     /// # Errors
     /// As [`Platform::run`].
-    fn put_back(&mut self, pages: &[(Span, Pristine<'_>)]) -> Result<(), PlatformError>;
+    fn put_back(&mut self, image: &[u8], pages: &[(Span, Pristine)]) -> Result<(), PlatformError>;
 
     /// Writes page-aligned bytes whatever the guest's protection of them is: for restoring pages.
     ///

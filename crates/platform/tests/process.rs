@@ -119,8 +119,8 @@ fn private_pages_of_a_file_are_found_and_put_back() {
     assert_eq!(platform.touched(&everything).unwrap(), [span(DATA + 0x1000, 0x1000)]);
     let pristine = [7; 0x1000];
     platform.hold_image(file.as_fd(), 0x4000).unwrap();
-    let from_image = Pristine::Image { bytes: &pristine, offset: 0x1000 };
-    platform.put_back(&[(other, Pristine::Zero), (span(DATA + 0x1000, 0x1000), from_image)]).unwrap();
+    let pages = [(other, Pristine::Zero), (span(DATA + 0x1000, 0x1000), Pristine::Image(0x1000))];
+    platform.put_back(&[7; 0x4000], &pages).unwrap();
     assert_eq!((&platform as &dyn GuestMemory).read_array::<2>(DATA + 0x1000).unwrap(), [7, 7]);
     assert_eq!(
         (&platform as &dyn GuestMemory).read_array::<2>(other.start).unwrap(),
@@ -177,7 +177,7 @@ fn touched_pages_are_known_whoever_touches_them_and_whatever_was_known() {
     touched(&mut platform, 0x4000);
     platform.discard(span(DATA + 0x3000, 0x1000)).unwrap();
     touched(&mut platform, 0x3000);
-    platform.put_back(&[(span(DATA + 0x2000, 0x2000), Pristine::Zero)]).unwrap();
+    platform.put_back(&[], &[(span(DATA + 0x2000, 0x2000), Pristine::Zero)]).unwrap();
     touched(&mut platform, 0x4000);
     platform.relocate(span(DATA + 0x3000, 0x1000), span(0x1_8000, 0x1000)).unwrap();
     touched(&mut platform, 0x3000);

@@ -144,21 +144,29 @@ pub fn map_all(tracee: &mut Tracee, caller: &mut Caller, mappings: &[Mapping<'_>
 }
 
 /// Writes the pages that the stub could not: those that the guest itself may not write.
-pub fn write_refused(memory: &File, pages: &[(Span, Pristine<'_>)], refused: &[usize]) -> Result<(), PlatformError> {
-    let zeroes = vec![0; if refused.is_empty() { 0 } else { 1 << 16 }];
-    for (span, pristine) in refused.iter().filter_map(|&index| pages.get(index)) {
-        let mut at = span.start;
-        while at < span.end {
-            let bytes = match pristine {
-                Pristine::Zero => &zeroes[..],
-                Pristine::Image { bytes, .. } => bytes,
-            };
-            let length = bytes.len().min(usize::try_from(span.end - at).unwrap_or(usize::MAX)).max(1);
-            memory
-                .write_all_at(&bytes[..length.min(bytes.len())], at)
-                .map_err(|source| PlatformError::Host { operation: "putting pages back", source })?;
-            at += length as u64;
-        }
+pub fn write_refused(
+    memory: &File,
+    image: &[u8],
+    pages: &[(Span, Pristine)],
+    refused: &[usize],
+) -> Result<(), PlatformError> {
+    for &(span, pristine) in refused.iter().filter_map(|&index| pages.get(index)) {
+        let length = usize::try_from(span.len()).unwrap_or(0);
+        let zeroes;
+        let bytes = match pristine {
+            Pristine::Zero => {
+                zeroes = vec![0; length];
+                Some(&zeroes[..])
+            }
+            Pristine::Image(offset) => {
+                usize::try_from(offset).ok().and_then(|offset| image.get(offset..offset.checked_add(length)?))
+            }
+        };
+        let written = match bytes {
+            Some(bytes) => memory.write_all_at(bytes, span.start),
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
+        };
+        written.map_err(|source| PlatformError::Host { operation: "putting pages back", source })?;
     }
     Ok(())
 }

@@ -267,18 +267,18 @@ impl Platform for ProcessPlatform {
         memory::map_all(&mut self.tracee, &mut self.caller, &[Mapping { span, protection: Protection::READ, source }])
     }
 
-    fn put_back(&mut self, pages: &[(Span, Pristine<'_>)]) -> Result<(), PlatformError> {
+    fn put_back(&mut self, image: &[u8], pages: &[(Span, Pristine)]) -> Result<(), PlatformError> {
         self.touched.written(pages.iter().map(|(span, _)| *span));
         let copies: Vec<_> = pages
             .iter()
             .map(|(span, pristine)| match pristine {
                 Pristine::Zero => [span.start, 0, span.len()],
-                Pristine::Image { offset, .. } => [span.start, layout::IMAGE.start + offset, span.len()],
+                Pristine::Image(offset) => [span.start, layout::IMAGE.start + offset, span.len()],
             })
             .collect();
         let refused = self.caller.copy(&mut self.tracee, &copies)?;
         self.caller.table().clear();
-        memory::write_refused(&self.memory, pages, &refused)
+        memory::write_refused(&self.memory, image, pages, &refused)
     }
 
     fn restore(&mut self, pages: &[(Span, &[u8])]) -> Result<(), PlatformError> {

@@ -68,7 +68,11 @@ impl Touched {
         let Some(known) = &self.known else { return };
         let mut rest = &known.found[..];
         let mut covered = |span: Span| {
-            rest = &rest[rest.partition_point(|found| found.end <= span.start)..];
+            while let [first, others @ ..] = rest
+                && first.end <= span.start
+            {
+                rest = others;
+            }
             rest.first().is_some_and(|found| found.start <= span.start && span.end <= found.end)
         };
         if !spans.into_iter().all(&mut covered) {
