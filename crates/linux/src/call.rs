@@ -11,7 +11,8 @@ use crate::task::{Task, Tid, Wait};
 
 /// A guest's memory and vector registers, as far as the emulated kernel needs them.
 pub trait Guest: GuestMemory {
-    /// The FPU and vector state of the current context in XSAVE layout.
+    /// The FPU and vector state of the current context in the CPU's standard XSAVE layout, with XCR0 in bytes 464 to
+    /// 471 (as ptrace(2)'s NT_X86_XSTATE has it): signal frames tell their handlers which features there are.
     ///
     /// # Errors
     /// EIO when the platform fails; the machine is then lost.

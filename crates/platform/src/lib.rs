@@ -104,7 +104,8 @@ pub trait Platform: GuestMemory {
     /// A handle that interrupts this guest.
     fn interrupter(&self) -> Arc<dyn Interrupter>;
 
-    /// The FPU and vector state, in the CPU's standard XSAVE layout.
+    /// The FPU and vector state, in the CPU's standard XSAVE layout with XCR0 in bytes 464 to 471 (as ptrace(2)'s
+    /// NT_X86_XSTATE has it).
     ///
     /// # Errors
     /// As [`Platform::run`].
