@@ -271,9 +271,7 @@ class Fork(_Closing):
         """Runs on from where it is, to its end; see ``Machine.run``."""
         return _outcome(self._native.run(timeout))
 
-    def serve(
-        self, connection: int, *, timeout: float | None = None, max_memory: int | str | None = None
-    ) -> Outcome:
+    def serve(self, connection: int, *, timeout: float | None = None, max_memory: int | str | None = None) -> Outcome:
         """Hands the guest one connection, as a server's worker does, and runs it until it has closed that.
 
         Args:

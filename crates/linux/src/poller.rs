@@ -99,6 +99,9 @@ static NEXT_EDGES: AtomicU64 = AtomicU64::new(EDGES_EACH);
 /// Most bytes that one call moves through [`Host::take_scratch`].
 pub const SCRATCH: usize = 256 * 1024;
 
+/// What log records of denials are marked with.
+pub const DENIED: &str = "warmfork::denied";
+
 /// After so many denials a guest is only probing.
 const MOST_DENIALS: usize = 1000;
 
@@ -214,7 +217,7 @@ impl Host {
     /// Names a denial in the log, the first time.
     pub fn deny(&mut self, denial: String) {
         if self.denials.len() < MOST_DENIALS && self.denials.insert(denial.clone()) {
-            log::warn!("{denial}");
+            log::warn!(target: DENIED, "{denial}");
         }
     }
 

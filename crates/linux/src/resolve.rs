@@ -13,7 +13,6 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
-use log::warn;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS};
@@ -24,7 +23,7 @@ use crate::guest_path;
 use crate::kernel::Kernel;
 use crate::objects::Object;
 use crate::policy::{Access, Decision, Denial, Policy, Root};
-use crate::poller::{Host, errno};
+use crate::poller::{DENIED, Host, errno};
 use crate::proc::{self, Node};
 use crate::syscalls::metadata::{host_metadata, magic_path};
 
@@ -200,10 +199,13 @@ impl Host {
         const MOST: usize = 1000;
         if self.denied.len() < MOST && self.denied.insert(path.to_vec()) {
             let shown = guest_path::display(path);
-            match denial.flag {
-                Some(flag) => warn!("access to {shown} is denied: {flag}={shown} would allow it"),
-                None => warn!("writing {shown} is denied: its volume is read-only, :rw would allow it"),
-            }
+            let advice = match denial.flag {
+                Some(flag) => format!("access to {shown} is denied: {flag}={shown} would allow it"),
+                None => format!("writing {shown} is denied: its volume is read-only, :rw would allow it"),
+            };
+            // Programs look for many files that are nowhere; whoever reads the log cares for those that are there.
+            let missed = denial.flag != Some("--allow-read") || rustix::fs::lstat(path).is_ok();
+            log::log!(target: DENIED, if missed { log::Level::Warn } else { log::Level::Info }, "{advice}");
         }
         denial.errno
     }

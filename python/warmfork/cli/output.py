@@ -35,11 +35,25 @@ def error(problem: WarmforkError) -> None:
         say("hint", problem.hint)
 
 
+_DENIED = "warmfork.denied"
+_DENIALS_SHOWN = 10
+
+
 class _Handler(logging.Handler):
-    """Writes log records of the engine as lines."""
+    """Writes log records of the engine as lines; of many denials the first ones."""
+
+    def __init__(self, verbose: bool) -> None:
+        super().__init__()
+        self._denials_left = None if verbose else _DENIALS_SHOWN
 
     def emit(self, record: logging.LogRecord) -> None:
         word = "error" if record.levelno >= logging.ERROR else record.levelname.lower()
+        if record.name == _DENIED and self._denials_left is not None:
+            self._denials_left -= 1
+            if self._denials_left == -1:
+                say(word, "more is denied; --verbose names all of it")
+            if self._denials_left < 0:
+                return
         try:
             say(word, record.getMessage())
         except OSError:
@@ -49,7 +63,7 @@ class _Handler(logging.Handler):
 def set_up_logging(verbose: bool) -> None:
     """Shows the engine's warnings, and with ``verbose`` what it tells besides."""
     logger = logging.getLogger()
-    logger.addHandler(_Handler())
+    logger.addHandler(_Handler(verbose))
     logger.setLevel(logging.INFO if verbose else logging.WARNING)
 
 
