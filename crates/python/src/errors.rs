@@ -53,7 +53,8 @@ pub fn closed() -> PyErr {
 
 /// Why a program is not ready.
 pub fn not_ready(outcome: Outcome, seconds: Option<f64>) -> PyErr {
-    const LOOK: &str = "what it said is above; a denied access names the flag that would allow it";
+    const LOOK: &str =
+        "a denied access names the flag that allows it; servers usually need --allow-read and --allow-listen";
     match outcome {
         Outcome::Ended(Ending::Exited(code)) => {
             GuestError::new_err((format!("the program exited with status {code} before it was ready"), LOOK))
