@@ -49,8 +49,8 @@ pub const BATCH_CALL_END: u64 = CODE + offsets::BATCH_CALL_END;
 pub const COPY: u64 = CODE + offsets::COPY;
 /// Words of one copy in the table: to, from, bytes.
 pub const COPY_WORDS: usize = 3;
-/// Copies in the table.
-pub const COPIES: usize = TABLE_SIZE / 8 / COPY_WORDS;
+/// Copies in one stop: they may take all of the shared pages.
+pub const COPIES: usize = SHARED_SIZE / 8 / COPY_WORDS;
 /// The handler of faults: a breakpoint.
 pub const CAUGHT: u64 = CODE + offsets::CAUGHT;
 /// The stub's descriptor that brings files from its parent.

@@ -68,10 +68,13 @@ impl Touched {
         let Some(known) = &self.known else { return };
         let mut rest = &known.found[..];
         let mut covered = |span: Span| {
-            while let [first, others @ ..] = rest
-                && first.end <= span.start
-            {
-                rest = others;
+            let behind = |found: &Span| found.end <= span.start;
+            // Mostly it is the next one; a single write may be anywhere.
+            if rest.first().is_some_and(behind) {
+                rest = &rest[1..];
+            }
+            if rest.first().is_some_and(behind) {
+                rest = &rest[rest.partition_point(behind)..];
             }
             rest.first().is_some_and(|found| found.start <= span.start && span.end <= found.end)
         };
