@@ -29,11 +29,12 @@ impl Kernel {
     /// Answers the system call that thread `tid` has just made (`orig_rax`, arguments), or tries it again when the
     /// thread's state is [`State::Retry`].
     pub fn enter(&mut self, host: &mut Host, guest: &mut dyn Guest, registers: &mut Registers, tid: Tid) -> Entered {
-        host.guest_ran(tid);
+        host.asking = tid;
         let task = self.tasks.get_mut(tid);
         let retried = match std::mem::replace(&mut task.state, State::Ready) {
             State::Retry(wait) => Some(wait),
             State::Ready | State::Blocked(_) => {
+                host.guest_ran();
                 task.restart = Restart::default();
                 None
             }

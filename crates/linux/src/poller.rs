@@ -221,10 +221,9 @@ impl Host {
         }
     }
 
-    /// The guest has run, and thread `tid` makes a call: what is known about host files is no longer up to date.
-    pub fn guest_ran(&mut self, tid: Tid) {
+    /// The guest has run: what is known about host files is no longer up to date.
+    pub fn guest_ran(&mut self) {
         self.fresh = false;
-        self.asking = tid;
     }
 
     /// A new round of asking what is ready begins: everything collected so far will be seen by it.
@@ -405,10 +404,10 @@ mod tests {
         assert_eq!(host.poll(&one, Events::IN), Events::empty());
         assert_eq!(host.poll(&one, Events::OUT), Events::OUT);
         rustix::io::write(&other, b"x").unwrap();
-        host.guest_ran(1);
+        host.guest_ran();
         assert_eq!(host.poll(&one, Events::IN), Events::IN);
         rustix::io::read(&one, &mut [0; 8]).unwrap();
-        host.guest_ran(1);
+        host.guest_ran();
         assert_eq!(host.poll(&one, Events::IN), Events::empty());
     }
 
@@ -418,7 +417,7 @@ mod tests {
         let (one, other) = pair();
         assert_eq!(host.poll(&one, Events::empty()), Events::empty());
         drop(other);
-        host.guest_ran(1);
+        host.guest_ran();
         assert_eq!(host.poll(&one, Events::empty()), Events::HUP);
     }
 
@@ -430,7 +429,7 @@ mod tests {
         host.begin_round();
         assert_eq!(host.poll(&one, Events::IN), Events::empty());
         rustix::io::write(&other, b"x").unwrap();
-        host.guest_ran(1);
+        host.guest_ran();
         assert_eq!(host.poll(&third, Events::IN), Events::empty());
         assert_eq!(host.wait(None), Woken::Events);
     }
@@ -441,7 +440,7 @@ mod tests {
         let (one, _other) = pair();
         assert_eq!(host.poll(&one, Events::IN), Events::empty());
         host.waker().wake();
-        host.guest_ran(1);
+        host.guest_ran();
         assert_eq!(host.poll(&one, Events::IN), Events::empty());
         assert_eq!(host.wait(None), Woken::Interrupted);
     }
@@ -467,13 +466,13 @@ mod tests {
         let (one, other) = pair();
         let before = host.edges(&one);
         rustix::io::write(&other, b"x").unwrap();
-        host.guest_ran(1);
+        host.guest_ran();
         let first = host.edges(&one);
         assert_ne!(before, first);
-        host.guest_ran(1);
+        host.guest_ran();
         assert_eq!(host.edges(&one), first);
         rustix::io::write(&other, b"x").unwrap();
-        host.guest_ran(1);
+        host.guest_ran();
         assert_ne!(host.edges(&one), first);
         assert_ne!(Host::new().unwrap().edges(&one), first);
     }
@@ -486,7 +485,7 @@ mod tests {
             assert_eq!(host.poll(one, Events::IN), Events::empty());
             rustix::io::write(other, b"x").unwrap();
         }
-        host.guest_ran(1);
+        host.guest_ran();
         assert!(pairs.iter().all(|(one, _)| host.poll(one, Events::IN) == Events::IN));
     }
 }
