@@ -61,9 +61,9 @@ impl Fork {
     pub(crate) fn new(snapshot: Arc<Snapshot>) -> Result<Self, EngineError> {
         let mut platform = new_platform()?;
         let everything = Span { start: 0, end: snapshot.kernel.space.layout().top() };
-        platform.map_all(&snapshot.mappings(everything))?;
-        platform.hold_image(snapshot.image.file(), snapshot.image.all_bytes().len() as u64)?;
         let kernel = snapshot.kernel.fork().map_err(|source| EngineError::Kernel { operation: "forking", source })?;
+        platform.map_all(&snapshot.mappings(everything, &kernel))?;
+        platform.hold_image(snapshot.image.file(), snapshot.image.all_bytes().len() as u64)?;
         let host = Host::new().map_err(|error| EngineError::Kernel { operation: "forking", source: errno(error) })?;
         let mut machine = Machine::new(platform, kernel, host);
         load_fpu(&mut machine, &snapshot)?;
@@ -151,7 +151,7 @@ impl Fork {
             for span in gone.iter() {
                 platform.unmap(span).map_err(map_error)?;
             }
-            platform.map_all(&self.snapshot.mappings(span))?;
+            platform.map_all(&self.snapshot.mappings(span, &self.machine.kernel))?;
         }
         for (span, protection) in reprotected {
             platform.protect(span, protection).map_err(map_error)?;

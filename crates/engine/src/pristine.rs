@@ -7,9 +7,21 @@ use warmfork_memory::{Area, Span, SpanSet};
 
 use crate::error::EngineError;
 use crate::fork::Fork;
+use crate::machine::Machine;
 
 /// Bytes compared at a time.
 const CHUNK: u64 = 256 * PAGE;
+
+/// The host's mappings of a machine. A fork's own copy of a memory file goes by the name of what it is a copy of.
+fn host_mappings(machine: &Machine) -> Result<Vec<String>, EngineError> {
+    let mut mappings = machine.platform.mappings()?;
+    for copy in &machine.kernel().shared.memory_files {
+        let Some(original) = copy.original() else { continue };
+        let (own, original) = (format!(":{} at ", copy.file.inode), format!(":{} at ", original.inode));
+        mappings.iter_mut().for_each(|mapping| *mapping = mapping.replace(&own, &original));
+    }
+    Ok(mappings)
+}
 
 impl Fork {
     /// What differs between this fork and a new one, in words; nothing when it is pristine. Reads all of the guest's
@@ -26,7 +38,7 @@ impl Fork {
         if own != new {
             found.push("FPU and vector registers".into());
         }
-        let (own, new) = (self.machine().platform.mappings()?, fresh.machine().platform.mappings()?);
+        let (own, new) = (host_mappings(self.machine())?, host_mappings(fresh.machine())?);
         for mapping in own.iter().filter(|mapping| !new.contains(mapping)) {
             found.push(format!("host mapping {mapping} is not in a new fork"));
         }
@@ -46,7 +58,9 @@ impl Fork {
         let Kernel { tasks, files, space, shared, process, fs, signals, timers, policy } = own;
         differs("threads", *tasks == new.tasks);
         differs("descriptors", *files == new.files);
-        differs("mappings", *space == new.space);
+        let mut space = space.clone();
+        space.replace_files(|file| own.original_file(file));
+        differs("mappings", space == new.space);
         differs("pipes, socket pairs or the serving gate", *shared == new.shared);
         differs("process attributes", *process == new.process);
         differs("working directory or umask", *fs == new.fs);

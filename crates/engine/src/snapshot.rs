@@ -1,11 +1,12 @@
 //! A frozen machine: an immutable memory image plus the kernel's plain data.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use warmfork_linux::Kernel;
 use warmfork_linux::serve::Gate;
 use warmfork_memory::image::{Image, ImageBuilder, SegmentSource};
-use warmfork_memory::{Source, Span};
+use warmfork_memory::{Backing, Source, Span};
 use warmfork_platform::Mapping;
 
 use crate::error::EngineError;
@@ -91,8 +92,9 @@ impl Snapshot {
         }
     }
 
-    /// The host mappings that make up `span` of a pristine fork.
-    pub(crate) fn mappings(&self, span: Span) -> Vec<Mapping<'_>> {
+    /// The host mappings that make up `span` of a pristine fork, whose kernel is `own`: where the snapshot has a memory
+    /// file mapped shared, the fork has its own copy of it.
+    pub(crate) fn mappings<'a>(&'a self, span: Span, own: &'a Kernel) -> Vec<Mapping<'a>> {
         let mut mappings = Vec::new();
         for segment in self.image.segments() {
             let Some(part) = segment.span.intersection(span) else { continue };
@@ -102,7 +104,14 @@ impl Snapshot {
                 mappings.push(Mapping {
                     span: part,
                     protection: area.protection,
-                    source: source(&self.image, &segment.source, skipped),
+                    source: match &area.backing {
+                        Backing::File { file, offset } if area.shared => Source::File {
+                            fd: own.own_file(file).fd.as_fd(),
+                            offset: offset + (part.start - area.span.start),
+                            shared: true,
+                        },
+                        _ => source(&self.image, &segment.source, skipped),
+                    },
                 });
             }
         }
@@ -111,7 +120,6 @@ impl Snapshot {
 }
 
 fn source<'a>(image: &'a Image, segment: &'a SegmentSource, skipped: u64) -> Source<'a> {
-    use std::os::fd::AsFd;
     match segment {
         SegmentSource::Memory { offset } => Source::File { fd: image.file(), offset: offset + skipped, shared: false },
         SegmentSource::File { file, offset } => {

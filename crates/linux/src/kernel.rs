@@ -212,6 +212,12 @@ impl Kernel {
         Ok(())
     }
 
+    /// The inverse of [`Kernel::own_file`]: what the snapshot has in the place of a fork's own copy.
+    #[must_use]
+    pub fn original_file(&self, file: &Arc<MappedFile>) -> Option<Arc<MappedFile>> {
+        self.shared.memory_files.iter().find(|copy| Arc::ptr_eq(&copy.file, file))?.original().cloned()
+    }
+
     /// What a fork maps where its snapshot has `file` mapped shared: its own copy of a memory file.
     #[must_use]
     pub fn own_file<'a>(&'a self, file: &'a Arc<MappedFile>) -> &'a Arc<MappedFile> {
@@ -240,7 +246,14 @@ impl Kernel {
         assign(fs, &snapshot.fs);
         assign(signals, &snapshot.signals);
         assign(timers, &snapshot.timers);
-        if own { self.take_own_files(copies) } else { Ok(()) }
+        if own {
+            // Copies count as equal, so that the files may have been left: the snapshot's own are wanted.
+            self.files.clone_from(&snapshot.files);
+            self.space.clone_from(&snapshot.space);
+            self.space.mark();
+            self.take_own_files(copies)?;
+        }
+        Ok(())
     }
 
     /// The host's sockets behind the guest's listening ones, each once.

@@ -83,6 +83,12 @@ impl Memfd {
         Ok(Self { original: Some(Arc::clone(&self.file)), ..copy })
     }
 
+    /// What a fork's own copy was made from.
+    #[must_use]
+    pub fn original(&self) -> Option<&Arc<MappedFile>> {
+        self.original.as_ref()
+    }
+
     /// Whether it was made from `file`.
     #[must_use]
     pub fn is_copy_of(&self, file: &Arc<MappedFile>) -> bool {
