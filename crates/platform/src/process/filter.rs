@@ -2,6 +2,9 @@
 //!
 //! Guest code never makes a host system call, for ptrace turns each of them into a stop. Should that ever fail, the
 //! filter lets through only memory calls, and only from the two `syscall` instructions of the resident code.
+//!
+//! One kind of call never passes ptrace: those of the vsyscall page, which the host answers itself unless a filter
+//! objects. Ours turns them into SIGSYS, of which the platform makes ordinary system calls of the guest.
 
 use super::layout;
 
@@ -27,7 +30,10 @@ const JUMP_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 const ALLOW: u32 = 0x7fff_0000;
+const TRAP: u32 = 0x0003_0000;
 const KILL_PROCESS: u32 = 0x8000_0000;
+/// The high half of the vsyscall page's addresses.
+const VSYSCALL_HIGH: u32 = 0xffff_ffff;
 
 /// Offsets in `struct seccomp_data`.
 const NUMBER: u32 = 0;
@@ -60,10 +66,13 @@ pub fn program() -> Vec<Instruction> {
     // Jumps count the instructions to skip; each test that fails goes to the kill at the end.
     let calls = u8::try_from(CALLS.len()).unwrap_or(u8::MAX);
     let equal = |constant, jump_true, jump_false| Instruction { code: JUMP_EQUAL, jump_true, jump_false, constant };
+    let answer = |constant| Instruction { code: RETURN, jump_true: 0, jump_false: 0, constant };
     let mut program = vec![
         load(ARCHITECTURE),
-        equal(AUDIT_ARCH_X86_64, 0, 6 + calls),
+        equal(AUDIT_ARCH_X86_64, 0, 8 + calls),
         load(POINTER_HIGH),
+        equal(VSYSCALL_HIGH, 0, 1),
+        answer(TRAP),
         equal(high, 0, 4 + calls),
         load(POINTER_LOW),
         equal(single_low, 1, 0),
@@ -74,8 +83,8 @@ pub fn program() -> Vec<Instruction> {
         let left = calls - u8::try_from(index).unwrap_or(0);
         program.push(equal(u32::try_from(*call).unwrap_or(u32::MAX), left, 0));
     }
-    program.push(Instruction { code: RETURN, jump_true: 0, jump_false: 0, constant: KILL_PROCESS });
-    program.push(Instruction { code: RETURN, jump_true: 0, jump_false: 0, constant: ALLOW });
+    program.push(answer(KILL_PROCESS));
+    program.push(answer(ALLOW));
     program
 }
 
@@ -122,5 +131,7 @@ mod tests {
             assert_eq!(verdict(mmap, AUDIT_ARCH_X86_64, pointer - 1), KILL_PROCESS);
         }
         assert_eq!(verdict(mmap, AUDIT_ARCH_X86_64, 0x40_0000), KILL_PROCESS);
+        assert_eq!(verdict(mmap, AUDIT_ARCH_X86_64, 0xffff_ffff_ff60_0000), TRAP);
+        assert_eq!(verdict(mmap, 0x4000_0003, 0xffff_ffff_ff60_0000), KILL_PROCESS);
     }
 }

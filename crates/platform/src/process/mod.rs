@@ -39,6 +39,11 @@ pub const RESERVED: Span = layout::RESERVED;
 /// The signal that interrupts a running stub. Its number does not matter: it never reaches the guest.
 const INTERRUPT: i32 = libc::SIGURG;
 
+/// `si_code` of a SIGBUS for an unaligned access, which only a guest that sets the AC flag gets.
+const BUS_ADRALN: i32 = 1;
+/// `si_code` of a SIGSYS from a seccomp filter.
+const SYS_SECCOMP: i32 = 1;
+
 /// A guest in a stub process.
 pub struct ProcessPlatform {
     tracee: Tracee,
@@ -77,7 +82,7 @@ impl ProcessPlatform {
     }
 
     /// A stop for a signal, as what the guest did.
-    fn signal_exit(&mut self, signal: i32, registers: &Registers) -> Result<Exit, PlatformError> {
+    fn signal_exit(&mut self, signal: i32, registers: &mut Registers) -> Result<Exit, PlatformError> {
         let details = self.tracee.signal_details()?;
         // si_code tells what the CPU raised (positive) from what some process sent.
         if details.code <= 0 {
@@ -89,6 +94,7 @@ impl ProcessPlatform {
         };
         Ok(match (number, details.code) {
             (signals::SIGSEGV, signals::SI_KERNEL) => exception(13),
+            (signals::SIGBUS, BUS_ADRALN) => exception(17),
             (signals::SIGSEGV | signals::SIGBUS, code) => match self.page_fault(signal, registers)? {
                 Some(error) => Exit::Fault(FaultInfo { signal: number, code, address: details.address, error }),
                 None => Exit::Dead,
@@ -99,6 +105,11 @@ impl ProcessPlatform {
             (signals::SIGILL, _) => exception(6),
             (signals::SIGTRAP, signals::SI_KERNEL) => exception(3),
             (signals::SIGTRAP, _) => exception(1),
+            // A call of the vsyscall page, which the filter has stopped: the host has already returned to its caller.
+            (signals::SIGSYS, SYS_SECCOMP) => {
+                registers.orig_rax = registers.rax;
+                Exit::Syscall
+            }
             _ => {
                 log::debug!("signal {signal} for the stub at {:#x} ignored", registers.rip);
                 Exit::Interrupted

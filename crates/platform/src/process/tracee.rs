@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use warmfork_abi::Registers;
+use warmfork_abi::{Registers, USER_END};
 
 use crate::PlatformError;
 
@@ -121,8 +121,10 @@ impl Tracee {
         self.request("PTRACE_GETREGS", libc::PTRACE_GETREGS, 0, (&raw mut *into).addr())
     }
 
+    /// Sets the registers. What a guest can load into segment registers, but the host refuses to, becomes zero.
     pub fn set_registers(&self, registers: &Registers) -> Result<(), PlatformError> {
-        self.request("PTRACE_SETREGS", libc::PTRACE_SETREGS, 0, (&raw const *registers).addr())
+        let settable = settable(registers);
+        self.request("PTRACE_SETREGS", libc::PTRACE_SETREGS, 0, (&raw const settable).addr())
     }
 
     /// Reads the XSAVE area into `buffer`; how many bytes it has.
@@ -144,6 +146,21 @@ impl Tracee {
         // SAFETY: reading the union member si_addr is reading plain bytes, whatever the signal.
         let address = unsafe { info.si_addr() }.addr() as u64;
         Ok(SignalDetails { code: info.si_code, address })
+    }
+}
+
+/// `registers` as PTRACE_SETREGS takes them: null selectors have no privilege level there, and bases lie in user space.
+fn settable(registers: &Registers) -> Registers {
+    let selector = |value: u64| if value & 3 == 3 { value } else { 0 };
+    let base = |value: u64| if value < USER_END { value } else { 0 };
+    Registers {
+        fs_base: base(registers.fs_base),
+        gs_base: base(registers.gs_base),
+        ds: selector(registers.ds),
+        es: selector(registers.es),
+        fs: selector(registers.fs),
+        gs: selector(registers.gs),
+        ..*registers
     }
 }
 
