@@ -78,9 +78,9 @@ impl AddressSpace {
         let mut place = MapFlags::empty();
         if flags.contains(RemapFlags::FIXED) {
             self.clear(memory, Span::new(new_address, new).ok_or(Errno::EINVAL)?)?;
-            self.shrink(memory, address, old, new)?;
-            // With an old length of zero, the target may have been the source.
+            // With an old length of zero, or one that wraps around, the target may have been the source.
             area = self.areas.find(address).ok_or(Errno::EFAULT)?.clone();
+            self.shrink(memory, address, old, new)?;
             place = MapFlags::FIXED;
         }
         let to = self.place(new_address, new, place)?;

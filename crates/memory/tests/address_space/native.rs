@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use proptest::prelude::*;
 use warmfork_abi::mman::madvise;
 use warmfork_abi::{Errno, PAGE, USER_END};
-use warmfork_memory::{GuestMemory, Span};
+use warmfork_memory::{Area, GuestMemory, Protection, Span};
 
 use crate::calls::{Emulated, File, Operation, WINDOW, operations, parse, short};
 
@@ -105,7 +105,16 @@ fn comparable(operation: &Operation, native: &Native, emulated: &Emulated) -> bo
     if let Operation::Advise { advice: madvise::MADV_POPULATE_WRITE, .. } = operation {
         return emulated.space.areas().iter().all(|area| area.shared || area.is_anonymous());
     }
+    // Before 6.7, the mapping had to be writable now, not only in principle.
+    if let Operation::Advise { advice: madvise::MADV_REMOVE, .. } = operation {
+        let writable = |area: &Area| area.protection.contains(Protection::WRITE);
+        return emulated.space.areas().iter().all(|area| !area.shared || writable(area));
+    }
     let Operation::Remap { address, old_length, new_length, flags, .. } = *operation else { return true };
+    // Before 6.17, lengths beyond user space were told of later, and otherwise.
+    if new_length > USER_END {
+        return false;
+    }
     // Shared memory without a file is an object of its own to the kernel, with a length and other views of it. Here
     // it is not: it grows with zeroes, and a second view is refused.
     let found = emulated.space.areas().find(address);
