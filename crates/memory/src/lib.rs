@@ -8,6 +8,8 @@
 //!                                 host::GuestMemory                          what a platform does about it
 //! ```
 //!
+//! A frozen machine's memory is an [`Image`]; [`mapping`] has what warmfork maps into its own process for it.
+//!
 //! The host kernel is the truth for contents and faults; [`AreaTree`] is the truth for what the guest was
 //! told. `AddressSpace` keeps the two equal.
 

@@ -6,8 +6,6 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use warmfork_abi::{page_down, page_up};
-
 use crate::areas::{Area, Protection, Span};
 
 /// From which end of a range [`AreaTree::find_gap`] looks.
@@ -266,12 +264,4 @@ fn fit(gap: Span, length: u64, alignment: u64, direction: Direction, reserved: &
         Direction::TopDown => free.iter().rev().find_map(high),
         Direction::BottomUp => free.iter().find_map(low),
     }
-}
-
-/// The pages that hold the `length` bytes from `address` on; `None` for no bytes or when they wrap around.
-#[must_use]
-pub fn pages(address: u64, length: u64) -> Option<Span> {
-    let end = page_up(address.checked_add(length)?)?;
-    let start = page_down(address);
-    (length > 0).then_some(Span { start, end })
 }
