@@ -39,7 +39,7 @@ impl dyn GuestMemory + '_ {
     /// `length` bytes from guest memory. The caller has bounded `length`.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// As `read`.
     pub fn read_vec(&self, address: u64, length: usize) -> Result<Vec<u8>, Fault> {
         check(address, length)?;
         let mut bytes = vec![0; length];
@@ -50,7 +50,7 @@ impl dyn GuestMemory + '_ {
     /// An array of bytes, for decoding a structure.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// As `read`.
     pub fn read_array<const N: usize>(&self, address: u64) -> Result<[u8; N], Fault> {
         let mut bytes = [0; N];
         self.read(address, &mut bytes)?;
@@ -60,7 +60,7 @@ impl dyn GuestMemory + '_ {
     /// A little-endian 32-bit word.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// As `read`.
     pub fn read_u32(&self, address: u64) -> Result<u32, Fault> {
         Ok(u32::from_le_bytes(self.read_array(address)?))
     }
@@ -68,7 +68,7 @@ impl dyn GuestMemory + '_ {
     /// A little-endian 64-bit word.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// As `read`.
     pub fn read_u64(&self, address: u64) -> Result<u64, Fault> {
         Ok(u64::from_le_bytes(self.read_array(address)?))
     }
@@ -76,7 +76,7 @@ impl dyn GuestMemory + '_ {
     /// Writes a little-endian 32-bit word.
     ///
     /// # Errors
-    /// As [`Self::write`].
+    /// As `write`.
     pub fn write_u32(&self, address: u64, value: u32) -> Result<(), Fault> {
         self.write(address, &value.to_le_bytes())
     }
@@ -84,7 +84,7 @@ impl dyn GuestMemory + '_ {
     /// Writes a little-endian 64-bit word.
     ///
     /// # Errors
-    /// As [`Self::write`].
+    /// As `write`.
     pub fn write_u64(&self, address: u64, value: u64) -> Result<(), Fault> {
         self.write(address, &value.to_le_bytes())
     }
