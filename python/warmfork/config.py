@@ -92,6 +92,7 @@ class Settings(BaseModel):
     max_files: int = Field(1024, ge=4, le=1 << 20, description="Files that the guest may have open.", title="N")
     max_threads: int = Field(1024, ge=1, le=1 << 16, description="Threads that the guest may have.", title="N")
     verbose: bool = Field(False, description="Say more about what happens.", title="output")
+    quiet: bool = Field(False, description="Say nothing but errors.", title="output")
 
     def policy(self) -> Policy:
         """The permissions among the settings."""

@@ -196,6 +196,6 @@ def test_platform(program: Program, platform: str, warmfork_command: Path, binar
     binary = program.compile(binaries)
     expected = run_natively(program, binary, tmp_path / "native")
     policy = ["--allow-read", "--allow-write", "--allow-env", "--allow-net"]
-    command = [str(warmfork_command), "run", "--platform", platform, *policy, "--"]
+    command = [str(warmfork_command), "run", "--quiet", "--platform", platform, *policy, "--"]
     guest = [str(binary), *program.arguments]
     expect_same(expected, run([*command, *guest], tmp_path / platform, program.stdin))

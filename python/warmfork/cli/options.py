@@ -28,7 +28,7 @@ _PANELS = {
     "SIZE": "Limits",
     "TIME": "Limits",
 }
-_SHORT = {"verbose": "-v", "threads": "-t", "warmup": "-w", "ephemeral": "-e"}
+_SHORT = {"verbose": "-v", "quiet": "-q", "threads": "-t", "warmup": "-w", "ephemeral": "-e"}
 
 
 class ProgramCommand(TyperCommand):

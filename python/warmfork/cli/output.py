@@ -60,11 +60,11 @@ class _Handler(logging.Handler):
             self.handleError(record)
 
 
-def set_up_logging(verbose: bool) -> None:
-    """Shows the engine's warnings, and with ``verbose`` what it tells besides."""
+def set_up_logging(*, verbose: bool, quiet: bool) -> None:
+    """Shows the engine's warnings; with ``verbose`` what it tells besides, with ``quiet`` only errors."""
     logger = logging.getLogger()
     logger.addHandler(_Handler(verbose))
-    logger.setLevel(logging.INFO if verbose else logging.WARNING)
+    logger.setLevel(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
 
 
 def console(stderr: bool = False) -> Console:

@@ -97,8 +97,15 @@ pub(crate) fn host_socket<'a>(
 pub fn bind(call: &mut Call<'_>) -> SyscallResult {
     let id = call.description_id(call.int(0))?;
     let (address, length) = (call.args[1], call.int(2));
-    let socket = host_socket(call, id, Errno::EINVAL)?.0.clone();
-    let name = match read_address(call, address, length)? {
+    let socket = match host_socket(call, id, Errno::EINVAL) {
+        Ok((socket, _)) => Some(socket.clone()),
+        // A pair refuses too, but not before the address has been read.
+        Err(Errno::EINVAL) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let name = read_address(call, address, length)?;
+    let socket = socket.ok_or(Errno::EINVAL)?;
+    let name = match name {
         // Linux takes AF_UNSPEC with an address of zeroes for INADDR_ANY.
         Address::Unspecified if socket.family == AF_INET && length >= 16 => unspecified(call, address)?,
         name => name,
