@@ -2,6 +2,7 @@
 
 use warmfork_abi::Errno;
 use warmfork_abi::numbers::{CLOSE, READ, RECVFROM, RECVMMSG, RECVMSG, SENDMMSG, SENDMSG, SENDTO, SHUTDOWN, WRITE};
+use warmfork_abi::signals::{SIGPIPE, signal_bit};
 use warmfork_abi::socket::{
     AF_INET, MSG_CTRUNC, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, MSG_WAITALL, SHUT_WR, SO_PASSCRED, SO_PEERCRED,
     SO_RCVTIMEO, SO_SNDBUF, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET,
@@ -142,4 +143,15 @@ fn many_messages_go_in_one_call() {
     assert_eq!(bench.call(RECVMMSG, &[other, HEADER, 2, 0, 0]), Ok(2));
     assert_eq!(bench.get(OTHER, 11), b"abc\0\0\0\0\0def");
     assert_eq!(bench.call(RECVMMSG, &[other, HEADER, 2, MSG_DONTWAIT.into(), 0]), Err(Errno::EAGAIN));
+}
+
+#[test]
+fn only_streams_raise_sigpipe() {
+    let mut bench = Bench::new();
+    for (kind, raised) in [(SOCK_SEQPACKET, 0), (SOCK_STREAM, signal_bit(SIGPIPE))] {
+        let (one, other) = bench.pair(kind);
+        assert_eq!(bench.call(CLOSE, &[other]), Ok(0));
+        assert_eq!(bench.call(WRITE, &[one, BUFFER, 5]), Err(Errno::EPIPE));
+        assert_eq!(bench.kernel.pending_signals(bench.pid()), raised);
+    }
 }

@@ -268,7 +268,7 @@ impl Call<'_> {
                     }
                 }
                 Err(Errno::EAGAIN) => return self.write_later(transfer, moved),
-                Err(error) => return self.write_failed(error, moved),
+                Err(error) => return self.write_failed(transfer, error, moved),
             }
         }
     }
@@ -309,9 +309,14 @@ impl Call<'_> {
         }
     }
 
-    /// A write to something that nobody reads any more also raises SIGPIPE.
-    fn write_failed(&mut self, error: Errno, moved: usize) -> SyscallResult {
-        if error == Errno::EPIPE {
+    /// A write to something that nobody reads any more also raises SIGPIPE, but for sockets that carry messages.
+    fn write_failed(&mut self, transfer: Transfer, error: Errno, moved: usize) -> SyscallResult {
+        let messages = match &self.kernel.files.description(transfer.id).object {
+            Object::Socket(socket) => !socket.is_stream(),
+            Object::Pair(pair) => !pair.is_stream(),
+            _ => false,
+        };
+        if error == Errno::EPIPE && !messages {
             self.kernel.send_broken_pipe(self.tid);
         }
         if moved > 0 { Ok(moved as u64) } else { Err(error.into()) }
