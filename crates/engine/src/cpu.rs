@@ -15,6 +15,14 @@ pub fn count() -> usize {
     allowed().len().max(1)
 }
 
+/// The place of the CPU that the calling thread is on among those it may use: where the first of several threads goes,
+/// so that programs started side by side do not all meet on the first CPU.
+#[must_use]
+pub fn here() -> usize {
+    let cpu = rustix::thread::sched_getcpu();
+    allowed().iter().position(|&allowed| allowed == cpu).unwrap_or(0)
+}
+
 /// Keeps the calling thread, and the guests that it starts, on the CPU that is number `index` (in a circle) of those
 /// it may use.
 pub fn pin(index: usize) {

@@ -107,8 +107,15 @@ impl Server {
             ended: (Mutex::new(()), Condvar::new()),
         });
         let server = Self { control, threads, workers: Mutex::default() };
+        let first_cpu = cpu::here();
         for index in 0..threads {
-            let worker = worker::Worker::new(index, Arc::clone(snapshot), options, Arc::clone(&server.control));
+            let worker = worker::Worker::new(
+                index,
+                first_cpu + index,
+                Arc::clone(snapshot),
+                options,
+                Arc::clone(&server.control),
+            );
             let control = Arc::clone(&server.control);
             let thread = std::thread::Builder::new().name(format!("warmfork-worker-{index}")).spawn(move || {
                 let _ended = Ended(control);

@@ -24,6 +24,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A worker's view of its server.
 pub struct Worker {
     index: usize,
+    cpu: usize,
     snapshot: Arc<Snapshot>,
     options: ServeOptions,
     control: Arc<Control>,
@@ -87,13 +88,19 @@ impl Control {
 }
 
 impl Worker {
-    pub fn new(index: usize, snapshot: Arc<Snapshot>, options: ServeOptions, control: Arc<Control>) -> Self {
-        Self { index, snapshot, options, control }
+    pub fn new(
+        index: usize,
+        cpu: usize,
+        snapshot: Arc<Snapshot>,
+        options: ServeOptions,
+        control: Arc<Control>,
+    ) -> Self {
+        Self { index, cpu, snapshot, options, control }
     }
 
     /// Serves until the server stops.
     pub fn run(&self) {
-        cpu::pin(self.index);
+        cpu::pin(self.cpu);
         let door = match Door::new(self.snapshot.kernel.listeners(), &self.control) {
             Ok(door) => door,
             Err(error) => return log::error!("worker {} cannot wait for connections: {error}", self.index),
