@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use warmfork_abi::mman::MapFlags;
 use warmfork_abi::{Errno, Registers};
-use warmfork_memory::{AddressSpace, FakeMemory, GuestMemory, Layout, Limits, MapError, Protection, Source, Span};
+use warmfork_memory::{
+    AddressSpace, FakeMemory, GuestMemory, Layout, Limits, MapError, MapRequest, Protection, Source, Span,
+};
 
 use crate::call::Guest;
 use crate::dispatch::Entered;
@@ -94,7 +97,10 @@ pub struct Bench {
 impl Bench {
     pub fn new() -> Self {
         let mut memory = FakeMemory::new();
-        memory.map(DATA, Protection::READ | Protection::WRITE, Source::Anonymous).unwrap();
+        let mut space = AddressSpace::new(Layout::new(0x7fff_0000_0000, &[]), Limits::default());
+        let data = MapRequest::anonymous(DATA.end - DATA.start, Protection::READ | Protection::WRITE);
+        let fixed = MapRequest { address: DATA.start, flags: data.flags | MapFlags::FIXED, ..data };
+        assert_eq!(space.map(&mut memory, fixed), Ok(DATA.start));
         let process = Process::new(b"/program".to_vec(), Vec::new(), Vec::new());
         let pid = process.pid;
         let mut tasks = Tasks::default();
@@ -103,7 +109,7 @@ impl Bench {
         let kernel = Kernel {
             tasks,
             files: Files::default(),
-            space: AddressSpace::new(Layout::new(0x7fff_0000_0000, &[]), Limits::default()),
+            space,
             shared: Shared::default(),
             process,
             fs: FileSystemContext { cwd: b"/".to_vec(), umask: 0o022 },

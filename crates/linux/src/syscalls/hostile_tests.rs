@@ -48,7 +48,10 @@ fn no_argument_makes_a_call_panic() {
     for _ in 0..ROUNDS {
         for entry in TABLE {
             let content: Vec<u8> = (0..0x200).flat_map(|_| numbers.argument().to_le_bytes()).collect();
-            bench.guest.memory().write(DATA.start, &content).unwrap();
+            if bench.guest.memory().write(DATA.start, &content).is_err() {
+                bench = Bench::new(); // the last calls took the memory away
+                continue;
+            }
             let arguments = [(); 6].map(|()| numbers.argument());
             let pid = bench.pid();
             bench.start(pid, entry.number, &arguments);
