@@ -181,13 +181,14 @@ impl Kernel {
             Object::Memfd(memfd) => Some(memfd.clone()),
             _ => None,
         });
+        let named = self.shared.memory.files().cloned();
         // A memory file may be mapped although no descriptor refers to it any more.
         let mapped = self.space.areas().iter().filter_map(|area| match &area.backing {
             Backing::File { file, .. } if area.shared => Memfd::of_mapping(file),
             _ => None,
         });
         let mut own: Vec<Memfd> = Vec::new();
-        for original in opened.chain(mapped) {
+        for original in opened.chain(named).chain(mapped) {
             if own.iter().any(|copy| copy.is_copy_of(&original.file)) {
                 continue;
             }
@@ -203,6 +204,11 @@ impl Kernel {
             if let Object::Memfd(memfd) = object
                 && let Some(copy) = own.iter().find(|copy| copy.is_copy_of(&memfd.file))
             {
+                *memfd = copy.clone();
+            }
+        }
+        for memfd in self.shared.memory.files_mut() {
+            if let Some(copy) = own.iter().find(|copy| copy.is_copy_of(&memfd.file)) {
                 *memfd = copy.clone();
             }
         }
@@ -250,6 +256,7 @@ impl Kernel {
             // Copies count as equal, so that the files may have been left: the snapshot's own are wanted.
             self.files.clone_from(&snapshot.files);
             self.space.clone_from(&snapshot.space);
+            self.shared.memory.clone_from(&snapshot.shared.memory);
             self.space.mark();
             self.take_own_files(copies)?;
         }

@@ -1,9 +1,9 @@
 //! Anonymous memory files (memfd_create). Their bytes are state: a fork gets a copy of its own.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 
-use rustix::fs::{MemfdFlags, SealFlags, SeekFrom};
+use rustix::fs::{MemfdFlags, Mode, SealFlags, SeekFrom};
 use rustix::io::Errno as HostErrno;
 use warmfork_abi::Errno;
 use warmfork_abi::stat::{Metadata, device_number};
@@ -19,8 +19,6 @@ use crate::syscalls::metadata::host_metadata;
 pub struct Memfd {
     /// The host's memfd, shared with mappings.
     pub file: Arc<MappedFile>,
-    /// The name it was given.
-    pub name: Vec<u8>,
     /// What a fork's own copy was made from, which nobody writes to any more.
     original: Option<Arc<MappedFile>>,
 }
@@ -41,30 +39,37 @@ impl PartialEq for Memfd {
 const CHUNK: usize = 64 * 1024;
 
 impl Memfd {
-    /// An empty file; `sealable` when seals may be added later.
+    /// An empty file without a name; `sealable` when seals may be added later.
     ///
     /// # Errors
     /// The host's refusal (ENOMEM, EMFILE).
     pub fn create(name: &[u8], sealable: bool) -> Result<Self, Errno> {
-        let sealing = if sealable { MemfdFlags::ALLOW_SEALING } else { MemfdFlags::empty() };
-        let fd = rustix::fs::memfd_create("warmfork-guest", MemfdFlags::CLOEXEC | sealing).map_err(errno)?;
-        Self::adopt(fd, name)
+        Self::new(format!("/memfd:{} (deleted)", String::from_utf8_lossy(name)), sealable)
     }
 
-    fn adopt(fd: OwnedFd, name: &[u8]) -> Result<Self, Errno> {
+    /// An empty file that goes by `path`, in /dev/shm.
+    ///
+    /// # Errors
+    /// As [`Memfd::create`].
+    pub fn named(path: &[u8]) -> Result<Self, Errno> {
+        Self::new(String::from_utf8_lossy(path).into_owned(), false)
+    }
+
+    fn new(path: String, sealable: bool) -> Result<Self, Errno> {
+        let sealing = if sealable { MemfdFlags::ALLOW_SEALING } else { MemfdFlags::empty() };
+        let fd = rustix::fs::memfd_create("warmfork-guest", MemfdFlags::CLOEXEC | sealing).map_err(errno)?;
         let metadata = host_metadata(fd.as_fd())?;
-        let path = format!("/memfd:{} (deleted)", String::from_utf8_lossy(name));
         let device = device_number(metadata.device);
         let file = MappedFile { fd, path, device, inode: metadata.inode, writable: true };
-        Ok(Self { file: Arc::new(file), name: name.to_vec(), original: None })
+        Ok(Self { file: Arc::new(file), original: None })
     }
 
     /// The memory file behind a mapping that may have outlived its descriptors; `None` for any other file.
     #[must_use]
     pub fn of_mapping(file: &Arc<MappedFile>) -> Option<Self> {
-        let name = file.path.strip_prefix("/memfd:")?.strip_suffix(" (deleted)")?;
+        let known = file.path.starts_with("/memfd:") || file.path.starts_with("/dev/shm/");
         rustix::fs::fcntl_get_seals(&file.fd).ok()?; // a file of that name is none
-        Some(Self { file: Arc::clone(file), name: name.as_bytes().to_vec(), original: None })
+        known.then(|| Self { file: Arc::clone(file), original: None })
     }
 
     /// A copy with the same bytes, holes and seals.
@@ -75,8 +80,10 @@ impl Memfd {
         let seals = self.seals()?;
         // A file made without sealing bears the one seal against sealing from the start.
         let sealable = seals != SealFlags::SEAL;
-        let copy = Self::create(&self.name, sealable)?;
+        let copy = Self::new(self.file.path.clone(), sealable)?;
         copy.assign(&self.file)?;
+        let mode = host_metadata(self.file.fd.as_fd())?.mode & 0o7777;
+        rustix::fs::fchmod(&copy.file.fd, Mode::from_raw_mode(mode)).map_err(errno)?;
         if sealable && !seals.is_empty() {
             copy.add_seals(seals)?;
         }

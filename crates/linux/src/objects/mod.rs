@@ -31,6 +31,7 @@ use crate::files::{DescriptionId, Events};
 use crate::locks::Locks;
 use crate::poller::Host;
 use crate::serve::Gate;
+use crate::syscalls::shared_memory::SharedMemory;
 
 /// What is open behind a description.
 #[derive(Clone, PartialEq, Debug)]
@@ -81,6 +82,8 @@ pub struct Shared {
     pub orphans: Vec<DescriptionId>,
     /// File locks.
     pub locks: Locks,
+    /// What is in /dev/shm.
+    pub memory: SharedMemory,
     /// A fork's own copies of the memory files that its snapshot has, even those that the guest has let go.
     pub memory_files: Vec<memfd::Memfd>,
 }

@@ -10,12 +10,13 @@ mod process;
 mod system;
 mod tree;
 
-use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG};
+use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, S_ISVTX};
 
 use crate::guest_path;
 use crate::kernel::Kernel;
 use crate::objects::device::{Device, device_metadata};
 use crate::poller::Host;
+use crate::syscalls::shared_memory::DIRECTORY as SHARED_MEMORY;
 use crate::task::Tid;
 
 use tree::Kind;
@@ -35,6 +36,8 @@ pub enum Node {
     Device(Device),
     /// /dev/tty
     Terminal,
+    /// A name in /dev/shm.
+    Memory(Box<Metadata>),
 }
 
 /// What a text may tell about.
@@ -85,9 +88,11 @@ pub fn find(kernel: &Kernel, path: &[u8]) -> Option<Node> {
         Kind::Descriptor => Node::Descriptor(fd),
         Kind::Device(device) => Node::Device(device),
         Kind::Terminal => Node::Terminal,
-        Kind::Directory(_) | Kind::Processes | Kind::Tasks | Kind::Descriptors | Kind::DescriptorInfos => {
-            Node::Directory
+        Kind::Memory => {
+            let name = guest_path::split(path).map_or(&b""[..], |(_, name)| name);
+            Node::Memory(Box::new(kernel.shared.memory.metadata(name)?))
         }
+        _ => Node::Directory,
     })
 }
 
@@ -107,6 +112,7 @@ pub fn list(kernel: &Kernel, path: &[u8]) -> Vec<(Vec<u8>, u32)> {
             all.extend(numbers(&mut std::iter::once(kernel.process.pid), S_IFDIR));
             all
         }
+        Some(Kind::SharedMemory) => kernel.shared.memory.names().map(|name| (name.to_vec(), S_IFREG)).collect(),
         Some(Kind::Tasks) => numbers(&mut kernel.tasks.iter().map(|task| task.tid), S_IFDIR),
         Some(Kind::Descriptors) => numbers(&mut kernel.files.descriptors().map(|(fd, _)| fd), S_IFLNK),
         Some(Kind::DescriptorInfos) => numbers(&mut kernel.files.descriptors().map(|(fd, _)| fd), S_IFREG),
@@ -126,11 +132,13 @@ pub fn text(kernel: &Kernel, host: &Host, text: &Text) -> Vec<u8> {
 pub fn metadata(path: &[u8], node: &Node) -> Metadata {
     let blank = blank(path);
     match node {
+        Node::Directory if path == SHARED_MEMORY => Metadata { mode: S_IFDIR | S_ISVTX | 0o777, links: 2, ..blank },
         Node::Directory => Metadata { mode: S_IFDIR | 0o555, links: 2, ..blank },
         Node::Text(text) => Metadata { mode: S_IFREG | text.permissions, ..blank },
         Node::Link(_) => Metadata { mode: S_IFLNK | 0o777, ..blank },
         Node::Descriptor(_) => Metadata { mode: S_IFLNK | 0o700, size: 64, ..blank },
         Node::Device(device) => device_metadata(*device),
+        Node::Memory(metadata) => **metadata,
         Node::Terminal => Metadata { mode: S_IFCHR | 0o666, represents: (5, 0), ..blank },
     }
 }
@@ -149,10 +157,15 @@ pub(crate) fn inode(path: &[u8]) -> u64 {
 
 fn type_of(kind: Kind) -> u32 {
     match kind {
-        Kind::Text(..) => S_IFREG,
+        Kind::Text(..) | Kind::Memory => S_IFREG,
         Kind::Link(_) | Kind::Descriptor => S_IFLNK,
         Kind::Device(_) | Kind::Terminal => S_IFCHR,
-        Kind::Directory(_) | Kind::Processes | Kind::Tasks | Kind::Descriptors | Kind::DescriptorInfos => S_IFDIR,
+        Kind::Directory(_)
+        | Kind::Processes
+        | Kind::Tasks
+        | Kind::Descriptors
+        | Kind::DescriptorInfos
+        | Kind::SharedMemory => S_IFDIR,
     }
 }
 
@@ -183,7 +196,10 @@ fn locate(kernel: &Kernel, path: &[u8]) -> Option<(Kind, Tid, i32)> {
                 fd = open(kernel, name)?;
                 Kind::Text(process::descriptor_info, 0o400)
             }
-            Kind::Text(..) | Kind::Link(_) | Kind::Descriptor | Kind::Device(_) | Kind::Terminal => return None,
+            Kind::SharedMemory => Kind::Memory,
+            Kind::Text(..) | Kind::Link(_) | Kind::Descriptor | Kind::Device(_) | Kind::Terminal | Kind::Memory => {
+                return None;
+            }
         };
     }
     Some((kind, tid, fd))

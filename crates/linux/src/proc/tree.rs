@@ -31,6 +31,10 @@ pub(super) enum Kind {
     Device(Device),
     /// /dev/tty
     Terminal,
+    /// /dev/shm
+    SharedMemory,
+    /// A name in /dev/shm.
+    Memory,
 }
 
 use Kind::{DescriptorInfos, Descriptors, Directory, Link, Processes, Tasks, Terminal};
@@ -49,6 +53,7 @@ static DEVICES: &[Item] = &[
     ("random", Kind::Device(Device::Random)),
     ("urandom", Kind::Device(Device::Urandom)),
     ("tty", Terminal),
+    ("shm", Kind::SharedMemory),
     ("fd", Link(|_, _| b"/proc/self/fd".to_vec())),
     ("stdin", Link(|_, _| b"/proc/self/fd/0".to_vec())),
     ("stdout", Link(|_, _| b"/proc/self/fd/1".to_vec())),

@@ -251,6 +251,10 @@ fn remove_file(call: &mut Call<'_>, target: &Target) -> SyscallResult {
     if !matches!(last(&target.path), Last::Name) {
         return Err(Errno::EISDIR.into());
     }
+    if let Some(name) = call.shared_memory_name(target) {
+        call.unlink_shared_memory(&name)?;
+        return Ok(0);
+    }
     let spot = call.spot(target)?;
     if spot.slash {
         spot.check_slash()?;
@@ -288,6 +292,13 @@ pub fn renameat2(call: &mut Call<'_>) -> SyscallResult {
 fn move_name(call: &mut Call<'_>, old: &Target, new: &Target, flags: u32) -> SyscallResult {
     if !matches!((last(&old.path), last(&new.path)), (Last::Name, Last::Name)) {
         return Err(Errno::EBUSY.into());
+    }
+    if let (Some(from), Some(to)) = (call.shared_memory_name(old), call.shared_memory_name(new)) {
+        call.link_shared_memory(&from, &to, flags & RENAME_NOREPLACE == 0)?;
+        if from != to {
+            call.unlink_shared_memory(&from)?;
+        }
+        return Ok(0);
     }
     let (from, to) = (call.spot(old)?, call.spot(new)?);
     from.check_slash()?;
@@ -343,6 +354,10 @@ pub fn linkat(call: &mut Call<'_>) -> SyscallResult {
 }
 
 fn make_link(call: &mut Call<'_>, old: &Target, new: &Target, follow: bool) -> SyscallResult {
+    if let (Some(from), Some(to)) = (call.shared_memory_name(old), call.shared_memory_name(new)) {
+        call.link_shared_memory(&from, &to, false)?;
+        return Ok(0);
+    }
     let magic = link_source(call, old, follow)?;
     let to = call.new_spot(new)?;
     if to.slash {

@@ -212,6 +212,11 @@ impl Call<'_> {
     }
 
     fn open_object(&mut self, target: &Target, mut how: How) -> Result<Object, Stop> {
+        if how.flags & (O_PATH | O_DIRECTORY) == 0
+            && let Some(name) = self.shared_memory_name(target)
+        {
+            return Ok(Object::Memfd(self.open_shared_memory(&name, how.flags, how.mode)?));
+        }
         let mut request = self.request(target, how.follows(), how.access())?;
         if how.bounds & !(RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS) != 0 {
             request = request.bounded(self.base(target.directory)?, how.bounds);
@@ -258,6 +263,7 @@ impl Call<'_> {
                 Ok(Object::Synthetic(Synthetic { path, permissions: text.permissions(), text: bytes.into() }))
             }
             Node::Device(device) => Ok(Object::Device(*device)),
+            Node::Memory(_) => Err(Errno::ENOTDIR), // as a directory; opened as a file it never comes here
             Node::Terminal => self.controlling_terminal(),
             Node::Link(_) | Node::Descriptor(_) => Err(Errno::ELOOP),
         }

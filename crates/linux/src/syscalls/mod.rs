@@ -26,6 +26,7 @@ pub mod process;
 pub mod random;
 pub mod refused;
 pub mod scheduling;
+pub mod shared_memory;
 pub mod signals;
 pub mod socket_options;
 pub mod sockets;
@@ -45,6 +46,8 @@ mod thread_tests;
 #[cfg(test)]
 mod event_tests;
 
+#[cfg(test)]
+mod file_tests;
 #[cfg(test)]
 mod memory_tests;
 #[cfg(test)]

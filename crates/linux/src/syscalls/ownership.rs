@@ -35,17 +35,14 @@ impl Call<'_> {
         match found {
             Ok(Found::Host(())) => Ok(0),
             Ok(Found::Descriptor(fd)) => self.change_descriptor(fd, true, change),
-            Ok(Found::Synthetic(..)) | Err(Errno::EACCES) if !self.is_missing(target, follow) => {
-                Err(Errno::EPERM.into())
-            }
-            Ok(Found::Synthetic(..)) => Err(Errno::ENOENT.into()),
+            Ok(Found::Synthetic(..)) => Err(Errno::EPERM.into()),
+            // Changing what is not one's own is EPERM, changing what is not there ENOENT.
+            Err(Errno::EACCES) => match self.path_metadata(target, follow) {
+                Ok(_) => Err(Errno::EPERM.into()),
+                Err(error) => Err(error.into()),
+            },
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Whether a denied change would fail for want of a file anyway, as far as the guest may know.
-    fn is_missing(&mut self, target: &Target, follow: bool) -> bool {
-        self.path_metadata(target, follow) == Err(Errno::ENOENT)
     }
 
     fn change_descriptor(

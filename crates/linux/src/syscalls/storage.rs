@@ -1,5 +1,6 @@
 //! What is done to a file's bytes as a whole: truncate, sync, fallocate, advice.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;
 
 use rustix::fs::{Advice, FallocateFlags, Mode, OFlags};
@@ -45,15 +46,18 @@ impl Call<'_> {
     /// # Errors
     /// ENOSPC beyond that.
     pub fn check_memory_files(&self, id: DescriptionId, end: u64) -> Result<(), Errno> {
-        let size = |object: &Object| match object {
-            Object::Memfd(memfd) => host_metadata(memfd.file.fd.as_fd()).map_or(0, |metadata| metadata.size),
-            _ => 0,
-        };
-        if !matches!(self.kernel.files.description(id).object, Object::Memfd(_)) {
-            return Ok(());
+        let Object::Memfd(growing) = &self.kernel.files.description(id).object else { return Ok(()) };
+        let open = self.kernel.files.objects().filter_map(|object| match object {
+            Object::Memfd(memfd) => Some(memfd),
+            _ => None,
+        });
+        let mut counted = BTreeSet::from([growing.file.inode]);
+        let mut total = end;
+        for memfd in open.chain(self.kernel.shared.memory.files()) {
+            if counted.insert(memfd.file.inode) {
+                total = total.saturating_add(host_metadata(memfd.file.fd.as_fd())?.size);
+            }
         }
-        let others = self.kernel.files.descriptions().filter(|(other, _)| *other != id);
-        let total = others.fold(end, |sum, (_, description)| sum.saturating_add(size(&description.object)));
         if total > self.kernel.space.limits().accessible_bytes { Err(Errno::ENOSPC) } else { Ok(()) }
     }
 
