@@ -203,3 +203,30 @@ fn more_pages_are_put_back_than_one_stop_takes() {
         assert_eq!(byte, [if number % 2 == 0 { 0 } else { 7 }], "page {number}");
     }
 }
+
+#[test]
+fn an_answer_reaches_the_guest_whether_or_not_more_has_changed_and_is_never_restarted() {
+    // syscall; mov rbx, rax; jmp -7
+    let (mut platform, mut registers) = guest(&[0x0f, 0x05, 0x48, 0x89, 0xc3, 0xeb, 0xf9]);
+    assert_eq!(platform.run(&mut registers).unwrap(), Exit::Syscall);
+    for answer in [7_i64, -1, -511, -512, -514, -516, -517, i64::MIN] {
+        registers.rax = answer.cast_unsigned();
+        assert_eq!(platform.run(&mut registers).unwrap(), Exit::Syscall);
+        assert_eq!(registers.rbx.cast_signed(), answer);
+        (registers.rax, registers.r12) = (5, answer.cast_unsigned());
+        assert_eq!(platform.run(&mut registers).unwrap(), Exit::Syscall);
+        assert_eq!((registers.rbx, registers.r12.cast_signed()), (5, answer));
+        // A signal that comes with the answer.
+        registers.rax = answer.cast_unsigned();
+        platform.interrupter().interrupt();
+        assert_eq!(platform.run(&mut registers).unwrap(), Exit::Interrupted);
+        assert_eq!((registers.rax.cast_signed(), registers.rip, registers.orig_rax), (answer, CODE + 2, u64::MAX));
+        assert_eq!(platform.run(&mut registers).unwrap(), Exit::Syscall);
+        assert_eq!((registers.rbx.cast_signed(), registers.rip), (answer, CODE + 2));
+        // A host call between the stop and the answer.
+        platform.unmap(span(0x60_0000, 0x1000)).unwrap();
+        registers.rax = 9;
+        assert_eq!(platform.run(&mut registers).unwrap(), Exit::Syscall);
+        assert_eq!((registers.rbx, registers.rip), (9, CODE + 2));
+    }
+}

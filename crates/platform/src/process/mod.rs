@@ -208,7 +208,7 @@ impl Platform for ProcessPlatform {
         }
         // Not inside a system call any more: the host must not restart one.
         registers.orig_rax = u64::MAX;
-        self.tracee.set_registers(registers)?;
+        self.tracee.answer(registers)?;
         self.tracee.run_intercepted()?;
         let stopped = self.tracee.wait()?;
         if let Stopped::Gone(_) = stopped {
@@ -231,7 +231,10 @@ impl Platform for ProcessPlatform {
                     trap: 13,
                 }))
             }
-            Stopped::Signal(signal) => self.signal_exit(signal, registers),
+            Stopped::Signal(signal) => {
+                registers.orig_rax = u64::MAX;
+                self.signal_exit(signal, registers)
+            }
             Stopped::Gone(_) => Ok(Exit::Dead),
         }
     }
