@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
@@ -49,7 +50,7 @@ static int await_call(struct child *child)
     return await_stop(child, SIGTRAP | 0x80);
 }
 
-/* What crates/platform/src/process does: SETREGS, SYSEMU, waitpid, GETREGS. */
+/* What crates/platform/src/process does for a call that changes other registers than its result, and after host calls. */
 static int serve_with_registers(struct child *child)
 {
     struct user_regs_struct *registers = (struct user_regs_struct *)child->shared->registers;
@@ -60,6 +61,16 @@ static int serve_with_registers(struct child *child)
     registers->rax = ANSWER;
     registers->orig_rax = ~0ULL;
     return 0;
+}
+
+/* What it does for most calls: the result alone, SYSEMU, waitpid, GETREGS. */
+static int serve_with_result(struct child *child)
+{
+    struct user_regs_struct *registers = (struct user_regs_struct *)child->shared->registers;
+    size_t result = offsetof(struct user_regs_struct, rax);
+    if (ptrace(PTRACE_POKEUSER, child->pid, result, ANSWER) != 0 || ptrace(PTRACE_SYSEMU, child->pid, 0, 0) != 0)
+        return -1;
+    return await_call(child) != 0 || ptrace(PTRACE_GETREGS, child->pid, 0, registers) != 0 ? -1 : 0;
 }
 
 static int serve_bare(struct child *child)
@@ -123,6 +134,11 @@ static const char *traced(const struct placement *placement, struct samples *sam
 const char *ptrace_with_registers(const struct placement *placement, struct samples *samples)
 {
     return traced(placement, samples, ANSWER, serve_with_registers);
+}
+
+const char *ptrace_with_result(const struct placement *placement, struct samples *samples)
+{
+    return traced(placement, samples, ANSWER, serve_with_result);
 }
 
 const char *ptrace_bare(const struct placement *placement, struct samples *samples)

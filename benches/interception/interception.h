@@ -72,6 +72,7 @@ typedef const char *(*mechanism)(const struct placement *placement, struct sampl
 
 const char *native(const struct placement *, struct samples *);
 const char *ptrace_with_registers(const struct placement *, struct samples *);
+const char *ptrace_with_result(const struct placement *, struct samples *);
 const char *ptrace_bare(const struct placement *, struct samples *);
 const char *notification(const struct placement *, struct samples *);
 const char *notification_synchronous(const struct placement *, struct samples *);

@@ -17,6 +17,7 @@ static const struct {
 } mechanisms[] = {
     { "none (native)", native },
     { "ptrace SYSEMU, GETREGS and SETREGS", ptrace_with_registers },
+    { "ptrace SYSEMU, GETREGS and the result alone", ptrace_with_result },
     { "ptrace SYSEMU, bare", ptrace_bare },
     { "seccomp user notification", notification },
     { "seccomp user notification, synchronous wake-up", notification_synchronous },

@@ -18,7 +18,7 @@ pub const CHILD: &str = "bare-child";
 const CALLS_AT_MOST: usize = 4 * CALLS * BATCHES;
 
 /// What the child is told.
-const ANSWER: u64 = 0x7fff_fff1;
+const ANSWER: libc::c_long = 0x7fff_fff1;
 
 /// The child: says that it has started, waits on its standard input until it is traced, then makes system calls.
 pub fn be_child() -> Result<(), Failure> {
@@ -54,15 +54,15 @@ impl Traced {
     }
 
     /// Answers the call that the child is in, and waits for its next: what the platform does for a guest.
-    fn round_trip(&self, registers: &mut libc::user_regs_struct) -> Result<(), Failure> {
-        ptrace::setregs(self.pid, *registers)?;
+    fn round_trip(&self, answer: libc::c_long) -> Result<libc::user_regs_struct, Failure> {
+        let result = std::ptr::without_provenance_mut(std::mem::offset_of!(libc::user_regs_struct, rax));
+        ptrace::write_user(self.pid, result, answer)?;
         ptrace::sysemu(self.pid, None)?;
         match waitpid(self.pid, Some(WaitPidFlag::__WALL))? {
             WaitStatus::PtraceSyscall(_) => {}
             other => return Err(format!("the bare child did not make a system call: {other:?}").into()),
         }
-        *registers = ptrace::getregs(self.pid)?;
-        Ok(())
+        Ok(ptrace::getregs(self.pid)?)
     }
 }
 
@@ -78,24 +78,21 @@ impl Drop for Traced {
 pub fn measure() -> Result<Samples, Failure> {
     let mut samples = Samples::default();
     let traced = Traced::start()?;
-    let mut registers = ptrace::getregs(traced.pid)?;
-    // Out of whatever it does before its loop.
-    for _ in 0..1000 {
-        traced.round_trip(&mut registers)?;
-        if registers.orig_rax == libc::SYS_getppid.cast_unsigned() {
-            break;
+    let in_loop = |registers: &libc::user_regs_struct| registers.orig_rax == libc::SYS_getppid.cast_unsigned();
+    // Out of what it does before its loop: it reads one byte.
+    let mut left = 1000;
+    while !in_loop(&traced.round_trip(1)?) {
+        left -= 1;
+        if left == 0 {
+            return Err("the bare child does not come to its loop".into());
         }
-        // What it reads there is one byte.
-        (registers.rax, registers.orig_rax) = (1, u64::MAX);
     }
     for _ in 0..BATCHES {
         let start = Instant::now();
         for _ in 0..CALLS {
-            (registers.rax, registers.orig_rax) = (ANSWER, u64::MAX);
-            traced.round_trip(&mut registers)?;
-        }
-        if registers.orig_rax != libc::SYS_getppid.cast_unsigned() {
-            return Err("the bare child left its loop".into());
+            if !in_loop(&traced.round_trip(ANSWER)?) {
+                return Err("the bare child left its loop".into());
+            }
         }
         samples.add(start.elapsed().as_secs_f64() * 1e9 / CALLS as f64);
     }
