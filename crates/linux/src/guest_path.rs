@@ -78,10 +78,18 @@ pub fn beneath<'a>(path: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     }
 }
 
-/// A path for people: log lines and messages.
+/// A path for people: log lines and messages. Control characters, which a guest could forge lines with, are escaped.
 #[must_use]
-pub fn display(path: &[u8]) -> std::borrow::Cow<'_, str> {
-    String::from_utf8_lossy(path)
+pub fn display(path: &[u8]) -> String {
+    let text = String::from_utf8_lossy(path);
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, character| {
+        if character.is_control() {
+            shown.extend(character.escape_default())
+        } else {
+            shown.push(character)
+        }
+        shown
+    })
 }
 
 #[cfg(test)]
@@ -94,6 +102,11 @@ mod tests {
         assert_eq!(plain(b"/a/../../b"), b"/b");
         assert_eq!(plain(b"/.."), b"/");
         assert_eq!(plain(b""), b"/");
+    }
+
+    #[test]
+    fn control_characters_are_shown_escaped() {
+        assert_eq!(display("/é\n\x1b[0m".as_bytes()), "/é\\n\\u{1b}[0m");
     }
 
     #[test]

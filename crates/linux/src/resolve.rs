@@ -37,11 +37,18 @@ const ATTEMPTS: usize = 4;
 pub struct Place<'p> {
     root: &'p Root,
     relative: Vec<u8>,
+    /// It is where a volume is mounted.
+    mount: bool,
     /// The guest's plain path of it, without symlinks but perhaps the last name's.
     pub path: Vec<u8>,
 }
 
-impl Place<'_> {
+impl<'p> Place<'p> {
+    fn new(root: &'p Root, relative: &[u8], path: &[u8]) -> Self {
+        let mount = root.volume && relative.is_empty();
+        Self { root, relative: root.from_anchor(relative), mount, path: path.to_vec() }
+    }
+
     /// Opens it, following no symlink on the way; with O_PATH | O_NOFOLLOW a symlink itself can be opened.
     ///
     /// # Errors
@@ -61,7 +68,7 @@ impl Place<'_> {
             Some(slash) => (&self.relative[..slash], &self.relative[slash + 1..]),
             None => (&b"."[..], &self.relative[..]),
         };
-        if name == b"." {
+        if name == b"." || self.mount {
             return Err(Errno::EBUSY);
         }
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
@@ -150,7 +157,7 @@ impl Resolver<'_> {
             guest_path::components(request.path).for_each(|name| guest_path::push(&mut path, name));
             // A denial of this name may still be lifted by a symlink in it: walking finds out, and says so.
             if let Decision::Host { root, relative } = self.policy.decide(&path, request.access) {
-                let place = Place { root, relative: root.from_anchor(&relative), path: path.clone() };
+                let place = Place::new(root, &relative, &path);
                 match operation(&place) {
                     Err(Errno::ELOOP) => {}
                     Err(Errno::ENOENT) if self.leads_to_volume(&path) => {}
@@ -183,9 +190,7 @@ impl Resolver<'_> {
     /// The place of a plain path without symlinks; logs a denial.
     fn place(&mut self, path: &[u8], access: Access) -> Result<Place<'_>, Errno> {
         match self.policy.decide(path, access) {
-            Decision::Host { root, relative } => {
-                Ok(Place { root, relative: root.from_anchor(&relative), path: path.to_vec() })
-            }
+            Decision::Host { root, relative } => Ok(Place::new(root, &relative, path)),
             Decision::Synthetic => Err(if access.contains(Access::WRITE) { Errno::EACCES } else { Errno::ENOENT }),
             Decision::Denied(denial) => Err(self.host.denied(path, denial)),
         }

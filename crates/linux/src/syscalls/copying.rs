@@ -44,6 +44,7 @@ pub fn sendfile(call: &mut Call<'_>) -> SyscallResult {
         return Err(Errno::EINVAL.into());
     }
     let start = offset(call, address, from)?;
+    let count = call.room_in_file(to, None, count)?;
     let mut scratch = call.host.take_scratch(count);
     let sent = send(call, from, to, start, count, &mut scratch);
     call.host.return_scratch(scratch);
@@ -104,6 +105,7 @@ pub fn copy_file_range(call: &mut Call<'_>) -> SyscallResult {
         return Err(Errno::EBADF.into());
     }
     let (mut at, mut into) = (offset(call, in_address, from)?, offset(call, out_address, to)?);
+    let count = call.room_in_file(to, Some(into), count)?;
     let files = &call.kernel.files;
     let source = files.description(from).object.view().host_file().ok_or(Errno::EINVAL)?;
     let target = files.description(to).object.view().host_file().ok_or(Errno::EINVAL)?;

@@ -19,7 +19,7 @@ fn fd_result(fd: i32) -> SyscallResult {
 
 /// close(2)
 pub fn close(call: &mut Call<'_>) -> SyscallResult {
-    call.kernel.close(call.host, call.int(0))?;
+    call.close_descriptor(call.int(0))?;
     Ok(0)
 }
 
@@ -35,13 +35,24 @@ pub fn close_range(call: &mut Call<'_>) -> SyscallResult {
         if flags & CLOSE_RANGE_CLOEXEC != 0 {
             call.kernel.files.set_close_on_exec(fd, true)?;
         } else {
-            call.kernel.close(call.host, fd)?;
+            call.close_descriptor(fd)?;
         }
     }
     Ok(0)
 }
 
 impl Call<'_> {
+    /// Closes `fd`. By POSIX's rule that ends all record locks of the process on its file.
+    fn close_descriptor(&mut self, fd: i32) -> Result<(), Errno> {
+        if self.kernel.shared.locks.any_of_process() {
+            let id = self.description_id(fd)?;
+            if let Ok(file) = self.file_id(id) {
+                self.kernel.shared.locks.release_process(file);
+            }
+        }
+        self.kernel.close(self.host, fd)
+    }
+
     /// One more descriptor for description `id`, the lowest free one from `minimum` on.
     fn duplicate(&mut self, id: DescriptionId, minimum: usize, close_on_exec: bool) -> SyscallResult {
         let limit = self.kernel.process.file_limit();
@@ -57,7 +68,7 @@ impl Call<'_> {
         let index = index.ok_or(Errno::EBADF)?;
         self.kernel.files.retain(id);
         // EBADF only says that nothing was open there.
-        let _ = self.kernel.close(self.host, new);
+        let _ = self.close_descriptor(new);
         fd_result(self.kernel.files.install(id, index, index + 1, close_on_exec)?)
     }
 }

@@ -18,7 +18,8 @@ const RETRY: u64 = 5_000_000;
 const FLOCK: usize = 32;
 
 impl Call<'_> {
-    fn file_id(&mut self, id: DescriptionId) -> Result<FileId, Errno> {
+    /// Which file a description is of.
+    pub(super) fn file_id(&mut self, id: DescriptionId) -> Result<FileId, Errno> {
         let metadata = self.kernel.with_object(self.host, id, |object, context| object.metadata(context))?;
         Ok((metadata.device, metadata.inode))
     }

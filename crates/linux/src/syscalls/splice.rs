@@ -63,6 +63,7 @@ impl Call<'_> {
     }
 
     fn write_side(&mut self, side: Side, from: &[u8]) -> Result<usize, Errno> {
+        let from = &from[..self.room_in_file(side.id, side.at, from.len())?];
         let written =
             self.kernel.with_object(self.host, side.id, |object, context| object.write(context, from, side.at));
         if written == Err(Errno::EPIPE) {

@@ -1,11 +1,9 @@
 //! read, write and their vectored and positioned forms, lseek, sendfile, copy_file_range.
 
-use std::collections::VecDeque;
+use std::ops::Range;
 
-use warmfork_abi::fcntl::{IOV_MAX, MAX_RW_COUNT, O_APPEND, RWF_APPEND, RWF_DSYNC, RWF_HIPRI, RWF_NOWAIT, RWF_SYNC};
-use warmfork_abi::{Errno, USER_END};
-
-use warmfork_memory::{AreaTree, Protection};
+use warmfork_abi::Errno;
+use warmfork_abi::fcntl::{O_APPEND, RWF_APPEND, RWF_DSYNC, RWF_HIPRI, RWF_NOWAIT, RWF_SYNC};
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::files::{DescriptionId, Events};
@@ -14,120 +12,7 @@ use crate::objects::{Object, signalfd};
 use crate::proc;
 use crate::process::{RLIMIT_FSIZE, UNLIMITED};
 use crate::syscalls::metadata::host_metadata;
-
-/// Guest buffers of one call, and how far it has got in them.
-#[derive(Clone, Debug)]
-struct Buffers {
-    /// Address and length of the buffer that comes next.
-    first: (u64, usize),
-    /// Those after it.
-    rest: VecDeque<(u64, usize)>,
-    /// Bytes still to go.
-    length: usize,
-}
-
-/// Whether a buffer lies where user memory can be (access_ok).
-fn check_range(address: u64, length: usize) -> Result<(), Errno> {
-    let end = address.checked_add(length as u64).filter(|&end| end <= USER_END);
-    if end.is_some() { Ok(()) } else { Err(Errno::EFAULT) }
-}
-
-impl Buffers {
-    fn one(address: u64, length: usize) -> Result<Self, Errno> {
-        check_range(address, length)?;
-        let length = length.min(MAX_RW_COUNT);
-        Ok(Self { first: (address, length), rest: VecDeque::new(), length })
-    }
-
-    /// Reads `count` iovecs at `address`.
-    fn vector(call: &mut Call<'_>, address: u64, count: u64) -> Result<Self, Errno> {
-        let count = usize::try_from(count).ok().filter(|&count| count <= IOV_MAX).ok_or(Errno::EINVAL)?;
-        let bytes = call.memory().read_vec(address, count * 16)?;
-        let word = |entry: &[u8], at: usize| entry[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-        let entries = bytes.chunks_exact(16).map(|entry| (word(entry, 0), word(entry, 8)));
-        if entries.clone().any(|(_, length)| length.cast_signed() < 0) {
-            return Err(Errno::EINVAL);
-        }
-        let mut buffers = Self { first: (0, 0), rest: VecDeque::with_capacity(count), length: 0 };
-        for (address, length) in entries {
-            let length = usize::try_from(length).map_err(|_| Errno::EINVAL)?;
-            check_range(address, length)?;
-            let taken = length.min(MAX_RW_COUNT - buffers.length);
-            buffers.length += taken;
-            buffers.rest.push_back((address, taken));
-        }
-        Ok(buffers)
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (u64, usize)> {
-        std::iter::once(self.first).chain(self.rest.iter().copied())
-    }
-
-    /// Goes on by `count` bytes.
-    fn advance(&mut self, mut count: usize) {
-        self.length -= count;
-        loop {
-            let part = count.min(self.first.1);
-            self.first = (self.first.0 + part as u64, self.first.1 - part);
-            count -= part;
-            match self.rest.front() {
-                Some(&next) if self.first.1 == 0 => {
-                    self.first = next;
-                    self.rest.pop_front();
-                }
-                _ => return,
-            }
-        }
-    }
-
-    /// How many bytes from the start on the guest may write to, as far as its mappings tell.
-    fn writable(&self, areas: &AreaTree) -> usize {
-        let mut total = 0;
-        for (address, length) in self.iter().filter(|(_, length)| *length > 0) {
-            let mut done = 0;
-            while done < length {
-                let at = address + done as u64;
-                match areas.find(at) {
-                    Some(area) if area.protection.contains(Protection::WRITE) => {
-                        let left = usize::try_from(area.span.end - at).unwrap_or(usize::MAX);
-                        done += left.min(length - done);
-                    }
-                    _ => return total + done,
-                }
-            }
-            total += length;
-        }
-        total
-    }
-
-    /// Fills `into` from the buffers' next bytes; how many could be read.
-    fn gather(&self, call: &mut Call<'_>, into: &mut [u8]) -> usize {
-        let mut done = 0;
-        for (address, length) in self.iter() {
-            let part = length.min(into.len() - done);
-            let got = call.memory().read_some(address, &mut into[done..done + part]);
-            done += got;
-            if got < part || done == into.len() {
-                break;
-            }
-        }
-        done
-    }
-
-    /// Fills the buffers' next bytes from `from`; how many could be written.
-    fn scatter(&self, call: &mut Call<'_>, from: &[u8]) -> usize {
-        let mut done = 0;
-        for (address, length) in self.iter() {
-            let part = length.min(from.len() - done);
-            let put = call.memory().write_some(address, &from[done..done + part]);
-            done += put;
-            if put < part || done == from.len() {
-                break;
-            }
-        }
-        done
-    }
-}
+use crate::syscalls::vectors::Vectors;
 
 /// One read or write.
 #[derive(Clone, Copy, Debug)]
@@ -174,26 +59,27 @@ impl Call<'_> {
         self.kernel.with_object(self.host, transfer.id, |object, context| object.write(context, from, at))
     }
 
-    /// Reads into `buffers` until they are full, the object has no more, or it would have to wait.
-    fn read_into(&mut self, transfer: Transfer, mut buffers: Buffers) -> SyscallResult {
-        if !transfer.whole && buffers.length > 0 {
+    /// Reads into `vectors` until they are full, the object has no more, or it would have to wait.
+    fn read_into(&mut self, transfer: Transfer, vectors: &Vectors) -> SyscallResult {
+        let mut length = vectors.total();
+        if !transfer.whole && length > 0 {
             // What is read here is gone: read no more than the guest can take.
-            let writable = buffers.writable(self.kernel.space.areas());
+            let writable = vectors.writable(self.kernel.space.areas());
             if writable == 0 && !self.kernel.poll_for(self.host, transfer.id, Events::IN).is_empty() {
                 return Err(Errno::EFAULT.into());
             }
-            buffers.length = buffers.length.min(writable.max(1));
+            length = length.min(writable.max(1));
         }
-        let mut scratch = self.host.take_scratch(buffers.length);
-        let result = self.fill(transfer, &mut buffers, &mut scratch);
+        let mut scratch = self.host.take_scratch(length);
+        let result = self.fill(transfer, vectors, length, &mut scratch);
         self.host.return_scratch(scratch);
         result
     }
 
-    fn fill(&mut self, transfer: Transfer, buffers: &mut Buffers, scratch: &mut [u8]) -> SyscallResult {
+    fn fill(&mut self, transfer: Transfer, vectors: &Vectors, length: usize, scratch: &mut [u8]) -> SyscallResult {
         let mut moved = 0;
         loop {
-            let want = buffers.length.min(scratch.len());
+            let want = (length - moved).min(scratch.len());
             let got = match self.read_once(transfer, &mut scratch[..want], moved) {
                 Ok(got) => got,
                 Err(Errno::EAGAIN) if want == 0 => 0,
@@ -205,18 +91,16 @@ impl Call<'_> {
                 }
                 Err(error) => return Err(error.into()),
             };
-            let put = buffers.scatter(self, &scratch[..got]);
+            let put = vectors.scatter_some(self.memory(), moved, &scratch[..got]);
+            moved += put;
             if put < got {
                 self.take_back(transfer, got - put);
-                if moved + put == 0 {
+                if moved == 0 {
                     return Err(Errno::EFAULT.into());
                 }
-                moved += put;
                 break;
             }
-            moved += got;
-            buffers.advance(got);
-            if got < want || buffers.length == 0 || !transfer.whole {
+            if got < want || moved == length || !transfer.whole {
                 break;
             }
         }
@@ -231,17 +115,16 @@ impl Call<'_> {
         }
     }
 
-    /// Writes all of `buffers`, waiting in between unless the description is non-blocking.
-    fn write_from(&mut self, transfer: Transfer, mut buffers: Buffers) -> SyscallResult {
+    /// Writes all of `vectors`, waiting in between unless the description is non-blocking.
+    fn write_from(&mut self, transfer: Transfer, vectors: &Vectors) -> SyscallResult {
         // These never look at what they are given.
         if let Object::Device(Device::Null | Device::Zero) = self.kernel.files.description(transfer.id).object {
-            return Ok(buffers.length as u64);
+            return Ok(vectors.total() as u64);
         }
-        let moved = usize::try_from(self.task().restart.progress).unwrap_or(usize::MAX).min(buffers.length);
-        buffers.advance(moved);
-        buffers.length = self.room_in_file(transfer, buffers.length)?;
-        let mut scratch = self.host.take_scratch(buffers.length);
-        let result = self.drain(transfer, &mut buffers, &mut scratch, moved);
+        let moved = usize::try_from(self.task().restart.progress).unwrap_or(usize::MAX).min(vectors.total());
+        let length = moved + self.room_in_file(transfer.id, transfer.at, vectors.total() - moved)?;
+        let mut scratch = self.host.take_scratch(length - moved);
+        let result = self.drain(transfer, vectors, moved..length, &mut scratch);
         self.host.return_scratch(scratch);
         result
     }
@@ -249,21 +132,21 @@ impl Call<'_> {
     fn drain(
         &mut self,
         transfer: Transfer,
-        buffers: &mut Buffers,
+        vectors: &Vectors,
+        left: Range<usize>,
         scratch: &mut [u8],
-        mut moved: usize,
     ) -> SyscallResult {
+        let mut moved = left.start;
         loop {
-            let want = buffers.length.min(scratch.len());
-            let got = buffers.gather(self, &mut scratch[..want]);
+            let want = (left.end - moved).min(scratch.len());
+            let got = vectors.gather_some(self.memory(), moved, &mut scratch[..want]);
             if got == 0 && want > 0 {
                 return if moved > 0 { Ok(moved as u64) } else { Err(Errno::EFAULT.into()) };
             }
             match self.write_once(transfer, &scratch[..got], moved) {
                 Ok(put) => {
                     moved += put;
-                    buffers.advance(put);
-                    if buffers.length == 0 || got < want || put == 0 || put < got && transfer.whole {
+                    if moved == left.end || got < want || put == 0 || put < got && transfer.whole {
                         return Ok(moved as u64);
                     }
                 }
@@ -273,10 +156,13 @@ impl Call<'_> {
         }
     }
 
-    /// How many of `length` bytes RLIMIT_FSIZE leaves room for.
-    fn room_in_file(&mut self, transfer: Transfer, length: usize) -> Result<usize, Errno> {
+    /// How many of `length` bytes may be written to description `id` at `at` (or its offset).
+    ///
+    /// # Errors
+    /// EFBIG (and SIGXFSZ) when RLIMIT_FSIZE leaves room for none, ENOSPC when memory files are too large.
+    pub(super) fn room_in_file(&mut self, id: DescriptionId, at: Option<u64>, length: usize) -> Result<usize, Errno> {
         let limit = self.kernel.process.limits[RLIMIT_FSIZE].soft;
-        let description = self.kernel.files.description(transfer.id);
+        let description = self.kernel.files.description(id);
         let grows = match description.object {
             Object::File(_) => limit != UNLIMITED,
             Object::Memfd(_) => true,
@@ -287,13 +173,13 @@ impl Call<'_> {
         }
         let start = match description.object.view().host_file() {
             Some(file) if description.flags & O_APPEND != 0 => host_metadata(file)?.size,
-            _ => transfer.at.unwrap_or(description.offset),
+            _ => at.unwrap_or(description.offset),
         };
         if start >= limit {
             self.check_file_size(limit.saturating_add(1))?;
         }
         let length = length.min(usize::try_from(limit - start).unwrap_or(usize::MAX));
-        self.check_memory_files(transfer.id, start.saturating_add(length as u64))?;
+        self.check_memory_files(id, start.saturating_add(length as u64))?;
         Ok(length)
     }
 
@@ -322,6 +208,12 @@ impl Call<'_> {
         if moved > 0 { Ok(moved as u64) } else { Err(error.into()) }
     }
 
+    /// The buffers that argument `index` and the one after it name.
+    fn vectors(&mut self, index: usize) -> Result<Vectors, Errno> {
+        let (address, count) = (self.args[index], self.args[index + 1]);
+        Vectors::read(self.memory(), address, count)
+    }
+
     /// A file position argument.
     fn position(&self, index: usize) -> Result<u64, Errno> {
         i64::from_le_bytes(self.args[index].to_le_bytes()).try_into().map_err(|_| Errno::EINVAL)
@@ -331,61 +223,61 @@ impl Call<'_> {
 /// read(2)
 pub fn read(call: &mut Call<'_>) -> SyscallResult {
     let transfer = call.transfer(call.int(0), None, false)?;
-    let buffers = Buffers::one(call.args[1], call.size(2)?)?;
-    call.read_into(transfer, buffers)
+    let vectors = Vectors::checked(call.args[1], call.size(2)?)?;
+    call.read_into(transfer, &vectors)
 }
 
 /// write(2)
 pub fn write(call: &mut Call<'_>) -> SyscallResult {
     let transfer = call.transfer(call.int(0), None, true)?;
-    let buffers = Buffers::one(call.args[1], call.size(2)?)?;
-    call.write_from(transfer, buffers)
+    let vectors = Vectors::checked(call.args[1], call.size(2)?)?;
+    call.write_from(transfer, &vectors)
 }
 
 /// pread64(2)
 pub fn pread64(call: &mut Call<'_>) -> SyscallResult {
     let at = call.position(3)?;
     let transfer = call.transfer(call.int(0), Some(at), false)?;
-    let buffers = Buffers::one(call.args[1], call.size(2)?)?;
-    call.read_into(transfer, buffers)
+    let vectors = Vectors::checked(call.args[1], call.size(2)?)?;
+    call.read_into(transfer, &vectors)
 }
 
 /// pwrite64(2)
 pub fn pwrite64(call: &mut Call<'_>) -> SyscallResult {
     let at = call.position(3)?;
     let transfer = call.transfer(call.int(0), Some(at), true)?;
-    let buffers = Buffers::one(call.args[1], call.size(2)?)?;
-    call.write_from(transfer, buffers)
+    let vectors = Vectors::checked(call.args[1], call.size(2)?)?;
+    call.write_from(transfer, &vectors)
 }
 
 /// readv(2)
 pub fn readv(call: &mut Call<'_>) -> SyscallResult {
     let transfer = call.transfer(call.int(0), None, false)?;
-    let buffers = Buffers::vector(call, call.args[1], call.args[2])?;
-    call.read_into(transfer, buffers)
+    let vectors = call.vectors(1)?;
+    call.read_into(transfer, &vectors)
 }
 
 /// writev(2)
 pub fn writev(call: &mut Call<'_>) -> SyscallResult {
     let transfer = call.transfer(call.int(0), None, true)?;
-    let buffers = Buffers::vector(call, call.args[1], call.args[2])?;
-    call.write_from(transfer, buffers)
+    let vectors = call.vectors(1)?;
+    call.write_from(transfer, &vectors)
 }
 
 /// preadv(2)
 pub fn preadv(call: &mut Call<'_>) -> SyscallResult {
     let at = call.position(3)?;
     let transfer = call.transfer(call.int(0), Some(at), false)?;
-    let buffers = Buffers::vector(call, call.args[1], call.args[2])?;
-    call.read_into(transfer, buffers)
+    let vectors = call.vectors(1)?;
+    call.read_into(transfer, &vectors)
 }
 
 /// pwritev(2)
 pub fn pwritev(call: &mut Call<'_>) -> SyscallResult {
     let at = call.position(3)?;
     let transfer = call.transfer(call.int(0), Some(at), true)?;
-    let buffers = Buffers::vector(call, call.args[1], call.args[2])?;
-    call.write_from(transfer, buffers)
+    let vectors = call.vectors(1)?;
+    call.write_from(transfer, &vectors)
 }
 
 /// preadv2(2): position -1 is the file's own.
@@ -397,8 +289,8 @@ pub fn preadv2(call: &mut Call<'_>) -> SyscallResult {
     let at = if call.args[3] == u64::MAX { None } else { Some(call.position(3)?) };
     let mut transfer = call.transfer(call.int(0), at, false)?;
     transfer.dont_wait = flags & RWF_NOWAIT != 0;
-    let buffers = Buffers::vector(call, call.args[1], call.args[2])?;
-    call.read_into(transfer, buffers)
+    let vectors = call.vectors(1)?;
+    call.read_into(transfer, &vectors)
 }
 
 /// pwritev2(2): position -1 is the file's own.
@@ -410,13 +302,13 @@ pub fn pwritev2(call: &mut Call<'_>) -> SyscallResult {
     let at = if call.args[3] == u64::MAX { None } else { Some(call.position(3)?) };
     let mut transfer = call.transfer(call.int(0), at, true)?;
     transfer.dont_wait = flags & RWF_NOWAIT != 0;
-    let buffers = Buffers::vector(call, call.args[1], call.args[2])?;
+    let vectors = call.vectors(1)?;
     if flags & RWF_APPEND == 0 {
-        return call.write_from(transfer, buffers);
+        return call.write_from(transfer, &vectors);
     }
     let before = call.kernel.files.description(transfer.id).flags;
     call.kernel.files.description_mut(transfer.id).flags = before | O_APPEND;
-    let result = call.write_from(transfer, buffers);
+    let result = call.write_from(transfer, &vectors);
     call.kernel.files.description_mut(transfer.id).flags = before;
     result
 }

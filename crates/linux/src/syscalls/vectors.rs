@@ -1,11 +1,17 @@
 //! Buffers of a guest: one, or an array of `struct iovec`.
 
-use warmfork_abi::Errno;
 use warmfork_abi::socket::IOV_MAX;
-use warmfork_memory::{Fault, GuestMemory};
+use warmfork_abi::{Errno, USER_END};
+use warmfork_memory::{AreaTree, Fault, GuestMemory, Protection};
 
 /// Most bytes that one call moves (MAX_RW_COUNT).
 pub const MOST_BYTES: usize = 0x7fff_f000;
+
+/// Whether a buffer lies where user memory can be (access_ok).
+fn check_range(address: u64, length: usize) -> Result<(), Errno> {
+    let end = address.checked_add(length as u64).filter(|&end| end <= USER_END);
+    if end.is_some() { Ok(()) } else { Err(Errno::EFAULT) }
+}
 
 /// Buffers of a guest, in order. Never more than [`MOST_BYTES`] in all.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -23,25 +29,40 @@ impl Vectors {
         Self { first: (address, length), rest: Vec::new(), total: length }
     }
 
+    /// One buffer, which must lie where user memory can be.
+    ///
+    /// # Errors
+    /// EFAULT when it does not.
+    pub fn checked(address: u64, length: usize) -> Result<Self, Errno> {
+        check_range(address, length)?;
+        Ok(Self::one(address, length))
+    }
+
     /// The array of `count` buffers at `address`.
     ///
     /// # Errors
-    /// EFAULT; EINVAL for a length that is negative as a signed number, and for more than 1024 buffers.
+    /// EFAULT, also for buffers that do not lie where user memory can be; EINVAL for a length that is negative as a
+    /// signed number, and for more than 1024 buffers.
     pub fn read(memory: &dyn GuestMemory, address: u64, count: u64) -> Result<Self, Errno> {
         if count > IOV_MAX {
             return Err(Errno::EINVAL);
         }
         let count = usize::try_from(count).map_err(|_| Errno::EINVAL)?;
         let bytes = memory.read_vec(address, count * 16)?;
+        let word = |entry: &[u8], from: usize| entry[from..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+        let entries = bytes.chunks_exact(16).map(|entry| (word(entry, 0), word(entry, 8)));
+        if entries.clone().any(|(_, length)| length.cast_signed() < 0) {
+            return Err(Errno::EINVAL);
+        }
         let mut vectors = Self::default();
-        for (index, entry) in bytes.chunks_exact(16).enumerate() {
-            let word = |from: usize| entry[from..from + 8].try_into().map_or(0, u64::from_le_bytes);
-            let length = isize::try_from(word(8)).ok().and_then(|length| usize::try_from(length).ok());
-            let length = length.ok_or(Errno::EINVAL)?.min(MOST_BYTES - vectors.total);
+        for (index, (address, length)) in entries.enumerate() {
+            let length = usize::try_from(length).map_err(|_| Errno::EINVAL)?;
+            check_range(address, length)?;
+            let length = length.min(MOST_BYTES - vectors.total);
             vectors.total += length;
             match index {
-                0 => vectors.first = (word(0), length),
-                _ => vectors.rest.push((word(0), length)),
+                0 => vectors.first = (address, length),
+                _ => vectors.rest.push((address, length)),
             }
         }
         Ok(vectors)
@@ -79,6 +100,52 @@ impl Vectors {
             done += count;
         }
         Ok(())
+    }
+
+    /// As [`Vectors::gather`], up to the first byte that cannot be read.
+    pub fn gather_some(&self, memory: &dyn GuestMemory, skip: usize, into: &mut [u8]) -> usize {
+        let mut done = 0;
+        for (address, length) in self.parts(skip) {
+            let count = length.min(into.len() - done);
+            let got = memory.read_some(address, &mut into[done..done + count]);
+            done += got;
+            if got < count || done == into.len() {
+                break;
+            }
+        }
+        done
+    }
+
+    /// As [`Vectors::scatter`], up to the first byte that cannot be written; how many bytes were.
+    pub fn scatter_some(&self, memory: &dyn GuestMemory, skip: usize, from: &[u8]) -> usize {
+        let mut done = 0;
+        for (address, length) in self.parts(skip) {
+            let count = length.min(from.len() - done);
+            let put = memory.write_some(address, &from[done..done + count]);
+            done += put;
+            if put < count || done == from.len() {
+                break;
+            }
+        }
+        done
+    }
+
+    /// How many bytes from the start on the guest may write to, as far as its mappings tell.
+    #[must_use]
+    pub fn writable(&self, areas: &AreaTree) -> usize {
+        let mut total = 0;
+        for (address, length) in self.parts(0) {
+            let mut done = 0;
+            while done < length {
+                let at = address + done as u64;
+                let area = areas.find(at).filter(|area| area.protection.contains(Protection::WRITE));
+                let Some(area) = area else { return total + done };
+                let left = usize::try_from(area.span.end - at).unwrap_or(usize::MAX);
+                done += left.min(length - done);
+            }
+            total += length;
+        }
+        total
     }
 
     /// What is left of each buffer after the first `skip` bytes of all.
