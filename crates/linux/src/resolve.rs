@@ -152,18 +152,8 @@ impl Resolver<'_> {
         if request.bounds & RESOLVE_BENEATH != 0 && request.path.starts_with(b"/") {
             return Err(Errno::EXDEV);
         }
-        if guest_path::is_straight(request.path) {
-            let mut path = request.start().to_vec();
-            guest_path::components(request.path).for_each(|name| guest_path::push(&mut path, name));
-            // A denial of this name may still be lifted by a symlink in it: walking finds out, and says so.
-            if let Decision::Host { root, relative } = self.policy.decide(&path, request.access) {
-                let place = Place::new(root, &relative, &path);
-                match operation(&place) {
-                    Err(Errno::ELOOP) => {}
-                    Err(Errno::ENOENT) if self.leads_to_volume(&path) => {}
-                    result => return result.map(Found::Host),
-                }
-            }
+        if let Some(result) = self.at_once(request, &mut operation) {
+            return result.map(Found::Host);
         }
         for _ in 0..ATTEMPTS {
             let path = match Walk::new(self, request).run()? {
@@ -181,6 +171,27 @@ impl Resolver<'_> {
             }
         }
         Err(Errno::ELOOP)
+    }
+
+    /// Tries the path as it is named, without a look at what is on the way. `None` when symlinks or `..` are, or when
+    /// the policy has no place for that name.
+    fn at_once<T>(
+        &self,
+        request: &Request<'_>,
+        operation: &mut impl FnMut(&Place<'_>) -> Result<T, Errno>,
+    ) -> Option<Result<T, Errno>> {
+        if !guest_path::is_straight(request.path) {
+            return None;
+        }
+        let mut path = request.start().to_vec();
+        guest_path::components(request.path).for_each(|name| guest_path::push(&mut path, name));
+        // A denial of this name may still be lifted by a symlink in it: walking finds out, and says so.
+        let Decision::Host { root, relative } = self.policy.decide(&path, request.access) else { return None };
+        match operation(&Place::new(root, &relative, &path)) {
+            Err(Errno::ELOOP) => None,
+            Err(Errno::ENOENT) if self.leads_to_volume(&path) => None,
+            result => Some(result),
+        }
     }
 
     fn leads_to_volume(&self, path: &[u8]) -> bool {

@@ -155,57 +155,17 @@ pub(super) fn stat(scope: &Scope<'_>) -> Vec<u8> {
     let stack = scope.kernel.space.areas().iter().find(|area| area.label == Some("stack"));
     let mut text = format!("{} ({}) {}", scope.tid, String::from_utf8_lossy(&task.name), &state(scope)[..1]);
     let limit = scope.kernel.process.limits[crate::process::RLIMIT_RSS].soft;
-    // Fields 4 to 52 of proc_pid_stat(5), in order.
+    // Fields 4 to 52 of proc_pid_stat(5), in tens: 11 begins the second line, 21 the fourth, ...
+    #[rustfmt::skip]
     let fields: [i128; 49] = [
-        process.parent.into(),
-        process.group.into(),
-        process.session.into(),
-        0,
-        -1,
-        0,
-        0,
-        0,
-        0,
-        0,
-        (cpu / TICK).into(),
-        0,
-        0,
-        0,
-        (20 + process.attributes.nice).into(),
-        process.attributes.nice.into(),
-        scope.kernel.tasks.len() as i128,
-        0,
-        (process.started / TICK).into(),
-        (pages.all * PAGE).into(),
-        pages.resident.into(),
-        limit.into(),
-        0,
-        0,
-        stack.map_or(0, |area| area.span.end).into(),
-        0,
-        0,
-        0,
-        task.signals.mask.into(),
-        0,
-        0,
-        0,
-        0,
-        0,
-        17,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        scope.kernel.space.heap().start.into(),
-        0,
-        0,
-        0,
-        0,
-        0,
+        process.parent.into(), process.group.into(), process.session.into(), 0, -1, 0, 0,
+        0, 0, 0, (cpu / TICK).into(), 0, 0, 0, (20 + process.attributes.nice).into(),
+        process.attributes.nice.into(), scope.kernel.tasks.len() as i128,
+        0, (process.started / TICK).into(), (pages.all * PAGE).into(), pages.resident.into(), limit.into(), 0, 0,
+        stack.map_or(0, |area| area.span.end).into(), 0, 0,
+        0, task.signals.mask.into(), 0, 0, 0, 0, 0, 17, 0, 0,
+        0, 0, 0, 0, 0, 0, scope.kernel.space.heap().start.into(), 0, 0, 0,
+        0, 0,
     ];
     for field in fields {
         _ = write!(text, " {field}");
@@ -218,8 +178,6 @@ pub(super) fn stat(scope: &Scope<'_>) -> Vec<u8> {
 pub(super) fn status(scope: &Scope<'_>) -> Vec<u8> {
     let process = &scope.kernel.process;
     let task = task(scope);
-    let Pages { all, resident, code, data } = pages(scope);
-    let kilobytes = |pages: u64| pages * (PAGE / 1024);
     let groups: Vec<String> = process.groups.iter().map(u32::to_string).collect();
     let mut text = String::new();
     let ids = |id: u32| format!("{id}\t{id}\t{id}\t{id}");
@@ -230,6 +188,22 @@ pub(super) fn status(scope: &Scope<'_>) -> Vec<u8> {
     _ = writeln!(text, "FDSize:\t64\nGroups:\t{} ", groups.join(" "));
     _ = writeln!(text, "NStgid:\t{}\nNSpid:\t{}\nNSpgid:\t{}", process.pid, scope.tid, process.group);
     _ = writeln!(text, "NSsid:\t{}\nKthread:\t0", process.session);
+    memory_sizes(scope, &mut text);
+    _ = writeln!(text, "CoreDumping:\t0\nTHP_enabled:\t0\nThreads:\t{}", scope.kernel.tasks.len());
+    signals(scope, &mut text);
+    text.push_str("CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n");
+    text.push_str("CapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\n");
+    _ = writeln!(text, "NoNewPrivs:\t{}", i32::from(process.attributes.no_new_privileges));
+    text.push_str("Seccomp:\t0\nSeccomp_filters:\t0\nCpus_allowed:\t1\nCpus_allowed_list:\t0\n");
+    text.push_str("Mems_allowed:\t1\nMems_allowed_list:\t0\n");
+    text.push_str("voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");
+    text.into_bytes()
+}
+
+/// The sizes in status.
+fn memory_sizes(scope: &Scope<'_>, text: &mut String) {
+    let Pages { all, resident, code, data } = pages(scope);
+    let kilobytes = |pages: u64| pages * (PAGE / 1024);
     let sizes = [
         ("VmPeak", all),
         ("VmSize", all),
@@ -250,17 +224,9 @@ pub(super) fn status(scope: &Scope<'_>) -> Vec<u8> {
     for (name, pages) in sizes {
         _ = writeln!(text, "{name}:\t{:>8} kB", kilobytes(pages));
     }
-    _ = writeln!(text, "CoreDumping:\t0\nTHP_enabled:\t0\nThreads:\t{}", scope.kernel.tasks.len());
-    signals(scope, &mut text);
-    text.push_str("CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n");
-    text.push_str("CapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\n");
-    _ = writeln!(text, "NoNewPrivs:\t{}", i32::from(process.attributes.no_new_privileges));
-    text.push_str("Seccomp:\t0\nSeccomp_filters:\t0\nCpus_allowed:\t1\nCpus_allowed_list:\t0\n");
-    text.push_str("Mems_allowed:\t1\nMems_allowed_list:\t0\n");
-    text.push_str("voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");
-    text.into_bytes()
 }
 
+/// The signal sets in status.
 fn signals(scope: &Scope<'_>, text: &mut String) {
     let signals = &scope.kernel.signals;
     let own = &task(scope).signals;

@@ -126,16 +126,12 @@ pub fn fcntl(call: &mut Call<'_>) -> SyscallResult {
         // Nothing of a guest raises SIGIO.
         F_SETOWN | F_GETOWN | F_SETSIG | F_GETSIG => Ok(0),
         F_GETLEASE => Ok(u64::from(F_UNLCK.unsigned_abs())),
-        F_GETPIPE_SZ => {
-            let size = call.kernel.with_object(call.host, id, |object, context| object.pipe_size(context))?;
-            Ok(u64::from(size))
-        }
+        F_GETPIPE_SZ => Ok(call.kernel.with_object(call.host, id, |object, context| object.pipe_size(context))?.into()),
         F_SETPIPE_SZ => {
             let wanted = call.uint(2);
-            let set = |object: &mut dyn crate::objects::Operations, context: &mut crate::objects::Context<'_>| {
-                object.set_pipe_size(context, wanted)
-            };
-            Ok(u64::from(call.kernel.with_object(call.host, id, set)?))
+            let size =
+                call.kernel.with_object(call.host, id, |object, context| object.set_pipe_size(context, wanted))?;
+            Ok(u64::from(size))
         }
         F_ADD_SEALS | F_GET_SEALS => seals(call, id, command),
         _ => Err(Errno::EINVAL.into()),

@@ -375,3 +375,22 @@ fn a_read_takes_from_a_pipe_only_what_the_guest_can_hold() {
     assert_eq!(guest.bench.call(READ, &[reader, page, 8]), Ok(4));
     assert_eq!(guest.bench.read_half(page), u32::from_le_bytes(*b"ious"));
 }
+
+#[test]
+fn proc_stat_has_its_fields_where_linux_has_them() {
+    let mut guest = Guest::new("proc-stat");
+    guest.bench.kernel.process.parent = 1;
+    guest.bench.kernel.space.start_heap(0x1234_5000);
+    guest.bench.kernel.tasks.get_mut(2).name = b"a) name".to_vec();
+    let fd = guest.open("/proc/self/stat", O_RDONLY).unwrap();
+    let text = guest.read(fd).unwrap();
+    let (before, after) = text.rsplit_once(") ").unwrap();
+    assert_eq!(before, "2 (a) name");
+    let fields: Vec<&str> = after.split_whitespace().collect();
+    assert_eq!(fields.len(), 50, "{text}");
+    // Numbers as in proc_pid_stat(5), whose third is the first here.
+    let field = |number: usize| fields[number - 3];
+    assert_eq!((field(3), field(4), field(5), field(8)), ("R", "1", "2", "-1"));
+    assert_eq!((field(18), field(19), field(20), field(38)), ("20", "0", "1", "17"));
+    assert_eq!(field(47), 0x1234_5000.to_string());
+}

@@ -89,9 +89,7 @@ fn terminal_request(call: &mut Call<'_>, handle: &HostHandle, request: u32, argu
             call.memory().write(argument, &words.map(u16::to_le_bytes).concat())?;
         }
         TIOCSWINSZ => {
-            let bytes: [u8; 8] = call.memory().read_array(argument)?;
-            let word = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
-            let size = Winsize { ws_row: word(0), ws_col: word(2), ws_xpixel: word(4), ws_ypixel: word(6) };
+            let size = window_size(&call.memory().read_array(argument)?);
             rustix::termios::tcsetwinsize(handle, size).map_err(errno)?;
         }
         // The guest is always in the foreground of its terminal.
@@ -106,6 +104,12 @@ fn terminal_request(call: &mut Call<'_>, handle: &HostHandle, request: u32, argu
         _ => return Err(Errno::ENOTTY.into()),
     }
     Ok(0)
+}
+
+/// `struct winsize`
+fn window_size(bytes: &[u8; 8]) -> Winsize {
+    let word = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+    Winsize { ws_row: word(0), ws_col: word(2), ws_xpixel: word(4), ws_ypixel: word(6) }
 }
 
 /// Length of the kernel's `struct termios`: four modes, the line discipline, 19 special codes.
