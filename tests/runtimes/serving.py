@@ -68,6 +68,10 @@ class Served:
             assert found, f"no line with {pattern!r}:\n{''.join(self._said)}"
             return found[0]
 
+    def wait_until_ready(self) -> None:
+        """Reads on which port it listens from its status line."""
+        self.port = int(self.expect(READY)[1])
+
     def connect(self) -> http.client.HTTPConnection:
         """A connection, which may be kept for several requests."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
@@ -129,6 +133,6 @@ def serving(
 ) -> Iterator[Served]:
     """A server that is ready; it must end well when it is stopped at the end of the block."""
     with starting(command, *options, cwd=cwd, env=env) as server:
-        server.port = int(server.expect(READY)[1])
+        server.wait_until_ready()
         yield server
         server.stop()

@@ -14,8 +14,6 @@ from pathlib import Path
 LARGE = b"0123456789abcdef" * 65536
 """1 MiB: more than a socket takes at once."""
 
-SCRATCH = Path(tempfile.gettempdir())
-
 counted = 0
 
 
@@ -28,8 +26,8 @@ def count() -> bytes:
 
 def file() -> bytes:
     """Writes a file, reads it and leaves it to whoever comes next to find."""
-    before = len(list(SCRATCH.glob("request-*")))
-    with tempfile.NamedTemporaryFile("w+", prefix="request-", dir=SCRATCH, delete=True) as scratch:
+    before = len(list(Path(tempfile.gettempdir()).glob("request-*")))
+    with tempfile.NamedTemporaryFile("w+", prefix="request-") as scratch:
         scratch.write("written by a request")
         scratch.seek(0)
         return f"{scratch.read()}, {before} before".encode()

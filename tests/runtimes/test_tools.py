@@ -1,0 +1,212 @@
+"""Debian's command-line tools, unmodified: what they print, how they end and what files they leave is as natively.
+
+Each runs in a copy of the same small tree. Nothing here forks: a tool alone, or a shell's own commands.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import shlex
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from serving import PATIENCE, WARMFORK, environment
+
+STAMP = 1_700_000_000
+PERMISSIONS = ("--allow-read", "--allow-write", "--allow-env=PATH,LC_ALL,TZ")
+SCRIPT = r"""
+total=0
+for word in one two three; do total=$((total + ${#word})); done
+case $total in 11) echo eleven ;; *) echo "other: $total" ;; esac
+greet() { local name=${1:-nobody}; printf '%s, %-8s|%05d\n' "hello" "$name" 42; }
+greet; greet world
+while read -r line; do
+    [ -n "$line" ] && set -- $line && echo "$# words, last ${line##* }"
+done <words
+cd deep/er && echo "${PWD##*/}"
+cd ../..; umask 027; echo new >made; test -f made && test ! -d made && echo made
+exec 3<words; read -r first <&3; echo "$first"; exec 3<&-
+trap 'echo left with $?' EXIT
+kill -0 $$ && echo alive
+exit 7
+"""
+
+# Debian package, command line, standard input.
+CASES = [
+    # busybox, static: the shell's own commands and applets.
+    ("busybox-static", "busybox cat words deep/numbers empty", ""),
+    ("busybox-static", "busybox cat", "through standard input\n"),
+    ("busybox-static", "busybox ls -l --color=never", ""),
+    ("busybox-static", "busybox ls -R missing .", ""),
+    ("busybox-static", "busybox sed -n -e 's/o/0/g;2,3p;$=' words", ""),
+    ("busybox-static", "busybox sed -i s/one/1/ words", ""),
+    ("busybox-static", "busybox awk '{ n += NF; print NR \": \" $1 } END { print n, length($0) }' words", ""),
+    ("busybox-static", "busybox sort -r deep/numbers", ""),
+    ("busybox-static", "busybox sort -n -u", "10\n9\n10\n1\n"),
+    ("busybox-static", "busybox find . -name '*e*' -type f -size -9999", ""),
+    ("busybox-static", "busybox grep -rn t[wh] words deep", ""),
+    ("busybox-static", "busybox grep absent words", ""),
+    ("busybox-static", "busybox md5sum data words", ""),
+    ("busybox-static", "busybox tar -cf made.tar words deep", ""),
+    ("busybox-static", "busybox tar -tvf kept.tar", ""),
+    ("busybox-static", "busybox gzip -c words", ""),
+    ("busybox-static", "busybox gzip data", ""),
+    ("busybox-static", "busybox dd if=data of=part bs=1000 skip=3 count=7 conv=notrunc status=none", ""),
+    ("busybox-static", "busybox wc words deep/numbers data", ""),
+    ("busybox-static", "busybox date -u -d @86400", ""),
+    ("busybox-static", "busybox date -r words", ""),
+    ("busybox-static", "busybox stat -c '%n %s %a %F %Y' words deep link", ""),
+    ("busybox-static", "busybox cp -a deep copied", ""),
+    ("busybox-static", "busybox truncate -s 12345 words", ""),
+    ("busybox-static", "busybox cmp words deep/numbers", ""),
+    ("busybox-static", "busybox expr 6 '*' 7", ""),
+    ("busybox-static", "busybox printenv LC_ALL HOME", ""),
+    # coreutils
+    ("coreutils", "ls", ""),
+    ("coreutils", "ls -lLR --time-style=full-iso --color=never", ""),
+    ("coreutils", "ls -1sS missing words deep", ""),
+    ("coreutils", "cat -A words deep/numbers -", "\tstandard input"),
+    ("coreutils", "sort words", ""),
+    ("coreutils", "sort -k2,2 --parallel=2 --stable words", ""),
+    ("coreutils", "sort --buffer-size=64K -o sorted data", ""),
+    ("coreutils", "sha256sum data words missing", ""),
+    ("coreutils", "cp -a words deep link copies", ""),
+    ("coreutils", "cp --sparse=always data made", ""),
+    ("coreutils", "cp --no-clobber missing made", ""),
+    ("coreutils", "mv -v words deep/numbers copies", ""),
+    ("coreutils", "mv --no-clobber deep copies/renamed", ""),
+    ("coreutils", "rm -rv deep link", ""),
+    ("coreutils", "rm missing", ""),
+    ("coreutils", "mkdir -p -m 750 a/b/c copies", ""),
+    ("coreutils", "rmdir copies deep", ""),
+    ("coreutils", "touch -d @1234567890 words made", ""),
+    ("coreutils", "touch -r deep data", ""),
+    ("coreutils", "chmod -R u=rwX,go= deep", ""),
+    ("coreutils", "ln -s nowhere made", ""),
+    ("coreutils", "ln words copies/hard", ""),
+    ("coreutils", "readlink -f link deep/../words", ""),
+    ("coreutils", "stat -c '%n %s %A %h %U %F %y' words deep link missing", ""),
+    ("coreutils", "head -n 2 words deep/numbers", ""),
+    ("coreutils", "head -c 5", "cut here"),
+    ("coreutils", "tail -n 2 words deep/numbers", ""),
+    ("coreutils", "tail -c +100000 data", ""),
+    ("coreutils", "wc -lwmc words data", ""),
+    ("coreutils", "cut -d ' ' -f 2- words", ""),
+    ("coreutils", "tr a-z A-Z", "letters\n"),
+    ("coreutils", "uniq -c", "a\na\nb\na\n"),
+    ("coreutils", "od -A x -t x1z -N 64 data", ""),
+    ("coreutils", "base64 -w 60 words", ""),
+    ("coreutils", "split -b 50000 data piece-", ""),
+    ("coreutils", "tee one two", "to three places\n"),
+    ("coreutils", "dd if=data bs=4096 count=3 seek=2 of=made status=none", ""),
+    ("coreutils", "du -ab deep words", ""),
+    ("coreutils", "df --output=target /proc", ""),
+    ("coreutils", "seq 1 3 10", ""),
+    ("coreutils", "date -u -d @0 +%FT%T%z", ""),
+    ("coreutils", "id -un", ""),
+    ("coreutils", "uname -sm", ""),
+    ("coreutils", "env -i A=b", ""),
+    ("coreutils", "sync words", ""),
+    ("coreutils", "shuf --random-source=data words", ""),
+    # others that every Debian has
+    ("grep", "grep -Ern --color=always 't(w|h)' words deep", ""),
+    ("grep", "grep -c e -f words data words", ""),
+    ("sed", "sed -E 's/(t)(.)/\\2\\1/; /three/d' words", ""),
+    ("sed", "sed -i.before s/two/2/ words", ""),
+    ("mawk", "mawk '{ words[$1]++ } END { for (word in words) n++; print n; printf \"%.3f\\n\", exp(1) }' words", ""),
+    ("findutils", "find . -newermt 2000-01-01 -printf '%P %s %m %l %y\\n'", ""),
+    ("tar", "tar --sort=name -cf made.tar words deep link", ""),
+    ("tar", "tar -tvf kept.tar --full-time", ""),
+    ("tar", "tar -xpf kept.tar -C copies", ""),
+    ("gzip", "gzip -9k data words", ""),
+    ("gzip", "gzip -dc kept.gz", ""),
+    ("diffutils", "diff -u words deep/numbers", ""),
+    ("diffutils", "diff -rq deep copies", ""),
+    ("diffutils", "cmp -l words link", ""),
+    ("dash", f"dash -c {shlex.quote(SCRIPT)}", ""),
+    ("bash", "bash -c 'a=(1 2 3); echo ${a[@]: -2} $((2**10)); [[ abc =~ b. ]] && echo ${BASH_REMATCH[0]}'", ""),
+    ("bash", "bash -O globstar -c 'echo **/*'", ""),
+    ("busybox-static", f"busybox sh -c {shlex.quote(SCRIPT)}", ""),
+    ("perl-base", "perl -ne 'print scalar reverse; END { print -s \"data\", \"\\n\" }' words", ""),
+    # and some that are often there
+    ("xz-utils", "xz -k -T1 data", ""),
+    ("xz-utils", "xz -k -T2 --block-size=50000 words", ""),
+    ("sqlite3", "sqlite3 made.db 'create table t(a, b); insert into t values (1, 2), (3, 4); select a * b from t'", ""),
+    ("openssl", "openssl dgst -sha256 data", ""),
+]  # fmt: skip
+
+
+def plant(root: Path) -> Path:
+    """A small tree with files of several kinds, the same wherever it stands."""
+    tree = root / "tree"
+    (tree / "deep" / "er").mkdir(parents=True)
+    (tree / "copies").mkdir()
+    (tree / "words").write_text("one two\nthree\ntwo three four\n\nfive one\n")
+    (tree / "deep" / "numbers").write_text("".join(f"{number * 7919 % 101}\n" for number in range(40)))
+    (tree / "deep" / "er" / "one").write_bytes(b"")
+    (tree / "empty").write_bytes(b"")
+    data = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(4000))
+    (tree / "data").write_bytes(data[:64_000] + bytes(32_768) + data[64_000:])
+    (tree / "data").chmod(0o755)
+    (tree / "link").symlink_to("deep/numbers")
+    age(tree)
+    for name, command in (("kept.tar", ["tar", "--sort=name", "-cf", "kept.tar", "words", "deep"]),
+                          ("kept.gz", ["gzip", "-nc", "words"])):  # fmt: skip
+        done = subprocess.run(command, cwd=tree, capture_output=True, check=True)
+        if not (tree / name).exists():
+            (tree / name).write_bytes(done.stdout)
+    age(tree)
+    return tree
+
+
+def age(tree: Path) -> None:
+    """Gives everything below ``tree`` the same time."""
+    for path in sorted(tree.rglob("*"), reverse=True):
+        os.utime(path, (STAMP, STAMP), follow_symlinks=False)
+
+
+def survey(tree: Path) -> list[str]:
+    """Every file below ``tree``: its mode, whether it is as old as it was, and what it holds."""
+    found = []
+    for path in sorted(tree.rglob("*")):
+        status = path.lstat()
+        if path.is_symlink():
+            content = os.readlink(path)  # noqa: PTH115
+        elif path.is_dir():
+            content = ""
+        else:
+            content = f"{status.st_nlink} {status.st_size} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+        kept = int(status.st_mtime) if status.st_mtime < STAMP + 1 else "new"
+        found.append(f"{path.relative_to(tree)}: {stat.filemode(status.st_mode)} {kept} {content}")
+    return found
+
+
+def run(command: list[str], root: Path, stdin: str, prefix: tuple[str | Path, ...] = ()) -> list[str]:
+    """Runs a tool in a new tree; what it wrote, how it ended and what the tree is then, in lines."""
+    tree = plant(root)
+    done = subprocess.run(
+        [*prefix, *command],
+        cwd=tree,
+        env=environment() | {"LC_ALL": "C.UTF-8", "TZ": "UTC"},
+        input=stdin.encode(),
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    texts = [done.stdout, b"--- standard error", done.stderr]
+    lines = [repr(line)[2:-1] for text in texts for line in text.replace(bytes(root), b"ROOT").split(b"\n")]
+    return [*lines, f"--- status {done.returncode}", *survey(tree)]
+
+
+@pytest.mark.parametrize(("package", "line", "stdin"), CASES, ids=[f"{line[:60]}" for _, line, _ in CASES])
+def test_as_natively(package: str, line: str, stdin: str, tool: Callable[[str, str], str], tmp_path: Path) -> None:
+    command = shlex.split(line)
+    command[0] = tool(command[0], package)
+    expected = run(command, tmp_path / "native", stdin)
+    actual = run(command, tmp_path / "guest", stdin, (WARMFORK, "run", *PERMISSIONS, "--"))
+    assert actual == expected, "\n".join(difflib.unified_diff(expected, actual, "natively", "in warmfork", lineterm=""))
