@@ -81,7 +81,7 @@ def test_reading_what_is_allowed(behaving: list[str | Path], tmp_path: Path) -> 
     (tmp_path / "secret").write_text("may not be read")
     (tmp_path / "open" / "way-out").symlink_to("../secret")
     paths = [SERVERS, "/usr/lib", tmp_path / "open"]
-    with serving(behaving, LISTEN, f"{READ}={','.join(map(str, paths))}") as server:
+    with serving(behaving, LISTEN, "--verbose", f"{READ}={','.join(map(str, paths))}") as server:
         assert server.get(f"/read{tmp_path}/open/file") == "may be read"
         for name in ("secret", "open/../secret", "open/way-out"):
             assert "PermissionError" in server.get(f"/read{tmp_path}/{name}")

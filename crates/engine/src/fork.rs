@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use warmfork_linux::poller::{Host, HostHandle};
-use warmfork_linux::serve::{Admission, Gate};
+use warmfork_linux::serve::Gate;
 use warmfork_memory::image::{Content, Image};
 use warmfork_memory::{Span, SpanSet};
 use warmfork_platform::{Platform, Pristine};
@@ -96,9 +96,19 @@ impl Fork {
     /// Hands the guest `connection`, as one that came to its listening socket `listener`: the only one that it can
     /// accept until the next reset. The next run ends as [`Outcome::Served`] when the guest closes it or shuts it down.
     pub fn offer(&mut self, listener: HostHandle, connection: OwnedFd) {
-        let gate = &mut self.machine.kernel.shared.gate;
-        *gate = Gate::new(Admission::Offered);
-        gate.offer(listener, HostHandle::new(connection));
+        let listeners = Arc::clone(&self.snapshot.listeners);
+        self.machine.kernel.shared.gate = Gate::offering(listeners, listener, HostHandle::new(connection));
+    }
+
+    /// Lets the guest accept what comes to the snapshot's listening sockets, and counts it.
+    pub fn open(&mut self) {
+        self.machine.kernel.shared.gate = Gate::open(Arc::clone(&self.snapshot.listeners));
+    }
+
+    /// Hides further connections from the guest. The next run ends as [`Outcome::Served`] when it has ended those that
+    /// it has.
+    pub fn shut(&mut self) {
+        self.machine.kernel.shared.gate.shut();
     }
 
     /// Drives the fork; see [`Machine::run`].

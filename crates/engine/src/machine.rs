@@ -25,6 +25,8 @@ pub struct Until {
     pub deadline: Option<u64>,
     /// Stop when more than this many bytes have been privately written (checked each tick).
     pub touched_bytes: Option<u64>,
+    /// Stop whenever the guest has accepted or ended a connection that a serving gate counts.
+    pub connections: bool,
 }
 
 /// Why driving a machine stopped.
@@ -34,8 +36,10 @@ pub enum Outcome {
     Ended(Ending),
     /// It waits for a connection.
     Ready,
-    /// The one connection of a serving fork was closed or shut down.
+    /// The one connection of a serving fork, or the last one behind a shut gate, was closed or shut down.
     Served,
+    /// A connection was accepted or ended.
+    Connection,
     /// The deadline passed.
     TimedOut,
     /// It wrote to more memory than it may.
@@ -152,9 +156,13 @@ impl Machine {
     fn drive(&mut self, until: &Until) -> Result<Outcome, EngineError> {
         let mut ticks = self.watch.ticks();
         let mut switch = false;
+        let counts = self.kernel.shared.gate.counts();
         loop {
             if self.kernel.shared.gate.finished() {
                 return Ok(Outcome::Served);
+            }
+            if until.connections && self.kernel.shared.gate.counts() != counts {
+                return Ok(Outcome::Connection);
             }
             if self.watch.ticks() != ticks {
                 ticks = self.watch.ticks();

@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use warmfork_linux::Kernel;
+use warmfork_linux::poller::HostHandle;
 use warmfork_linux::serve::Gate;
 use warmfork_memory::image::{Image, ImageBuilder, SegmentSource};
 use warmfork_memory::{Backing, Source, Span};
@@ -17,6 +18,8 @@ use crate::machine::Machine;
 pub struct Snapshot {
     pub(crate) image: Image,
     pub(crate) kernel: Kernel,
+    /// What it listens on.
+    pub(crate) listeners: Arc<Vec<HostHandle>>,
 }
 
 /// What a snapshot holds, in numbers.
@@ -62,7 +65,8 @@ impl Snapshot {
         kernel.space.set_imaged(image.segments().iter().filter(imaged).map(|segment| segment.span));
         kernel.space.mark();
         kernel.shared.gate = Gate::default();
-        Ok(Arc::new(Self { image, kernel }))
+        let listeners = Arc::new(kernel.listeners());
+        Ok(Arc::new(Self { image, kernel, listeners }))
     }
 
     /// A new fork, on the calling thread.

@@ -1,31 +1,40 @@
-//! The serving gate: one connection for each pristine fork.
+//! The serving gate: which connections come to a guest through the listening sockets that it is served on.
 //!
 //! A worker accepts a connection itself and offers it to its fork. The fork's listening socket polls readable only
 //! while it has an offer, and accept hands that out; further ones are not seen. Closing or shutting down the
 //! connection ends the request. So a fork never takes a connection that it can't serve, and does not run at all while
 //! there is none.
+//!
+//! A fork that is not reset accepts by itself; then the gate only counts, until it is shut.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::files::DescriptionId;
 use crate::poller::HostHandle;
 
-/// Which connections a guest may accept.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub enum Admission {
-    /// Whatever comes to its listening sockets.
+/// What a gate lets in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Admission {
+    /// Whatever comes.
     #[default]
     Any,
-    /// Only what a worker offers.
-    Offered,
+    /// What a worker offers.
+    Offers,
+    /// Nothing.
+    Nothing,
 }
 
-/// Which connection a fork serves, and whether it is over.
+/// Which connections a fork serves, and whether they are over.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Gate {
     admission: Admission,
+    /// The listening sockets that it stands before. What a guest listens on besides is its own affair.
+    listeners: Arc<Vec<HostHandle>>,
     offer: Option<Offer>,
-    connection: Option<DescriptionId>,
+    connections: BTreeSet<DescriptionId>,
     accepted: u64,
-    finished: bool,
+    ended: u64,
 }
 
 /// A connection that waits for its guest.
@@ -36,21 +45,29 @@ struct Offer {
 }
 
 impl Gate {
-    /// A gate that lets `admission` in.
+    /// A gate before `listeners` that lets everything in, and counts.
     #[must_use]
-    pub fn new(admission: Admission) -> Self {
-        Self { admission, ..Self::default() }
+    pub fn open(listeners: Arc<Vec<HostHandle>>) -> Self {
+        Self { listeners, ..Self::default() }
     }
 
-    /// Whether listening sockets take connections from the host (true) or only offers (false).
+    /// A gate before `listeners` that lets in one connection, which came to `listener`.
     #[must_use]
-    pub fn admits_any(&self) -> bool {
-        self.admission == Admission::Any
+    pub fn offering(listeners: Arc<Vec<HostHandle>>, listener: HostHandle, connection: HostHandle) -> Self {
+        let offer = Some(Offer { listener, connection });
+        Self { admission: Admission::Offers, listeners, offer, ..Self::default() }
     }
 
-    /// Offers a connection that came to the guest's listening socket `listener`.
-    pub fn offer(&mut self, listener: HostHandle, connection: HostHandle) {
-        self.offer = Some(Offer { listener, connection });
+    /// Lets nothing in any more.
+    pub fn shut(&mut self) {
+        self.admission = Admission::Nothing;
+        self.offer = None;
+    }
+
+    /// Whether `listener` shows its guest offers alone, and not what comes to it.
+    #[must_use]
+    pub fn guards(&self, listener: &HostHandle) -> bool {
+        self.admission != Admission::Any && self.listeners.contains(listener)
     }
 
     /// Whether `listener` has an offer to show.
@@ -64,31 +81,34 @@ impl Gate {
         self.offer.take_if(|offer| offer.listener == *listener).map(|offer| offer.connection)
     }
 
-    /// A connection was accepted as `id`.
-    pub fn accepted(&mut self, id: DescriptionId) {
-        self.accepted += 1;
-        if self.admission == Admission::Offered {
-            self.connection = Some(id);
+    /// A connection that came to `listener` was accepted as `id`.
+    pub fn accepted(&mut self, listener: &HostHandle, id: DescriptionId) {
+        if self.listeners.contains(listener) {
+            self.accepted += 1;
+            self.connections.insert(id);
         }
     }
 
     /// Description `id` was closed for good, or its sending side shut down.
     pub fn closed(&mut self, id: DescriptionId) {
-        if self.connection == Some(id) {
-            self.connection = None;
-            self.finished = true;
+        if self.connections.remove(&id) {
+            self.ended += 1;
         }
     }
 
-    /// Whether the offered connection has been served.
+    /// Whether everything that was let in has been served, and nothing more will come.
     #[must_use]
     pub fn finished(&self) -> bool {
-        self.finished
+        match self.admission {
+            Admission::Any => false,
+            Admission::Offers => self.ended > 0,
+            Admission::Nothing => self.connections.is_empty(),
+        }
     }
 
-    /// Connections accepted since the gate was made.
+    /// Connections accepted since the gate was made, and how many of them the guest has ended.
     #[must_use]
-    pub fn count(&self) -> u64 {
-        self.accepted
+    pub fn counts(&self) -> (u64, u64) {
+        (self.accepted, self.ended)
     }
 }

@@ -37,7 +37,7 @@ impl From<warmfork_engine::Outcome> for Outcome {
             Engine::OutOfMemory => ("out_of_memory", 0),
             Engine::Served => ("served", 0),
             // Nobody asked to stop when the program is ready.
-            Engine::Interrupted | Engine::Ready => ("interrupted", 0),
+            Engine::Interrupted | Engine::Ready | Engine::Connection => ("interrupted", 0),
         };
         Self { kind, code }
     }

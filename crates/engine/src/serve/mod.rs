@@ -65,6 +65,8 @@ pub(crate) struct Control {
     pub statistics: Statistics,
     /// Each worker's machine, to interrupt it.
     pub handles: Mutex<Vec<Option<Handle>>>,
+    /// Whether forks accept by themselves, and must be told to stop.
+    interrupts: bool,
     running: AtomicUsize,
     ended: (Mutex<()>, Condvar),
 }
@@ -92,7 +94,7 @@ impl Server {
     /// # Errors
     /// [`EngineError::State`] when the snapshot does not listen, and the host's refusals.
     pub fn start(snapshot: &Arc<Snapshot>, options: ServeOptions) -> Result<Self, EngineError> {
-        if snapshot.kernel.listeners().is_empty() {
+        if snapshot.listeners.is_empty() {
             return Err(EngineError::State("serving a program that does not listen: freeze it when it is ready"));
         }
         let threads = if options.threads == 0 { cpu::count() } else { options.threads };
@@ -103,6 +105,7 @@ impl Server {
             stop,
             statistics: Statistics::default(),
             handles: Mutex::new(vec![None; threads]),
+            interrupts: !options.ephemeral,
             running: AtomicUsize::new(threads),
             ended: (Mutex::new(()), Condvar::new()),
         });
@@ -143,6 +146,9 @@ impl Server {
         self.control.stopping.store(true, Ordering::SeqCst);
         // Never read again, so every worker sees it.
         let _ = rustix::io::write(&self.control.stop, &1_u64.to_ne_bytes());
+        if self.control.interrupts {
+            self.interrupt();
+        }
     }
 
     /// Accepts no more connections; returns when the present ones have ended, cutting those that last longer than

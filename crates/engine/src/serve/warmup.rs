@@ -1,6 +1,6 @@
 //! Warm-up requests: sent through the program's real listening socket before it is frozen.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
@@ -66,7 +66,7 @@ pub fn warm_up(
     let (target, request) = (address.clone(), request(address, path));
     let client = std::thread::Builder::new().name("warmfork-warm-up".into()).spawn(move || {
         let _done = Done(handle);
-        (0..count).try_for_each(|_| fetch(&target, &request))
+        (0..count).try_for_each(|_| fetch(&target, &request).map_err(explain))
     });
     let client = client.map_err(EngineError::host("starting the warm-up"))?;
     let outcome = machine.run(&Until { deadline, ..Until::default() })?;
@@ -100,6 +100,14 @@ fn request(address: &Address, path: &str) -> String {
     )
 }
 
+/// What a socket calls EAGAIN is here the end of our patience.
+fn explain(error: std::io::Error) -> std::io::Error {
+    if error.kind() == ErrorKind::WouldBlock {
+        return std::io::Error::new(ErrorKind::TimedOut, format!("nothing came for {} s", SILENCE.as_secs()));
+    }
+    error
+}
+
 /// The longest that a warm-up request may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -125,7 +133,69 @@ fn fetch(address: &Address, request: &str) -> std::io::Result<()> {
     }
 }
 
+/// Sends `request` and reads the answer: as long as it says that it is, else until the program closes the connection.
 fn talk(mut stream: impl Read + Write, request: &str) -> std::io::Result<()> {
     stream.write_all(request.as_bytes())?;
-    std::io::copy(&mut stream, &mut std::io::sink()).map(drop)
+    let mut answer = BufReader::new(stream);
+    let mut length = None;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = answer.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+        if read == 0 || line == b"\r\n" || line == b"\n" {
+            break;
+        }
+        length = length.or_else(|| content_length(&line));
+    }
+    std::io::copy(&mut answer.take(length.unwrap_or(u64::MAX)), &mut std::io::sink()).map(drop)
+}
+
+/// Header lines are read in pieces of this many bytes.
+const LONGEST_LINE: u64 = 1 << 16;
+
+fn content_length(line: &[u8]) -> Option<u64> {
+    let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
+    name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read, Write};
+
+    use super::talk;
+
+    /// A server that has said `answer`, and then fails whoever reads on.
+    struct Said<'a>(&'a [u8]);
+
+    impl Read for Said<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let count = self.0.len().min(into.len());
+            into[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+
+    impl Write for Said<'_> {
+        fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+            Ok(from.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_answer_ends_where_it_says() {
+        for answer in ["HTTP/1.1 200 OK\r\ncontent-LENGTH: 4\r\n\r\nbody", "HTTP/1.0 204 No\nContent-Length: 0\n\n"] {
+            assert!(talk(Said(answer.as_bytes()), "GET /").is_ok(), "{answer}");
+        }
+        for answer in ["HTTP/1.1 200 OK\r\n\r\nbody", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nbody", "HTTP/1.1"] {
+            assert!(talk(Said(answer.as_bytes()), "GET /").is_err(), "{answer}");
+        }
+    }
 }

@@ -33,14 +33,14 @@ pub struct Worker {
 /// Where connections come from.
 struct Door {
     set: OwnedFd,
-    listeners: Vec<HostHandle>,
+    listeners: Arc<Vec<HostHandle>>,
 }
 
 /// The token of the stop eventfd; listeners have their index.
 const STOP: u64 = u64::MAX;
 
 impl Door {
-    fn new(listeners: Vec<HostHandle>, control: &Control) -> Result<Self, Errno> {
+    fn new(listeners: Arc<Vec<HostHandle>>, control: &Control) -> Result<Self, Errno> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&set, &control.stop, epoll::EventData::new_u64(STOP), epoll::EventFlags::IN)?;
         for (listener, token) in listeners.iter().zip(0..) {
@@ -101,7 +101,7 @@ impl Worker {
     /// Serves until the server stops.
     pub fn run(&self) {
         cpu::pin(self.cpu);
-        let door = match Door::new(self.snapshot.kernel.listeners(), &self.control) {
+        let door = match Door::new(Arc::clone(&self.snapshot.listeners), &self.control) {
             Ok(door) => door,
             Err(error) => return log::error!("worker {} cannot wait for connections: {error}", self.index),
         };
@@ -140,7 +140,7 @@ impl Worker {
         let before = fork.machine().counters.syscalls;
         fork.offer(listener, connection);
         let deadline = self.options.max_request_time.map(|time| fork.machine().host().monotonic() + nanoseconds(time));
-        let until = Until { ready: false, deadline, touched_bytes: self.options.max_request_memory };
+        let until = Until { deadline, touched_bytes: self.options.max_request_memory, ..Until::default() };
         let outcome = fork.run(&until);
         statistics.observe(accepted.elapsed());
         Statistics::add(&statistics.syscalls, fork.machine().counters.syscalls - before);
@@ -166,10 +166,33 @@ impl Worker {
         Some(fork)
     }
 
-    /// Lets `fork` accept and serve by itself until it ends or the server stops.
+    /// Lets `fork` accept and serve by itself until it ends, or the server stops and its connections have ended.
     fn serve_on(&self, mut fork: Fork) -> Option<Fork> {
-        let outcome = fork.run(&Until::default());
-        Statistics::add(&self.control.statistics.connections, fork.machine().kernel().shared.gate.count());
+        let statistics = &self.control.statistics;
+        let mut counted = ((0, 0), 0);
+        fork.open();
+        // Whoever stops the server interrupts the fork, or did so before the fork was known; then it shows here.
+        let mut stopping = self.control.stopping();
+        if stopping {
+            fork.shut();
+        }
+        let outcome = loop {
+            let outcome = fork.run(&Until { connections: true, ..Until::default() });
+            let ((accepted, ended), syscalls) = counted;
+            counted = (fork.machine().kernel().shared.gate.counts(), fork.machine().counters.syscalls);
+            Statistics::add(&statistics.connections, counted.0.0 - accepted);
+            Statistics::add(&statistics.served, counted.0.1 - ended);
+            Statistics::add(&statistics.syscalls, counted.1 - syscalls);
+            match outcome {
+                Ok(Outcome::Connection) => {}
+                Ok(Outcome::Interrupted) if self.control.stopping() && !stopping => {
+                    stopping = true;
+                    fork.shut();
+                }
+                Ok(Outcome::Served) => return None,
+                outcome => break outcome,
+            }
+        };
         self.count(&outcome);
         None
     }
@@ -184,7 +207,7 @@ impl Worker {
                 return true;
             }
             // The server stops.
-            Ok(Outcome::Interrupted | Outcome::Ready) => return false,
+            Ok(Outcome::Interrupted | Outcome::Ready | Outcome::Connection) => return false,
             Ok(Outcome::TimedOut) => (&statistics.timeouts, "took longer than --max-request-time".to_owned()),
             Ok(Outcome::OutOfMemory) => {
                 (&statistics.out_of_memory, "wrote to more memory than --max-request-memory".to_owned())

@@ -191,7 +191,7 @@ impl Socket {
     /// # Errors
     /// EAGAIN when there is none (with a serving gate: no offer); the host's own.
     pub fn accept(&mut self, context: &mut Context<'_>, named: bool) -> Result<(Self, Option<Address>), Errno> {
-        let (handle, address) = if self.listening && !context.shared.gate.admits_any() {
+        let (handle, address) = if self.listening && context.shared.gate.guards(&self.handle) {
             (context.shared.gate.take_offer(&self.handle).ok_or(Errno::EAGAIN)?, None)
         } else {
             self.accept_from_host(named)?
@@ -336,7 +336,7 @@ impl Operations for Socket {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Events {
-        if self.listening && !context.shared.gate.admits_any() {
+        if self.listening && context.shared.gate.guards(&self.handle) {
             let offered = context.shared.gate.has_offer(&self.handle);
             return if offered { Events::IN | Events::RDNORM } else { Events::empty() };
         }
@@ -344,7 +344,7 @@ impl Operations for Socket {
     }
 
     fn edges(&mut self, context: &mut Context<'_>, _events: Events) -> u64 {
-        if self.listening && !context.shared.gate.admits_any() {
+        if self.listening && context.shared.gate.guards(&self.handle) {
             // Numbers that no host gives out, so that an offer counts as new whatever the snapshot had seen.
             return u64::MAX - u64::from(!context.shared.gate.has_offer(&self.handle));
         }

@@ -21,7 +21,7 @@ use crate::objects::Object;
 use crate::objects::address::Address;
 use crate::policy::{HostPattern, Policy, Rule, Rules};
 use crate::poller::HostHandle;
-use crate::serve::{Admission, Gate};
+use crate::serve::Gate;
 use crate::task::{State, Tid};
 use crate::testing::{Bench, DATA, result};
 
@@ -270,7 +270,8 @@ fn a_server_accepts_answers_and_ends() {
 /// A bench that serves behind a gate: its listener, and an offered connection's other end.
 fn gated(bench: &mut Bench) -> (u64, TcpStream) {
     let (listener, address) = bench.listener();
-    bench.kernel.shared.gate = Gate::new(Admission::Offered);
+    bench.kernel.shared.gate = Gate::open(Arc::new(bench.kernel.listeners()));
+    bench.kernel.shared.gate.shut();
     let client = TcpStream::connect(address).unwrap();
     (listener, client)
 }
@@ -287,7 +288,8 @@ fn offer(bench: &mut Bench, listener: u64) {
         }
     };
     rustix::io::ioctl_fionbio(&connection, true).unwrap();
-    bench.kernel.shared.gate.offer(handle, HostHandle::new(connection));
+    let listeners = Arc::new(bench.kernel.listeners());
+    bench.kernel.shared.gate = Gate::offering(listeners, handle, HostHandle::new(connection));
 }
 
 #[test]
@@ -306,6 +308,42 @@ fn a_gate_shows_offers_only() {
     assert_eq!(bench.call(POLL, &[AT, 1, 0]), Ok(0));
     assert!(!bench.kernel.shared.gate.finished());
     assert_eq!(bench.call(CLOSE, &[connection]), Ok(0));
+    assert!(bench.kernel.shared.gate.finished());
+}
+
+#[test]
+fn a_gate_stands_before_its_own_listeners_only() {
+    let mut bench = Bench::allowed(listening("127.0.0.1"));
+    let (_, client) = gated(&mut bench);
+    let (own, address) = bench.listener();
+    let _friend = TcpStream::connect(address).unwrap();
+    let tid = bench.pid();
+    if bench.start(tid, ACCEPT4, &[own, 0, 0, 0]) == Entered::Blocked {
+        assert!(bench.await_call(tid).is_ok(), "what it listens on since then is its own affair");
+    }
+    assert_eq!(bench.kernel.shared.gate.counts(), (0, 0));
+    drop(client);
+}
+
+#[test]
+fn an_open_gate_counts_until_it_is_shut() {
+    let mut bench = Bench::allowed(listening("127.0.0.1"));
+    let (listener, address) = bench.listener();
+    bench.kernel.shared.gate = Gate::open(Arc::new(bench.kernel.listeners()));
+    let tid = bench.pid();
+    let _clients = [(); 2].map(|()| TcpStream::connect(address).unwrap());
+    let connections = [(); 2].map(|()| match bench.start(tid, ACCEPT4, &[listener, 0, 0, 0]) {
+        Entered::Blocked => bench.await_call(tid).unwrap(),
+        _ => result(bench.registers(tid).rax).unwrap(),
+    });
+    assert_eq!(bench.call(CLOSE, &[connections[0]]), Ok(0));
+    assert_eq!(bench.kernel.shared.gate.counts(), (2, 1));
+    bench.kernel.shared.gate.shut();
+    assert!(!bench.kernel.shared.gate.finished(), "one connection is left");
+    let _late = TcpStream::connect(address).unwrap();
+    bench.write(AT, &[listener | 1 << 32]);
+    assert_eq!(bench.call(POLL, &[AT, 1, 0]), Ok(0), "nobody sees the one that comes too late");
+    assert_eq!(bench.call(CLOSE, &[connections[1]]), Ok(0));
     assert!(bench.kernel.shared.gate.finished());
 }
 

@@ -201,6 +201,7 @@ fn accept_with(call: &mut Call<'_>, flags: u32) -> SyscallResult {
     }
     let (listener, mut context) = host_socket(call, id, Errno::EINVAL)?;
     let timeout = listener.receive_timeout;
+    let came_to = listener.handle().clone();
     let (socket, peer) = match listener.accept(&mut context, address != 0) {
         Err(Errno::EAGAIN) => {
             let deadline = timeout.map(|timeout| call.deadline_after(timeout));
@@ -210,7 +211,7 @@ fn accept_with(call: &mut Call<'_>, flags: u32) -> SyscallResult {
     };
     let description = Description::new(Object::Socket(socket), O_RDWR | flags & SOCK_NONBLOCK);
     let accepted = call.kernel.files.insert(description);
-    call.kernel.shared.gate.accepted(accepted);
+    call.kernel.shared.gate.accepted(&came_to, accepted);
     if let Some(peer) = peer.map(|peer| as_guest_knows(call, peer))
         && let Err(error) = write_address(call, address, length, &peer)
     {
