@@ -11,13 +11,10 @@
 //! nothing that a guest does meanwhile (swapping a directory for a symlink, say) leads it elsewhere.
 
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS};
-use warmfork_abi::stat::{S_IFREG, device_number};
-use warmfork_memory::MappedFile;
 
 use crate::guest_path;
 use crate::kernel::Kernel;
@@ -25,7 +22,6 @@ use crate::objects::Object;
 use crate::policy::{Access, Decision, Denial, Policy, Root};
 use crate::poller::{DENIED, Host, errno};
 use crate::proc::{self, Node};
-use crate::syscalls::metadata::{host_metadata, magic_path};
 
 /// Most symlinks in one path, as in Linux.
 const MAX_LINKS: usize = 40;
@@ -127,8 +123,8 @@ impl<'a> Request<'a> {
 pub struct Resolver<'a> {
     /// What it may touch.
     pub policy: &'a Policy,
-    /// Its kernel, for what /proc shows; `None` before there is one.
-    pub kernel: Option<&'a Kernel>,
+    /// Its kernel, for what /proc shows.
+    pub kernel: &'a Kernel,
     /// The host side, for the log of denials.
     pub host: &'a mut Host,
 }
@@ -344,7 +340,7 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     fn step_synthetic(&mut self, next: Vec<u8>, last: bool) -> Result<Step, Errno> {
-        let node = self.resolver.kernel.and_then(|kernel| proc::find(kernel, &next)).ok_or(Errno::ENOENT)?;
+        let node = proc::find(self.resolver.kernel, &next).ok_or(Errno::ENOENT)?;
         let follow = !last || self.follow;
         match node {
             Node::Link(target) if follow => return self.follow_link(&target),
@@ -388,7 +384,7 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     fn directory_of(&self, fd: i32) -> Result<Vec<u8>, Errno> {
-        let files = &self.resolver.kernel.ok_or(Errno::ENOENT)?.files;
+        let files = &self.resolver.kernel.files;
         match &files.description(files.lookup(fd).map_err(|_| Errno::ENOENT)?).object {
             Object::Directory(directory) => Ok(directory.path.clone()),
             Object::Path(path) => Ok(path.path.clone()),
@@ -399,7 +395,7 @@ impl<'w, 'a> Walk<'w, 'a> {
 
 fn proc_node(resolver: &Resolver<'_>, path: &[u8]) -> Option<Node> {
     let synthetic = resolver.policy.decide(path, Access::empty()) == Decision::Synthetic;
-    if synthetic { resolver.kernel.and_then(|kernel| proc::find(kernel, path)) } else { None }
+    if synthetic { proc::find(resolver.kernel, path) } else { None }
 }
 
 /// The target of the symlink behind an O_PATH handle; `None` for anything else.
@@ -411,33 +407,6 @@ pub fn read_link(fd: &OwnedFd) -> Result<Option<Vec<u8>>, Errno> {
         Ok(target) => Ok(Some(target.into_bytes())),
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => Ok(None),
         Err(error) => Err(errno(error)),
-    }
-}
-
-/// Opens a program (or its interpreter) for the loader, before there is a kernel.
-///
-/// # Errors
-/// EACCES when it is no regular file, or neither the policy nor its permission bits let it be run; those of path
-/// resolution.
-pub fn open_program(policy: &Policy, host: &mut Host, path: &[u8]) -> Result<Arc<MappedFile>, Errno> {
-    let request = Request { base: b"/", path, follow: true, access: Access::READ, bounds: 0 };
-    let opened = Resolver { policy, kernel: None, host }.with(&request, |place| {
-        let named = place.open(OFlags::PATH, Mode::empty())?;
-        let metadata = host_metadata(named.as_fd())?;
-        if metadata.file_type() != S_IFREG {
-            return Err(Errno::EACCES);
-        }
-        let magic = magic_path(named.as_fd());
-        rustix::fs::access(&magic, rustix::fs::Access::EXEC_OK).map_err(errno)?;
-        let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(&magic, flags, Mode::empty()).map_err(errno)?;
-        let name = String::from_utf8_lossy(&place.path).into_owned();
-        let device = device_number(metadata.device);
-        Ok(MappedFile { fd, path: name, device, inode: metadata.inode, writable: false })
-    })?;
-    match opened {
-        Found::Host(file) => Ok(Arc::new(file)),
-        Found::Synthetic(..) | Found::Descriptor(_) => Err(Errno::EACCES),
     }
 }
 

@@ -93,7 +93,7 @@ impl Call<'_> {
 
     /// Resolves paths for the guest.
     pub fn resolver(&mut self) -> Resolver<'_> {
-        Resolver { policy: &self.kernel.policy, kernel: Some(self.kernel), host: self.host }
+        Resolver { policy: &self.kernel.policy, kernel: self.kernel, host: self.host }
     }
 
     /// The plain path of a directory that the guest may enter.
