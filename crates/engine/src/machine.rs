@@ -23,7 +23,7 @@ pub struct Until {
     pub ready: bool,
     /// Stop at this instant (monotonic nanoseconds).
     pub deadline: Option<u64>,
-    /// Stop when more than this many bytes have been privately written (checked each tick).
+    /// Stop when more than this many bytes have been privately written, or to memory files (checked each tick).
     pub touched_bytes: Option<u64>,
     /// Stop whenever the guest has accepted or ended a connection that a serving gate counts.
     pub connections: bool,
@@ -209,8 +209,12 @@ impl Machine {
         if until.deadline.is_some_and(|at| at <= self.host.monotonic()) {
             return Ok(Some(Outcome::TimedOut));
         }
+        let files = self.kernel.memory_file_bytes();
+        if files > self.kernel.space.limits().accessible_bytes {
+            return Ok(Some(Outcome::OutOfMemory));
+        }
         if let Some(limit) = until.touched_bytes
-            && self.touched_bytes()? > limit
+            && files.saturating_add(self.touched_bytes()?) > limit
         {
             return Ok(Some(Outcome::OutOfMemory));
         }

@@ -33,6 +33,7 @@ impl Fork {
         let mut found = Vec::new();
         self.compare_kernel(&mut found);
         self.compare_memory(&mut found)?;
+        self.compare_memory_files(&mut found)?;
         let mut fresh = Fork::new(std::sync::Arc::clone(self.snapshot()))?;
         let (own, new) = (self.machine_mut().platform.fpu()?, fresh.machine_mut().platform.fpu()?);
         if own != new {
@@ -69,6 +70,19 @@ impl Fork {
         differs("policy", *policy == new.policy);
         let current: &Registers = &new.tasks.get(new.tasks.current).registers;
         differs("registers", self.machine().registers == *current);
+    }
+
+    fn compare_memory_files(&self, found: &mut Vec<String>) -> Result<(), EngineError> {
+        for file in &self.machine().kernel().shared.memory_files {
+            let differences = file
+                .differences()
+                .map_err(|source| EngineError::Kernel { operation: "comparing memory files", source })?;
+            found.extend(differences.into_iter().map(|at| match at {
+                Some(at) => format!("{} from {at:#x} on", file.file.path),
+                None => format!("length or seals of {}", file.file.path),
+            }));
+        }
+        Ok(())
     }
 
     fn compare_memory(&mut self, found: &mut Vec<String>) -> Result<(), EngineError> {
@@ -135,7 +149,14 @@ impl Fork {
             return Ok(());
         }
         if let Err(source) = self.machine().platform.read_any(chunk.start, &mut own) {
-            return Err(EngineError::Host { operation: "reading the guest's memory", source });
+            if chunk.len() == PAGE {
+                // Unmapped, or behind the end of a file.
+                found.push(format!("memory at {:#x}: {source}", chunk.start));
+                return Ok(());
+            }
+            let middle = chunk.start + warmfork_abi::page_down(chunk.len() / 2);
+            self.compare_chunk(Span { end: middle, ..chunk }, part, content, found)?;
+            return self.compare_chunk(Span { start: middle, ..chunk }, part, content, found);
         }
         for (page, (own, expected)) in own.chunks(4096).zip(expected.chunks(4096)).enumerate() {
             if own != expected {

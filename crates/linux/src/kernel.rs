@@ -1,5 +1,6 @@
 //! The state of one guest's kernel: plain data that clones (fork), compares (pristine check) and is assigned (reset).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use warmfork_abi::Errno;
@@ -170,6 +171,11 @@ impl Kernel {
     /// The host's refusal to copy memory files (ENOMEM, EMFILE).
     pub fn fork(&self) -> Result<Self, Errno> {
         let mut fork = self.clone();
+        for object in fork.files.objects_mut() {
+            if let Object::Socket(socket) = object {
+                socket.share();
+            }
+        }
         fork.shared.memory_files = Vec::new();
         fork.take_own_files(Vec::new())?;
         Ok(fork)
@@ -216,6 +222,24 @@ impl Kernel {
         self.space.replace_files(|file| copy_of(file).map(|copy| Arc::clone(&copy.file)));
         self.shared.memory_files = own;
         Ok(())
+    }
+
+    /// Bytes of host memory in the guest's memory files, open or only mapped.
+    #[must_use]
+    pub fn memory_file_bytes(&self) -> u64 {
+        let opened = self.files.objects().filter_map(|object| match object {
+            Object::Memfd(memfd) => Some(memfd.clone()),
+            _ => None,
+        });
+        let mapped = self.space.areas().iter().filter_map(|area| match &area.backing {
+            Backing::File { file, .. } => Memfd::of_mapping(file),
+            Backing::Anonymous => None,
+        });
+        let mut counted = BTreeMap::new();
+        for memfd in opened.chain(mapped) {
+            counted.entry(memfd.file.inode).or_insert_with(|| memfd.resident_bytes().unwrap_or(0));
+        }
+        counted.values().sum()
     }
 
     /// The inverse of [`Kernel::own_file`]: what the snapshot has in the place of a fork's own copy.

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 
-use rustix::fs::{MemfdFlags, Mode, SealFlags, SeekFrom};
+use rustix::fs::{FallocateFlags, MemfdFlags, Mode, SealFlags, SeekFrom};
 use rustix::io::Errno as HostErrno;
 use warmfork_abi::Errno;
 use warmfork_abi::stat::{Metadata, device_number};
@@ -34,6 +34,9 @@ impl PartialEq for Memfd {
         Arc::ptr_eq(&self.file, &other.file) || copies(self, other) || copies(other, self) || siblings
     }
 }
+
+/// Is told of bytes that differ: from which offset on, and what they should be.
+type Found<'a> = dyn FnMut(u64, &[u8]) -> Result<(), Errno> + 'a;
 
 /// Bytes copied at a time.
 const CHUNK: usize = 64 * 1024;
@@ -114,35 +117,68 @@ impl Memfd {
         self.assign(original)
     }
 
-    /// Makes the bytes of this file those of `other`.
+    /// Where its bytes are not those of what it was made from: offsets, `None` for its size or seals.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn differences(&self) -> Result<Vec<Option<u64>>, Errno> {
+        let Some(original) = &self.original else { return Ok(Vec::new()) };
+        let size = |file: &MappedFile| Ok::<_, Errno>(host_metadata(file.fd.as_fd())?.size);
+        let seals = rustix::fs::fcntl_get_seals(&original.fd).map_err(errno)?;
+        let mut found = Vec::new();
+        if size(&self.file)? != size(original)? || self.seals()? != seals {
+            found.push(None);
+        }
+        self.compare(original, &mut |at, _| {
+            found.push(Some(at));
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Bytes of memory that the host has given it.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn resident_bytes(&self) -> Result<u64, Errno> {
+        Ok(host_metadata(self.file.fd.as_fd())?.blocks.saturating_mul(512))
+    }
+
+    /// Makes the bytes of this file those of `other`. What is the same already is left alone.
     fn assign(&self, other: &MappedFile) -> Result<(), Errno> {
         let size = host_metadata(other.fd.as_fd())?.size;
-        if host_metadata(self.file.fd.as_fd())?.size > 0 {
-            rustix::fs::ftruncate(&self.file.fd, 0).map_err(errno)?;
+        if host_metadata(self.file.fd.as_fd())?.size != size {
+            rustix::fs::ftruncate(&self.file.fd, size).map_err(errno)?;
         }
-        rustix::fs::ftruncate(&self.file.fd, size).map_err(errno)?;
-        let mut buffer = vec![0; CHUNK];
-        let mut at = 0;
-        while at < size {
-            let start = match rustix::fs::seek(&other.fd, SeekFrom::Data(at)) {
-                Err(HostErrno::NXIO) => break, // only a hole is left
-                start => start.map_err(errno)?,
-            };
-            let end = rustix::fs::seek(&other.fd, SeekFrom::Hole(start)).map_err(errno)?;
-            at = start;
-            while at < end {
-                let want = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
-                let got = rustix::io::pread(&other.fd, &mut buffer[..want], at).map_err(errno)?;
-                if got == 0 {
-                    return Ok(());
-                }
-                let mut written = 0;
-                while written < got {
-                    let position = at + written as u64;
-                    written += rustix::io::pwrite(&self.file.fd, &buffer[written..got], position).map_err(errno)?;
-                }
-                at += got as u64;
+        self.compare(other, &mut |at, bytes| {
+            if bytes.iter().all(|&byte| byte == 0) {
+                let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+                return rustix::fs::fallocate(&self.file.fd, flags, at, bytes.len() as u64).map_err(errno);
             }
+            let mut written = 0;
+            while written < bytes.len() {
+                let position = at + written as u64;
+                written += rustix::io::pwrite(&self.file.fd, &bytes[written..], position).map_err(errno)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Tells `found` of each stretch that is not the same in `other`, and what it is there. What lies behind the end of
+    /// either is not looked at.
+    fn compare(&self, other: &MappedFile, found: &mut Found<'_>) -> Result<(), Errno> {
+        let (mut own, mut others) = (vec![0; CHUNK], vec![0; CHUNK]);
+        let mut at = 0;
+        while let Some(start) = [next_data(&self.file, at)?, next_data(other, at)?].into_iter().flatten().min() {
+            let read = [read_chunk(&self.file, start, &mut own)?, read_chunk(other, start, &mut others)?];
+            let length = read[0].min(read[1]);
+            if length == 0 {
+                break;
+            }
+            if own[..length] != others[..length] {
+                found(start, &others[..length])?;
+            }
+            at = start + length as u64;
         }
         Ok(())
     }
@@ -162,6 +198,27 @@ impl Memfd {
     pub fn add_seals(&self, seals: SealFlags) -> Result<(), Errno> {
         rustix::fs::fcntl_add_seals(&self.file.fd, seals).map_err(errno)
     }
+}
+
+/// Where the first bytes from `at` on are that are no hole, down to whole chunks; `None` when there are no more.
+fn next_data(file: &MappedFile, at: u64) -> Result<Option<u64>, Errno> {
+    match rustix::fs::seek(&file.fd, SeekFrom::Data(at)) {
+        Ok(start) => Ok(Some(at.max(start - start % CHUNK as u64))),
+        Err(HostErrno::NXIO) => Ok(None),
+        Err(error) => Err(errno(error)),
+    }
+}
+
+/// Fills `into` from offset `at` on; how much of it before the file's end.
+fn read_chunk(file: &MappedFile, at: u64, into: &mut [u8]) -> Result<usize, Errno> {
+    let mut done = 0;
+    while done < into.len() {
+        match rustix::io::pread(&file.fd, &mut into[done..], at + done as u64).map_err(errno)? {
+            0 => break,
+            got => done += got,
+        }
+    }
+    Ok(done)
 }
 
 impl Operations for Memfd {

@@ -9,6 +9,7 @@ pub mod directory;
 pub mod epoll;
 pub mod eventfd;
 pub mod file;
+pub mod inherited;
 pub mod memfd;
 pub mod pair;
 pub mod path;

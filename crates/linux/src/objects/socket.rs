@@ -10,15 +10,17 @@ use rustix::net::{
 };
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{
-    AF_INET, AF_INET6, AF_UNIX, MSG_NOSIGNAL, MSG_TRUNC, SHUT_RD, SHUT_WR, SOCK_DGRAM, SOCK_STREAM,
+    AF_INET, AF_INET6, AF_UNIX, MSG_NOSIGNAL, MSG_TRUNC, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_STREAM,
 };
 use warmfork_abi::stat::Metadata;
 
 use crate::files::Events;
 use crate::objects::address::Address;
+use crate::objects::inherited::Inherited;
 use crate::objects::{Context, Operations};
 use crate::poller::{HostHandle, errno};
 use crate::syscalls::metadata::host_metadata;
+use crate::syscalls::socket_options::set_option;
 
 /// What a receiving call got beside the bytes.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -95,6 +97,8 @@ pub struct Socket {
     pub bound: Option<Bound>,
     /// The guest path that it is connected to.
     pub connected: Option<Vec<u8>>,
+    /// It is its snapshot's, too: what the guest did to it, instead of the host's.
+    pub inherited: Option<Inherited>,
 }
 
 impl Socket {
@@ -122,7 +126,13 @@ impl Socket {
             linger: (false, 0),
             bound: None,
             connected: None,
+            inherited: None,
         }
+    }
+
+    /// Goes on with the host socket of `other`.
+    pub(super) fn replace_handle(&mut self, other: Self) {
+        self.handle = other.handle;
     }
 
     /// The host's socket.
@@ -160,6 +170,7 @@ impl Socket {
     /// # Errors
     /// The host's own.
     pub fn bind(&mut self, address: &SocketAddrAny) -> Result<(), Errno> {
+        self.own()?;
         rustix::net::bind(&self.handle, address).map_err(errno)
     }
 
@@ -168,6 +179,10 @@ impl Socket {
     /// # Errors
     /// The host's own.
     pub fn listen(&mut self, context: &mut Context<'_>, backlog: i32) -> Result<(), Errno> {
+        self.own()?;
+        if let Some(inherited) = &self.inherited {
+            return if self.listening && !inherited.no_receive { Ok(()) } else { Err(Errno::EADDRINUSE) };
+        }
         rustix::net::listen(&self.handle, backlog).map_err(errno)?;
         context.host.changed(&self.handle);
         self.listening = true;
@@ -179,8 +194,14 @@ impl Socket {
     /// # Errors
     /// The host's own: EINPROGRESS and EALREADY while a connection is being made.
     pub fn connect(&mut self, context: &mut Context<'_>, address: Option<&SocketAddrAny>) -> Result<(), Errno> {
+        self.own()?;
         context.host.changed(&self.handle);
         match address {
+            None if self.inherited.is_some() && self.listening && self.is_internet() => {
+                self.shutdown(context, SHUT_RDWR)
+            }
+            // Another peer for a socket that others use, or none.
+            _ if self.inherited.is_some() && (address.is_none() || self.is_datagram()) => Err(Errno::EOPNOTSUPP),
             Some(address) => rustix::net::connect(&self.handle, address).map_err(errno),
             None => rustix::net::connect_unspec(&self.handle).map_err(errno),
         }
@@ -191,6 +212,9 @@ impl Socket {
     /// # Errors
     /// EAGAIN when there is none (with a serving gate: no offer); the host's own.
     pub fn accept(&mut self, context: &mut Context<'_>, named: bool) -> Result<(Self, Option<Address>), Errno> {
+        if self.inherited.as_ref().is_some_and(|inherited| inherited.no_receive) {
+            return Err(Errno::EINVAL);
+        }
         let (handle, address) = if self.listening && context.shared.gate.guards(&self.handle) {
             (context.shared.gate.take_offer(&self.handle).ok_or(Errno::EAGAIN)?, None)
         } else {
@@ -198,6 +222,10 @@ impl Socket {
         };
         let mut accepted = Self::new(handle, self.family, self.kind, self.protocol);
         accepted.bound.clone_from(&self.bound);
+        for (level, name, value) in self.inherited.iter().flat_map(Inherited::options) {
+            // What the listener took, its connections take; else they do without, as if it had not been set.
+            let _ = set_option(&accepted.handle, level, name, value);
+        }
         match address {
             // The peer may be gone again already; its connection is handed out all the same.
             None if named => {
@@ -262,7 +290,14 @@ impl Socket {
             SHUT_WR => Shutdown::Write,
             _ => Shutdown::Both,
         };
-        let result = rustix::net::shutdown(&self.handle, direction);
+        self.own()?;
+        let result = match &mut self.inherited {
+            Some(inherited) => {
+                inherited.shut(how);
+                Ok(())
+            }
+            None => rustix::net::shutdown(&self.handle, direction),
+        };
         context.host.changed(&self.handle);
         if how != SHUT_RD {
             context.shared.gate.closed(context.id);
@@ -275,6 +310,10 @@ impl Socket {
     /// # Errors
     /// EAGAIN when nothing is there; the host's own.
     pub fn receive(&mut self, into: &mut [u8], flags: u32, named: bool) -> Result<Received, Errno> {
+        self.own()?;
+        if self.inherited.as_ref().is_some_and(|inherited| inherited.no_receive) {
+            return Ok(Received::default());
+        }
         if !self.is_stream() {
             return self.receive_message(into, flags);
         }
@@ -311,6 +350,10 @@ impl Socket {
     /// # Errors
     /// EAGAIN when there is no room; the host's own.
     pub fn send(&mut self, from: &[u8], flags: u32, address: Option<&SocketAddrAny>) -> Result<usize, Errno> {
+        self.own()?;
+        if self.inherited.as_ref().is_some_and(|inherited| inherited.no_send) {
+            return Err(Errno::EPIPE);
+        }
         let flags = SendFlags::from_bits_retain(flags | MSG_NOSIGNAL);
         match address {
             Some(address) => rustix::net::sendto(&self.handle, from, flags, address).map_err(errno),
@@ -324,8 +367,7 @@ impl Operations for Socket {
         if at.is_some() {
             return Err(Errno::ESPIPE);
         }
-        let (_, length) = rustix::net::recv(&self.handle, into, RecvFlags::empty()).map_err(errno)?;
-        Ok(length)
+        Ok(self.receive(into, 0, false)?.length)
     }
 
     fn write(&mut self, _context: &mut Context<'_>, from: &[u8], at: Option<u64>) -> Result<usize, Errno> {
@@ -338,17 +380,20 @@ impl Operations for Socket {
     fn poll(&mut self, context: &mut Context<'_>) -> Events {
         if self.listening && context.shared.gate.guards(&self.handle) {
             let offered = context.shared.gate.has_offer(&self.handle);
-            return if offered { Events::IN | Events::RDNORM } else { Events::empty() };
+            let events = if offered { Events::IN | Events::RDNORM } else { Events::empty() };
+            return events | self.inherited.as_ref().map_or(Events::empty(), Inherited::events);
         }
-        context.host.poll(&self.handle, context.interest)
+        let events = context.host.poll(&self.handle, context.interest);
+        events | self.inherited.as_ref().map_or(Events::empty(), Inherited::events)
     }
 
     fn edges(&mut self, context: &mut Context<'_>, _events: Events) -> u64 {
+        let shut = self.inherited.as_ref().map_or(0, |own| u64::from(own.no_receive) + u64::from(own.no_send));
         if self.listening && context.shared.gate.guards(&self.handle) {
             // Numbers that no host gives out, so that an offer counts as new whatever the snapshot had seen.
-            return u64::MAX - u64::from(!context.shared.gate.has_offer(&self.handle));
+            return u64::MAX - u64::from(!context.shared.gate.has_offer(&self.handle)) - 2 * shut;
         }
-        context.host.edges(&self.handle)
+        context.host.edges(&self.handle).wrapping_add(shut)
     }
 
     fn available(&mut self, _context: &mut Context<'_>) -> Result<usize, Errno> {

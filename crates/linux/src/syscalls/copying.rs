@@ -1,7 +1,7 @@
 //! sendfile and copy_file_range.
 
 use warmfork_abi::Errno;
-use warmfork_abi::fcntl::{MAX_RW_COUNT, O_APPEND};
+use warmfork_abi::fcntl::O_APPEND;
 
 use crate::call::{Call, SyscallResult};
 use crate::files::{DescriptionId, Events};
@@ -9,6 +9,9 @@ use crate::objects::Object;
 
 /// Most bytes that one copy_file_range copies; programs go on after a short count.
 const MOST_COPIED: usize = 64 << 20;
+
+/// Most bytes that one sendfile sends, likewise: a call must come to an end for the machine to look at its limits.
+const MOST_SENT: usize = 16 << 20;
 
 /// An offset argument: where it is, if it is given, and its value.
 fn offset(call: &mut Call<'_>, address: u64, id: DescriptionId) -> Result<u64, Errno> {
@@ -31,7 +34,7 @@ fn store_offset(call: &mut Call<'_>, address: u64, id: DescriptionId, value: u64
 /// sendfile(2)
 pub fn sendfile(call: &mut Call<'_>) -> SyscallResult {
     let (to, from) = (call.description_id(call.int(0))?, call.description_id(call.int(1))?);
-    let (address, count) = (call.args[2], call.size(3)?.min(MAX_RW_COUNT));
+    let (address, count) = (call.args[2], call.size(3)?.min(MOST_SENT));
     let source = call.kernel.files.description(from);
     let target = call.kernel.files.description(to);
     let named = matches!(source.object, Object::Path(_)) || matches!(target.object, Object::Path(_));

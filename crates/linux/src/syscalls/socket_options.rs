@@ -20,6 +20,7 @@ use crate::objects::channel::{DEFAULT_BUFFER, SMALLEST_BUFFER};
 use crate::objects::pair::PairEnd;
 use crate::objects::socket::{Credentials, Socket};
 use crate::objects::{Context, Object};
+use crate::poller::HostHandle;
 use crate::process::Process;
 use crate::syscalls::time::{combine, timeval_bytes};
 
@@ -206,6 +207,9 @@ fn socket_value(socket: &mut Socket, context: &mut Context<'_>, name: Name, room
         _ => {
             let mut value = [0; LARGEST];
             let size = name.on_host(false)?.min(room);
+            if let Some(set) = socket.inherited.as_ref().and_then(|own| own.option(name.level, name.name)) {
+                return Ok(set.to_vec());
+            }
             let (level, option) = name.numbers()?;
             let length = warmfork_host::socket_option(socket.handle(), level, option, &mut value[..size])?;
             if (name.level, name.name) == (SOL_SOCKET, SO_ERROR) {
@@ -268,12 +272,50 @@ fn change_socket(socket: &mut Socket, context: &mut Context<'_>, name: Name, val
         }
         _ => {
             let size = name.on_host(true)?.min(value.len());
-            let (level, option) = name.numbers()?;
-            warmfork_host::set_socket_option(socket.handle(), level, option, &value[..size])?;
+            socket.own()?;
+            if let Some(inherited) = &mut socket.inherited {
+                inherited.set_option(name.level, name.name, &value[..size]);
+                return Ok(());
+            }
+            set_option(socket.handle(), name.level, name.name, &value[..size])?;
             context.host.changed(socket.handle());
         }
     }
     Ok(())
+}
+
+/// Sets an option of the host's socket.
+///
+/// # Errors
+/// The host's; ENOPROTOOPT for an option that guests cannot set.
+pub fn set_option(socket: &HostHandle, level: u32, name: u32, value: &[u8]) -> Result<(), Errno> {
+    let name = Name { level, name };
+    name.on_host(true)?;
+    let (level, option) = name.numbers()?;
+    warmfork_host::set_socket_option(socket, level, option, value)
+}
+
+/// Gives the host socket of `to` the options of `from`'s.
+pub fn copy_options(from: &Socket, to: &Socket) {
+    for (level, name, access, size) in OPTIONS {
+        let numbers = Name { level: *level, name: *name }.numbers();
+        let Ok((host_level, option)) = numbers else { continue };
+        let (mut old, mut new) = ([0; LARGEST], [0; LARGEST]);
+        let get = |socket: &Socket, value: &mut [u8]| {
+            warmfork_host::socket_option(socket.handle(), host_level, option, &mut value[..*size])
+        };
+        if *access == Both
+            && let (Ok(length), Ok(_)) = (get(from, &mut old), get(to, &mut new))
+            && old != new
+        {
+            // The host doubles the sizes that it is given.
+            if let (SOL_SOCKET, SO_SNDBUF | SO_RCVBUF, Ok(double)) = (*level, *name, read_int(&old)) {
+                old[..4].copy_from_slice(&(double / 2).to_le_bytes());
+            }
+            // An option that cannot be set again stays as a new socket has it.
+            let _ = set_option(to.handle(), *level, *name, &old[..length.min(*size)]);
+        }
+    }
 }
 
 /// Closing a host socket that lingers would block the machine: the host gets to know only of lingering for no time,
@@ -284,7 +326,10 @@ fn change_linger(socket: &mut Socket, value: &[u8]) -> Result<(), Errno> {
     let resets = [u32::from(on && seconds == 0), 0];
     let bytes: Vec<u8> = resets.iter().flat_map(|word| word.to_le_bytes()).collect();
     let (level, option) = Name { level: SOL_SOCKET, name: SO_LINGER }.numbers()?;
-    warmfork_host::set_socket_option(socket.handle(), level, option, &bytes)?;
+    socket.own()?;
+    if socket.inherited.is_none() {
+        warmfork_host::set_socket_option(socket.handle(), level, option, &bytes)?;
+    }
     socket.linger = (on, seconds);
     Ok(())
 }

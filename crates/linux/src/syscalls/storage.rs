@@ -178,7 +178,14 @@ pub fn fallocate(call: &mut Call<'_>) -> SyscallResult {
         call.check_file_size(end)?;
     }
     call.check_memory_files(id, end)?;
-    let file = call.kernel.files.description(id).object.view().host_file().ok_or(Errno::ENODEV)?;
+    let object = &call.kernel.files.description(id).object;
+    let file = object.view().host_file().ok_or(Errno::ENODEV)?;
+    let allocates = FallocateFlags::KEEP_SIZE.contains(mode);
+    if matches!(object, Object::Memfd(_)) && allocates {
+        // Memory is had when it is used, so that limits see it: only the length changes.
+        let grows = mode.is_empty() && end > host_metadata(file)?.size;
+        return if grows { Ok(rustix::fs::ftruncate(file, end).map(|()| 0)?) } else { Ok(0) };
+    }
     rustix::fs::fallocate(file, mode, offset, length)?;
     Ok(0)
 }

@@ -13,6 +13,10 @@ use crate::proc;
 use crate::process::{RLIMIT_FSIZE, UNLIMITED};
 use crate::syscalls::metadata::host_metadata;
 use crate::syscalls::vectors::Vectors;
+use crate::task::Wait;
+
+/// After so many bytes a call stops for the machine to look at its limits (time, memory), and goes on.
+const MOST_AT_ONCE: usize = 16 << 20;
 
 /// One read or write.
 #[derive(Clone, Copy, Debug)]
@@ -70,16 +74,34 @@ impl Call<'_> {
             }
             length = length.min(writable.max(1));
         }
-        let mut scratch = self.host.take_scratch(length);
-        let result = self.fill(transfer, vectors, length, &mut scratch);
+        let moved = self.moved().min(length);
+        let mut scratch = self.host.take_scratch(length - moved);
+        let result = self.fill(transfer, vectors, moved..length, &mut scratch);
         self.host.return_scratch(scratch);
         result
     }
 
-    fn fill(&mut self, transfer: Transfer, vectors: &Vectors, length: usize, scratch: &mut [u8]) -> SyscallResult {
-        let mut moved = 0;
+    /// How far an earlier attempt at the same call got.
+    fn moved(&mut self) -> usize {
+        usize::try_from(self.task().restart.progress).unwrap_or(usize::MAX)
+    }
+
+    /// Lets the machine look at its limits in the middle of a long call, which goes on at once.
+    fn pause(&mut self, moved: usize) -> Stop {
+        self.task().restart.progress = moved as u64;
+        Stop::Block(Wait { restartable: true, ..Wait::until(Some(0)) })
+    }
+
+    fn fill(
+        &mut self,
+        transfer: Transfer,
+        vectors: &Vectors,
+        left: Range<usize>,
+        scratch: &mut [u8],
+    ) -> SyscallResult {
+        let mut moved = left.start;
         loop {
-            let want = (length - moved).min(scratch.len());
+            let want = (left.end - moved).min(scratch.len());
             let got = match self.read_once(transfer, &mut scratch[..want], moved) {
                 Ok(got) => got,
                 Err(Errno::EAGAIN) if want == 0 => 0,
@@ -100,8 +122,11 @@ impl Call<'_> {
                 }
                 break;
             }
-            if got < want || moved == length || !transfer.whole {
+            if got < want || moved == left.end || !transfer.whole {
                 break;
+            }
+            if moved - left.start >= MOST_AT_ONCE {
+                return Err(self.pause(moved));
             }
         }
         Ok(moved as u64)
@@ -121,7 +146,7 @@ impl Call<'_> {
         if let Object::Device(Device::Null | Device::Zero) = self.kernel.files.description(transfer.id).object {
             return Ok(vectors.total() as u64);
         }
-        let moved = usize::try_from(self.task().restart.progress).unwrap_or(usize::MAX).min(vectors.total());
+        let moved = self.moved().min(vectors.total());
         let length = moved + self.room_in_file(transfer.id, transfer.at, vectors.total() - moved)?;
         let mut scratch = self.host.take_scratch(length - moved);
         let result = self.drain(transfer, vectors, moved..length, &mut scratch);
@@ -148,6 +173,9 @@ impl Call<'_> {
                     moved += put;
                     if moved == left.end || got < want || put == 0 || put < got && transfer.whole {
                         return Ok(moved as u64);
+                    }
+                    if moved - left.start >= MOST_AT_ONCE {
+                        return Err(self.pause(moved));
                     }
                 }
                 Err(Errno::EAGAIN) => return self.write_later(transfer, moved),
