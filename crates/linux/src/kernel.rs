@@ -236,7 +236,7 @@ impl Kernel {
             Backing::Anonymous => None,
         });
         let mut counted = BTreeMap::new();
-        for memfd in opened.chain(mapped) {
+        for memfd in opened.chain(self.shared.memory.files().cloned()).chain(mapped) {
             counted.entry(memfd.file.inode).or_insert_with(|| memfd.resident_bytes().unwrap_or(0));
         }
         counted.values().sum()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+from contextlib import suppress
 
 from warmfork.config import Settings
 from warmfork.machine import Machine
@@ -12,6 +14,7 @@ TERMINAL = (0, 1, 2)
 
 def make_machine(program: list[str], settings: Settings) -> Machine:
     """A machine for ``program`` on this terminal, with the permissions and limits of ``settings``."""
+    _allow_descriptors()
     return Machine(
         program,
         policy=settings.policy(),
@@ -24,3 +27,11 @@ def make_machine(program: list[str], settings: Settings) -> Machine:
         max_files=settings.max_files,
         max_threads=settings.max_threads,
     )
+
+
+def _allow_descriptors() -> None:
+    """Lets this process open as many files as it may: each guest's own are among them, and no guest may take all."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # An operator's own choice may be beyond what the host takes; then it stays.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

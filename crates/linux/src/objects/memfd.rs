@@ -70,9 +70,11 @@ impl Memfd {
     /// The memory file behind a mapping that may have outlived its descriptors; `None` for any other file.
     #[must_use]
     pub fn of_mapping(file: &Arc<MappedFile>) -> Option<Self> {
-        let known = file.path.starts_with("/memfd:") || file.path.starts_with("/dev/shm/");
+        if !file.path.starts_with("/memfd:") && !file.path.starts_with("/dev/shm/") {
+            return None;
+        }
         rustix::fs::fcntl_get_seals(&file.fd).ok()?; // a file of that name is none
-        known.then(|| Self { file: Arc::clone(file), original: None })
+        Some(Self { file: Arc::clone(file), original: None })
     }
 
     /// A copy with the same bytes, holes and seals.
@@ -113,6 +115,10 @@ impl Memfd {
         let Some(original) = &self.original else { return Ok(()) };
         if rustix::fs::fcntl_get_seals(&original.fd).map_err(errno)? != self.seals()? {
             return Err(Errno::EPERM);
+        }
+        let mode = |file: &MappedFile| Ok::<_, Errno>(host_metadata(file.fd.as_fd())?.mode & 0o7777);
+        if mode(&self.file)? != mode(original)? {
+            rustix::fs::fchmod(&self.file.fd, Mode::from_raw_mode(mode(original)?)).map_err(errno)?;
         }
         self.assign(original)
     }

@@ -2,9 +2,12 @@
 
 use std::os::fd::OwnedFd;
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use warmfork_abi::mman::{MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT, MapFlags, RemapFlags, SyncFlags};
 use warmfork_abi::{Errno, PAGE, USER_END};
-use warmfork_memory::{Backing, MapRequest, Protection, RemapRequest, Span};
+use warmfork_memory::{AreaTree, Backing, MapRequest, MappedFile, Protection, RemapRequest, Span};
 
 use crate::call::{Call, SyscallResult};
 use crate::objects::memfd::Memfd;
@@ -13,6 +16,9 @@ use crate::poller::errno;
 
 /// How many pages mincore looks at in one go.
 const MINCORE_PAGES: usize = 4096;
+
+/// Most files, each as it was opened, that may be mapped at once.
+const MOST_MAPPED_FILES: usize = 2048;
 
 /// mmap(2)
 pub fn mmap(call: &mut Call<'_>) -> SyscallResult {
@@ -45,9 +51,24 @@ fn backing(call: &mut Call<'_>, offset: u64) -> Result<Backing, Errno> {
         return Err(Errno::EACCES);
     }
     match call.kernel.with_object(call.host, id, |object, context| object.mappable(context))? {
+        Mappable::File(file) if too_many_mapped(call.kernel.space.areas(), &file) => Err(Errno::ENOMEM),
         Mappable::File(file) => Ok(Backing::File { file, offset }),
         Mappable::Anonymous => Ok(Backing::Anonymous),
     }
+}
+
+/// Whether `file` would be one more than may be mapped at once: each keeps a descriptor of the host's open, whether the
+/// guest closes its own or not.
+fn too_many_mapped(areas: &AreaTree, file: &Arc<MappedFile>) -> bool {
+    if areas.len() < MOST_MAPPED_FILES {
+        return false;
+    }
+    let mapped = areas.iter().filter_map(|area| match &area.backing {
+        Backing::File { file, .. } => Some(Arc::as_ptr(file)),
+        Backing::Anonymous => None,
+    });
+    let mapped: HashSet<_> = mapped.collect();
+    mapped.len() >= MOST_MAPPED_FILES && !mapped.contains(&Arc::as_ptr(file))
 }
 
 /// munmap(2)

@@ -63,7 +63,7 @@ impl Call<'_> {
     /// Opens `name` in /dev/shm with open's `flags`; `mode` has the umask taken off.
     pub(super) fn open_shared_memory(&mut self, name: &[u8], flags: u32, mode: u32) -> Result<Memfd, Errno> {
         /// As many as anyone may need, and few enough to list.
-        const MOST: usize = 4096;
+        const MOST: usize = 1024;
         let files = &mut self.kernel.shared.memory.files;
         if let Some(file) = files.get(name) {
             if flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL {

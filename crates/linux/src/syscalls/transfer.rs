@@ -92,13 +92,7 @@ impl Call<'_> {
         Stop::Block(Wait { restartable: true, ..Wait::until(Some(0)) })
     }
 
-    fn fill(
-        &mut self,
-        transfer: Transfer,
-        vectors: &Vectors,
-        left: Range<usize>,
-        scratch: &mut [u8],
-    ) -> SyscallResult {
+    fn fill(&mut self, transfer: Transfer, vectors: &Vectors, left: Range<usize>, scratch: &mut [u8]) -> SyscallResult {
         let mut moved = left.start;
         loop {
             let want = (left.end - moved).min(scratch.len());
