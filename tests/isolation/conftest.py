@@ -1,0 +1,81 @@
+"""Guests that do everything that a request can do, and connections to hand to their forks."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from warmfork import Fork, Machine, Outcome, Policy, Snapshot
+
+GUESTS = Path(__file__).parent / "guests"
+
+
+@pytest.fixture(scope="session")
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Compiles a guest; returns its path."""
+    directory = tmp_path_factory.mktemp("guests")
+
+    def compile_guest(name: str) -> str:
+        binary = directory / name
+        if not binary.exists():
+            options = ["-O1", "-w", "-static", "-pthread"]
+            subprocess.run(["gcc", *options, "-o", binary, GUESTS / f"{name}.c", "-lm"], check=True)
+        return str(binary)
+
+    return compile_guest
+
+
+@pytest.fixture(scope="session")
+def freeze(guest: Callable[[str], str]) -> Callable[..., Snapshot]:
+    """Boots a guest and freezes it when it is ready."""
+
+    def frozen(name: str, *arguments: str, **options: object) -> Snapshot:
+        options = {"policy": Policy(allow_net=True)} | options
+        with Machine([guest(name), *arguments], **options) as machine:
+            machine.boot(20.0)
+            return machine.freeze()
+
+    return frozen
+
+
+class Served:
+    """How one request went."""
+
+    def __init__(self, outcome: Outcome, answer: bytes) -> None:
+        self.outcome = outcome
+        self.answer = answer
+
+    def __repr__(self) -> str:
+        return f"{self.outcome} {self.answer!r}"
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Both ends of a TCP connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        connection, _ = server.accept()
+    return client, connection
+
+
+@pytest.fixture
+def request_of() -> Iterator[Callable[..., Served]]:
+    """Has a fork serve one request, in this very thread; returns how that went."""
+
+    def ask(fork: Fork, text: str | bytes, timeout: float = 20.0) -> Served:
+        client, connection = pair()
+        with client, connection:
+            client.sendall((text.encode() if isinstance(text, str) else text) + b"\n")
+            outcome = fork.serve(connection.fileno(), timeout=timeout)
+            connection.close()
+            client.setblocking(False)
+            try:
+                answer = client.recv(1 << 20)
+            except OSError:
+                answer = b""
+        return Served(outcome, answer)
+
+    yield ask

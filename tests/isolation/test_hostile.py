@@ -1,0 +1,257 @@
+"""Requests that attack, crash, loop or exhaust cost their own connection and nothing else."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from warmfork import Outcome, Server, Snapshot
+
+# What becomes of each request: the counter that it raises, or the answer that it gets.
+CRASHES = [
+    "null", "abort", "ud2", "int3", "icebp", "hlt", "cli", "in", "rdmsr", "cr3", "divide", "int80",
+    "sysenter", "unaligned", "single-step", "single-step-call", "far-away", "kernel-code", "end-of-space", "no-stack",
+    "bad-stack", "kernel-stack", "bad-return", "forged-return", "short-code", "short-code sysenter",
+    "vsyscall-inside", "kill", "recurse",
+]  # fmt: skip
+EXITS = ["exit"]
+TIMEOUTS = [
+    "spin", "spin-calls", "spin-blocked", "sleep", "flood", "flood-faults", "output", "allocate-file", "threads spin",
+]  # fmt: skip
+TOO_LARGE = ["touch", "read-zeroes", "fill-file", "fill-file-at-once", "fill-file-view", "break-storm"]
+ANSWERS = {
+    "fine": "fine",
+    "int80-disguised": "",
+    "no-segments": "",
+    "kernel-base": "",
+    "kernel-thread-pointer": None,
+    "vsyscall": "1",
+    "flood-queue": "1",
+    "fork": "0",
+    "files": "1",
+    "mapped-files": "1",
+    "fill-pipes": "1",
+    "fill-pairs": "1",
+    "map-storm": "1",
+    "protect-storm": "",
+    "threads": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def snapshot(freeze: Callable[..., Snapshot]) -> Snapshot:
+    return freeze("hostile", max_memory="8G")
+
+
+def ask(port: int, request: str) -> bytes:
+    """The answer, empty when the connection was cut without one."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(request.encode() + b"\n")
+        answer = b""
+        try:
+            while more := connection.recv(1 << 16):
+                answer += more
+        except ConnectionError:
+            pass
+    return answer
+
+
+def port_of(snapshot: Snapshot) -> int:
+    return int(snapshot.info()["listening"][0].rsplit(":", 1)[1])
+
+
+COUNTERS = ("crashes", "exits", "timeouts", "out_of_memory", "failures", "served")
+
+
+def run(snapshot: Snapshot, request: str, counter: str, time: float = 20.0) -> bytes:
+    """Makes a hostile request, with ordinary ones before it, beside it and after it."""
+    with snapshot.serve(threads=2, max_request_time=time, max_request_memory="64M") as server:
+        return run_on(server, port_of(snapshot), request, counter)
+
+
+def run_on(server: Server, port: int, request: str, counter: str) -> bytes:
+    assert ask(port, "fine") == b"fine done\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as attack:
+        attack.sendall(request.encode() + b"\n")
+        assert ask(port, "fine") == b"fine done\n"
+        answer = b""
+        try:
+            while more := attack.recv(1 << 16):
+                answer += more
+        except ConnectionError:
+            pass
+    assert ask(port, "fine") == b"fine done\n"
+    server.stop(30.0)
+    statistics = server.statistics()
+    expected = dict.fromkeys(COUNTERS, 0)
+    expected["served"] = 3
+    expected[counter] += 1
+    assert {name: statistics[name] for name in COUNTERS} == expected
+    return answer
+
+
+@pytest.mark.parametrize("request_line", CRASHES)
+def test_a_crash(snapshot: Snapshot, request_line: str) -> None:
+    assert run(snapshot, request_line, "crashes") == b""
+
+
+@pytest.mark.parametrize("request_line", EXITS)
+def test_an_exit(snapshot: Snapshot, request_line: str) -> None:
+    assert run(snapshot, request_line, "exits") == b""
+
+
+@pytest.mark.parametrize("request_line", TIMEOUTS)
+def test_what_never_ends(snapshot: Snapshot, request_line: str) -> None:
+    assert run(snapshot, request_line, "timeouts", 0.5) == b""
+
+
+@pytest.mark.parametrize("request_line", TOO_LARGE)
+def test_what_wants_too_much_memory(snapshot: Snapshot, request_line: str) -> None:
+    before = largest_memory()
+    assert run(snapshot, request_line, "out_of_memory") == b""
+    assert largest_memory() - before < 512 << 20
+
+
+def largest_memory() -> int:
+    """The most memory that this process (with the engine in it) has had, in bytes."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
+@pytest.mark.parametrize(("request_line", "expected"), ANSWERS.items())
+def test_what_is_answered(snapshot: Snapshot, request_line: str, expected: str | None) -> None:
+    answer = run(snapshot, request_line, "served")
+    if expected is not None:
+        assert answer.split()[:-1] == expected.encode().split()
+
+
+def test_an_endless_answer_ends(snapshot: Snapshot) -> None:
+    port = port_of(snapshot)
+    with snapshot.serve(max_request_time=0.5) as server:
+        assert len(ask(port, "answer-much")) > 1 << 20
+        assert ask(port, "fine") == b"fine done\n"
+        assert server.statistics()["timeouts"] == 1
+
+
+class Stub:
+    """A guest's host process, as the host shows it."""
+
+    def __init__(self, pid: str) -> None:
+        self.directory = Path("/proc") / pid
+
+    def maps(self) -> list[tuple[int, int, str]]:
+        lines = (self.directory / "maps").read_text().splitlines()
+        fields = [line.split() for line in lines]
+        ranges = [(field[0].split("-"), field[1]) for field in fields]
+        return [(int(start, 16), int(end, 16), protection) for (start, end), protection in ranges]
+
+    def shared_pages(self) -> tuple[int, int]:
+        return [(start, end) for start, end, protection in self.maps() if protection == "rw-s"][-1]
+
+    def code(self) -> int:
+        return self.shared_pages()[0] - 4096
+
+    def files(self) -> list[str]:
+        return [str(file.readlink()).split(":")[0] for file in (self.directory / "fd").iterdir()]
+
+    def readable(self) -> Iterator[tuple[int, bytes]]:
+        """All that can be read in it: the guest's memory and the stub's own."""
+        with (self.directory / "mem").open("rb", buffering=0) as memory:
+            for start, end, protection in self.maps():
+                if start > 1 << 47 or protection == "---p":
+                    continue
+                memory.seek(start)
+                yield start, memory.read(end - start)
+
+
+def stubs() -> set[str]:
+    return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+
+
+@pytest.fixture
+def fork_and_stub(snapshot: Snapshot) -> Iterator[tuple[Any, Stub]]:
+    before = stubs()
+    with snapshot.fork() as fork:
+        (pid,) = stubs() - before
+        yield fork, Stub(pid)
+
+
+def test_a_stub_has_one_file_and_no_capability_to_get_more(fork_and_stub: tuple[Any, Stub]) -> None:
+    _, stub = fork_and_stub
+    assert stub.files() == ["socket"]
+    status = (stub.directory / "status").read_text()
+    assert "Seccomp:\t2" in status
+    assert "NoNewPrivs:\t1" in status
+
+
+def test_the_stubs_code_is_no_way_out(fork_and_stub: tuple[Any, Stub], request_of: Any, tmp_path: Path) -> None:
+    fork, stub = fork_and_stub
+    escape = tmp_path / "escape"
+    code, (table, _) = stub.code(), stub.shared_pages()
+    length = len(bytes(read_at(stub, code, 4096)).rstrip(b"\0"))
+    assert 16 < length < 512
+    for offset in range(length + 1):
+        for own in (0, table):
+            served = request_of(fork, f"resident {code + offset:x} {own:x} {escape}", timeout=0.05)
+            assert served.outcome.kind in ("signaled", "timeout", "served"), (offset, served)
+            assert not escape.exists()
+            assert stub.files() == ["socket"]
+            fork.reset()
+    assert request_of(fork, "fine").answer == b"fine done\n"
+    fork.reset()
+    assert fork.differences() == []
+
+
+def read_at(stub: Stub, address: int, length: int) -> bytes:
+    with (stub.directory / "mem").open("rb", buffering=0) as memory:
+        memory.seek(address)
+        return memory.read(length)
+
+
+def test_what_is_left_in_the_stubs_pages_is_gone(fork_and_stub: tuple[Any, Stub], request_of: Any) -> None:
+    fork, stub = fork_and_stub
+    start, end = stub.shared_pages()
+    served = request_of(fork, f"write-shared-pages {start:x} {end:x} Pa55w0rd")
+    assert served.answer == b"done\n"
+    assert read_at(stub, start, end - start).count(b"Pa55w0rd") > 100
+    fork.reset()
+    assert b"Pa55w0rd" not in read_at(stub, start, end - start)
+    assert request_of(fork, "fine").answer == b"fine done\n"
+
+
+def test_the_stubs_pages_cannot_be_changed(fork_and_stub: tuple[Any, Stub], request_of: Any) -> None:
+    fork, stub = fork_and_stub
+    reserved = [(start, end) for start, end, _ in stub.maps() if stub.code() - (1 << 40) <= start < 1 << 47]
+    before = stub.maps()
+    for start, end in reserved:
+        served = request_of(fork, f"change-reserved {start:x} {min(end, start + 0x20000):x}")
+        assert (served.outcome, served.answer) == (Outcome("served", 0), b"done\n")
+    assert [line for line in stub.maps() if line[0] >= reserved[0][0]] == [
+        line for line in before if line[0] >= reserved[0][0]
+    ]
+    fork.reset()
+    assert fork.differences() == []
+
+
+def test_calls_with_the_stubs_pages_do_no_harm(fork_and_stub: tuple[Any, Stub], request_of: Any) -> None:
+    fork, stub = fork_and_stub
+    start, end = stub.code(), stub.shared_pages()[1]
+    served = request_of(fork, f"calls-into-reserved {start:x} {end:x}", timeout=1.0)
+    assert served.outcome.kind in ("served", "signaled", "timeout")
+    fork.reset()
+    assert fork.differences() == []
+    assert request_of(fork, "fine").answer == b"fine done\n"
+
+
+@pytest.mark.parametrize("request_line", [*CRASHES, "exit", "no-segments", "kernel-base", "kernel-thread-pointer"])
+def test_a_fork_comes_back_from(fork_and_stub: tuple[Any, Stub], request_of: Any, request_line: str) -> None:
+    fork, _ = fork_and_stub
+    for _ in range(2):
+        assert request_of(fork, request_line).outcome.kind in ("signaled", "exited", "served")
+        fork.reset()
+        assert fork.differences() == []
+    assert request_of(fork, "fine").answer == b"fine done\n"
