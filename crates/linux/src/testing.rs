@@ -1,5 +1,6 @@
 //! A guest without a CPU, for tests of system calls: memory in plain Rust, and registers that tests set.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use warmfork_abi::mman::MapFlags;
@@ -215,4 +216,23 @@ pub fn result(rax: u64) -> Result<u64, Errno> {
 /// An id as an argument or a result.
 pub fn id(tid: Tid) -> u64 {
     u64::from(tid.cast_unsigned())
+}
+
+/// A new directory of the host, which goes when the test is over.
+pub struct Scratch(pub PathBuf);
+
+impl Scratch {
+    /// `name` tells the directories of one test process apart.
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("warmfork-test-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path.canonicalize().unwrap())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }

@@ -1,13 +1,7 @@
 use std::path::PathBuf;
 
 use super::*;
-
-fn directory(name: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("warmfork-policy-{}-{name}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&path);
-    std::fs::create_dir_all(&path).unwrap();
-    path.canonicalize().unwrap()
-}
+use crate::testing::Scratch;
 
 fn bytes(path: &Path) -> Vec<u8> {
     guest_view(path).unwrap()
@@ -37,7 +31,8 @@ fn nothing_is_allowed_by_default_but_libraries() {
 
 #[test]
 fn a_list_covers_what_lies_beneath_and_shows_the_way_there() {
-    let top = directory("cover");
+    let scratch = Scratch::new("policy-cover");
+    let top = scratch.0.clone();
     let inner = top.join("inner");
     std::fs::create_dir(&inner).unwrap();
     let policy = reading(std::slice::from_ref(&inner));
@@ -51,7 +46,8 @@ fn a_list_covers_what_lies_beneath_and_shows_the_way_there() {
 
 #[test]
 fn a_symlinked_root_is_allowed_where_it_leads() {
-    let top = directory("link");
+    let scratch = Scratch::new("policy-link");
+    let top = scratch.0.clone();
     std::fs::create_dir(top.join("real")).unwrap();
     std::os::unix::fs::symlink("real", top.join("name")).unwrap();
     let policy = reading(&[top.join("name")]);
@@ -62,7 +58,8 @@ fn a_symlinked_root_is_allowed_where_it_leads() {
 
 #[test]
 fn reading_and_writing_are_separate() {
-    let top = directory("rights");
+    let scratch = Scratch::new("policy-rights");
+    let top = scratch.0.clone();
     std::fs::create_dir(top.join("w")).unwrap();
     let rules =
         Rules { read: Rule::Only(vec![top.clone()]), write: Rule::Only(vec![top.join("w")]), ..Rules::default() };
@@ -77,7 +74,8 @@ fn reading_and_writing_are_separate() {
 
 #[test]
 fn the_longest_volume_decides() {
-    let top = directory("volumes");
+    let scratch = Scratch::new("policy-volumes");
+    let top = scratch.0.clone();
     let rules = Rules {
         write: Rule::Everything,
         volumes: vec![
@@ -95,7 +93,8 @@ fn the_longest_volume_decides() {
 
 #[test]
 fn a_rule_for_a_path_that_is_not_there_yet() {
-    let top = directory("missing");
+    let scratch = Scratch::new("policy-missing");
+    let top = scratch.0.clone();
     let policy = reading(&[top.join("later/file")]);
     let path = bytes(&top.join("later/file"));
     let Decision::Host { root, relative } = policy.decide(&path, Access::READ) else { panic!("denied") };

@@ -4,30 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::policy::{Rule, Rules, Volume, guest_view};
-use crate::testing::Bench;
-
-/// A directory that goes when the test is over.
-struct Scratch(PathBuf);
+use crate::testing::{Bench, Scratch};
 
 impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("warmfork-resolve-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path.canonicalize().unwrap())
-    }
-
     fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, text).unwrap();
         path
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -65,7 +49,7 @@ fn reading(paths: &[PathBuf]) -> Policy {
 
 #[test]
 fn plain_relative_and_dotted_paths() {
-    let top = Scratch::new("plain");
+    let top = Scratch::new("resolve-plain");
     top.file("a/b/file", "content");
     let policy = reading(std::slice::from_ref(&top.0));
     for path in ["a/b/file", "./a//b/./file", "a/b/../b/file", "a/../a/b/file"] {
@@ -82,7 +66,7 @@ fn plain_relative_and_dotted_paths() {
 
 #[test]
 fn dots_do_not_leave_the_allowed_directory() {
-    let top = Scratch::new("dots");
+    let top = Scratch::new("resolve-dots");
     top.file("inside/file", "inside");
     top.file("secret", "secret");
     let inside = top.0.join("inside");
@@ -95,7 +79,7 @@ fn dots_do_not_leave_the_allowed_directory() {
 
 #[test]
 fn symlinks_lead_only_where_the_policy_allows() {
-    let top = Scratch::new("links");
+    let top = Scratch::new("resolve-links");
     let file = top.file("inside/sub/file", "inside");
     let secret = top.file("secret", "secret");
     let inside = top.0.join("inside");
@@ -119,7 +103,7 @@ fn symlinks_lead_only_where_the_policy_allows() {
 
 #[test]
 fn everything_allowed_still_leaves_proc_to_us() {
-    let top = Scratch::new("everything");
+    let top = Scratch::new("resolve-everything");
     let up = "../".repeat(top.0.components().count() + 2);
     symlink(format!("{up}proc/self/environ"), top.0.join("environ")).unwrap();
     let policy = Policy::new(Rules::everything()).unwrap();
@@ -129,7 +113,7 @@ fn everything_allowed_still_leaves_proc_to_us() {
 
 #[test]
 fn volumes_are_where_the_guest_sees_them() {
-    let top = Scratch::new("volume");
+    let top = Scratch::new("resolve-volume");
     top.file("host/data/file", "volume");
     top.file("host/secret", "secret");
     symlink("../secret", top.0.join("host/data/up")).unwrap();
@@ -148,7 +132,7 @@ fn volumes_are_where_the_guest_sees_them() {
 
 #[test]
 fn a_file_rule_allows_that_file_alone() {
-    let top = Scratch::new("file-rule");
+    let top = Scratch::new("resolve-file-rule");
     let file = top.file("config", "config");
     top.file("config2", "other");
     symlink("config", top.0.join("name")).unwrap();
@@ -161,7 +145,7 @@ fn a_file_rule_allows_that_file_alone() {
 
 #[test]
 fn a_directory_swapped_for_a_symlink_leads_nowhere_else() {
-    let top = Scratch::new("race");
+    let top = Scratch::new("resolve-race");
     top.file("inside/real/file", "inside");
     top.file("outside/file", "secret");
     let inside = top.0.join("inside");

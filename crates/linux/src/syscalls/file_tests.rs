@@ -11,7 +11,7 @@ use warmfork_abi::numbers::*;
 use warmfork_memory::{Backing, MapRequest, Protection};
 
 use crate::policy::{Policy, Rule, Rules};
-use crate::testing::{Bench, DATA};
+use crate::testing::{Bench, DATA, Scratch};
 
 const PATH: u64 = DATA.start;
 const OTHER_PATH: u64 = DATA.start + 0x1000;
@@ -22,20 +22,20 @@ const CWD: u64 = AT_FDCWD.cast_unsigned() as u64;
 struct Guest {
     bench: Bench,
     top: PathBuf,
+    _scratch: Scratch,
 }
 
 impl Guest {
     fn new(name: &str) -> Self {
-        let top = std::env::temp_dir().join(format!("warmfork-files-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&top);
-        std::fs::create_dir_all(top.join("w")).unwrap();
-        let top = top.canonicalize().unwrap();
+        let scratch = Scratch::new(&format!("files-{name}"));
+        let top = scratch.0.clone();
+        std::fs::create_dir(top.join("w")).unwrap();
         let mut bench = Bench::new();
         let rules =
             Rules { read: Rule::Only(vec![top.clone()]), write: Rule::Only(vec![top.join("w")]), ..Rules::default() };
         bench.kernel.policy = Arc::new(Policy::new(rules).unwrap());
         bench.kernel.fs.cwd = top.as_os_str().as_bytes().to_vec();
-        Self { bench, top }
+        Self { bench, top, _scratch: scratch }
     }
 
     fn put(&mut self, address: u64, text: &str) {
@@ -83,12 +83,6 @@ impl Guest {
 
     fn host(&self, path: &str) -> PathBuf {
         self.top.join(path)
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.top);
     }
 }
 
