@@ -93,6 +93,7 @@ class Settings(BaseModel):
     max_threads: int = Field(1024, ge=1, le=1 << 16, description="Threads that the guest may have.", title="N")
     verbose: bool = Field(False, description="Say more about what happens.", title="output")
     quiet: bool = Field(False, description="Say nothing but errors.", title="output")
+    trace: bool = Field(False, description="Show each system call of the guest, and its answer.", title="output")
 
     def policy(self) -> Policy:
         """The permissions among the settings."""

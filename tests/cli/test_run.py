@@ -159,3 +159,12 @@ def test_doctor_and_system_calls_as_json(warmfork: Any) -> None:
     assert calls[0] == {"number": 0, "name": "read", "support": "full", "note": calls[0]["note"]}
     assert "guests run on: process" in warmfork("doctor").stdout
     assert " 0  read" in warmfork("syscalls").stdout
+
+
+def test_trace(warmfork: Any, busybox: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("text")
+    done = warmfork("run", "--trace", "--allow-read", busybox, "cat", "file", "missing")
+    lines = [line for line in done.stderr.splitlines() if line.startswith("trace: [")]
+    assert any("open" in line and '"file"' in line and line.endswith(" = 3") for line in lines)
+    assert any('"missing"' in line and line.endswith(" = ENOENT (No such file or directory)") for line in lines)
+    assert "exit_group(1" in lines[-1]

@@ -1,14 +1,14 @@
 //! From a trapped system call to its answer.
 
-use log::{debug, warn};
+use log::{Level, log_enabled, warn};
 use warmfork_abi::{Errno, Registers};
 
 use crate::call::{Call, Ending, Guest, Stop};
 use crate::kernel::Kernel;
 use crate::poller::Host;
 use crate::signal::Interrupted;
-use crate::table;
 use crate::task::{Restart, State, Tid};
+use crate::{table, trace};
 
 /// What became of a system call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,7 +50,9 @@ impl Kernel {
         let args = registers.arguments();
         let mut call = Call { kernel: self, host, guest: &mut *guest, registers, tid, args };
         let result = handler(&mut call);
-        debug!(target: "warmfork::syscalls", "[{tid}] {}({args:x?}) = {result:x?}", entry.map_or("", |entry| entry.name));
+        if log_enabled!(target: trace::TARGET, Level::Debug) {
+            trace::answered(guest.memory(), tid, entry.map_or("", |entry| entry.name), args, &result);
+        }
         match result {
             Ok(value) => registers.rax = value,
             Err(Stop::Error(error)) => registers.rax = error.as_result(),

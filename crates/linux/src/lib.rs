@@ -31,6 +31,7 @@ pub mod syscalls;
 pub mod table;
 pub mod task;
 pub mod timers;
+pub mod trace;
 
 #[cfg(test)]
 pub(crate) mod testing;

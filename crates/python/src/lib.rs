@@ -81,14 +81,21 @@ mod _core {
         TABLE.iter().map(|entry| (entry.number, entry.name, level(entry.support), entry.note)).collect()
     }
 
+    /// Whether each system call of a guest is a debug record of the logger `warmfork.syscalls`. Slow.
+    #[pyfunction]
+    fn trace_system_calls(on: bool) {
+        log::set_max_level(if on { log::LevelFilter::Debug } else { log::LevelFilter::Info });
+    }
+
     #[pymodule_init]
     fn initialise(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("DEBUG_BUILD", cfg!(debug_assertions))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         // Levels are cached, so that what nobody wants to read does not take the GIL. A second import finds the
         // logger installed, which is all right.
-        let logger = Logger::new(module.py(), Caching::LoggersAndLevels)?.filter(log::LevelFilter::Info);
+        let logger = Logger::new(module.py(), Caching::LoggersAndLevels)?.filter(log::LevelFilter::Debug);
         let _ = logger.install();
+        log::set_max_level(log::LevelFilter::Info);
         Ok(())
     }
 }

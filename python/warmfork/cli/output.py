@@ -12,6 +12,8 @@ from warmfork.errors import WarmforkError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from warmfork.config import Settings
+
 _COLOURS = {"error": "31", "warning": "33", "hint": "36", "ok": "32"}
 
 
@@ -36,6 +38,7 @@ def error(problem: WarmforkError) -> None:
 
 
 _DENIED = "warmfork.denied"
+_TRACE = "warmfork.syscalls"
 _DENIALS_SHOWN = 10
 
 
@@ -48,6 +51,8 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         word = "error" if record.levelno >= logging.ERROR else record.levelname.lower()
+        if record.name == _TRACE:
+            word = "trace"
         if record.name == _DENIED and self._denials_left is not None:
             self._denials_left -= 1
             if self._denials_left == -1:
@@ -60,11 +65,16 @@ class _Handler(logging.Handler):
             self.handleError(record)
 
 
-def set_up_logging(*, verbose: bool, quiet: bool) -> None:
+def set_up_logging(settings: Settings) -> None:
     """Shows the engine's warnings; with ``verbose`` what it tells besides, with ``quiet`` only errors."""
     logger = logging.getLogger()
-    logger.addHandler(_Handler(verbose))
-    logger.setLevel(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
+    logger.addHandler(_Handler(settings.verbose))
+    logger.setLevel(logging.ERROR if settings.quiet else logging.INFO if settings.verbose else logging.WARNING)
+    if settings.trace:
+        from warmfork import _core
+
+        _core.trace_system_calls(True)
+        logging.getLogger(_TRACE).setLevel(logging.DEBUG)
 
 
 def console(stderr: bool = False) -> Console:

@@ -18,7 +18,7 @@ def run_program(program: list[str], flags: dict[str, Any], config: str | None) -
         The exit code to end with: the program's, or 128 plus the signal that killed it.
     """
     settings = load(flags, os.environ, config)
-    output.set_up_logging(verbose=settings.verbose, quiet=settings.quiet)
+    output.set_up_logging(settings)
     with make_machine(program, settings) as machine:
         outcome = machine.run()
     if outcome.kind == "out_of_memory":

@@ -61,7 +61,7 @@ def serve_program(program: list[str], flags: dict[str, Any], config: str | None)
         The exit code to end with: 0 after a stop by signal, 1 when the server ended by itself.
     """
     settings = load(flags, os.environ, config)
-    output.set_up_logging(verbose=settings.verbose, quiet=settings.quiet)
+    output.set_up_logging(settings)
     snapshot, described = _boot(program, settings)
     threads = settings.threads or os.cpu_count() or 1
     with _StopSignals() as stop:
