@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stubs import Stub, stubs
+from talking import all_of, ask, port_of
 
 from warmfork import Outcome, Server, Snapshot
 
@@ -47,23 +49,6 @@ def snapshot(freeze: Callable[..., Snapshot]) -> Snapshot:
     return freeze("hostile", max_memory="8G")
 
 
-def ask(port: int, request: str) -> bytes:
-    """The answer, empty when the connection was cut without one."""
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-        connection.sendall(request.encode() + b"\n")
-        answer = b""
-        try:
-            while more := connection.recv(1 << 16):
-                answer += more
-        except ConnectionError:
-            pass
-    return answer
-
-
-def port_of(snapshot: Snapshot) -> int:
-    return int(snapshot.info()["listening"][0].rsplit(":", 1)[1])
-
-
 COUNTERS = ("crashes", "exits", "timeouts", "out_of_memory", "failures", "served")
 
 
@@ -74,17 +59,12 @@ def run(snapshot: Snapshot, request: str, counter: str, time: float = 20.0) -> b
 
 
 def run_on(server: Server, port: int, request: str, counter: str) -> bytes:
-    assert ask(port, "fine") == b"fine done\n"
+    assert ask(port, b"fine\n") == b"fine done\n"
     with socket.create_connection(("127.0.0.1", port), timeout=60) as attack:
         attack.sendall(request.encode() + b"\n")
-        assert ask(port, "fine") == b"fine done\n"
-        answer = b""
-        try:
-            while more := attack.recv(1 << 16):
-                answer += more
-        except ConnectionError:
-            pass
-    assert ask(port, "fine") == b"fine done\n"
+        assert ask(port, b"fine\n") == b"fine done\n"
+        answer = all_of(attack)
+    assert ask(port, b"fine\n") == b"fine done\n"
     server.stop(30.0)
     statistics = server.statistics()
     expected = dict.fromkeys(COUNTERS, 0)
@@ -132,44 +112,9 @@ def test_what_is_answered(snapshot: Snapshot, request_line: str, expected: str |
 def test_an_endless_answer_ends(snapshot: Snapshot) -> None:
     port = port_of(snapshot)
     with snapshot.serve(max_request_time=0.5) as server:
-        assert len(ask(port, "answer-much")) > 1 << 20
-        assert ask(port, "fine") == b"fine done\n"
+        assert len(ask(port, b"answer-much\n")) > 1 << 20
+        assert ask(port, b"fine\n") == b"fine done\n"
         assert server.statistics()["timeouts"] == 1
-
-
-class Stub:
-    """A guest's host process, as the host shows it."""
-
-    def __init__(self, pid: str) -> None:
-        self.directory = Path("/proc") / pid
-
-    def maps(self) -> list[tuple[int, int, str]]:
-        lines = (self.directory / "maps").read_text().splitlines()
-        fields = [line.split() for line in lines]
-        ranges = [(field[0].split("-"), field[1]) for field in fields]
-        return [(int(start, 16), int(end, 16), protection) for (start, end), protection in ranges]
-
-    def shared_pages(self) -> tuple[int, int]:
-        return [(start, end) for start, end, protection in self.maps() if protection == "rw-s"][-1]
-
-    def code(self) -> int:
-        return self.shared_pages()[0] - 4096
-
-    def files(self) -> list[str]:
-        return [str(file.readlink()).split(":")[0] for file in (self.directory / "fd").iterdir()]
-
-    def readable(self) -> Iterator[tuple[int, bytes]]:
-        """All that can be read in it: the guest's memory and the stub's own."""
-        with (self.directory / "mem").open("rb", buffering=0) as memory:
-            for start, end, protection in self.maps():
-                if start > 1 << 47 or protection == "---p":
-                    continue
-                memory.seek(start)
-                yield start, memory.read(end - start)
-
-
-def stubs() -> set[str]:
-    return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
 
 
 @pytest.fixture
@@ -192,7 +137,7 @@ def test_the_stubs_code_is_no_way_out(fork_and_stub: tuple[Any, Stub], request_o
     fork, stub = fork_and_stub
     escape = tmp_path / "escape"
     code, (table, _) = stub.code(), stub.shared_pages()
-    length = len(bytes(read_at(stub, code, 4096)).rstrip(b"\0"))
+    length = len(stub.read(code, 4096).rstrip(b"\0"))
     assert 16 < length < 512
     for offset in range(length + 1):
         for own in (0, table):
@@ -206,20 +151,14 @@ def test_the_stubs_code_is_no_way_out(fork_and_stub: tuple[Any, Stub], request_o
     assert fork.differences() == []
 
 
-def read_at(stub: Stub, address: int, length: int) -> bytes:
-    with (stub.directory / "mem").open("rb", buffering=0) as memory:
-        memory.seek(address)
-        return memory.read(length)
-
-
 def test_what_is_left_in_the_stubs_pages_is_gone(fork_and_stub: tuple[Any, Stub], request_of: Any) -> None:
     fork, stub = fork_and_stub
     start, end = stub.shared_pages()
     served = request_of(fork, f"write-shared-pages {start:x} {end:x} Pa55w0rd")
     assert served.answer == b"done\n"
-    assert read_at(stub, start, end - start).count(b"Pa55w0rd") > 100
+    assert stub.read(start, end - start).count(b"Pa55w0rd") > 100
     fork.reset()
-    assert b"Pa55w0rd" not in read_at(stub, start, end - start)
+    assert b"Pa55w0rd" not in stub.read(start, end - start)
     assert request_of(fork, "fine").answer == b"fine done\n"
 
 
