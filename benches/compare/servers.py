@@ -41,8 +41,11 @@ def free_port() -> int:
 
 
 def in_warmfork(command: Sequence[str], *options: str) -> list[str]:
-    """The command that serves ``command`` in warmfork, every connection in a pristine fork."""
-    return [WARMFORK, "serve", "--allow-read", "--allow-listen", *options, "--", *command]
+    """The command that serves ``command`` in warmfork, every connection in a pristine fork.
+
+    The other servers are warm after their first requests and stay so; here requests before the freeze do that.
+    """
+    return [WARMFORK, "serve", "--allow-read", "--allow-listen", "--warmup=20", *options, "--", *command]
 
 
 @contextmanager
