@@ -33,6 +33,7 @@ __all__ = [
     "__version__",
     "doctor",
     "syscalls",
+    "trace_system_calls",
 ]
 
 @final
