@@ -117,7 +117,7 @@ fn kernel(
         let stream = Stream::adopt(HostHandle::new(host)).map_err(failed)?;
         files.open(Description::new(Object::Stream(stream), (flags & kept).bits()), fd + 1, false).map_err(failed)?;
     }
-    let mut process = Process::new(loaded.path.clone(), loaded.argv.clone(), program.environment);
+    let mut process = Process::new(loaded.real_path.clone(), loaded.argv.clone(), program.environment);
     process.auxiliary_vector.clone_from(&loaded.auxv);
     process.limits[RLIMIT_NOFILE] = Limit { soft: program.limits.files, hard: program.limits.files };
     process.max_threads = program.limits.threads;

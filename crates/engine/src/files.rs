@@ -1,14 +1,15 @@
 //! How the loader opens the program itself: from the host, through the volumes, whatever the rules say. The user has
 //! named the program; what was opened for it becomes readable for the guest.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use warmfork_abi::Errno;
-use warmfork_linux::policy::Rules;
+use warmfork_linux::policy::{Rules, Volume};
 use warmfork_loader::ProgramFiles;
 use warmfork_memory::MappedFile;
 
@@ -30,14 +31,32 @@ impl<'a> HostFiles<'a> {
         self.opened
     }
 
-    /// The host's path of guest path `path`: the volume with the longest guest path decides.
-    fn host_path(&self, path: &Path) -> PathBuf {
+    /// The volume that guest path `path` is in: the one with the longest guest path decides.
+    fn volume(&self, path: &Path) -> Option<&Volume> {
         let volumes = self.rules.volumes.iter().filter(|volume| path.starts_with(&volume.guest));
-        let volume = volumes.max_by_key(|volume| volume.guest.as_os_str().len());
-        match volume.and_then(|volume| Some((volume, path.strip_prefix(&volume.guest).ok()?))) {
+        volumes.max_by_key(|volume| volume.guest.as_os_str().len())
+    }
+
+    /// The host's path of guest path `path`.
+    fn host_path(&self, path: &Path) -> PathBuf {
+        match self.volume(path).and_then(|volume| Some((volume, path.strip_prefix(&volume.guest).ok()?))) {
             Some((volume, rest)) if rest.as_os_str().is_empty() => volume.host.clone(),
             Some((volume, rest)) => volume.host.join(rest),
             None => path.to_owned(),
+        }
+    }
+
+    /// The guest's path of `file`, which it calls `path`, without symlinks: what its mappings and /proc/self/exe are
+    /// called. A file that a symlink in a volume found outside of it keeps the name that it was called by.
+    fn real_path(&self, file: &File, path: &Path) -> PathBuf {
+        let Ok(host) = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) else {
+            return path.to_owned();
+        };
+        let Some(volume) = self.volume(path) else { return host };
+        let root = volume.host.canonicalize().unwrap_or_else(|_| volume.host.clone());
+        match host.strip_prefix(root) {
+            Ok(rest) => volume.guest.join(rest),
+            Err(_) => path.to_owned(),
         }
     }
 }
@@ -52,10 +71,11 @@ impl ProgramFiles for HostFiles<'_> {
         if !metadata.is_file() || metadata.mode() & 0o111 == 0 {
             return Err(Errno::EACCES);
         }
-        self.opened.push(guest.clone());
+        let real = self.real_path(&file, &guest);
+        self.opened.push(guest);
         Ok(Arc::new(MappedFile {
             fd: file.into(),
-            path: String::from_utf8_lossy(guest.as_os_str().as_bytes()).into_owned(),
+            path: String::from_utf8_lossy(real.as_os_str().as_bytes()).into_owned(),
             device: metadata.dev(),
             inode: metadata.ino(),
             writable: false,

@@ -134,6 +134,8 @@ pub struct Loaded {
     pub executable: Arc<MappedFile>,
     /// That file's path as it was opened.
     pub path: Vec<u8>,
+    /// That file's path as whoever opened it says that it is: without symlinks.
+    pub real_path: Vec<u8>,
     /// The arguments as the program sees them.
     pub argv: Vec<Vec<u8>>,
     /// The argument strings on the stack, for /proc/self/cmdline.
@@ -206,6 +208,7 @@ pub fn load(
     Ok(Loaded {
         registers: Registers::at_entry(entry, block.pointer),
         executable: Arc::clone(&program.file),
+        real_path: program.file.path.clone().into_bytes(),
         path: program.path,
         argv,
         arguments: block.arguments,

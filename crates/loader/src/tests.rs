@@ -111,6 +111,7 @@ fn static_programs_lie_where_they_were_linked() {
     assert_eq!(loaded.registers.rip, loaded.program.entry);
     assert_eq!(auxv(&loaded)[&stack::auxv::AT_BASE], 0);
     assert_eq!(loaded.path, program.as_os_str().as_encoded_bytes());
+    assert_eq!(loaded.real_path, b"test");
     // The program headers are where AT_PHDR says.
     let file = std::fs::read(&program).expect("read");
     let length = usize::from(loaded.program.header_count) * usize::from(ENTRY_SIZE);

@@ -20,9 +20,15 @@ print(os.getuid() == os.geteuid(), os.getpid() > 0, os.getppid() >= 0, os.getpgi
 print(locale.getpreferredencoding(), sys.getfilesystemencoding(), sys.stdin.isatty(), sys.stdout.encoding)
 print(os.cpu_count() >= 1, len(os.sched_getaffinity(0)) >= 1, os.getloadavg()[0] >= 0, os.get_terminal_size is not None)
 print(resource.getrlimit(resource.RLIMIT_STACK)[0] > 0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 1000)
-print(shutil.which("sh", path="/usr/bin"), os.path.realpath("/proc/self/exe") == os.path.realpath(sys.executable))
+print(shutil.which("sh", path="/usr/bin"), os.readlink("/proc/self/exe") == os.path.realpath(sys.executable))
 with open("/proc/self/maps") as maps:
-    print(any("[stack]" in line for line in maps))
+    names = {line.split()[5] for line in maps if len(line.split()) > 5}
+    print(
+        "[stack]" in names,
+        os.path.realpath(sys.executable) in names,
+        names
+        == {os.path.realpath(name) for name in names if name[0] == "/"} | {name for name in names if name[0] == "["},
+    )
 with open("/proc/self/status") as status:
     print([line.split()[0] for line in status][:1])
 with open("/proc/self/cmdline", "rb") as line:
