@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from stubs import stubs
 from talking import ask, get, port_of
+
 from warmfork import Snapshot
 
 REQUESTS = 100_000
@@ -30,11 +30,11 @@ def test_a_hundred_thousand_requests_leak_nothing(freeze: Callable[..., Snapshot
         for _ in range(WARM_UP):
             assert ask(port, request).endswith(b"hello\n")
         (stub,) = stubs() - before
-        files, memory, guest = set(os.listdir("/proc/self/fd")), resident(), resident(stub)
+        files, memory, guest = set(Path("/proc/self/fd").iterdir()), resident(), resident(stub)
         for _ in range(REQUESTS):
             assert ask(port, request).endswith(b"hello\n")
         assert stubs() - before == {stub}
-        assert set(os.listdir("/proc/self/fd")) == files
+        assert set(Path("/proc/self/fd").iterdir()) == files
         assert resident() < memory + NOISE_KIB
         assert resident(stub) <= guest + 64
         statistics = server.statistics()
