@@ -172,8 +172,10 @@ impl Kernel {
     pub fn fork(&self) -> Result<Self, Errno> {
         let mut fork = self.clone();
         for object in fork.files.objects_mut() {
-            if let Object::Socket(socket) = object {
-                socket.share();
+            match object {
+                Object::Socket(socket) => socket.share(),
+                Object::Stream(stream) => stream.shared = true,
+                _ => {}
             }
         }
         fork.shared.memory_files = Vec::new();

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use warmfork_abi::Errno;
+
 use crate::files::DescriptionId;
 
 /// Which file: device and inode number.
@@ -30,6 +32,9 @@ pub struct Record {
     pub exclusive: bool,
 }
 
+/// Most record locks of a machine.
+const MOST_RECORDS: usize = 4096;
+
 /// All locks of a machine.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Locks {
@@ -52,9 +57,16 @@ impl Locks {
     }
 
     /// Takes a lock that nothing conflicts with; the owner's own locks give way where they overlap.
-    pub fn set(&mut self, file: FileId, wanted: Record) {
+    ///
+    /// # Errors
+    /// ENOLCK when there are too many.
+    pub fn set(&mut self, file: FileId, wanted: Record) -> Result<(), Errno> {
+        if self.records.values().map(Vec::len).sum::<usize>() >= MOST_RECORDS {
+            return Err(Errno::ENOLCK);
+        }
         self.clear(file, &wanted);
         self.records.entry(file).or_default().push(wanted);
+        Ok(())
     }
 
     /// Gives up the owner's locks within the range of `wanted`.
@@ -140,7 +152,7 @@ mod tests {
     #[test]
     fn locks_of_different_owners_conflict_where_they_overlap() {
         let mut locks = Locks::default();
-        locks.set(FILE, record(Owner::Process, 10, 19, true));
+        locks.set(FILE, record(Owner::Process, 10, 19, true)).unwrap();
         let other = Owner::Description(DescriptionId(1));
         assert!(locks.conflict(FILE, &record(other, 19, 30, false)).is_some());
         assert!(locks.conflict(FILE, &record(other, 20, 30, true)).is_none());
@@ -151,7 +163,7 @@ mod tests {
     #[test]
     fn unlocking_the_middle_leaves_both_ends() {
         let mut locks = Locks::default();
-        locks.set(FILE, record(Owner::Process, 0, 99, true));
+        locks.set(FILE, record(Owner::Process, 0, 99, true)).unwrap();
         locks.clear(FILE, &record(Owner::Process, 40, 59, false));
         let other = Owner::Description(DescriptionId(1));
         assert!(locks.conflict(FILE, &record(other, 40, 59, true)).is_none());
@@ -171,5 +183,13 @@ mod tests {
         assert!(!locks.flock(FILE, b, Some(false)));
         assert!(locks.flock(FILE, a, None));
         assert_eq!(locks, Locks::default());
+    }
+
+    #[test]
+    fn there_are_only_so_many() {
+        let mut locks = Locks::default();
+        let last = (0..MOST_RECORDS as u64).map(|at| locks.set(FILE, record(Owner::Process, 2 * at, 2 * at, true)));
+        assert_eq!(last.last(), Some(Ok(())));
+        assert_eq!(locks.set(FILE, record(Owner::Process, 1 << 40, 1 << 40, true)), Err(Errno::ENOLCK));
     }
 }

@@ -34,6 +34,8 @@ pub struct Stream {
     pub terminal: bool,
     /// It was opened for the guest, without blocking, and not inherited.
     pub own: bool,
+    /// Forks share it: none of them may change how it behaves for the others.
+    pub shared: bool,
 }
 
 impl Stream {
@@ -44,7 +46,7 @@ impl Stream {
     pub fn adopt(handle: HostHandle) -> Result<Self, Errno> {
         let mode = host_metadata(handle.as_fd())?.mode;
         let terminal = mode & S_IFCHR == S_IFCHR && rustix::termios::isatty(&handle);
-        Ok(Self { handle, mode, terminal, own: false })
+        Ok(Self { handle, mode, terminal, own: false, shared: false })
     }
 
     /// Takes a FIFO that was opened for the guest with O_NONBLOCK.
@@ -107,6 +109,9 @@ impl Operations for Stream {
     }
 
     fn seek(&mut self, _context: &mut Context<'_>, by: i64, whence: u32) -> Result<u64, Errno> {
+        if self.shared {
+            return Err(Errno::ESPIPE); // the host's only position
+        }
         let to = match whence {
             SEEK_SET => SeekFrom::Start(u64::try_from(by).map_err(|_| Errno::EINVAL)?),
             SEEK_CUR => SeekFrom::Current(by),

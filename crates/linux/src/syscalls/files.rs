@@ -260,6 +260,7 @@ impl Call<'_> {
             Node::Text(text) if writing && !text.writable() => Err(Errno::EACCES),
             Node::Text(text) => {
                 let bytes = proc::text(self.kernel, self.host, text);
+                self.check_texts(bytes.len())?;
                 Ok(Object::Synthetic(Synthetic { path, permissions: text.permissions(), text: bytes.into() }))
             }
             Node::Device(device) => Ok(Object::Device(*device)),
@@ -267,6 +268,20 @@ impl Call<'_> {
             Node::Terminal => self.controlling_terminal(),
             Node::Link(_) | Node::Descriptor(_) => Err(Errno::ELOOP),
         }
+    }
+
+    /// Whether `length` bytes more may be kept for made-up files: a long /proc/self/maps can be opened many times.
+    fn check_texts(&self, length: usize) -> Result<(), Errno> {
+        const MOST: usize = 32 << 20;
+        const SHORT: usize = 16 << 10;
+        if length <= SHORT {
+            return Ok(());
+        }
+        let kept = self.kernel.files.objects().map(|object| match object {
+            Object::Synthetic(file) => file.text.len(),
+            _ => 0,
+        });
+        if kept.sum::<usize>() + length > MOST { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
     /// /dev/tty: the terminal that one of the guest's streams is.

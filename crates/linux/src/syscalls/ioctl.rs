@@ -48,7 +48,7 @@ pub fn ioctl(call: &mut Call<'_>) -> SyscallResult {
             Ok(0)
         }
         _ => match terminal(call, id) {
-            Some(handle) => terminal_request(call, &handle, request, argument),
+            Some((handle, shared)) => terminal_request(call, (&handle, shared), request, argument),
             None => Err(Errno::ENOTTY.into()),
         },
     }
@@ -58,16 +58,23 @@ fn is_random(call: &Call<'_>, id: DescriptionId) -> bool {
     matches!(call.kernel.files.description(id).object, Object::Device(Device::Random | Device::Urandom))
 }
 
-/// The host terminal behind a description, if there is one.
-fn terminal(call: &Call<'_>, id: DescriptionId) -> Option<HostHandle> {
+/// The host terminal behind a description, if there is one, and whether forks share it.
+fn terminal(call: &Call<'_>, id: DescriptionId) -> Option<(HostHandle, bool)> {
     match &call.kernel.files.description(id).object {
-        Object::Stream(stream) if stream.terminal => Some(stream.handle.clone()),
+        Object::Stream(stream) if stream.terminal => Some((stream.handle.clone(), stream.shared)),
         _ => None,
     }
 }
 
-fn terminal_request(call: &mut Call<'_>, handle: &HostHandle, request: u32, argument: u64) -> SyscallResult {
+fn terminal_request(
+    call: &mut Call<'_>,
+    (handle, shared): (&HostHandle, bool),
+    request: u32,
+    argument: u64,
+) -> SyscallResult {
     match request {
+        // As for a process that has lost its terminal's foreground for good.
+        TCSETS | TCSETSW | TCSETSF | TIOCSWINSZ if shared => return Err(Errno::EIO.into()),
         TCGETS => {
             let attributes = rustix::termios::tcgetattr(handle).map_err(errno)?;
             call.memory().write(argument, &encode(&attributes))?;

@@ -84,7 +84,7 @@ pub(super) fn record_lock(call: &mut Call<'_>, id: DescriptionId, command: u32) 
     if kind == F_UNLCK {
         locks.clear(file, &wanted);
     } else if locks.conflict(file, &wanted).is_none() {
-        locks.set(file, wanted);
+        locks.set(file, wanted)?;
     } else if matches!(command, F_SETLKW | F_OFD_SETLKW) {
         return Err(call.wait_for_lock());
     } else {
