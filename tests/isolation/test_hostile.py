@@ -52,7 +52,7 @@ def snapshot(freeze: Callable[..., Snapshot]) -> Snapshot:
 COUNTERS = ("crashes", "exits", "timeouts", "out_of_memory", "failures", "served")
 
 
-def run(snapshot: Snapshot, request: str, counter: str, time: float = 20.0) -> bytes:
+def run(snapshot: Snapshot, request: str, counter: str, time: float = 60.0) -> bytes:
     """Makes a hostile request, with ordinary ones before it, beside it and after it."""
     with snapshot.serve(threads=2, max_request_time=time, max_request_memory="64M") as server:
         return run_on(server, port_of(snapshot), request, counter)
@@ -60,7 +60,7 @@ def run(snapshot: Snapshot, request: str, counter: str, time: float = 20.0) -> b
 
 def run_on(server: Server, port: int, request: str, counter: str) -> bytes:
     assert ask(port, b"fine\n") == b"fine done\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as attack:
+    with socket.create_connection(("127.0.0.1", port), timeout=100) as attack:
         attack.sendall(request.encode() + b"\n")
         assert ask(port, b"fine\n") == b"fine done\n"
         answer = all_of(attack)
