@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -195,6 +195,14 @@ def test_a_request_that_takes_too_long(behaving: list[str | Path]) -> None:
         assert idle.sock.recv(1) == b""
         idle.close()
         assert server.said.count("took longer than --max-request-time") == 5
+
+
+def test_what_was_sent_before_a_long_computation_arrives(behaving: list[str | Path]) -> None:
+    with starting(behaving, READ, LISTEN, "--max-request-time=1h") as server:
+        server.wait_until_ready()
+        with closing(server.connect()) as client:
+            client.request("GET", "/early")
+            assert client.sock.recv(5) == b"early"
 
 
 def test_a_request_that_wants_too_much_memory(behaving: list[str | Path]) -> None:

@@ -146,6 +146,7 @@ impl Machine {
         self.watch.set_active(true);
         self.refresh_clock();
         let outcome = self.drive(until);
+        self.host.push();
         self.watch.set_active(false);
         if let Ok(Outcome::Ended(ending)) = outcome {
             self.ended = Some(ending);
@@ -202,6 +203,7 @@ impl Machine {
     /// What is due whenever a tick has passed: the clock page, timers' signals, limits.
     fn tick(&mut self, until: &Until) -> Result<Option<Outcome>, EngineError> {
         self.refresh_clock();
+        self.host.push();
         self.kernel.expire_timers(&self.host);
         if self.host.take_interrupt() {
             return Ok(Some(Outcome::Interrupted));

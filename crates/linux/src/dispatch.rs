@@ -47,6 +47,7 @@ impl Kernel {
             registers.rax = Errno::ENOSYS.as_result();
             return Entered::Continue;
         };
+        self.push_before(host, number, registers);
         let args = registers.arguments();
         let mut call = Call { kernel: self, host, guest: &mut *guest, registers, tid, args };
         let result = handler(&mut call);
@@ -66,7 +67,10 @@ impl Kernel {
                 return Entered::ThreadEnded;
             }
             Err(Stop::ExitProgram(ending)) => return Entered::Ended(ending),
-            Err(Stop::Block(wait)) => return self.block(registers, tid, wait),
+            Err(Stop::Block(wait)) => {
+                host.push();
+                return self.block(registers, tid, wait);
+            }
         }
         // A wait with its own mask that ended in success leaves that mask behind, as Linux does.
         drop(retried);

@@ -12,6 +12,7 @@
 
 pub mod call;
 pub mod clock;
+mod coalesce;
 pub mod dispatch;
 pub mod files;
 pub mod futex;

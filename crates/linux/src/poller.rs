@@ -85,6 +85,8 @@ pub struct Host {
     pub interrupt_asked: Arc<AtomicBool>,
     /// Denied paths that the log has named.
     pub(crate) denied: HashSet<Vec<u8>>,
+    /// The socket whose last bytes have not been pushed yet; see `coalesce.rs`.
+    pub(crate) held: Option<HostHandle>,
 }
 
 /// The token of the interrupt eventfd in the host's epoll set; no descriptor has it.
@@ -151,6 +153,7 @@ impl Host {
             idle: 0,
             interrupt_asked: Arc::default(),
             denied: HashSet::new(),
+            held: None,
         })
     }
 

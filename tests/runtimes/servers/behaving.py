@@ -57,6 +57,11 @@ class Handler(BaseHTTPRequestHandler):
         while True:
             pass
 
+    def do_early(self):
+        """Sends something and computes for ever."""
+        self.connection.sendall(b"early")
+        self.do_spin()
+
     def do_lock(self):
         lock = threading.Lock()
         lock.acquire()

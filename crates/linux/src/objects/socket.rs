@@ -18,7 +18,7 @@ use crate::files::Events;
 use crate::objects::address::Address;
 use crate::objects::inherited::Inherited;
 use crate::objects::{Context, Operations};
-use crate::poller::{HostHandle, errno};
+use crate::poller::{Host, HostHandle, errno};
 use crate::syscalls::metadata::host_metadata;
 use crate::syscalls::socket_options::set_option;
 
@@ -93,6 +93,8 @@ pub struct Socket {
     pub send_timeout: Option<u64>,
     /// SO_LINGER as the guest set it: on, seconds. The host gets only what cannot block it.
     pub linger: (bool, u32),
+    /// TCP_CORK has been set on it: the guest says itself what leaves together.
+    pub corked: bool,
     /// The path that it is bound to.
     pub bound: Option<Bound>,
     /// The guest path that it is connected to.
@@ -124,6 +126,7 @@ impl Socket {
             receive_timeout: None,
             send_timeout: None,
             linger: (false, 0),
+            corked: false,
             bound: None,
             connected: None,
             inherited: None,
@@ -163,6 +166,11 @@ impl Socket {
     #[must_use]
     pub fn is_internet(&self) -> bool {
         matches!(self.family, AF_INET | AF_INET6)
+    }
+
+    /// Whether what is sent may be held back until the guest's next call.
+    fn may_hold(&self) -> bool {
+        self.is_internet() && self.is_stream() && !self.corked && self.inherited.is_none()
     }
 
     /// bind(2), to an address that the policy allows.
@@ -222,6 +230,7 @@ impl Socket {
         };
         let mut accepted = Self::new(handle, self.family, self.kind, self.protocol);
         accepted.bound.clone_from(&self.bound);
+        accepted.corked = self.corked;
         for (level, name, value) in self.inherited.iter().flat_map(Inherited::options) {
             // What the listener took, its connections take; else they do without, as if it had not been set.
             let _ = set_option(&accepted.handle, level, name, value);
@@ -349,12 +358,22 @@ impl Socket {
     ///
     /// # Errors
     /// EAGAIN when there is no room; the host's own.
-    pub fn send(&mut self, from: &[u8], flags: u32, address: Option<&SocketAddrAny>) -> Result<usize, Errno> {
+    pub fn send(
+        &mut self,
+        host: &mut Host,
+        from: &[u8],
+        flags: u32,
+        address: Option<&SocketAddrAny>,
+    ) -> Result<usize, Errno> {
         self.own()?;
         if self.inherited.as_ref().is_some_and(|inherited| inherited.no_send) {
             return Err(Errno::EPIPE);
         }
-        let flags = SendFlags::from_bits_retain(flags | MSG_NOSIGNAL);
+        let mut flags = SendFlags::from_bits_retain(flags | MSG_NOSIGNAL);
+        if flags == SendFlags::NOSIGNAL && self.may_hold() {
+            flags |= SendFlags::MORE;
+            host.hold(&self.handle);
+        }
         match address {
             Some(address) => rustix::net::sendto(&self.handle, from, flags, address).map_err(errno),
             None => rustix::net::send(&self.handle, from, flags).map_err(errno),
@@ -370,11 +389,11 @@ impl Operations for Socket {
         Ok(self.receive(into, 0, false)?.length)
     }
 
-    fn write(&mut self, _context: &mut Context<'_>, from: &[u8], at: Option<u64>) -> Result<usize, Errno> {
+    fn write(&mut self, context: &mut Context<'_>, from: &[u8], at: Option<u64>) -> Result<usize, Errno> {
         if at.is_some() {
             return Err(Errno::ESPIPE);
         }
-        self.send(from, 0, None)
+        self.send(context.host, from, 0, None)
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Events {

@@ -141,9 +141,9 @@ fn send_once(
     let rights = if first { outgoing.rights.as_slice() } else { &[] };
     let sent = match call.object(id) {
         (Object::Socket(_), _) if !outgoing.rights.is_empty() => Err(Errno::EPERM),
-        (Object::Socket(socket), _) => {
+        (Object::Socket(socket), context) => {
             let target = target.as_ref().and_then(|target| target.address.as_ref());
-            socket.send(from, outgoing.flags & SEND_FLAGS, target)
+            socket.send(context.host, from, outgoing.flags & SEND_FLAGS, target)
         }
         (Object::Pair(_), _) if outgoing.flags & MSG_OOB != 0 => Err(Errno::EOPNOTSUPP),
         (Object::Pair(pair), mut context) => pair.send(&mut context, from, rights),

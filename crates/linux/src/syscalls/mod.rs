@@ -44,6 +44,8 @@ mod hostile_tests;
 mod thread_tests;
 
 #[cfg(test)]
+mod coalesce_tests;
+#[cfg(test)]
 mod event_tests;
 
 #[cfg(test)]

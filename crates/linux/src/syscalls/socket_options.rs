@@ -273,6 +273,7 @@ fn change_socket(socket: &mut Socket, context: &mut Context<'_>, name: Name, val
         _ => {
             let size = name.on_host(true)?.min(value.len());
             socket.own()?;
+            socket.corked |= (name.level, name.name) == (SOL_TCP, TCP_CORK);
             if let Some(inherited) = &mut socket.inherited {
                 inherited.set_option(name.level, name.name, &value[..size]);
                 return Ok(());

@@ -50,6 +50,8 @@ pub struct ProcessPlatform {
     caller: Caller,
     touched: Touched,
     memory: std::fs::File,
+    /// The last pages put back were so from the last to the first.
+    backwards: bool,
     /// Keeps the platform on its thread, as ptrace wants it.
     thread: PhantomData<*const ()>,
 }
@@ -78,7 +80,7 @@ impl ProcessPlatform {
             .map_err(|source| PlatformError::Host { operation: "opening the stub's memory", source })?;
         install(&mut tracee, &mut caller, &memory)?;
         let touched = Touched::open(tracee.pid())?;
-        Ok(Self { tracee, caller, touched, memory, thread: PhantomData })
+        Ok(Self { tracee, caller, touched, memory, backwards: false, thread: PhantomData })
     }
 
     /// A stop for a signal, as what the guest did.
@@ -256,7 +258,7 @@ impl Platform for ProcessPlatform {
     }
 
     fn touched(&mut self, spans: &[Span]) -> Result<Vec<Span>, PlatformError> {
-        self.touched.find(spans)
+        self.touched.find(spans, self.tracee.faults())
     }
 
     fn discard_all(&mut self, spans: &[Span]) -> Result<(), PlatformError> {
@@ -283,14 +285,22 @@ impl Platform for ProcessPlatform {
 
     fn put_back(&mut self, image: &[u8], pages: &[(Span, Pristine)]) -> Result<(), PlatformError> {
         self.touched.written(pages.iter().map(|(span, _)| *span));
-        let copies: Vec<_> = pages
+        let mut copies: Vec<_> = pages
             .iter()
             .map(|(span, pristine)| match pristine {
                 Pristine::Zero => [span.start, 0, span.len()],
                 Pristine::Image(offset) => [span.start, layout::IMAGE.start + offset, span.len()],
             })
             .collect();
-        let refused = self.caller.copy(&mut self.tracee, &copies)?;
+        // To and fro: what the last reset copied last is still in the cache, which does not hold all of it.
+        self.backwards = !self.backwards;
+        if self.backwards {
+            copies.reverse();
+        }
+        let mut refused = self.caller.copy(&mut self.tracee, &copies)?;
+        if self.backwards {
+            refused.iter_mut().for_each(|index| *index = pages.len() - 1 - *index);
+        }
         self.caller.table().clear();
         memory::write_refused(&self.memory, image, pages, &refused)
     }

@@ -2,13 +2,10 @@
 //!
 //! A page becomes private in a write fault, which the host counts for the stub, or when the parent writes to it, which
 //! the platform tells here; it ceases to be private only by mapping calls, which the platform tells here too. While
-//! none of that has happened, the last answer holds. Asking the host for the count takes about a microsecond; a scan
-//! takes that for every few dozen pages that are in memory.
+//! none of that has happened, the last answer holds. The count comes with each stop of the stub; a scan takes about a
+//! microsecond for every few dozen pages that are in memory.
 
 use std::cell::Cell;
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 
 use warmfork_memory::Span;
 
@@ -18,7 +15,6 @@ use crate::PlatformError;
 /// The privately written pages of one stub.
 pub struct Touched {
     pagemap: Pagemap,
-    statistics: File,
     known: Option<Known>,
     /// What is known does not hold any more.
     stale: Cell<bool>,
@@ -33,9 +29,7 @@ struct Known {
 
 impl Touched {
     pub fn open(pid: libc::pid_t) -> Result<Self, PlatformError> {
-        let statistics = File::open(format!("/proc/{pid}/stat"))
-            .map_err(|source| PlatformError::Host { operation: "opening the stub's statistics", source })?;
-        Ok(Self { pagemap: Pagemap::open(pid)?, statistics, known: None, stale: Cell::new(false) })
+        Ok(Self { pagemap: Pagemap::open(pid)?, known: None, stale: Cell::new(false) })
     }
 
     /// The page tables themselves.
@@ -43,10 +37,8 @@ impl Touched {
         &self.pagemap
     }
 
-    /// The privately written pages of `spans`, in address order.
-    pub fn find(&mut self, spans: &[Span]) -> Result<Vec<Span>, PlatformError> {
-        let faults = faults(&self.statistics)
-            .map_err(|source| PlatformError::Host { operation: "reading the stub's statistics", source })?;
+    /// The privately written pages of `spans`, in address order; the stub has taken `faults` page faults by now.
+    pub fn find(&mut self, spans: &[Span], faults: u64) -> Result<Vec<Span>, PlatformError> {
         if let Some(known) = &self.known
             && !self.stale.get()
             && known.faults == faults
@@ -86,33 +78,5 @@ impl Touched {
     /// Mappings have changed.
     pub fn forget(&self) {
         self.stale.set(true);
-    }
-}
-
-/// Page faults of the process so far, from its /proc/PID/stat.
-fn faults(statistics: &File) -> io::Result<u64> {
-    let mut buffer = [0; 1024];
-    let length = statistics.read_at(&mut buffer, 0)?;
-    parse(&buffer[..length]).ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-/// Minor and major faults: the tenth and the twelfth field. The second, a name in parentheses, may hold anything.
-fn parse(line: &[u8]) -> Option<u64> {
-    let name_end = line.iter().rposition(|&byte| byte == b')')?;
-    let text = std::str::from_utf8(line.get(name_end + 2..)?).ok()?;
-    let mut fields = text.split(' ').skip(7);
-    let minor: u64 = fields.next()?.parse().ok()?;
-    let major: u64 = fields.nth(1)?.parse().ok()?;
-    Some(minor.wrapping_add(major))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn faults_are_the_tenth_and_twelfth_field_whatever_the_name_holds() {
-        assert_eq!(parse(b"7 (a) S 1) S 1 7 7 0 -1 4194560 30 5 12 6 0 0 0\n"), Some(42));
-        assert_eq!(parse(b"7 (stub) S 1 7 7 0 -1 4194560 30 5\n"), None);
     }
 }

@@ -17,6 +17,8 @@ pub struct Tracee {
     at_call: bool,
     /// Its registers, where it has stopped at a call and they have been read.
     known: Option<Registers>,
+    /// Page faults up to its last stop.
+    faults: u64,
 }
 
 /// Why the tracee stopped.
@@ -57,11 +59,16 @@ impl Tracee {
         };
         // SAFETY: the descriptor was just made for us and nobody else has it.
         let pidfd = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Self { pid, pidfd: std::sync::Arc::new(pidfd), gone: false, at_call: false, known: None })
+        Ok(Self { pid, pidfd: std::sync::Arc::new(pidfd), gone: false, at_call: false, known: None, faults: 0 })
     }
 
     pub fn pid(&self) -> libc::pid_t {
         self.pid
+    }
+
+    /// The page faults, minor and major, that it has taken up to its last stop.
+    pub fn faults(&self) -> u64 {
+        self.faults
     }
 
     pub fn pidfd(&self) -> std::sync::Arc<OwnedFd> {
@@ -71,16 +78,20 @@ impl Tracee {
     /// Waits for the next stop.
     pub fn wait(&mut self) -> Result<Stopped, PlatformError> {
         let mut status = 0;
+        let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
         loop {
-            // SAFETY: `status` is a valid out-pointer; `pid` is our child.
-            let got = unsafe { libc::waitpid(self.pid, &raw mut status, libc::__WALL) };
+            // SAFETY: `status` and `usage` are valid out-pointers; `pid` is our child.
+            let got = unsafe { libc::wait4(self.pid, &raw mut status, libc::__WALL, usage.as_mut_ptr()) };
             if got == self.pid {
                 break;
             }
             if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-                return Err(host_error("waitpid"));
+                return Err(host_error("wait4"));
             }
         }
+        // SAFETY: the host has filled it in; zeroed before, it is plain numbers in any case.
+        let usage = unsafe { usage.assume_init() };
+        self.faults = usage.ru_minflt.cast_unsigned().wrapping_add(usage.ru_majflt.cast_unsigned());
         self.known = None;
         self.at_call = libc::WIFSTOPPED(status) && libc::WSTOPSIG(status) == libc::SIGTRAP | 0x80;
         if self.at_call {

@@ -1,0 +1,57 @@
+//! Small pieces that a program sends one after the other leave together, as one segment: each would wake the receiver,
+//! which costs more than all the rest of the call. Called by sockets and the dispatcher.
+//!
+//! ```text
+//!   send "HTTP/1.1 200 OK\r\n"    MSG_MORE: the host keeps it
+//!   send "Content-Length: 5\r\n"  MSG_MORE
+//!   send "hello"                  MSG_MORE
+//!   any other call, the end of a time slice or of a run: pushed
+//! ```
+//!
+//! A program can't tell: whatever it does next that could show the difference, a call, comes after the push. One that
+//! goes on computing without a call has its bytes pushed at the next tick.
+
+use warmfork_abi::{Registers, numbers};
+
+use crate::kernel::Kernel;
+use crate::objects::Object;
+use crate::poller::{Host, HostHandle};
+
+/// Calls that leave what a socket holds back there when they are made on that socket: those that add to it, and
+/// shutdown(2), which pushes it.
+const ADDING: [u64; 5] = [numbers::SENDTO, numbers::SENDMSG, numbers::WRITE, numbers::WRITEV, numbers::SHUTDOWN];
+
+impl Host {
+    /// The next bytes for `handle`, a TCP socket without TCP_CORK, may be held back.
+    pub(crate) fn hold(&mut self, handle: &HostHandle) {
+        if self.held.as_ref() != Some(handle) {
+            self.push();
+            self.held = Some(handle.clone());
+        }
+    }
+
+    /// Lets out what was held back.
+    pub fn push(&mut self) {
+        if let Some(held) = self.held.take() {
+            // Clearing TCP_CORK, which is clear, pushes. It fails for a connection that is gone, and its bytes with it.
+            let _ = rustix::net::sockopt::set_tcp_cork(&held, false);
+        }
+    }
+}
+
+impl Kernel {
+    /// The guest makes a call: lets out what was held back, unless the call adds to it.
+    pub(crate) fn push_before(&self, host: &mut Host, number: u64, registers: &Registers) {
+        let Some(held) = &host.held else { return };
+        #[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
+        let fd = registers.rdi as u32 as i32;
+        let same = ADDING.contains(&number)
+            && self.files.lookup(fd).is_ok_and(|id| match &self.files.description(id).object {
+                Object::Socket(socket) => socket.handle() == held,
+                _ => false,
+            });
+        if !same {
+            host.push();
+        }
+    }
+}
