@@ -19,7 +19,7 @@ from rich.table import Table
 
 from benches.compare import crates
 from benches.compare.load import Load, generate, generator
-from benches.compare.machine import ROOT, describe
+from benches.compare.machine import ROOT, describe, undisturbed
 from benches.compare.servers import PYTHON, free_port, in_warmfork, running
 from benches.interception import run as interception
 
@@ -109,13 +109,19 @@ def main() -> int:
     parser.add_argument("--no-crates", action="store_true", help="leave out the benches of the crates")
     options = parser.parse_args()
 
-    loads = compare(options.rounds, options.seconds)
-    measured = {} if options.no_crates else crates.measure()
+    if not options.no_crates:
+        crates.build()
+    with undisturbed() as alone:
+        if not alone:
+            console.print("not allowed to go before other work (SCHED_FIFO): a busy machine will show", style="yellow")
+        loads = compare(options.rounds, options.seconds)
+        measured = {} if options.no_crates else crates.measure()
+        prices = {} if options.no_crates else interception.measure(sys.stdout)
     results: dict[str, Any] = {
-        "machine": describe(),
+        "machine": {**describe(), "undisturbed": alone},
         "requests": {name: asdict(load) for name, load in loads.items()},
         "crates": {name: asdict(measurement) for name, measurement in measured.items()},
-        "interception": {} if options.no_crates else interception.measure(sys.stdout),
+        "interception": prices,
         "checks": check(loads, measured),
     }
     show(results)

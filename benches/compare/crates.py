@@ -23,10 +23,17 @@ class Measurement:
     unit: str
 
 
+_BENCH = ["cargo", "bench", "--quiet", "--locked", "--package", "warmfork-engine", "--bench", "costs"]
+
+
+def build() -> None:
+    """Builds the bench of what the engine costs."""
+    subprocess.run([*_BENCH, "--no-run"], cwd=ROOT, check=True)
+
+
 def measure() -> dict[str, Measurement]:
     """Runs the bench of what the engine costs; returns what it measured, by name."""
-    bench = ["cargo", "bench", "--quiet", "--locked", "--package", "warmfork-engine", "--bench", "costs"]
-    done = subprocess.run([*bench, "--", "--json"], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([*_BENCH, "--", "--json"], cwd=ROOT, stdout=subprocess.PIPE, check=True)
     return {name: Measurement(**measurement) for name, measurement in json.loads(done.stdout).items()}
 
 
