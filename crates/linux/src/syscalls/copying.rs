@@ -6,6 +6,7 @@ use warmfork_abi::fcntl::O_APPEND;
 use crate::call::{Call, SyscallResult};
 use crate::files::{DescriptionId, Events};
 use crate::objects::Object;
+use crate::objects::device::Device;
 
 /// Most bytes that one copy_file_range copies; programs go on after a short count.
 const MOST_COPIED: usize = 64 << 20;
@@ -41,9 +42,12 @@ pub fn sendfile(call: &mut Call<'_>) -> SyscallResult {
     if named || !source.readable() || !target.writable() {
         return Err(Errno::EBADF.into());
     }
-    let readable =
-        matches!(source.object, Object::File(_) | Object::Memfd(_) | Object::Device(_) | Object::Synthetic(_));
-    if !readable || target.flags & O_APPEND != 0 {
+    let readable = match &source.object {
+        Object::File(_) | Object::Memfd(_) | Object::Synthetic(_) => true,
+        Object::Device(device) => *device != Device::Null,
+        _ => false,
+    };
+    if !readable || !takes_pages(&target.object) || target.flags & O_APPEND != 0 {
         return Err(Errno::EINVAL.into());
     }
     let start = offset(call, address, from)?;
@@ -63,6 +67,11 @@ pub fn sendfile(call: &mut Call<'_>) -> SyscallResult {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether sendfile and splice can write to `object` at all.
+pub(super) fn takes_pages(object: &Object) -> bool {
+    !matches!(object, Object::EventFd(_) | Object::Device(Device::Full))
 }
 
 /// Copies until `count` bytes are sent, the file ends, or the target takes no more; how many were sent. An error only
@@ -86,7 +95,12 @@ fn send(
         }
         let bytes = &scratch[..got];
         match call.kernel.with_object(call.host, to, |object, context| object.write(context, bytes, None)) {
-            Ok(put) => sent += put,
+            Ok(put) => {
+                sent += put;
+                if put < got {
+                    break;
+                }
+            }
             Err(_) if sent > 0 => break,
             Err(error) => return Err(error),
         }

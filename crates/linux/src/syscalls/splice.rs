@@ -8,6 +8,7 @@ use crate::files::{DescriptionId, Events};
 use crate::objects::Object;
 use crate::objects::pipe::PipeEnd;
 use crate::poller::SCRATCH;
+use crate::syscalls::copying::takes_pages;
 use crate::syscalls::vectors::Vectors;
 
 const FLAGS: u32 = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT;
@@ -35,6 +36,9 @@ impl Call<'_> {
         let description = self.kernel.files.description(id);
         if if writing { !description.writable() } else { !description.readable() } {
             return Err(Errno::EBADF);
+        }
+        if writing && !takes_pages(&description.object) {
+            return Err(Errno::EINVAL);
         }
         if offset == 0 {
             return Ok(Side { id, offset, at: None });

@@ -140,12 +140,37 @@ impl Call<'_> {
         if let Object::Device(Device::Null | Device::Zero) = self.kernel.files.description(transfer.id).object {
             return Ok(vectors.total() as u64);
         }
+        if let Object::EventFd(_) = self.kernel.files.description(transfer.id).object {
+            return self.count_up(transfer, vectors);
+        }
         let moved = self.moved().min(vectors.total());
         let length = moved + self.room_in_file(transfer.id, transfer.at, vectors.total() - moved)?;
         let mut scratch = self.host.take_scratch(length - moved);
         let result = self.drain(transfer, vectors, moved..length, &mut scratch);
         self.host.return_scratch(scratch);
         result
+    }
+
+    /// Adds to an event counter what begins each buffer; the last is the first that has more than one number.
+    fn count_up(&mut self, transfer: Transfer, vectors: &Vectors) -> SyscallResult {
+        let mut moved = self.moved();
+        for (address, length) in vectors.parts(moved) {
+            let mut number = [0; 8];
+            let number = &mut number[..length.min(8)];
+            let added = match self.memory().read(address, number) {
+                Ok(()) => self.write_once(transfer, number, 0),
+                Err(fault) => Err(fault.into()),
+            };
+            match added {
+                Ok(put) => moved += put,
+                Err(Errno::EAGAIN) => return self.write_later(transfer, moved),
+                Err(error) => return self.write_failed(transfer, error, moved),
+            }
+            if length > 8 {
+                break;
+            }
+        }
+        if moved > 0 { Ok(moved as u64) } else { Err(Errno::EINVAL.into()) }
     }
 
     fn drain(

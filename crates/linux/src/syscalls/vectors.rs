@@ -149,7 +149,7 @@ impl Vectors {
     }
 
     /// What is left of each buffer after the first `skip` bytes of all.
-    fn parts(&self, skip: usize) -> impl Iterator<Item = (u64, usize)> {
+    pub fn parts(&self, skip: usize) -> impl Iterator<Item = (u64, usize)> {
         let mut skip = skip;
         std::iter::once(self.first).chain(self.rest.iter().copied()).filter_map(move |(address, length)| {
             let skipped = skip.min(length);
