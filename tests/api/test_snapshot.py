@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import os
+import signal
 import socket
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -120,6 +126,56 @@ def test_warm_up_is_in_the_snapshot(booted: tuple[Machine, int], ask: Ask) -> No
     machine.warm_up(3, "/keep/warm")
     with machine.freeze().serve():
         assert [ask(port), ask(port)] == ["4 warm", "4 warm"]
+
+
+def test_ctrl_c_ends_a_warm_up_that_gets_no_answer(guest: Guest) -> None:
+    code = f"""
+import warmfork
+policy = warmfork.Policy(allow_listen=True)
+with warmfork.Machine([{guest("server")!r}], policy=policy, stdio=(0, 1, 2)) as machine:
+    machine.boot(20.0)
+    machine.warm_up(1, "/stall")
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"stalls\n"
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        took = time.monotonic() - began
+    assert process.returncode == -signal.SIGINT
+    assert b"KeyboardInterrupt" in errors
+    # Without an answer the warm-up gives up after 30 s.
+    assert took < 15
+
+
+def test_an_interrupted_warm_up_is_over(guest: Guest) -> None:
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as said, os.fdopen(write, "wb") as output:
+        stdio = (output.fileno(),) * 3
+        with Machine([guest("server")], policy=Policy(allow_listen=True), stdio=stdio) as machine:
+            output.close()
+            machine.boot(20.0)
+
+            def interrupt_when(line: bytes) -> threading.Thread:
+                def interrupt() -> None:
+                    assert said.readline() == line
+                    machine.interrupt()
+
+                thread = threading.Thread(target=interrupt)
+                thread.start()
+                return thread
+
+            thread = interrupt_when(b"stalls\n")
+            with pytest.raises(GuestError, match="stopped during the warm-up: Interrupted"):
+                machine.warm_up(5, "/stall")
+            thread.join()
+            thread = interrupt_when(b"broken\n")
+            assert machine.run(timeout=60.0) == Outcome("interrupted", 0)
+            thread.join()
+            # None of the other four requests comes.
+            assert machine.run(timeout=0.2) == Outcome("timeout", 0)
+        assert said.read() == b""
 
 
 @pytest.mark.parametrize(

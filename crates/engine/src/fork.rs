@@ -115,7 +115,7 @@ impl Fork {
     ///
     /// # Errors
     /// As [`Machine::run`].
-    pub fn run(&mut self, until: &Until) -> Result<Outcome, EngineError> {
+    pub fn run(&mut self, until: &Until<'_>) -> Result<Outcome, EngineError> {
         self.machine.run(until)
     }
 

@@ -1,6 +1,7 @@
 //! One guest program being run: its memory and CPU (a platform), its kernel, and the loop between the two.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use warmfork_abi::Registers;
 use warmfork_linux::call::Ending;
@@ -18,7 +19,7 @@ use crate::guest::PlatformGuest;
 
 /// When to stop driving a machine, beside its own end.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Until {
+pub struct Until<'a> {
     /// Stop when the program is ready: every thread blocked, one of them waiting for a connection.
     pub ready: bool,
     /// Stop at this instant (monotonic nanoseconds).
@@ -27,6 +28,8 @@ pub struct Until {
     pub touched_bytes: Option<u64>,
     /// Stop whenever the guest has accepted or ended a connection that a serving gate counts.
     pub connections: bool,
+    /// Stop when this is set. Whoever sets it calls [`Handle::look`] then.
+    pub flag: Option<&'a AtomicBool>,
 }
 
 /// Why driving a machine stopped.
@@ -46,6 +49,8 @@ pub enum Outcome {
     OutOfMemory,
     /// [`Handle::interrupt`] was called.
     Interrupted,
+    /// [`Until::flag`] was set.
+    Flagged,
 }
 
 /// What a machine has done so far.
@@ -77,13 +82,18 @@ pub struct Machine {
 pub struct Handle {
     interrupter: Arc<dyn Interrupter>,
     waker: Waker,
-    asked: Arc<std::sync::atomic::AtomicBool>,
+    asked: Arc<AtomicBool>,
 }
 
 impl Handle {
     /// Makes the machine's current or next run return [`Outcome::Interrupted`].
     pub fn interrupt(&self) {
-        self.asked.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.asked.store(true, Ordering::SeqCst);
+        self.look();
+    }
+
+    /// Makes the machine's current or next run look at [`Until::flag`].
+    pub fn look(&self) {
         self.interrupter.interrupt();
         self.waker.wake();
     }
@@ -139,7 +149,7 @@ impl Machine {
     ///
     /// # Errors
     /// [`EngineError::Platform`] when the platform fails; the machine is then of no more use.
-    pub fn run(&mut self, until: &Until) -> Result<Outcome, EngineError> {
+    pub fn run(&mut self, until: &Until<'_>) -> Result<Outcome, EngineError> {
         if let Some(ending) = self.ended {
             return Ok(Outcome::Ended(ending));
         }
@@ -154,7 +164,7 @@ impl Machine {
         outcome
     }
 
-    fn drive(&mut self, until: &Until) -> Result<Outcome, EngineError> {
+    fn drive(&mut self, until: &Until<'_>) -> Result<Outcome, EngineError> {
         let mut ticks = self.watch.ticks();
         let mut switch = false;
         let counts = self.kernel.shared.gate.counts();
@@ -183,7 +193,7 @@ impl Machine {
                 continue;
             };
             self.load(tid)?;
-            switch = match self.step(tid)? {
+            switch = match self.step(tid, until)? {
                 Step::Same => false,
                 Step::Switch => true,
                 Step::Stop(outcome) => return Ok(outcome),
@@ -201,12 +211,12 @@ impl Machine {
     }
 
     /// What is due whenever a tick has passed: the clock page, timers' signals, limits.
-    fn tick(&mut self, until: &Until) -> Result<Option<Outcome>, EngineError> {
+    fn tick(&mut self, until: &Until<'_>) -> Result<Option<Outcome>, EngineError> {
         self.refresh_clock();
         self.host.push();
         self.kernel.expire_timers(&self.host);
-        if self.host.take_interrupt() {
-            return Ok(Some(Outcome::Interrupted));
+        if let Some(outcome) = self.asked(until) {
+            return Ok(Some(outcome));
         }
         if until.deadline.is_some_and(|at| at <= self.host.monotonic()) {
             return Ok(Some(Outcome::TimedOut));
@@ -221,6 +231,15 @@ impl Machine {
             return Ok(Some(Outcome::OutOfMemory));
         }
         Ok(None)
+    }
+
+    /// Whether somebody wants this run to stop.
+    fn asked(&self, until: &Until<'_>) -> Option<Outcome> {
+        if self.host.take_interrupt() {
+            return Some(Outcome::Interrupted);
+        }
+        let flagged = until.flag.is_some_and(|flag| flag.load(Ordering::SeqCst));
+        flagged.then_some(Outcome::Flagged)
     }
 
     /// Keeps the time that guests read without a system call true.
@@ -244,7 +263,7 @@ impl Machine {
     }
 
     /// No thread can run: waits for the host, or stops.
-    fn idle(&mut self, until: &Until) -> Result<Option<Outcome>, EngineError> {
+    fn idle(&mut self, until: &Until<'_>) -> Result<Option<Outcome>, EngineError> {
         self.kernel.wake(&mut self.host);
         if self.choose(false).is_some() {
             return Ok(None);
@@ -257,8 +276,10 @@ impl Machine {
         self.watch.set_active(false);
         let woken = self.host.wait(deadline);
         self.watch.set_active(true);
-        if woken == Woken::Interrupted && self.host.take_interrupt() {
-            return Ok(Some(Outcome::Interrupted));
+        if woken == Woken::Interrupted
+            && let Some(outcome) = self.asked(until)
+        {
+            return Ok(Some(outcome));
         }
         if until.deadline.is_some_and(|at| at <= self.host.monotonic()) {
             return Ok(Some(Outcome::TimedOut));
@@ -307,7 +328,7 @@ impl Machine {
     }
 
     /// Runs thread `tid`, which is loaded, until it leaves user code once.
-    fn step(&mut self, tid: Tid) -> Result<Step, EngineError> {
+    fn step(&mut self, tid: Tid, until: &Until<'_>) -> Result<Step, EngineError> {
         if matches!(self.kernel.tasks.get(tid).state, State::Retry(_)) {
             match self.enter(tid) {
                 Step::Same => {}
@@ -345,10 +366,7 @@ impl Machine {
                 let trap = Trap { number: u64::from(exception.trap), error: 0, address: 0 };
                 Ok(self.force(tid, info, trap))
             }
-            Exit::Interrupted => {
-                let asked = self.host.take_interrupt();
-                Ok(if asked { Step::Stop(Outcome::Interrupted) } else { Step::Switch })
-            }
+            Exit::Interrupted => Ok(self.asked(until).map_or(Step::Switch, Step::Stop)),
             Exit::Dead => Err(EngineError::State("the guest's host process was killed from outside")),
         }
     }

@@ -37,7 +37,7 @@ fn fork() -> (Fork, File) {
     (Snapshot::freeze(machine).unwrap().fork().unwrap(), requests.into())
 }
 
-fn ready() -> Until {
+fn ready() -> Until<'static> {
     Until { ready: true, ..Until::default() }
 }
 

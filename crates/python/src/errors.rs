@@ -69,7 +69,7 @@ pub fn not_ready(outcome: Outcome, seconds: Option<f64>) -> PyErr {
         Outcome::OutOfMemory => {
             LimitError::new_err(("the program wanted more memory than it may have", "--max-memory"))
         }
-        Outcome::Interrupted | Outcome::Ready | Outcome::Served | Outcome::Connection => {
+        Outcome::Interrupted | Outcome::Ready | Outcome::Served | Outcome::Connection | Outcome::Flagged => {
             GuestError::new_err("the program was interrupted before it was ready")
         }
     }

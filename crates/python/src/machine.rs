@@ -36,8 +36,8 @@ impl From<warmfork_engine::Outcome> for Outcome {
             Engine::TimedOut => ("timeout", 0),
             Engine::OutOfMemory => ("out_of_memory", 0),
             Engine::Served => ("served", 0),
-            // Nobody asked to stop when the program is ready.
-            Engine::Interrupted | Engine::Ready | Engine::Connection => ("interrupted", 0),
+            // Nobody asked to stop for the others.
+            Engine::Interrupted | Engine::Ready | Engine::Connection | Engine::Flagged => ("interrupted", 0),
         };
         Self { kind, code }
     }
@@ -60,7 +60,7 @@ pub fn captured<'py>(py: Python<'py>, capture: Option<&Capture>) -> (Bound<'py, 
 }
 
 /// When to stop, on a machine's own clock.
-pub fn until(machine: &warmfork_engine::Machine, timeout: Option<Duration>) -> Until {
+pub fn until(machine: &warmfork_engine::Machine, timeout: Option<Duration>) -> Until<'static> {
     let deadline = timeout.map(|time| {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         machine.host().monotonic().saturating_add(nanoseconds)

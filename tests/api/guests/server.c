@@ -37,6 +37,11 @@ int main(int count, char **arguments) {
         if (starts(request, "GET /exit")) exit(3);
         if (starts(request, "GET /spin")) for (;;) {}
         if (starts(request, "GET /sleep")) pause();
+        if (starts(request, "GET /stall")) {
+            printf("stalls\n"), fflush(stdout);
+            while (read(connection, request, sizeof request) > 0) {}
+            printf("broken\n"), fflush(stdout);
+        }
         if (starts(request, "GET /large")) for (unsigned at = 0; at < sizeof large; at += 4096) large[at] = 1;
         if (starts(request, "GET /say")) { printf("said\n"); fflush(stdout); }
         if (starts(request, "GET /keep/")) sscanf(request, "GET /keep/%63s", secret);

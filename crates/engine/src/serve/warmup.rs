@@ -2,9 +2,12 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::error::EngineError;
@@ -21,7 +24,7 @@ pub enum Address {
 
 impl Address {
     /// Where `socket` is bound; nothing for a kind of socket that has no address to connect to.
-    pub fn of(socket: impl std::os::fd::AsFd) -> Option<Self> {
+    pub fn of(socket: impl AsFd) -> Option<Self> {
         let bound = rustix::net::getsockname(socket).ok()?;
         if let Ok(address) = SocketAddr::try_from(bound.clone()) {
             return Some(Self::Internet(address));
@@ -51,7 +54,7 @@ pub enum WarmUp {
 }
 
 /// Sends `count` HTTP requests for `path` to `address`, one connection each, while `machine` runs, and returns when
-/// the program is ready again.
+/// the program is ready again, or at once when the machine is interrupted.
 ///
 /// # Errors
 /// [`EngineError::WarmUp`] when a request fails, and what [`Machine::run`] says.
@@ -62,32 +65,104 @@ pub fn warm_up(
     path: &str,
     deadline: Option<u64>,
 ) -> Result<WarmUp, EngineError> {
-    let handle = machine.handle();
+    let client = Arc::new(Client::default());
+    let done = Done(Arc::clone(&client), machine.handle());
     let (target, request) = (address.clone(), request(address, path));
-    let client = std::thread::Builder::new().name("warmfork-warm-up".into()).spawn(move || {
-        let _done = Done(handle);
-        (0..count).try_for_each(|_| fetch(&target, &request).map_err(explain))
-    });
-    let client = client.map_err(EngineError::host("starting the warm-up"))?;
-    let outcome = machine.run(&Until { deadline, ..Until::default() })?;
-    if outcome != Outcome::Interrupted {
-        // The client ends by itself: its connections break with the machine, or run into their own time limit.
-        return Ok(WarmUp::Stopped(outcome));
+    let thread = std::thread::Builder::new()
+        .name("warmfork-warm-up".into())
+        .spawn(move || (0..count).try_for_each(|_| done.0.fetch(&target, &request).map_err(explain)));
+    let thread = thread.map_err(EngineError::host("starting the warm-up"))?;
+    let outcome = machine.run(&Until { deadline, flag: Some(&client.finished), ..Until::default() });
+    if !matches!(outcome, Ok(Outcome::Flagged)) {
+        // Nobody waits for the thread: it ends at once, unless it is connecting, which it may do until the machine is
+        // gone.
+        client.give_up();
+        return outcome.map(WarmUp::Stopped);
     }
-    client.join().map_err(|_| EngineError::Ended)?.map_err(EngineError::WarmUp)?;
+    thread.join().map_err(|_| EngineError::Ended)?.map_err(EngineError::WarmUp)?;
     match machine.run(&Until { ready: true, deadline, ..Until::default() })? {
         Outcome::Ready => Ok(WarmUp::Ready),
         outcome => Ok(WarmUp::Stopped(outcome)),
     }
 }
 
+/// Who makes the requests, on a thread of its own.
+#[derive(Default)]
+struct Client {
+    finished: AtomicBool,
+    /// Locked for moments only, with no other lock.
+    line: Mutex<Line>,
+}
+
+/// The client's connection, for whoever wants to end it.
+#[derive(Default)]
+enum Line {
+    /// There is none just now.
+    #[default]
+    Free,
+    Busy(OwnedFd),
+    /// There shall be none any more.
+    Cut,
+}
+
 /// Stops the machine when the client is done, however it ended.
-struct Done(Handle);
+struct Done(Arc<Client>, Handle);
 
 impl Drop for Done {
     fn drop(&mut self) {
-        self.0.interrupt();
+        self.0.finished.store(true, Ordering::SeqCst);
+        self.1.look();
     }
+}
+
+impl Client {
+    /// Sends `request` to `address` and reads the answer.
+    fn fetch(&self, address: &Address, request: &str) -> std::io::Result<()> {
+        match address {
+            Address::Internet(address) => {
+                let stream = TcpStream::connect_timeout(&reachable(*address), SILENCE)?;
+                stream.set_read_timeout(Some(SILENCE))?;
+                self.take_line(Line::Busy(stream.as_fd().try_clone_to_owned()?))?;
+                talk(stream, request)?;
+            }
+            Address::Unix(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(SILENCE))?;
+                self.take_line(Line::Busy(stream.as_fd().try_clone_to_owned()?))?;
+                talk(stream, request)?;
+            }
+        }
+        self.take_line(Line::Free)
+    }
+
+    fn take_line(&self, line: Line) -> std::io::Result<()> {
+        let mut held = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*held, Line::Cut) {
+            return Err(ErrorKind::ConnectionAborted.into());
+        }
+        *held = line;
+        Ok(())
+    }
+
+    /// Breaks the connection, and has it make no other.
+    fn give_up(&self) {
+        let mut held = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Line::Busy(connection) = std::mem::replace(&mut *held, Line::Cut) {
+            // It fails when the program has closed the connection already.
+            let _ = rustix::net::shutdown(connection, rustix::net::Shutdown::Both);
+        }
+    }
+}
+
+/// Where to connect to for a socket that is bound to `address`.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 fn request(address: &Address, path: &str) -> String {
@@ -110,28 +185,6 @@ fn explain(error: std::io::Error) -> std::io::Error {
 
 /// The longest that a warm-up request may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
-
-fn fetch(address: &Address, request: &str) -> std::io::Result<()> {
-    match address {
-        Address::Internet(address) => {
-            let mut address = *address;
-            if address.ip().is_unspecified() {
-                address.set_ip(match address {
-                    SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-                    SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-                });
-            }
-            let stream = TcpStream::connect_timeout(&address, SILENCE)?;
-            stream.set_read_timeout(Some(SILENCE))?;
-            talk(stream, request)
-        }
-        Address::Unix(path) => {
-            let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(SILENCE))?;
-            talk(stream, request)
-        }
-    }
-}
 
 /// Sends `request` and reads the answer: as long as it says that it is, else until the program closes the connection.
 fn talk(mut stream: impl Read + Write, request: &str) -> std::io::Result<()> {

@@ -207,7 +207,7 @@ impl Worker {
                 return true;
             }
             // The server stops.
-            Ok(Outcome::Interrupted | Outcome::Ready | Outcome::Connection) => return false,
+            Ok(Outcome::Interrupted | Outcome::Ready | Outcome::Connection | Outcome::Flagged) => return false,
             Ok(Outcome::TimedOut) => (&statistics.timeouts, "took longer than --max-request-time".to_owned()),
             Ok(Outcome::OutOfMemory) => {
                 (&statistics.out_of_memory, "wrote to more memory than --max-request-memory".to_owned())
