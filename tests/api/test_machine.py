@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from warmfork import Machine, Outcome, PlatformError, Policy, ProgramError, StateError
+from warmfork import Machine, Outcome, Policy, ProgramError, StateError
 
 Guest = Callable[[str], str]
 
@@ -205,5 +205,5 @@ def test_arguments_that_are_none(guest: Guest) -> None:
         Machine("program")
     with pytest.raises(ProgramError, match="the working directory is not there"):
         Machine([guest("program")], cwd="/no/such/directory")
-    with pytest.raises(PlatformError, match="no kvm platform"):
-        Machine([guest("program")], platform="kvm")
+    with pytest.raises(ValueError, match="no platform is called xen"):
+        Machine([guest("program")], platform="xen")  # type: ignore[arg-type]

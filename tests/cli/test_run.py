@@ -146,14 +146,14 @@ def test_errors_are_lines(warmfork: Any, tmp_path: Path) -> None:
     done = warmfork("run", "./program")
     assert done.returncode == 127
     assert done.stderr == f"error: load of {program} failed: it is not an ELF file\n"
-    refused = warmfork("run", "--platform=kvm", "true")
-    assert refused.returncode == 125
-    assert refused.stderr.startswith("error: this version has no kvm platform\nhint: ")
+    refused = warmfork("run", "--platform=xen", "true")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: --platform: 'xen': input should be 'auto'")
 
 
 def test_doctor_and_system_calls_as_json(warmfork: Any) -> None:
     diagnosis = json.loads(warmfork("doctor", "--json").stdout)
-    assert diagnosis["platform"] == "process"
+    assert diagnosis["platform"] in {"process", "kvm"}
     assert {fact["name"] for fact in diagnosis["facts"]} > {"kernel", "process platform", "openat2"}
     calls = json.loads(warmfork("syscalls", "--json").stdout)
     assert calls[0] == {"number": 0, "name": "read", "support": "full", "note": calls[0]["note"]}

@@ -14,9 +14,9 @@ use warmfork_linux::task::{Task, Tasks};
 use warmfork_linux::{Files, Kernel};
 use warmfork_loader::{Identity, Loaded, Request};
 use warmfork_memory::{AddressSpace, Layout, Limits};
-use warmfork_platform::Platform;
-use warmfork_platform::process::{ProcessPlatform, RESERVED};
+use warmfork_platform::process::RESERVED;
 
+use crate::choice::Choice;
 use crate::error::EngineError;
 use crate::files::HostFiles;
 use crate::machine::Machine;
@@ -57,11 +57,8 @@ pub struct Program {
     pub limits: MachineLimits,
     /// Standard input, output and error.
     pub stdio: [OwnedFd; 3],
-}
-
-/// An empty guest on the platform.
-pub(crate) fn new_platform() -> Result<Box<dyn Platform>, EngineError> {
-    Ok(Box::new(ProcessPlatform::new()?))
+    /// What runs it.
+    pub platform: Choice,
 }
 
 /// Loads `program` into a new machine on the calling thread.
@@ -70,7 +67,8 @@ pub(crate) fn new_platform() -> Result<Box<dyn Platform>, EngineError> {
 /// [`EngineError::Load`] for a program that cannot be run, [`EngineError::Policy`] for rules that name what cannot
 /// be opened, [`EngineError::Platform`] when the host has no guest to give.
 pub fn boot(mut program: Program) -> Result<Machine, EngineError> {
-    let mut platform = new_platform()?;
+    let kind = program.platform.kind();
+    let mut platform = kind.guest()?;
     let limits = Limits {
         reserved_bytes: program.limits.address_space_bytes,
         accessible_bytes: program.limits.memory_bytes,
@@ -87,7 +85,7 @@ pub fn boot(mut program: Program) -> Result<Machine, EngineError> {
     let host = Host::new()
         .map_err(|error| EngineError::Kernel { operation: "making a machine", source: Errno(error.raw_os_error()) })?;
     let kernel = kernel(program, &loaded, space, policy, &host)?;
-    Ok(Machine::new(platform, kernel, host))
+    Ok(Machine::new(kind, platform, kernel, host))
 }
 
 fn identity() -> Identity {

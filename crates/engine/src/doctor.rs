@@ -3,6 +3,7 @@
 use warmfork_loader::vdso::clock::ClockPage;
 use warmfork_platform::process::ProcessPlatform;
 
+use crate::choice::{self, PlatformKind};
 use crate::cpu;
 
 /// One thing that was probed.
@@ -27,12 +28,17 @@ pub struct Diagnosis {
     pub facts: Vec<Fact>,
 }
 
+const WHY_AUTO: &str = "the platform that guests get unless --platform chooses another";
+
 /// Probes this host.
 #[must_use]
 pub fn diagnose() -> Diagnosis {
     let process = process_platform();
-    let platform = process.good.then_some("process");
-    Diagnosis { platform, facts: vec![kernel(), process, kvm(), clock(), paths(), cpus()] }
+    let (automatic, reason) = choice::automatic();
+    let works = process.good || automatic == PlatformKind::Kvm;
+    let platform = works.then_some(automatic.name());
+    let choice = Fact { name: "auto", good: works, value: format!("{}: {reason}", automatic.name()), why: WHY_AUTO };
+    Diagnosis { platform, facts: vec![kernel(), process, kvm(), choice, clock(), paths(), cpus()] }
 }
 
 fn kernel() -> Fact {
@@ -51,12 +57,11 @@ fn process_platform() -> Fact {
 }
 
 fn kvm() -> Fact {
-    let device = std::fs::File::options().read(true).write(true).open("/dev/kvm");
-    let value = match device {
-        Ok(_) => "/dev/kvm can be opened; this version has no kvm platform".to_owned(),
-        Err(error) => format!("opening /dev/kvm failed: {error}"),
+    let (good, value) = match warmfork_platform::kvm::probe() {
+        Ok(found) => (true, format!("works: a system call leaves {}, and costs {:.1?}", found.how(), found.exit)),
+        Err(error) => (false, error.to_string()),
     };
-    Fact { name: "kvm platform", good: false, value, why: "would isolate by hardware" }
+    Fact { name: "kvm platform", good, value, why: "isolates by the CPU's own means; needs /dev/kvm" }
 }
 
 fn clock() -> Fact {

@@ -9,6 +9,9 @@ pub enum EngineError {
     /// The platform failed.
     #[error(transparent)]
     Platform(#[from] PlatformError),
+    /// This host cannot run guests in virtual machines.
+    #[error("the kvm platform does not work here: {0}")]
+    Kvm(#[from] warmfork_platform::kvm::KvmError),
     /// The program could not be loaded.
     #[error(transparent)]
     Load(#[from] warmfork_loader::LoadError),

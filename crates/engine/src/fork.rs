@@ -17,7 +17,6 @@ use warmfork_memory::image::{Content, Image};
 use warmfork_memory::{Span, SpanSet};
 use warmfork_platform::{Platform, Pristine};
 
-use crate::boot::new_platform;
 use crate::error::EngineError;
 use crate::machine::{Machine, Outcome, Until};
 use crate::settle;
@@ -59,13 +58,13 @@ pub struct Fork {
 
 impl Fork {
     pub(crate) fn new(snapshot: Arc<Snapshot>) -> Result<Self, EngineError> {
-        let mut platform = new_platform()?;
+        let mut platform = snapshot.platform.guest()?;
         let everything = Span { start: 0, end: snapshot.kernel.space.layout().top() };
         let kernel = snapshot.kernel.fork().map_err(|source| EngineError::Kernel { operation: "forking", source })?;
         platform.map_all(&snapshot.mappings(everything, &kernel))?;
         platform.hold_image(snapshot.image.file(), snapshot.image.all_bytes().len() as u64)?;
         let host = Host::new().map_err(|error| EngineError::Kernel { operation: "forking", source: errno(error) })?;
-        let mut machine = Machine::new(platform, kernel, host);
+        let mut machine = Machine::new(snapshot.platform, platform, kernel, host);
         load_fpu(&mut machine, &snapshot)?;
         Ok(Self {
             machine,

@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod boot;
+mod choice;
 pub mod cpu;
 pub mod doctor;
 pub mod error;
@@ -31,6 +32,7 @@ mod settle;
 pub mod snapshot;
 
 pub use boot::{MachineLimits, Program, boot};
+pub use choice::{Choice, PlatformKind};
 pub use error::EngineError;
 pub use fork::{Fork, ResetKind};
 pub use machine::{Counters, Handle, Machine, Outcome, Until};

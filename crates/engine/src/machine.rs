@@ -14,6 +14,7 @@ use warmfork_loader::vdso::clock::ClockPage;
 use warmfork_platform::deadline::Watch;
 use warmfork_platform::{Exit, Interrupter, Platform};
 
+use crate::choice::PlatformKind;
 use crate::error::EngineError;
 use crate::guest::PlatformGuest;
 
@@ -66,6 +67,7 @@ pub struct Counters {
 
 /// A guest program with everything that it runs on.
 pub struct Machine {
+    pub(crate) kind: PlatformKind,
     pub(crate) platform: Box<dyn Platform>,
     pub(crate) kernel: Kernel,
     pub(crate) host: Host,
@@ -111,16 +113,22 @@ enum Step {
 
 impl Machine {
     /// A machine from its parts; the current thread's registers are taken from the kernel's.
-    pub(crate) fn new(platform: Box<dyn Platform>, kernel: Kernel, host: Host) -> Self {
+    pub(crate) fn new(kind: PlatformKind, platform: Box<dyn Platform>, kernel: Kernel, host: Host) -> Self {
         let watch = Watch::new(platform.interrupter());
         let registers = kernel.tasks.get(kernel.tasks.current).registers;
-        Self { platform, kernel, host, registers, watch, counters: Counters::default(), ended: None }
+        Self { kind, platform, kernel, host, registers, watch, counters: Counters::default(), ended: None }
     }
 
     /// The emulated kernel's state.
     #[must_use]
     pub fn kernel(&self) -> &Kernel {
         &self.kernel
+    }
+
+    /// What runs it.
+    #[must_use]
+    pub fn platform(&self) -> PlatformKind {
+        self.kind
     }
 
     /// The host side: time, unknown calls.

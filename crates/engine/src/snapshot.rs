@@ -10,12 +10,15 @@ use warmfork_memory::image::{Image, ImageBuilder, SegmentSource};
 use warmfork_memory::{Backing, Source, Span};
 use warmfork_platform::Mapping;
 
+use crate::choice::PlatformKind;
 use crate::error::EngineError;
 use crate::fork::Fork;
 use crate::machine::Machine;
 
 /// A frozen machine, shared by all its forks on all threads.
 pub struct Snapshot {
+    /// What runs its forks: what ran the machine.
+    pub(crate) platform: PlatformKind,
     pub(crate) image: Image,
     pub(crate) kernel: Kernel,
     /// What it listens on.
@@ -66,7 +69,7 @@ impl Snapshot {
         kernel.space.mark();
         kernel.shared.gate = Gate::default();
         let listeners = Arc::new(kernel.listeners());
-        Ok(Arc::new(Self { image, kernel, listeners }))
+        Ok(Arc::new(Self { platform: machine.kind, image, kernel, listeners }))
     }
 
     /// A new fork, on the calling thread.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use warmfork_engine::boot::MachineLimits;
-use warmfork_engine::{Fork, Outcome, Program, Snapshot, Until, boot};
+use warmfork_engine::{Choice, Fork, Outcome, PlatformKind, Program, Snapshot, Until, boot};
 use warmfork_linux::policy::Rules;
 
 /// Pages that each request dirties, and those that some dirty too; beside them a few of the stack and the C library.
@@ -30,6 +30,7 @@ fn fork() -> (Fork, File) {
         rules: Rules::everything(),
         limits: MachineLimits::default(),
         stdio: [input, null(), null()],
+        platform: Choice::Only(PlatformKind::Process),
     });
     std::fs::remove_file(program).unwrap();
     let mut machine = machine.unwrap();

@@ -1,7 +1,10 @@
 //! What runs guest instructions. A platform knows memory and registers, and never what a system call means.
 
 pub mod deadline;
+pub mod kvm;
+mod pagemap;
 pub mod process;
+mod touched;
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;

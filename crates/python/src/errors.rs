@@ -31,6 +31,7 @@ pub fn raise(error: EngineError) -> PyErr {
         EngineError::Policy(_) => PolicyError::new_err(message),
         EngineError::State(_) | EngineError::Ended => StateError::new_err(message),
         EngineError::Memory { .. } => WarmforkError::new_err(message),
+        EngineError::Kvm(_) => PlatformError::new_err((message, "--platform=process needs no /dev/kvm")),
         EngineError::Platform(_) | EngineError::Image(_) => PlatformError::new_err((message, DOCTOR)),
         EngineError::Host { source, .. } => host_error(message, source.raw_os_error()),
         EngineError::Kernel { source, .. } => host_error(message, Some(source.0)),

@@ -4,15 +4,16 @@ use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use warmfork_engine::owner::Owner;
 use warmfork_engine::serve::{WarmUp, warm_up};
-use warmfork_engine::{Counters, Ending, EngineError, Handle, Program, Until, boot};
+use warmfork_engine::{Choice, Counters, Ending, EngineError, Handle, Program, Until, boot};
 
 use crate::arguments::{Limits, PolicySpec, bytes, duplicate, variable};
 use crate::capture::Capture;
-use crate::errors::{self, GuestError, PlatformError, StateError};
+use crate::errors::{self, GuestError, StateError};
 use crate::snapshot::Snapshot;
 use crate::waiting::{optional_duration, wait};
 
@@ -128,9 +129,9 @@ impl Machine {
         stdio: Option<(i32, i32, i32)>,
         platform: &str,
     ) -> PyResult<Self> {
-        if platform == "kvm" {
-            return Err(PlatformError::new_err(("this version has no kvm platform", "--platform=process works here")));
-        }
+        let Some(platform) = Choice::named(platform) else {
+            return Err(PyValueError::new_err(format!("no platform is called {platform}: auto, process or kvm")));
+        };
         let (capture, stdio) = match stdio {
             Some((input, output, errors)) => (None, [duplicate(input)?, duplicate(output)?, duplicate(errors)?]),
             None => Capture::new().map(|(capture, stdio)| (Some(capture), stdio))?,
@@ -144,6 +145,7 @@ impl Machine {
             rules: py.detach(|| policy.rules())?,
             limits: limits.into(),
             stdio,
+            platform,
         };
         let (owner, handle) = py
             .detach(|| {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use rustix::fs::{Mode, OFlags};
 use warmfork_engine::boot::MachineLimits;
-use warmfork_engine::{Machine, Outcome, Program, Snapshot, Until, boot};
+use warmfork_engine::{Choice, Machine, Outcome, PlatformKind, Program, Snapshot, Until, boot};
 use warmfork_linux::call::Ending;
 use warmfork_linux::policy::Rules;
 
@@ -56,6 +56,7 @@ impl Guests {
             rules: Rules::everything(),
             limits: MachineLimits::default(),
             stdio: [null()?, output, null()?],
+            platform: Choice::Only(PlatformKind::Process),
         })?)
     }
 

@@ -15,10 +15,8 @@ mod filter;
 mod layout;
 mod maps;
 mod memory;
-mod pagemap;
 mod spawn;
 mod table;
-mod touched;
 mod tracee;
 
 use std::marker::PhantomData;
@@ -29,8 +27,9 @@ use warmfork_abi::{PAGE, Registers, page_up, signals};
 use warmfork_memory::{Protection, Source, Span};
 
 use self::calls::{Caller, HostCall};
-use self::touched::Touched;
 use self::tracee::{Stopped, Tracee, send_signal};
+use crate::pagemap::Pagemap;
+use crate::touched::Touched;
 use crate::{ExceptionInfo, Exit, FaultInfo, Interrupter, Mapping, Platform, PlatformError, Pristine};
 
 /// The part of the address space that guests of this platform cannot map.
@@ -258,7 +257,7 @@ impl Platform for ProcessPlatform {
     }
 
     fn touched(&mut self, spans: &[Span]) -> Result<Vec<Span>, PlatformError> {
-        self.touched.find(spans, self.tracee.faults())
+        self.touched.find(spans, self.tracee.faults(), Pagemap::touched)
     }
 
     fn discard_all(&mut self, spans: &[Span]) -> Result<(), PlatformError> {

@@ -8,10 +8,9 @@ use std::os::unix::fs::FileExt;
 use warmfork_abi::PAGE;
 use warmfork_memory::Span;
 
-use super::tracee::host_error;
 use crate::PlatformError;
 
-/// Looks at the page tables of one stub.
+/// Looks at the page tables of one process.
 pub struct Pagemap {
     file: File,
     scan: bool,
@@ -55,7 +54,7 @@ const PAGEMAP_SCAN: libc::Ioctl = 0xc060_6610;
 impl Pagemap {
     pub fn open(pid: libc::pid_t) -> Result<Self, PlatformError> {
         let file = File::open(format!("/proc/{pid}/pagemap"))
-            .map_err(|source| PlatformError::Host { operation: "opening the stub's pagemap", source })?;
+            .map_err(|source| PlatformError::Host { operation: "opening a guest's pagemap", source })?;
         Ok(Self { file, scan: true, regions: vec![Region::default(); 512] })
     }
 
@@ -70,7 +69,7 @@ impl Pagemap {
             }
         }
         self.read(span, touched)
-            .map_err(|source| PlatformError::Host { operation: "reading the stub's pagemap", source })
+            .map_err(|source| PlatformError::Host { operation: "reading a guest's pagemap", source })
     }
 
     /// Says for each page of `span` whether it is in memory (1) or not (0).
@@ -104,7 +103,9 @@ impl Pagemap {
             };
             // SAFETY: the argument and the vector that it points to live over the call and have the sizes given.
             let found = unsafe { libc::ioctl(self.file.as_raw_fd(), PAGEMAP_SCAN, &raw mut argument) };
-            let Ok(found) = usize::try_from(found) else { return Err(host_error("PAGEMAP_SCAN")) };
+            let Ok(found) = usize::try_from(found) else {
+                return Err(PlatformError::Host { operation: "PAGEMAP_SCAN", source: io::Error::last_os_error() });
+            };
             for region in &self.regions[..found.min(self.regions.len())] {
                 push(touched, Span { start: region.start, end: region.end });
             }
@@ -136,7 +137,7 @@ impl Pagemap {
 }
 
 /// Appends `span`, joined to the last one when they touch.
-fn push(spans: &mut Vec<Span>, span: Span) {
+pub fn push(spans: &mut Vec<Span>, span: Span) {
     match spans.last_mut() {
         Some(last) if last.end == span.start => last.end = span.end,
         _ => spans.push(span),

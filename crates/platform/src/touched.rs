@@ -1,18 +1,18 @@
 //! Which pages a guest has privately written, remembered: a fork in its steady state is not scanned at each reset.
 //!
-//! A page becomes private in a write fault, which the host counts for the stub, or when the parent writes to it, which
-//! the platform tells here; it ceases to be private only by mapping calls, which the platform tells here too. While
-//! none of that has happened, the last answer holds. The count comes with each stop of the stub; a scan takes about a
-//! microsecond for every few dozen pages that are in memory.
+//! A page becomes private in a write fault, which the host counts for the process or the thread that runs the guest, or
+//! when warmfork writes to it, which the platform tells here; it ceases to be private only by mapping calls, which the
+//! platform tells here too. While none of that has happened, the last answer holds. The count is cheap to have; a scan
+//! takes about a microsecond for every few dozen pages that are in memory.
 
 use std::cell::Cell;
 
 use warmfork_memory::Span;
 
-use super::pagemap::Pagemap;
 use crate::PlatformError;
+use crate::pagemap::Pagemap;
 
-/// The privately written pages of one stub.
+/// The privately written pages of one guest.
 pub struct Touched {
     pagemap: Pagemap,
     known: Option<Known>,
@@ -37,8 +37,14 @@ impl Touched {
         &self.pagemap
     }
 
-    /// The privately written pages of `spans`, in address order; the stub has taken `faults` page faults by now.
-    pub fn find(&mut self, spans: &[Span], faults: u64) -> Result<Vec<Span>, PlatformError> {
+    /// The privately written pages of `spans`, in address order; the guest has taken `faults` page faults by now. `scan`
+    /// finds those of one span.
+    pub fn find(
+        &mut self,
+        spans: &[Span],
+        faults: u64,
+        mut scan: impl FnMut(&mut Pagemap, Span, &mut Vec<Span>) -> Result<(), PlatformError>,
+    ) -> Result<Vec<Span>, PlatformError> {
         if let Some(known) = &self.known
             && !self.stale.get()
             && known.faults == faults
@@ -48,14 +54,14 @@ impl Touched {
         }
         let mut found = Vec::new();
         for &span in spans {
-            self.pagemap.touched(span, &mut found)?;
+            scan(&mut self.pagemap, span, &mut found)?;
         }
         self.stale.set(false);
         self.known = Some(Known { asked: spans.to_vec(), found: found.clone(), faults });
         Ok(found)
     }
 
-    /// The parent writes to `spans`: what was found still holds if they all were found, in this order.
+    /// warmfork writes to `spans`: what was found still holds if they all were found, in this order.
     pub fn written(&self, spans: impl IntoIterator<Item = Span>) {
         let Some(known) = &self.known else { return };
         let mut rest = &known.found[..];

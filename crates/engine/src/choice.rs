@@ -1,0 +1,95 @@
+//! Which platform runs a guest. `auto` takes kvm where leaving a guest is cheap, else process: see `warmfork doctor`.
+
+use std::time::Duration;
+
+use warmfork_platform::Platform;
+use warmfork_platform::kvm::{self, KvmPlatform};
+use warmfork_platform::process::ProcessPlatform;
+
+use crate::error::EngineError;
+
+/// With `auto`, a system call on kvm may cost this much: about what one costs on the process platform.
+pub const DEAREST_EXIT: Duration = Duration::from_micros(4);
+
+/// What runs guests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PlatformKind {
+    /// A virtual machine.
+    Kvm,
+    /// A traced process.
+    Process,
+}
+
+impl PlatformKind {
+    /// Its name, as `--platform` has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Process => "process",
+        }
+    }
+
+    /// An empty guest on it.
+    pub(crate) fn guest(self) -> Result<Box<dyn Platform>, EngineError> {
+        Ok(match self {
+            Self::Kvm => {
+                kvm::probe()?;
+                Box::new(KvmPlatform::new()?)
+            }
+            Self::Process => Box::new(ProcessPlatform::new()?),
+        })
+    }
+}
+
+/// What a caller wants.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Choice {
+    /// The better one that works here.
+    #[default]
+    Auto,
+    /// This one or none.
+    Only(PlatformKind),
+}
+
+impl Choice {
+    /// The choice that `--platform` names.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "auto" => Some(Self::Auto),
+            "kvm" => Some(Self::Only(PlatformKind::Kvm)),
+            "process" => Some(Self::Only(PlatformKind::Process)),
+            _ => None,
+        }
+    }
+
+    /// The platform to use.
+    #[must_use]
+    pub fn kind(self) -> PlatformKind {
+        match self {
+            Self::Only(kind) => kind,
+            Self::Auto => {
+                let (kind, reason) = automatic();
+                log::info!("guests run on {}: {reason}", kind.name());
+                kind
+            }
+        }
+    }
+}
+
+/// What `auto` is on this host, and why.
+#[must_use]
+pub fn automatic() -> (PlatformKind, String) {
+    match kvm::probe() {
+        Ok(found) if found.exit <= DEAREST_EXIT => {
+            (PlatformKind::Kvm, format!("a system call of a virtual machine costs {:.1?}", found.exit))
+        }
+        Ok(found) => {
+            let reason =
+                format!("a system call of a virtual machine costs {:.1?}, more than a traced process's", found.exit);
+            (PlatformKind::Process, reason)
+        }
+        Err(error) => (PlatformKind::Process, error.to_string()),
+    }
+}

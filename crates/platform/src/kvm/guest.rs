@@ -1,0 +1,139 @@
+//! Guest memory as the rest of warmfork uses it, and small facts about guest addresses.
+
+use warmfork_abi::{Registers, signals};
+use warmfork_memory::{GuestMemory, MapError, Protection, Source, Span};
+
+use super::KvmPlatform;
+use super::arena::Arena;
+use super::exceptions::{FETCH, GENERAL_PROTECTION};
+use crate::pagemap::{Pagemap, push};
+use crate::{ExceptionInfo, Exit, PlatformError};
+
+/// The page of old programs' system calls.
+const VSYSCALL: u64 = 0xffff_ffff_ff60_0000;
+
+/// Whether a page fault is a call of the vsyscall page.
+pub fn is_vsyscall(address: u64, error: u64, registers: &Registers) -> bool {
+    address == registers.rip && error & FETCH != 0
+}
+
+/// The number of the system call that the vsyscall page has at `address`.
+pub fn vsyscall(address: u64) -> Option<u64> {
+    match address.checked_sub(VSYSCALL)? {
+        // gettimeofday, time, getcpu
+        0 => Some(96),
+        0x400 => Some(201),
+        0x800 => Some(309),
+        _ => None,
+    }
+}
+
+/// Whether the CPU takes `address` for an address at all.
+pub fn is_canonical(address: u64) -> bool {
+    address >> 47 == 0 || address >> 47 == u64::MAX >> 47
+}
+
+/// A #GP, as Linux signals it.
+pub fn general_protection() -> Exit {
+    let trap = u8::try_from(GENERAL_PROTECTION).unwrap_or(0);
+    Exit::Exception(ExceptionInfo { signal: signals::SIGSEGV, code: signals::SI_KERNEL, address: 0, trap })
+}
+
+/// Appends the privately written pages of `span` to `found`, in address order.
+pub fn touched(arena: &Arena, pagemap: &mut Pagemap, span: Span, found: &mut Vec<Span>) -> Result<(), PlatformError> {
+    let mut here = Vec::new();
+    for piece in arena.pieces(span) {
+        let start = arena.host(piece.offset) as u64;
+        here.clear();
+        pagemap.touched(Span { start, end: start + piece.span.len() }, &mut here)?;
+        for part in &here {
+            let guest = piece.span.start + (part.start - start);
+            push(found, Span { start: guest, end: guest + part.len() });
+        }
+    }
+    Ok(())
+}
+
+/// A range of this process, which process_vm_readv and its like check: they fail where memcpy would raise a signal.
+fn own(address: usize, length: usize) -> libc::iovec {
+    libc::iovec { iov_base: std::ptr::without_provenance_mut(address), iov_len: length }
+}
+
+/// This process.
+pub fn own_pid() -> libc::pid_t {
+    libc::pid_t::try_from(std::process::id()).unwrap_or(0)
+}
+
+/// Page faults of the calling thread so far: those of the guest are among them.
+pub fn faults() -> u64 {
+    // SAFETY: rusage is plain bytes, for which zero is valid.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` is a valid out-pointer.
+    unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) };
+    usage.ru_minflt.cast_unsigned().wrapping_add(usage.ru_majflt.cast_unsigned())
+}
+
+impl GuestMemory for KvmPlatform {
+    fn read_some(&self, address: u64, into: &mut [u8]) -> usize {
+        let base = into.as_mut_ptr();
+        self.memory.transfer(address, into.len(), |host, done, bytes| {
+            // SAFETY: `done + bytes` is at most the buffer's length.
+            let start = unsafe { base.add(done) };
+            let local = libc::iovec { iov_base: start.cast(), iov_len: bytes };
+            let remote = own(host, bytes);
+            // SAFETY: the local vector is a part of `into`, writable; the remote one is only an address.
+            let got = unsafe { libc::process_vm_readv(own_pid(), &raw const local, 1, &raw const remote, 1, 0) };
+            usize::try_from(got).unwrap_or(0)
+        })
+    }
+
+    fn write_some(&self, address: u64, from: &[u8]) -> usize {
+        self.touched.written([Span { start: address, end: address.saturating_add(from.len() as u64) }]);
+        self.memory.transfer(address, from.len(), |host, done, bytes| {
+            let part = &from[done..done + bytes];
+            let local = libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: bytes };
+            let remote = own(host, bytes);
+            // SAFETY: the local vector is a part of `from` and only read; the remote one is only an address.
+            let put = unsafe { libc::process_vm_writev(own_pid(), &raw const local, 1, &raw const remote, 1, 0) };
+            usize::try_from(put).unwrap_or(0)
+        })
+    }
+
+    fn map(&mut self, span: Span, protection: Protection, source: Source<'_>) -> Result<(), MapError> {
+        self.touched.forget();
+        self.memory.map(span, protection, source)
+    }
+
+    fn unmap(&mut self, span: Span) -> Result<(), MapError> {
+        self.touched.forget();
+        self.memory.unmap(span)
+    }
+
+    fn protect(&mut self, span: Span, protection: Protection) -> Result<(), MapError> {
+        self.memory.protect(span, protection)
+    }
+
+    fn relocate(&mut self, from: Span, to: Span) -> Result<(), MapError> {
+        self.touched.forget();
+        self.memory.relocate(from, to)
+    }
+
+    fn discard(&mut self, span: Span) -> Result<(), MapError> {
+        self.touched.forget();
+        self.memory.discard(span)
+    }
+
+    fn resident(&self, span: Span, pages: &mut [u8]) {
+        pages.fill(0);
+        for piece in self.memory.arena.pieces(span) {
+            let first = usize::try_from((piece.span.start - span.start) / warmfork_abi::PAGE).unwrap_or(0);
+            let count = usize::try_from(piece.span.len() / warmfork_abi::PAGE).unwrap_or(0);
+            let start = self.memory.arena.host(piece.offset) as u64;
+            let part = &mut pages[first..first + count];
+            if let Err(error) = self.touched.pagemap().present(Span { start, end: start + piece.span.len() }, part) {
+                log::debug!("reading the guest's pagemap failed: {error}");
+                part.fill(1);
+            }
+        }
+    }
+}

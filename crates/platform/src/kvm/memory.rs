@@ -1,0 +1,359 @@
+//! Guest memory of the kvm platform: the guest's mappings are mappings of this process, in the arena.
+//!
+//! A change is made in three places: the areas (what is allowed), the page tables (what the guest's CPU has been told) and
+//! the host mapping. The last makes the second safe to change behind KVM's back: whatever takes something away from the
+//! guest also changes the host mapping, and KVM then drops all that it and the CPU know of those pages.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
+
+use warmfork_abi::PAGE;
+use warmfork_memory::{MapError, Protection, Source, Span};
+
+use super::areas::{Area, Areas, Kind};
+use super::arena::{Arena, Piece, WINDOW};
+use super::tables::Tables;
+use super::vm::{ARENA, Slots};
+use crate::{PlatformError, Pristine};
+
+/// Page tables that may be left over from mappings that are gone, beside twice those in use.
+const STALE_TABLES: usize = 512;
+
+/// One guest's memory.
+pub struct Memory {
+    pub arena: Arena,
+    pub areas: Areas,
+    pub tables: Tables,
+    slots: Slots,
+    /// A page of a file was not there when the guest touched it: entries for files' pages are made one by one.
+    careful: bool,
+}
+
+/// What became of a guest access that its page tables did not allow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// It is allowed, and they do now.
+    Filled,
+    /// The area does not allow it.
+    Forbidden,
+    /// There is no area.
+    Unmapped,
+    /// The file has no such page.
+    BehindEnd,
+}
+
+impl Memory {
+    pub fn new(arena: Arena, tables: Tables, slots: Slots) -> Self {
+        Self { arena, areas: Areas::default(), tables, slots, careful: false }
+    }
+
+    pub fn map(&mut self, span: Span, protection: Protection, source: Source<'_>) -> Result<(), MapError> {
+        let mapped = self.try_map(span, protection, source);
+        if mapped.is_err() {
+            self.areas.remove(span);
+        }
+        mapped.map_err(|source| MapError { operation: "map", span, source })
+    }
+
+    fn try_map(&mut self, span: Span, protection: Protection, source: Source<'_>) -> io::Result<()> {
+        let kind = kind(source);
+        if kind == Kind::Anonymous && protection.is_empty() {
+            self.try_unmap(span)?;
+            self.areas.insert(Area { span, protection, kind: Kind::Reserved });
+            return Ok(());
+        }
+        self.arena.allot(span)?;
+        self.tables.clear(span);
+        for piece in self.arena.pieces(span) {
+            self.arena.map(piece, protection, source, piece.span.start - span.start)?;
+        }
+        self.areas.insert(Area { span, protection, kind });
+        Ok(())
+    }
+
+    pub fn unmap(&mut self, span: Span) -> Result<(), MapError> {
+        self.try_unmap(span).map_err(|source| MapError { operation: "unmap", span, source })
+    }
+
+    fn try_unmap(&mut self, span: Span) -> io::Result<()> {
+        self.tables.clear(span);
+        for piece in self.arena.pieces(span) {
+            self.arena.reserve(piece)?;
+        }
+        self.areas.remove(span);
+        let areas = &self.areas;
+        self.arena.release(span, |granule| areas.within(granule).all(|area| area.kind == Kind::Reserved));
+        Ok(())
+    }
+
+    pub fn protect(&mut self, span: Span, protection: Protection) -> Result<(), MapError> {
+        self.try_protect(span, protection).map_err(|source| MapError { operation: "protect", span, source })
+    }
+
+    fn try_protect(&mut self, span: Span, protection: Protection) -> io::Result<()> {
+        for area in self.areas.within(span).collect::<Vec<_>>() {
+            if area.kind == Kind::Reserved {
+                self.try_map(area.span, protection, Source::Anonymous)?;
+                continue;
+            }
+            let known = self.tables.clear(area.span);
+            // What the host allows may stay the same when the guest may not run the pages any more.
+            let forced = known && area.protection.difference(protection).contains(Protection::EXEC);
+            for piece in self.arena.pieces(area.span) {
+                self.arena.protect(piece, protection, forced)?;
+            }
+            self.areas.insert(Area { protection, ..area });
+        }
+        Ok(())
+    }
+
+    pub fn discard(&self, span: Span) -> Result<(), MapError> {
+        let mut parts = self.areas.within(span).filter(|area| area.kind != Kind::Reserved);
+        let discard = |span: Span| self.arena.pieces(span).into_iter().try_for_each(|piece| self.arena.discard(piece));
+        parts.try_for_each(|area| discard(area.span)).map_err(|source| MapError { operation: "discard", span, source })
+    }
+
+    pub fn relocate(&mut self, from: Span, to: Span) -> Result<(), MapError> {
+        self.try_relocate(from, to).map_err(|source| MapError { operation: "relocate", span: from, source })
+    }
+
+    fn try_relocate(&mut self, from: Span, to: Span) -> io::Result<()> {
+        let parts: Vec<Area> = self.areas.within(from).collect();
+        let Some(&last) = parts.last() else { return Err(io::Error::from_raw_os_error(libc::EFAULT)) };
+        self.try_unmap(to)?;
+        for part in parts {
+            let start = to.start + (part.span.start - from.start);
+            let end = if part.span == last.span { to.end } else { start + part.span.len() };
+            let target = Span { start, end };
+            if part.kind != Kind::Reserved {
+                self.arena.allot(target)?;
+                self.move_pages(part.span, target)?;
+            }
+            self.areas.insert(Area { span: target, ..part });
+        }
+        self.try_unmap(from)
+    }
+
+    /// Moves the pages of `from` to `to`, which may be longer; both have windows.
+    fn move_pages(&self, from: Span, to: Span) -> io::Result<()> {
+        let longer = to.len() - from.len();
+        let last_page = from.end - PAGE;
+        let body = if longer > 0 { Span { end: last_page, ..from } } else { from };
+        for source in self.arena.pieces(body) {
+            let start = to.start + (source.span.start - from.start);
+            for target in self.arena.pieces(Span { start, end: start + source.span.len() }) {
+                let skipped = target.span.start - start;
+                let part =
+                    Span { start: source.span.start + skipped, end: source.span.start + skipped + target.span.len() };
+                self.move_piece(Piece { span: part, offset: source.offset + skipped }, target)?;
+            }
+        }
+        if longer > 0 {
+            // Only a mapping's own end can be made longer, and only in one piece.
+            let offset = self.arena.offset(last_page).ok_or_else(|| io::Error::from_raw_os_error(libc::EFAULT))?;
+            let stretched = self.arena.stretch(Piece { span: Span { start: last_page, ..from }, offset }, longer)?;
+            let start = to.start + (last_page - from.start);
+            for target in self.arena.pieces(Span { start, end: to.end }) {
+                self.arena.place(&stretched, target.span.start - start, target)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves what may turn out to be several mappings of the host, half by half then.
+    fn move_piece(&self, from: Piece, to: Piece) -> io::Result<()> {
+        match self.arena.relocate(from, to) {
+            Err(error) if error.raw_os_error() == Some(libc::EFAULT) && from.span.len() > PAGE => {
+                let half = from.span.len() / 2 / PAGE * PAGE;
+                let first = |piece: Piece| Piece { span: Span { end: piece.span.start + half, ..piece.span }, ..piece };
+                let rest = |piece: Piece| Piece {
+                    span: Span { start: piece.span.start + half, ..piece.span },
+                    offset: piece.offset + half,
+                };
+                self.move_piece(first(from), first(to))?;
+                self.move_piece(rest(from), rest(to))
+            }
+            done => done,
+        }
+    }
+
+    /// The guest touched `address`, and its page tables did not allow that.
+    pub fn touch(&mut self, address: u64, write: bool, execute: bool) -> Result<Access, PlatformError> {
+        let Some(area) = self.areas.find(address) else { return Ok(Access::Unmapped) };
+        let allowed = match (write, execute) {
+            (true, _) => area.protection.contains(Protection::WRITE),
+            (_, true) => area.protection.contains(Protection::EXEC),
+            _ => !area.protection.is_empty(),
+        };
+        if !allowed {
+            return Ok(Access::Forbidden);
+        }
+        let page = Span { start: address / PAGE * PAGE, end: address / PAGE * PAGE + PAGE };
+        if area.kind.may_end() {
+            let Some(&piece) = self.arena.pieces(page).first() else { return Ok(Access::BehindEnd) };
+            if self.arena.populate(piece, write).is_err() {
+                return Ok(Access::BehindEnd);
+            }
+        }
+        self.fill(page).map_err(|source| PlatformError::Host { operation: "filling page tables", source })?;
+        self.slots.cover_kernel(&self.tables)?;
+        self.slots.cover(&self.arena)?;
+        Ok(Access::Filled)
+    }
+
+    /// Makes entries for the page and for all that is mapped in its granule.
+    fn fill(&mut self, page: Span) -> io::Result<()> {
+        if self.tables.count() > 2 * self.arena.granules() + STALE_TABLES {
+            self.tables.rebuild()?;
+            self.slots.forget_tables().map_err(|error| io::Error::other(error.to_string()))?;
+        }
+        let start = page.start / WINDOW * WINDOW;
+        let Some(offset) = self.arena.offset(start) else { return Err(io::Error::from_raw_os_error(libc::EFAULT)) };
+        for area in self.areas.within(Span { start, end: start + WINDOW }) {
+            if area.protection.is_empty() {
+                continue;
+            }
+            let span = if self.careful && area.kind.may_end() { area.span.intersection(page) } else { Some(area.span) };
+            if let Some(span) = span {
+                self.tables.fill(span, ARENA + offset + (span.start - start), area.protection)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The host refused the guest's CPU a page that its page tables allow: most likely a file has ended. Whether there is
+    /// something to try: the guest's next access then says which page it was.
+    pub fn distrust_files(&mut self) -> bool {
+        self.careful = true;
+        let spans: Vec<Span> = self.areas.iter().filter(|area| area.kind.may_end()).map(|area| area.span).collect();
+        let cleared = spans.into_iter().filter(|&span| self.tables.clear(span));
+        cleared.count() > 0
+    }
+
+    /// As [`super::KvmPlatform`]'s reading and writing. Stops at the first page that is not accessible.
+    pub fn transfer(&self, address: u64, length: usize, copy: impl Fn(usize, usize, usize) -> usize) -> usize {
+        let end = address.saturating_add(length as u64);
+        let Some(span) = Span::new(address, length as u64).filter(|span| span.end == end) else { return 0 };
+        let mut done = 0;
+        for piece in self.arena.pieces(span) {
+            if piece.span.start != address + done as u64 {
+                break;
+            }
+            let bytes = usize::try_from(piece.span.len()).unwrap_or(0);
+            let copied = copy(self.arena.host(piece.offset), done, bytes);
+            done += copied;
+            if copied < bytes {
+                break;
+            }
+        }
+        done
+    }
+
+    /// Reads whatever the guest's protection is.
+    pub fn read_any(&self, address: u64, into: &mut [u8]) -> io::Result<()> {
+        let missing = || io::Error::from_raw_os_error(libc::EIO);
+        let span = Span::new(address, into.len() as u64).ok_or_else(missing)?;
+        let mut at = span.start;
+        for area in self.areas.within(span) {
+            if area.span.start != at {
+                return Err(missing());
+            }
+            let first = usize::try_from(at - address).unwrap_or(0);
+            let part = &mut into[first..][..usize::try_from(area.span.len()).unwrap_or(0)];
+            if area.kind == Kind::Reserved {
+                part.fill(0);
+            } else {
+                self.read_pieces(area.span, part)?;
+            }
+            at = area.span.end;
+        }
+        if at == span.end { Ok(()) } else { Err(missing()) }
+    }
+
+    fn read_pieces(&self, span: Span, into: &mut [u8]) -> io::Result<()> {
+        for piece in self.arena.pieces(span) {
+            let first = usize::try_from(piece.span.start - span.start).unwrap_or(0);
+            let part = &mut into[first..][..usize::try_from(piece.span.len()).unwrap_or(0)];
+            own_memory()?.read_exact_at(part, self.arena.host(piece.offset) as u64)?;
+        }
+        Ok(())
+    }
+
+    /// Writes whatever the guest's protection is.
+    pub fn write_any(&self, address: u64, from: &[u8]) -> io::Result<()> {
+        let span = Span::new(address, from.len() as u64).ok_or_else(|| io::Error::from_raw_os_error(libc::EIO))?;
+        let mut at = span.start;
+        for piece in self.arena.pieces(span) {
+            let first = usize::try_from(piece.span.start - span.start).unwrap_or(0);
+            let part = &from[first..][..usize::try_from(piece.span.len()).unwrap_or(0)];
+            own_memory()?.write_all_at(part, self.arena.host(piece.offset) as u64)?;
+            at = piece.span.end;
+        }
+        if at == span.end { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EIO)) }
+    }
+
+    /// Makes the pages of `span` what they were.
+    pub fn put_back(&self, image: &[u8], span: Span, pristine: Pristine) -> io::Result<()> {
+        let length = usize::try_from(span.len()).unwrap_or(0);
+        let bytes = match pristine {
+            Pristine::Zero => None,
+            Pristine::Image(offset) => {
+                let bytes = usize::try_from(offset).ok().and_then(|at| image.get(at..at.checked_add(length)?));
+                Some(bytes.ok_or(io::ErrorKind::UnexpectedEof)?)
+            }
+        };
+        let fast = |area: Area| area.protection.contains(Protection::WRITE) && !area.kind.may_end();
+        let area = self.areas.find(span.start).filter(|area| area.span.end >= span.end);
+        if !area.is_some_and(|area| area.kind != Kind::Reserved && fast(area)) {
+            let zeroes;
+            let bytes = match bytes {
+                Some(bytes) => bytes,
+                None => {
+                    zeroes = vec![0; length];
+                    &zeroes
+                }
+            };
+            return self.write_any(span.start, bytes);
+        }
+        for piece in self.arena.pieces(span) {
+            let target: *mut u8 = std::ptr::with_exposed_provenance_mut(self.arena.host(piece.offset));
+            let length = usize::try_from(piece.span.len()).unwrap_or(0);
+            let first = usize::try_from(piece.span.start - span.start).unwrap_or(0);
+            match bytes {
+                // SAFETY: the piece is mapped and writable (its area says so, and the host mapping always is as the area
+                // says), private, and backed by memory that does not go away; the guest does not run now.
+                Some(bytes) => unsafe { target.copy_from_nonoverlapping(bytes[first..][..length].as_ptr(), length) },
+                // SAFETY: as above.
+                None => unsafe { target.write_bytes(0, length) },
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What `source` makes of an area.
+fn kind(source: Source<'_>) -> Kind {
+    match source {
+        Source::Anonymous => Kind::Anonymous,
+        Source::File { shared: true, .. } => Kind::SharedFile,
+        Source::File { fd, .. } if cannot_shrink(fd) => Kind::Sealed,
+        Source::File { .. } => Kind::PrivateFile,
+    }
+}
+
+fn cannot_shrink(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(rustix::fs::SealFlags::SHRINK))
+}
+
+/// This process's memory as a file, through which what is read-only here can be written.
+fn own_memory() -> io::Result<&'static File> {
+    static MEMORY: OnceLock<File> = OnceLock::new();
+    if let Some(file) = MEMORY.get() {
+        return Ok(file);
+    }
+    let file = File::options().read(true).write(true).open("/proc/self/mem")?;
+    Ok(MEMORY.get_or_init(|| file))
+}

@@ -1,0 +1,286 @@
+//! The kvm platform: a guest is a virtual machine whose memory is this process's, and whose only kernel is a page of
+//! stubs.
+//!
+//! ```text
+//!   this process                                     virtual machine
+//!   run(registers)  --KVM_RUN-->                     ring 3: guest code ... syscall
+//!                   <-- exit for a port --           ring 0: stub: out          (or a doorbell in ring 3)
+//!   map(span): mmap in the arena, areas              page tables: filled as the guest touches its memory
+//! ```
+//!
+//! `layout` has what the guest's kernel pages hold; `vm` makes a machine; `vcpu` runs it; `arena`, `areas` and `tables`
+//! are its memory, which `memory` keeps in step.
+
+mod areas;
+mod arena;
+mod cpuid;
+mod exceptions;
+mod guest;
+mod interrupt;
+mod layout;
+mod maps;
+mod memory;
+mod probe;
+mod state;
+mod tables;
+mod vcpu;
+mod vm;
+
+use std::marker::PhantomData;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use warmfork_abi::{Registers, USER_END};
+use warmfork_memory::{GuestMemory, Span};
+
+use self::exceptions::Details;
+use self::memory::{Access, Memory};
+use self::state::State;
+use self::vcpu::{Stop, Vcpu};
+use self::vm::{Trap, Vm};
+use crate::touched::Touched;
+use crate::{Exit, Interrupter, Mapping, Platform, PlatformError, Pristine};
+
+pub use probe::{Found, KvmError, probe};
+
+/// Times in a row that the host may refuse the guest's CPU a page before the guest is given up.
+const REFUSALS: u32 = 8;
+
+/// A guest in a virtual machine.
+pub struct KvmPlatform {
+    vcpu: Vcpu,
+    memory: Memory,
+    state: State,
+    touched: Touched,
+    /// Keeps the platform on its thread, whose faults `touched` counts and to which interrupts go.
+    thread: PhantomData<*const ()>,
+}
+
+impl KvmPlatform {
+    /// A virtual machine with nothing mapped.
+    ///
+    /// # Errors
+    /// [`PlatformError`] when this host's KVM cannot run guests; [`probe`] says why.
+    pub fn new() -> Result<Self, PlatformError> {
+        let found = probe().map_err(|error| PlatformError::Host {
+            operation: "making a virtual machine",
+            source: std::io::Error::other(error.to_string()),
+        })?;
+        Self::with(found.trap)
+    }
+
+    fn with(trap: Trap) -> Result<Self, PlatformError> {
+        let Vm { vcpu, slots, arena, tables, trap, state, state_bytes } = Vm::new(trap)?;
+        let vcpu = Vcpu::new(vcpu, trap)?;
+        let memory = Memory::new(arena, tables, slots);
+        let state = State { parts: state, bytes: state_bytes };
+        Ok(Self { vcpu, memory, state, touched: Touched::open(guest::own_pid())?, thread: PhantomData })
+    }
+
+    /// What an exception means; nothing when the guest can go on.
+    fn exception(
+        &mut self,
+        vector: u64,
+        error: u64,
+        address: u64,
+        registers: &mut Registers,
+    ) -> Result<Option<Exit>, PlatformError> {
+        if vector == exceptions::PAGE_FAULT {
+            return self.page_fault(error, address, registers);
+        }
+        if vector == exceptions::INVALID_OPCODE && self.is_old_system_call(registers.rip) {
+            return Ok(Some(guest::general_protection()));
+        }
+        let mut details = Details::default();
+        match vector {
+            exceptions::DEBUG => details.single_step = state::take_single_step(self.vcpu.fd())?,
+            exceptions::X87 | exceptions::SIMD => (details.x87, details.mxcsr) = state::float_status(self.vcpu.fd())?,
+            _ => {}
+        }
+        Ok(Some(match exceptions::signal(vector, registers, details) {
+            Some(info) => Exit::Exception(info),
+            None => {
+                log::warn!("the guest raised exception {vector} at {:#x}", registers.rip);
+                Exit::Dead
+            }
+        }))
+    }
+
+    /// Whether `int 0x80` is at `address`: where ring 0 is emulated it raises #UD, elsewhere #GP.
+    fn is_old_system_call(&self, address: u64) -> bool {
+        let mut code = [0; 2];
+        self.read_some(address, &mut code) == code.len() && code == [0xcd, 0x80]
+    }
+
+    fn page_fault(
+        &mut self,
+        error: u64,
+        address: u64,
+        registers: &mut Registers,
+    ) -> Result<Option<Exit>, PlatformError> {
+        if guest::is_vsyscall(address, error, registers) && self.vsyscall(registers) {
+            return Ok(Some(Exit::Syscall));
+        }
+        let error = error & (exceptions::PRESENT | exceptions::WRITE | exceptions::USER | exceptions::FETCH);
+        let access = self.memory.touch(address, error & exceptions::WRITE != 0, error & exceptions::FETCH != 0)?;
+        let fault = match access {
+            Access::Filled => return Ok(None),
+            Access::Unmapped => exceptions::unmapped(address, error),
+            Access::BehindEnd => exceptions::behind_end(address, error),
+            Access::Forbidden => {
+                let area = self.memory.areas.find(address);
+                exceptions::forbidden(address, error, area.is_some_and(|area| !area.protection.is_empty()))
+            }
+        };
+        Ok(Some(Exit::Fault(fault)))
+    }
+
+    /// Does what the host does for a call of the vsyscall page: returns to its caller, with the call to answer.
+    fn vsyscall(&self, registers: &mut Registers) -> bool {
+        let Some(number) = guest::vsyscall(registers.rip) else { return false };
+        let mut back = [0; 8];
+        if self.read_some(registers.rsp, &mut back) < back.len() {
+            return false;
+        }
+        registers.rip = u64::from_le_bytes(back);
+        registers.rsp = registers.rsp.wrapping_add(8);
+        registers.orig_rax = number;
+        true
+    }
+}
+
+impl Platform for KvmPlatform {
+    fn run(&mut self, registers: &mut Registers) -> Result<Exit, PlatformError> {
+        // Not inside a system call any more.
+        registers.orig_rax = u64::MAX;
+        if self.vcpu.take_interrupt() {
+            return Ok(Exit::Interrupted);
+        }
+        let mut refusals = 0;
+        loop {
+            if !guest::is_canonical(registers.rip) {
+                return Ok(guest::general_protection());
+            }
+            self.vcpu.load(self.memory.tables.memory(), registers)?;
+            match self.vcpu.run(self.memory.tables.memory(), registers)? {
+                Stop::Syscall => {
+                    registers.orig_rax = registers.rax;
+                    registers.rax = (-i64::from(libc::ENOSYS)).cast_unsigned();
+                    return Ok(Exit::Syscall);
+                }
+                Stop::Exception { vector, error, address } => {
+                    if let Some(exit) = self.exception(vector, error, address, registers)? {
+                        return Ok(exit);
+                    }
+                    refusals = 0;
+                }
+                Stop::Port => {
+                    self.step_back(registers);
+                    return Ok(guest::general_protection());
+                }
+                Stop::Interrupted => {
+                    if self.vcpu.take_interrupt() {
+                        return Ok(Exit::Interrupted);
+                    }
+                }
+                Stop::Refused => {
+                    refusals += 1;
+                    if !self.memory.distrust_files() || refusals > REFUSALS {
+                        log::warn!("the host refused the guest a page at {:#x}", registers.rip);
+                        return Ok(Exit::Dead);
+                    }
+                }
+                Stop::Broken => return Ok(Exit::Dead),
+            }
+        }
+    }
+
+    fn interrupter(&self) -> Arc<dyn Interrupter> {
+        self.vcpu.interrupter()
+    }
+
+    fn fpu(&mut self) -> Result<Vec<u8>, PlatformError> {
+        self.state.get(self.vcpu.fd())
+    }
+
+    fn set_fpu(&mut self, state: &[u8]) -> Result<(), PlatformError> {
+        self.state.set(self.vcpu.fd(), state)
+    }
+
+    fn touched(&mut self, spans: &[Span]) -> Result<Vec<Span>, PlatformError> {
+        let arena = &self.memory.arena;
+        self.touched.find(spans, guest::faults(), |pagemap, span, found| guest::touched(arena, pagemap, span, found))
+    }
+
+    fn read_any(&self, address: u64, into: &mut [u8]) -> std::io::Result<()> {
+        self.memory.read_any(address, into)
+    }
+
+    fn mappings(&self) -> Result<Vec<String>, PlatformError> {
+        maps::read(&self.memory)
+    }
+
+    fn map_all(&mut self, mappings: &[Mapping<'_>]) -> Result<(), PlatformError> {
+        self.touched.forget();
+        for mapping in mappings {
+            let mapped = self.memory.map(mapping.span, mapping.protection, mapping.source);
+            mapped
+                .map_err(|error| PlatformError::Host { operation: "mapping a fork's memory", source: error.source })?;
+        }
+        Ok(())
+    }
+
+    fn discard_all(&mut self, spans: &[Span]) -> Result<(), PlatformError> {
+        if spans.is_empty() {
+            return Ok(());
+        }
+        self.touched.forget();
+        for &span in spans {
+            let dropped = self.memory.discard(span);
+            dropped
+                .map_err(|error| PlatformError::Host { operation: "dropping a guest's pages", source: error.source })?;
+        }
+        Ok(())
+    }
+
+    fn hold_image(&mut self, _image: BorrowedFd<'_>, _length: u64) -> Result<(), PlatformError> {
+        // `put_back` is given its bytes, and the guest's memory is here.
+        Ok(())
+    }
+
+    fn put_back(&mut self, image: &[u8], pages: &[(Span, Pristine)]) -> Result<(), PlatformError> {
+        self.touched.written(pages.iter().map(|(span, _)| *span));
+        for &(span, pristine) in pages {
+            let put = self.memory.put_back(image, span, pristine);
+            put.map_err(|source| PlatformError::Host { operation: "putting pages back", source })?;
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, pages: &[(Span, &[u8])]) -> Result<(), PlatformError> {
+        self.touched.written(pages.iter().map(|(span, _)| *span));
+        for (span, bytes) in pages {
+            let written = self.memory.write_any(span.start, bytes);
+            written.map_err(|source| PlatformError::Host { operation: "restoring pages", source })?;
+        }
+        Ok(())
+    }
+}
+
+impl KvmPlatform {
+    /// Takes RIP back to an `out` that KVM may have stepped over: a guest that uses the system call's port by itself gets
+    /// #GP, as natively.
+    fn step_back(&self, registers: &mut Registers) {
+        if registers.rip >= USER_END {
+            return;
+        }
+        let mut code = [0; 2];
+        let at = registers.rip.saturating_sub(2);
+        let read = self.read_some(at, &mut code);
+        if read == 2 && matches!(code, [0xe6 | 0xe7, 0x10]) {
+            registers.rip = at;
+        } else if read == 2 && matches!(code[1], 0xee | 0xef) {
+            registers.rip = at + 1;
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Whether this host's KVM can run guests, how a system call leaves them, and what that costs: found out once for the
+//! process, by running a guest of a few instructions.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use warmfork_abi::{Registers, signals};
+use warmfork_memory::{GuestMemory, Protection, Source, Span};
+
+use super::KvmPlatform;
+use super::vm::Trap;
+use crate::{Exit, Platform, PlatformError};
+
+/// What was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Found {
+    pub(super) trap: Trap,
+    /// What one system call costs, from the guest to this process and back.
+    pub exit: Duration,
+}
+
+impl Found {
+    /// How system calls leave the guest, in words.
+    #[must_use]
+    pub fn how(self) -> &'static str {
+        match self.trap {
+            Trap::Ring0 => "by a stub in ring 0",
+            Trap::Doorbell => "by a doorbell in ring 3, for ring 0 is emulated",
+        }
+    }
+}
+
+/// KVM is not there, or a guest on it did not do what it does natively.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum KvmError {
+    /// KVM refused something.
+    #[error("{0}")]
+    Refused(String),
+    /// The guest ended otherwise than on a CPU.
+    #[error("{operation} in a virtual machine ended as {exit}")]
+    Wrong {
+        /// What the guest tried.
+        operation: &'static str,
+        /// What came of it.
+        exit: String,
+    },
+}
+
+impl From<PlatformError> for KvmError {
+    fn from(error: PlatformError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+const CODE: u64 = 0x1_0000;
+const DATA: u64 = 0x20_0000;
+/// System calls that are timed: the fastest batch counts, for others may use the CPU too.
+const BATCHES: u32 = 8;
+const ROUNDS: u32 = 16;
+
+/// Probes this host, once.
+///
+/// # Errors
+/// [`KvmError`] when guests cannot run on it.
+pub fn probe() -> Result<Found, KvmError> {
+    static FOUND: OnceLock<Result<Found, KvmError>> = OnceLock::new();
+    FOUND.get_or_init(|| look(Trap::Ring0).or_else(|first| look(Trap::Doorbell).map_err(|_| first))).clone()
+}
+
+fn page(start: u64) -> Span {
+    Span { start, end: start + warmfork_abi::PAGE }
+}
+
+fn look(trap: Trap) -> Result<Found, KvmError> {
+    let mut platform = KvmPlatform::with(trap)?;
+    let refused = |error: warmfork_memory::MapError| KvmError::Refused(error.to_string());
+    platform.map(page(CODE), Protection::READ | Protection::EXEC, Source::Anonymous).map_err(refused)?;
+    platform.map(page(DATA), Protection::READ | Protection::WRITE, Source::Anonymous).map_err(refused)?;
+    // syscall; jmp to it
+    let mut registers = load(&mut platform, &[0x0f, 0x05, 0xeb, 0xfc])?;
+    let mut once = |platform: &mut KvmPlatform| match platform.run(&mut registers)? {
+        Exit::Syscall if registers.rip == CODE + 2 => Ok(()),
+        exit => Err(wrong("a system call", exit, &registers)),
+    };
+    once(&mut platform)?;
+    let mut exit = Duration::MAX;
+    for _ in 0..BATCHES {
+        let start = Instant::now();
+        for _ in 0..ROUNDS {
+            once(&mut platform)?;
+        }
+        exit = exit.min(start.elapsed() / ROUNDS);
+    }
+    for (operation, code, address) in REFUSED {
+        let mut registers = load(&mut platform, code)?;
+        match platform.run(&mut registers)? {
+            Exit::Fault(fault) if fault.signal == signals::SIGSEGV && fault.address == address => {}
+            exit => return Err(wrong(operation, exit, &registers)),
+        }
+    }
+    Ok(Found { trap, exit })
+}
+
+/// Gives the guest other code.
+fn load(platform: &mut KvmPlatform, code: &[u8]) -> Result<Registers, KvmError> {
+    let mut bytes = vec![0x90; 4096];
+    bytes[..code.len()].copy_from_slice(code);
+    platform.restore(&[(page(CODE), &bytes)])?;
+    Ok(Registers::at_entry(CODE, DATA + warmfork_abi::PAGE))
+}
+
+fn wrong(operation: &'static str, exit: Exit, registers: &Registers) -> KvmError {
+    KvmError::Wrong { operation, exit: format!("{exit:?} at {:#x}", registers.rip) }
+}
+
+/// What a guest must not be able to do, and the address of the fault that it gets.
+const REFUSED: [(&str, &[u8], u64); 4] = [
+    ("reading a kernel page", &[0x8a, 0x04, 0x25, 0x00, 0x40, 0, 0], 0x4000),
+    ("writing to a kernel page", &[0xc6, 0x04, 0x25, 0x00, 0x40, 0, 0, 1], 0x4000),
+    ("writing to a read-only page", &[0xc6, 0x04, 0x25, 0, 0, 1, 0, 1], CODE),
+    // mov eax, DATA; jmp rax
+    ("running a page that is not executable", &[0xb8, 0, 0, 0x20, 0, 0xff, 0xe0], DATA),
+];

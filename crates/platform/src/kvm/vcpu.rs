@@ -1,0 +1,377 @@
+//! One virtual CPU: loads a context, runs it, and says why it stopped, with the registers of ring 3 at that moment.
+//!
+//! ```text
+//!   where the CPU is          how a context is loaded
+//!   ring 0, at `out`          answer to a system call: at `sysretq`; anything else: a frame, at `iretq`
+//!   ring 3                    the registers as they are
+//!   other segments            KVM_SET_SREGS, which also brings it to ring 3
+//! ```
+//!
+//! Registers travel in the page that KVM shares with this process: the steady state makes no call but KVM_RUN.
+
+use std::sync::Arc;
+
+use kvm_bindings::{kvm_regs, kvm_sregs};
+use kvm_ioctls::{SyncReg, VcpuExit, VcpuFd};
+use warmfork_abi::registers::{RFLAGS_AT_ENTRY, RFLAGS_USER, USER_CS, USER_SS};
+use warmfork_abi::{Registers, USER_END};
+
+use super::interrupt::KvmInterrupter;
+use super::layout;
+use super::tables::KernelMemory;
+use super::vm::{Trap, data_segment, failed, set_msrs, user_mode};
+use crate::{Interrupter, PlatformError};
+
+const MSR_FS_BASE: u32 = 0xc000_0100;
+const MSR_GS_BASE: u32 = 0xc000_0101;
+/// RFLAGS in ring 0: nothing but the bit that is always one.
+const RFLAGS_RING0: u64 = 2;
+
+/// Why the CPU stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// At a system call.
+    Syscall,
+    /// For an exception of ring 3. The address is that of a page fault.
+    Exception { vector: u64, error: u64, address: u64 },
+    /// Ring 3 used the system call's port by itself.
+    Port,
+    /// A signal came for this thread.
+    Interrupted,
+    /// The host refused an access to the guest's memory, which KVM does not name.
+    Refused,
+    /// It cannot go on.
+    Broken,
+}
+
+/// Segment state that general registers do not tell.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Segments {
+    fs_base: u64,
+    gs_base: u64,
+    /// DS, ES, FS, GS.
+    selectors: [u64; 4],
+}
+
+/// Where the CPU has stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum At {
+    /// In ring 3.
+    User,
+    /// In a stub that a system call entered.
+    SyscallStub,
+    /// In another stub.
+    Stub,
+}
+
+/// The virtual CPU.
+pub struct Vcpu {
+    fd: VcpuFd,
+    trap: Trap,
+    segments: Segments,
+    at: At,
+    interrupter: Arc<KvmInterrupter>,
+}
+
+impl Vcpu {
+    pub fn new(mut fd: VcpuFd, trap: Trap) -> Result<Self, PlatformError> {
+        let interrupter = KvmInterrupter::new(&raw mut fd.get_kvm_run().immediate_exit)?;
+        Ok(Self { fd, trap, segments: Segments::default(), at: At::User, interrupter: Arc::new(interrupter) })
+    }
+
+    /// KVM's handle, for state that is seldom needed.
+    pub fn fd(&self) -> &VcpuFd {
+        &self.fd
+    }
+
+    pub fn interrupter(&self) -> Arc<dyn Interrupter> {
+        Arc::<KvmInterrupter>::clone(&self.interrupter)
+    }
+
+    /// Takes an interrupt that has been asked for.
+    pub fn take_interrupt(&self) -> bool {
+        self.interrupter.take()
+    }
+
+    /// Loads `registers`. RIP must be canonical.
+    pub fn load(&mut self, memory: &KernelMemory, registers: &Registers) -> Result<(), PlatformError> {
+        self.load_segments(registers)?;
+        let flags = registers.rflags & RFLAGS_USER | RFLAGS_AT_ENTRY;
+        let mut regs = general(registers);
+        regs.rflags = RFLAGS_RING0;
+        if self.at == At::User {
+            regs.rflags = flags;
+        } else if self.at == At::SyscallStub && registers.rip == registers.rcx && flags == registers.r11 {
+            regs.rip = layout::STUBS + layout::SYSRET_STUB;
+        } else {
+            let frame = layout::DATA + layout::IRET_FRAME as u64;
+            for (at, word) in (frame..).step_by(8).zip([registers.rip, USER_CS, flags, registers.rsp, USER_SS]) {
+                memory.set(at, word);
+            }
+            regs.rip = layout::STUBS + layout::IRET_STUB;
+            regs.rsp = frame;
+        }
+        self.fd.sync_regs_mut().regs = regs;
+        self.fd.set_sync_dirty_reg(SyncReg::Register);
+        Ok(())
+    }
+
+    fn load_segments(&mut self, registers: &Registers) -> Result<(), PlatformError> {
+        let wanted = segments(registers);
+        if wanted == self.segments {
+            return Ok(());
+        }
+        if wanted.selectors == self.segments.selectors {
+            set_msrs(&self.fd, &[(MSR_FS_BASE, wanted.fs_base), (MSR_GS_BASE, wanted.gs_base)])?;
+        } else {
+            self.finish()?;
+            let mut sregs = self.fd.get_sregs().map_err(failed("KVM_GET_SREGS"))?;
+            user_mode(&mut sregs);
+            let [ds, es, fs, gs] = wanted.selectors.map(data_segment);
+            (sregs.ds, sregs.es, sregs.fs, sregs.gs) = (ds, es, fs, gs);
+            (sregs.fs.base, sregs.gs.base) = (wanted.fs_base, wanted.gs_base);
+            self.fd.set_sregs(&sregs).map_err(failed("KVM_SET_SREGS"))?;
+            self.at = At::User;
+        }
+        self.segments = wanted;
+        Ok(())
+    }
+
+    /// Lets KVM finish the instruction that it has stopped in.
+    fn finish(&mut self) -> Result<(), PlatformError> {
+        self.interrupter.hurry();
+        let ended = self.fd.run().map(drop);
+        self.interrupter.settle();
+        match ended {
+            Err(error) if error.errno() != libc::EINTR => Err(failed("KVM_RUN")(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs what is loaded until it stops; `registers` are then those of ring 3.
+    pub fn run(&mut self, memory: &KernelMemory, registers: &mut Registers) -> Result<Stop, PlatformError> {
+        self.interrupter.enter();
+        let exit = self.fd.run();
+        self.interrupter.leave();
+        let stop = match exit {
+            Ok(VcpuExit::IoOut(layout::SYSCALL_PORT, _)) => Stop::Syscall,
+            Ok(VcpuExit::IoOut(layout::EXCEPTION_PORT, _)) => Stop::Exception { vector: 0, error: 0, address: 0 },
+            Ok(VcpuExit::IoIn(layout::SYSCALL_PORT, _)) if self.trap == Trap::Doorbell => Stop::Port,
+            Ok(VcpuExit::Intr) => Stop::Interrupted,
+            Ok(VcpuExit::MemoryFault { .. }) => Stop::Refused,
+            Ok(exit) => {
+                log::warn!("the guest's CPU stopped: {exit:?}");
+                Stop::Broken
+            }
+            Err(error) => match error.errno() {
+                libc::EINTR | libc::EAGAIN => Stop::Interrupted,
+                libc::EFAULT => Stop::Refused,
+                _ => return Err(failed("KVM_RUN")(error)),
+            },
+        };
+        match stop {
+            Stop::Syscall => self.system_call(memory, registers),
+            Stop::Exception { .. } => Ok(self.exception(memory, registers)),
+            Stop::Interrupted | Stop::Refused => self.inside(memory, registers, stop),
+            Stop::Port => {
+                self.stopped_in_user(registers)?;
+                self.finish()?;
+                Ok(Stop::Port)
+            }
+            Stop::Broken => Ok(Stop::Broken),
+        }
+    }
+
+    fn system_call(&mut self, memory: &KernelMemory, registers: &mut Registers) -> Result<Stop, PlatformError> {
+        let regs = self.fd.sync_regs_mut().regs;
+        match self.trap {
+            Trap::Ring0 => {
+                self.segments = saved_segments(memory);
+                self.at = At::SyscallStub;
+            }
+            Trap::Doorbell => {
+                self.segments = synced_segments(&self.fd.sync_regs_mut().sregs);
+                self.at = At::User;
+                // KVM may or may not have stepped over the instruction already.
+                if !(layout::DOORBELL..=layout::DOORBELL + layout::DOORBELL_LENGTH as u64).contains(&regs.rip) {
+                    store(registers, &regs, self.segments);
+                    return Ok(Stop::Port);
+                }
+            }
+        }
+        store(registers, &regs, self.segments);
+        registers.rip = regs.rcx;
+        registers.rflags = regs.r11 & RFLAGS_USER | RFLAGS_AT_ENTRY;
+        Ok(Stop::Syscall)
+    }
+
+    fn exception(&mut self, memory: &KernelMemory, registers: &mut Registers) -> Stop {
+        let regs = self.fd.sync_regs_mut().regs;
+        let mut frame = [0; layout::EXCEPTION_FRAME_WORDS];
+        for (at, word) in (regs.rsp..).step_by(8).zip(&mut frame) {
+            *word = if (layout::DATA..layout::DATA + 0xff9).contains(&at) { memory.get(at) } else { 0 };
+        }
+        let [vector, error, rip, cs, rflags, rsp, _] = frame;
+        if cs != USER_CS {
+            log::warn!("the guest's CPU took exception {vector} (error {error:#x}) outside of user code, at {rip:#x}");
+            return Stop::Broken;
+        }
+        let address = match self.trap {
+            Trap::Ring0 => {
+                self.segments = saved_segments(memory);
+                memory.get(layout::DATA + layout::SAVED_CR2 as u64)
+            }
+            Trap::Doorbell => {
+                let sregs = self.fd.sync_regs_mut().sregs;
+                self.segments = synced_segments(&sregs);
+                sregs.cr2
+            }
+        };
+        self.at = At::Stub;
+        store(registers, &regs, self.segments);
+        (registers.rip, registers.rsp, registers.rflags) = (rip, rsp, rflags & RFLAGS_USER | RFLAGS_AT_ENTRY);
+        Stop::Exception { vector, error, address }
+    }
+
+    /// The CPU stopped somewhere, maybe in a stub.
+    fn inside(&mut self, memory: &KernelMemory, registers: &mut Registers, stop: Stop) -> Result<Stop, PlatformError> {
+        let regs = self.fd.sync_regs_mut().regs;
+        let sregs = self.fd.get_sregs().map_err(failed("KVM_GET_SREGS"))?;
+        let in_doorbell = self.trap == Trap::Doorbell && regs.rip == layout::DOORBELL;
+        if sregs.cs.dpl == 3 && !in_doorbell {
+            self.stopped_in_user(registers)?;
+            self.forget_events()?;
+            return Ok(stop);
+        }
+        if stop == Stop::Refused {
+            log::warn!("the host refused the guest's CPU its kernel pages at {:#x}", regs.rip);
+            return Ok(Stop::Broken);
+        }
+        let on_the_way = [layout::SYSRET_STUB, layout::IRET_STUB].iter().any(|stub| layout::STUBS + stub == regs.rip);
+        if on_the_way && sregs.cs.dpl == 0 {
+            // Not in ring 3 yet: `registers` are still what was loaded.
+            self.at = At::Stub;
+            self.forget_events()?;
+            return Ok(stop);
+        }
+        // A stub is a few instructions long and ends with an exit. The interrupt is for what comes after that.
+        let asked = self.interrupter.take();
+        let stop = self.run(memory, registers);
+        if asked {
+            self.interrupter.ask();
+        }
+        stop
+    }
+
+    fn stopped_in_user(&mut self, registers: &mut Registers) -> Result<(), PlatformError> {
+        let sregs = self.fd.get_sregs().map_err(failed("KVM_GET_SREGS"))?;
+        let regs = self.fd.sync_regs_mut().regs;
+        self.segments = synced_segments(&sregs);
+        self.at = At::User;
+        store(registers, &regs, self.segments);
+        registers.rflags = regs.rflags & RFLAGS_USER | RFLAGS_AT_ENTRY;
+        Ok(())
+    }
+
+    /// Drops an exception that KVM was about to raise: the instruction raises it again, if it is run again.
+    fn forget_events(&mut self) -> Result<(), PlatformError> {
+        let mut events = self.fd.get_vcpu_events().map_err(failed("KVM_GET_VCPU_EVENTS"))?;
+        if events.exception.injected != 0 || events.exception.pending != 0 {
+            events.exception.injected = 0;
+            events.exception.pending = 0;
+            self.fd.set_vcpu_events(&events).map_err(failed("KVM_SET_VCPU_EVENTS"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Vcpu {
+    fn drop(&mut self) {
+        self.interrupter.close();
+    }
+}
+
+fn general(registers: &Registers) -> kvm_regs {
+    kvm_regs {
+        rax: registers.rax,
+        rbx: registers.rbx,
+        rcx: registers.rcx,
+        rdx: registers.rdx,
+        rsi: registers.rsi,
+        rdi: registers.rdi,
+        rsp: registers.rsp,
+        rbp: registers.rbp,
+        r8: registers.r8,
+        r9: registers.r9,
+        r10: registers.r10,
+        r11: registers.r11,
+        r12: registers.r12,
+        r13: registers.r13,
+        r14: registers.r14,
+        r15: registers.r15,
+        rip: registers.rip,
+        rflags: registers.rflags,
+    }
+}
+
+fn store(registers: &mut Registers, regs: &kvm_regs, segments: Segments) {
+    let [ds, es, fs, gs] = segments.selectors;
+    *registers = Registers {
+        r15: regs.r15,
+        r14: regs.r14,
+        r13: regs.r13,
+        r12: regs.r12,
+        rbp: regs.rbp,
+        rbx: regs.rbx,
+        r11: regs.r11,
+        r10: regs.r10,
+        r9: regs.r9,
+        r8: regs.r8,
+        rax: regs.rax,
+        rcx: regs.rcx,
+        rdx: regs.rdx,
+        rsi: regs.rsi,
+        rdi: regs.rdi,
+        orig_rax: u64::MAX,
+        rip: regs.rip,
+        cs: USER_CS,
+        rflags: regs.rflags,
+        rsp: regs.rsp,
+        ss: USER_SS,
+        fs_base: segments.fs_base,
+        gs_base: segments.gs_base,
+        ds,
+        es,
+        fs,
+        gs,
+    };
+}
+
+/// What can be loaded of what `registers` ask for: bases in user space, selectors of ring 3.
+fn segments(registers: &Registers) -> Segments {
+    let base = |value: u64| if value < USER_END { value } else { 0 };
+    let selector = |value: u64| if matches!(value, USER_CS | USER_SS | 1..4) { value } else { 0 };
+    Segments {
+        fs_base: base(registers.fs_base),
+        gs_base: base(registers.gs_base),
+        selectors: [registers.ds, registers.es, registers.fs, registers.gs].map(selector),
+    }
+}
+
+fn saved_segments(memory: &KernelMemory) -> Segments {
+    let word = |offset: usize| memory.get(layout::DATA + offset as u64);
+    let selectors = word(layout::SAVED_SELECTORS);
+    Segments {
+        fs_base: word(layout::SAVED_FS_BASE),
+        gs_base: word(layout::SAVED_GS_BASE),
+        selectors: [0, 16, 32, 48].map(|shift| selectors >> shift & 0xffff),
+    }
+}
+
+fn synced_segments(sregs: &kvm_sregs) -> Segments {
+    Segments {
+        fs_base: sregs.fs.base,
+        gs_base: sregs.gs.base,
+        selectors: [sregs.ds, sregs.es, sregs.fs, sregs.gs].map(|segment| u64::from(segment.selector)),
+    }
+}

@@ -1,0 +1,18 @@
+//! The kvm platform, where there is one.
+
+mod suite;
+
+use warmfork_platform::kvm::{KvmPlatform, probe};
+
+type Tested = KvmPlatform;
+
+#[expect(clippy::print_stderr, reason = "a test that was skipped must say so")]
+fn empty() -> Option<Tested> {
+    match probe() {
+        Ok(_) => Some(KvmPlatform::new().unwrap()),
+        Err(error) => {
+            eprintln!("skipped: the kvm platform does not work here: {error}");
+            None
+        }
+    }
+}
