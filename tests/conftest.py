@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import SLOWNESS, patience
+
+from warmfork import Machine
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -15,10 +19,33 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(params=["process"])
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The platform is chosen for a whole session."""
+    parser.addoption("--platform", choices=("process", "kvm"), default="process", help="what runs the guests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes the platform the default of the command line and of the Python API, for tests that do not name one."""
+    chosen = config.getoption("--platform")
+    os.environ["WARMFORK_PLATFORM"] = chosen
+    Machine.__init__.__kwdefaults__["platform"] = chosen
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each test has more time where every CPU is slow."""
+    if SLOWNESS == 1:
+        return
+    usual = float(config.getini("timeout"))
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        seconds = float(marker.args[0]) if marker else usual
+        item.add_marker(pytest.mark.timeout(patience(seconds)), append=False)
+
+
+@pytest.fixture(scope="session")
 def platform(request: pytest.FixtureRequest) -> str:
     """The platform that runs the guest, as `--platform` names it."""
-    return str(request.param)
+    return str(request.config.getoption("--platform"))
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import http.client
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from compiling import compiled
+from patience import patience
 
 from warmfork import Machine, Policy, Snapshot
 
@@ -15,24 +16,16 @@ GUESTS = Path(__file__).parent / "guests"
 
 
 @pytest.fixture(scope="session")
-def guest(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+def guest() -> Callable[[str], str]:
     """Compiles a guest; returns its path."""
-    directory = tmp_path_factory.mktemp("guests")
-
-    def compile_guest(name: str) -> str:
-        binary = directory / name
-        if not binary.exists():
-            subprocess.run(["gcc", "-O1", "-static", "-pthread", "-o", binary, GUESTS / f"{name}.c"], check=True)
-        return str(binary)
-
-    return compile_guest
+    return lambda name: str(compiled(GUESTS / f"{name}.c"))
 
 
 @pytest.fixture
 def booted(guest: Callable[[str], str]) -> Iterator[tuple[Machine, int]]:
     """The server, ready, and its port."""
     with Machine([guest("server")], policy=Policy(allow_listen=True)) as machine:
-        (address,) = machine.boot(10.0)
+        (address,) = machine.boot(patience(10.0))
         yield machine, int(address.rsplit(":", 1)[1])
 
 
@@ -48,7 +41,7 @@ def ask() -> Callable[[int, str], str]:
     """Makes one request on a connection of its own; returns the body without its end."""
 
     def request(port: int, path: str = "/") -> str:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience(30))
         try:
             connection.request("GET", path)
             return connection.getresponse().read().decode().strip()

@@ -13,10 +13,10 @@ Warmfork = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def environment() -> dict[str, str]:
-    """This process's environment without settings of warmfork, and without colours."""
+def environment(platform: str) -> dict[str, str]:
+    """This process's environment, with no setting of warmfork but the platform, and without colours."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("WARMFORK_")}
-    return variables | {"NO_COLOR": "1", "COLUMNS": "200"}
+    return variables | {"NO_COLOR": "1", "COLUMNS": "200", "WARMFORK_PLATFORM": platform}
 
 
 @pytest.fixture

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from compiling import compiled
+from patience import patience
 
 from warmfork import Fork, Machine, Outcome, Policy, Snapshot
 
@@ -15,18 +16,9 @@ GUESTS = Path(__file__).parent / "guests"
 
 
 @pytest.fixture(scope="session")
-def guest(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+def guest() -> Callable[[str], str]:
     """Compiles a guest; returns its path."""
-    directory = tmp_path_factory.mktemp("guests")
-
-    def compile_guest(name: str) -> str:
-        binary = directory / name
-        if not binary.exists():
-            options = ["-O1", "-w", "-static", "-pthread"]
-            subprocess.run(["gcc", *options, "-o", binary, GUESTS / f"{name}.c", "-lm"], check=True)
-        return str(binary)
-
-    return compile_guest
+    return lambda name: str(compiled(GUESTS / f"{name}.c"))
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +28,7 @@ def freeze(guest: Callable[[str], str]) -> Callable[..., Snapshot]:
     def frozen(name: str, *arguments: str, **options: object) -> Snapshot:
         options = {"policy": Policy(allow_net=True)} | options
         with Machine([guest(name), *arguments], **options) as machine:
-            machine.boot(20.0)
+            machine.boot(patience(20.0))
             return machine.freeze()
 
     return frozen
@@ -65,7 +57,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 def request_of() -> Iterator[Callable[..., Served]]:
     """Has a fork serve one request, in this very thread; returns how that went."""
 
-    def ask(fork: Fork, text: str | bytes, timeout: float = 20.0) -> Served:
+    def ask(fork: Fork, text: str | bytes, timeout: float = patience(20.0)) -> Served:
         client, connection = pair()
         with client, connection:
             client.sendall((text.encode() if isinstance(text, str) else text) + b"\n")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 
+from patience import patience
+
 from warmfork import Snapshot
 
 
@@ -14,7 +16,7 @@ def port_of(snapshot: Snapshot) -> int:
 
 def ask(port: int, request: bytes) -> bytes:
     """Sends a request on a connection of its own; the whole answer, empty when there was none."""
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=patience(60)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(request)
         return all_of(connection)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import patience
 from stubs import Stub, stubs
 from talking import ask, body_of, get, port_of
 
@@ -101,7 +102,7 @@ def application(tool: Callable[[str, str], str]) -> Iterator[Snapshot]:
     python = tool("/usr/bin/python3", "python3")
     policy = Policy(allow_read=True, allow_listen=True)
     with Machine([python, str(GUESTS / "app.py")], policy=policy, env={"PYTHONHASHSEED": "0"}) as machine:
-        machine.boot(60.0)
+        machine.boot(patience(60.0))
         machine.warm_up(2)
         yield machine.freeze()
 

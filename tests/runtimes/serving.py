@@ -12,19 +12,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from patience import patience
+
 WARMFORK = Path(__file__).parents[2] / ".venv" / "bin" / "warmfork"
 SERVERS = Path(__file__).parent / "servers"
 PERMISSIONS = ("--allow-read", "--allow-listen", "--allow-write")
-PATIENCE = 90.0
+PATIENCE = patience(90.0)
 """Seconds for anything at all. Only a server that is broken lets a test wait so long."""
+
+PLATFORM = "WARMFORK_PLATFORM"
+"""The variable that chooses the platform; tests/conftest.py sets it."""
 
 READY = re.compile(r"ready: \S+ on 127\.0\.0\.1:(\d+)")
 
 
 def environment() -> dict[str, str]:
-    """This process's environment without settings of warmfork."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("WARMFORK_")}
-    return variables | {"NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    """This process's environment, with no setting of warmfork but the platform."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WARMFORK_") or name == PLATFORM}
+    return kept | {"NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 class Served:

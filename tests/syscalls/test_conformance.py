@@ -5,9 +5,7 @@ fresh directory each time. Standard output, standard error and exit status must 
 """
 
 import difflib
-import hashlib
 import os
-import re
 import resource
 import signal
 import subprocess
@@ -16,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from compiling import PROGRAMS, compiled, markers
+from patience import patience
 
-PROGRAMS = Path(__file__).parents[1] / "programs"
 AREAS = [
     "events",
     "files",
@@ -31,18 +30,10 @@ AREAS = [
     "threads",
     "time",
 ]
-COMPILE = ["gcc", "-O1", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-pthread"]
-BUILDS = {
-    "": [],
-    "static": ["-static"],
-    "static-pie": ["-static-pie"],
-    "nostdlib": ["-nostdlib", "-static", "-fno-stack-protector"],
-}
 # Nothing of the caller's environment reaches a program: some read GUEST_WORD. With LANG=C, the Python interpreter
 # under warmfork's command line would add LC_CTYPE to it.
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "GUEST_WORD": "from the environment"}
-TIMEOUT_SECONDS = 30
-MARKER = re.compile(r"// (build|args|stdin|exit): (.*)")
+TIMEOUT_SECONDS = patience(30)
 
 
 @dataclass(frozen=True)
@@ -50,26 +41,19 @@ class Program:
     """One guest program and what the marker lines at its top say."""
 
     source: Path
-    build: str
     arguments: list[str]
     stdin: bytes
     status: int
 
     @classmethod
     def read(cls, source: Path) -> "Program":
-        """Read the markers, up to the first line that is none."""
-        markers = {}
-        for line in source.read_text().splitlines():
-            match = MARKER.fullmatch(line)
-            if not match:
-                break
-            markers[match[1]] = match[2]
-        status = markers.get("exit", "0")
+        """Read the markers."""
+        marked = markers(source)
+        status = marked.get("exit", "0")
         return cls(
             source=source,
-            build=markers.get("build", ""),
-            arguments=markers.get("args", "").split(),
-            stdin=markers.get("stdin", "").replace(r"\n", "\n").encode(),
+            arguments=marked.get("args", "").split(),
+            stdin=marked.get("stdin", "").replace(r"\n", "\n").encode(),
             status=int(status) if status.isdigit() else 128 + signal.Signals[status],
         )
 
@@ -77,22 +61,6 @@ class Program:
     def name(self) -> str:
         """Area and name, such as `files/append`."""
         return f"{self.source.parent.name}/{self.source.stem}"
-
-    def compile(self, directory: Path) -> Path:
-        """Compile into a cache directory that other test processes may share."""
-        text = [path.read_bytes() for path in (self.source, *sorted(PROGRAMS.rglob("*.h")))]
-        key = hashlib.sha256(b"".join(text)).hexdigest()[:16]
-        binary = directory / key / self.source.stem
-        if not binary.exists():
-            binary.parent.mkdir(parents=True, exist_ok=True)
-            # Whoever is second replaces the first one's binary with an equal one, at once.
-            partial = binary.with_name(f"{binary.name}.{os.getpid()}")
-            command = [*COMPILE, *BUILDS[self.build], "-o", str(partial), str(self.source)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                pytest.fail(f"{self.name} does not compile:\n{done.stderr}", pytrace=False)
-            partial.replace(binary)
-        return binary
 
 
 @dataclass(frozen=True)
@@ -160,13 +128,6 @@ def program(request: pytest.FixtureRequest) -> Program:
     return request.param
 
 
-@pytest.fixture(scope="session")
-def binaries(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache of compiled programs, one for all workers of pytest-xdist."""
-    base = tmp_path_factory.getbasetemp()
-    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "guest-binaries"
-
-
 @pytest.fixture(autouse=True, scope="module")
 def no_core_files() -> Iterator[None]:
     """Programs that a signal kills leave no core file behind."""
@@ -182,18 +143,18 @@ def test_every_area_has_programs() -> None:
     assert {program.source.parent.name for program in ALL} == set(AREAS)
 
 
-def test_native(program: Program, binaries: Path, tmp_path: Path) -> None:
+def test_native(program: Program, tmp_path: Path) -> None:
     """On Linux each program ends as it says, with the same output in every run."""
-    binary = program.compile(binaries)
+    binary = compiled(program.source)
     first = run_natively(program, binary, tmp_path / "first")
     second = run_natively(program, binary, tmp_path / "second")
     assert first.status == program.status, first
     expect_same(first, second)
 
 
-def test_platform(program: Program, platform: str, warmfork_command: Path, binaries: Path, tmp_path: Path) -> None:
+def test_platform(program: Program, platform: str, warmfork_command: Path, tmp_path: Path) -> None:
     """Under warmfork each program does what it does on Linux."""
-    binary = program.compile(binaries)
+    binary = compiled(program.source)
     expected = run_natively(program, binary, tmp_path / "native")
     policy = ["--allow-read", "--allow-write", "--allow-env", "--allow-net"]
     command = [str(warmfork_command), "run", "--quiet", "--platform", platform, *policy, "--"]
