@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from patience import SLOWNESS, patience
 
-from warmfork import Machine
+from warmfork import Machine, _core
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -32,7 +32,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Each test has more time where every CPU is slow."""
+    """Nothing runs where the platform cannot be had; each test has more time where every CPU is slow."""
+    chosen = config.getoption("--platform")
+    for fact in _core.doctor()["facts"]:
+        if fact["name"] == f"{chosen} platform" and not fact["good"]:
+            for item in items:
+                item.add_marker(pytest.mark.skip(reason=f"no {chosen} platform here: {fact['value']}"))
     if SLOWNESS == 1:
         return
     usual = float(config.getini("timeout"))

@@ -34,7 +34,7 @@ int main(void)
     SHOW((long)mremap(target, 0, 4096, MREMAP_MAYMOVE));
 
     // MREMAP_DONTUNMAP leaves empty pages behind.
-    char *other = (char *)MUST(mremap(target, 4096, 4096, MREMAP_MAYMOVE | MREMAP_DONTUNMAP));
+    char *other = (char *)MUST(mremap(target, 4096, 4096, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL));
     CHECK(other != target && other[0] == 'x' && target[0] == 0);
     return guest_status();
 }

@@ -73,9 +73,9 @@ pub fn unmapped(address: u64, error: u64) -> FaultInfo {
     FaultInfo { signal: signals::SIGSEGV, code: signals::SEGV_MAPERR, address, error: error & !PRESENT | present }
 }
 
-/// A page fault where something is mapped that does not allow the access; `accessible` if it allows any.
-pub fn forbidden(address: u64, error: u64, accessible: bool) -> FaultInfo {
-    let error = error & !PRESENT | u64::from(accessible);
+/// A page fault where something is mapped that does not allow the access; `present` if there is a page already.
+pub fn forbidden(address: u64, error: u64, present: bool) -> FaultInfo {
+    let error = error & !PRESENT | u64::from(present);
     FaultInfo { signal: signals::SIGSEGV, code: signals::SEGV_ACCERR, address, error }
 }
 

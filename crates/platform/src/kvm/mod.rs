@@ -30,7 +30,7 @@ use std::marker::PhantomData;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use warmfork_abi::{Registers, USER_END};
+use warmfork_abi::{PAGE, Registers, USER_END, page_down};
 use warmfork_memory::{GuestMemory, Span};
 
 use self::exceptions::Details;
@@ -112,6 +112,16 @@ impl KvmPlatform {
         self.read_some(address, &mut code) == code.len() && code == [0xcd, 0x80]
     }
 
+    /// Whether a CPU that had the host's page tables would find a page at `address`. To run a page that may only be read,
+    /// Linux first reads it: the second fault is for the right.
+    fn is_present(&self, address: u64, error: u64) -> bool {
+        let page = Span { start: page_down(address), end: page_down(address) + PAGE };
+        let mut present = [0];
+        self.resident(page, &mut present);
+        let accessible = self.memory.areas.find(address).is_some_and(|area| !area.protection.is_empty());
+        accessible && (present == [1] || error & exceptions::FETCH != 0)
+    }
+
     fn page_fault(
         &mut self,
         error: u64,
@@ -127,10 +137,7 @@ impl KvmPlatform {
             Access::Filled => return Ok(None),
             Access::Unmapped => exceptions::unmapped(address, error),
             Access::BehindEnd => exceptions::behind_end(address, error),
-            Access::Forbidden => {
-                let area = self.memory.areas.find(address);
-                exceptions::forbidden(address, error, area.is_some_and(|area| !area.protection.is_empty()))
-            }
+            Access::Forbidden => exceptions::forbidden(address, error, self.is_present(address, error)),
         };
         Ok(Some(Exit::Fault(fault)))
     }
