@@ -4,8 +4,9 @@
 //! ```text
 //!   0x1000  GDT, TSS with the I/O bitmap     0x2000  IDT       0x3000  stubs (below)
 //!   0x4000  save area, frame for iretq, stacks of the exception stubs
-//!   0x5000  top page table                   0x6000  doorbell page: ring 3 reads and runs it, at DOORBELL
-//!   0x7000  page tables of the guest, as they are needed
+//!   0x5000  top page table                   0x6000  code of ring 3: it reads and runs it, at DOORBELL
+//!   0x7000  data of that (resume.rs): ring 3 reads it, behind DOORBELL
+//!   0xa000  page tables of the guest, as they are needed
 //! ```
 //!
 //! Guest-physical addresses equal these. A stub leaves with `out`: KVM exits for that and has the registers at hand.
@@ -20,11 +21,18 @@ pub const STUBS: u64 = 0x3000;
 pub const DATA: u64 = 0x4000;
 pub const TOP_TABLE: u64 = 0x5000;
 pub const DOORBELL_PAGE: u64 = 0x6000;
+/// What ring 3 loads on its way into a context.
+pub const RESUME_PAGES: u64 = 0x7000;
 /// First page for page tables.
-pub const FREE: u64 = 0x7000;
+pub const FREE: u64 = 0xa000;
 
 /// Where ring 3 has the doorbell page: in the span that no guest of any platform can map.
 pub const DOORBELL: u64 = USER_END - 0xf000;
+/// Where in that page the code is that loads what registers do not hold, and its length.
+pub const RESUME: u64 = DOORBELL + 0x40;
+pub const RESUME_LENGTH: usize = 0x60;
+/// Where ring 3 has the data of that.
+pub const RESUME_DATA: u64 = DOORBELL + 0x1000;
 
 /// Port of a system call. Ring 3 may use it where the doorbell is there.
 pub const SYSCALL_PORT: u16 = 0x10;

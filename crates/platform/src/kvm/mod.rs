@@ -21,6 +21,7 @@ mod layout;
 mod maps;
 mod memory;
 mod probe;
+mod resume;
 mod state;
 mod tables;
 mod vcpu;
@@ -36,7 +37,7 @@ use warmfork_memory::{GuestMemory, Span};
 use self::exceptions::Details;
 use self::memory::{Access, Memory};
 use self::state::State;
-use self::vcpu::{Stop, Vcpu};
+use self::vcpu::{Stop, TRAP_FLAG, Vcpu};
 use self::vm::{Trap, Vm};
 use crate::touched::Touched;
 use crate::{Exit, Interrupter, Mapping, Platform, PlatformError, Pristine};
@@ -165,6 +166,9 @@ impl Platform for KvmPlatform {
         }
         let mut refusals = 0;
         loop {
+            if registers.rflags & TRAP_FLAG != 0 {
+                self.load_rest()?;
+            }
             if !guest::is_canonical(registers.rip) {
                 return Ok(guest::general_protection());
             }
@@ -207,11 +211,19 @@ impl Platform for KvmPlatform {
     }
 
     fn fpu(&mut self) -> Result<Vec<u8>, PlatformError> {
-        self.state.get(self.vcpu.fd())
+        match self.vcpu.resume.state() {
+            Some(state) => Ok(state.to_vec()),
+            None => self.state.get(self.vcpu.fd()),
+        }
     }
 
     fn set_fpu(&mut self, state: &[u8]) -> Result<(), PlatformError> {
-        self.state.set(self.vcpu.fd(), state)
+        let state = self.state.check(state)?;
+        if state.len() <= resume::STATE_BYTES {
+            self.vcpu.resume.set_state(state);
+            return Ok(());
+        }
+        self.state.set(self.vcpu.fd(), &state)
     }
 
     fn touched(&mut self, spans: &[Span]) -> Result<Vec<Span>, PlatformError> {
@@ -275,6 +287,15 @@ impl Platform for KvmPlatform {
 }
 
 impl KvmPlatform {
+    /// Has the CPU have at once what the guest was to load by itself: that would be stepped through.
+    fn load_rest(&mut self) -> Result<(), PlatformError> {
+        let (state, bases) = self.vcpu.resume.take();
+        if let Some(state) = state {
+            self.state.set(self.vcpu.fd(), &state)?;
+        }
+        bases.map_or(Ok(()), |(fs, gs)| self.vcpu.set_bases(fs, gs))
+    }
+
     /// Takes RIP back to an `out` that KVM may have stepped over: a guest that uses the system call's port by itself gets
     /// #GP, as natively.
     fn step_back(&self, registers: &mut Registers) {

@@ -15,6 +15,9 @@ const PARTS: usize = 464;
 const HEADER: usize = 512;
 /// Header and legacy area.
 const LEAST: usize = 576;
+/// Offset of MXCSR, and its bits that no CPU has.
+const MXCSR: usize = 24;
+const MXCSR_RESERVED: u64 = 0xffff_0000;
 /// DR6: the trap flag did it.
 const SINGLE_STEP: u64 = 1 << 14;
 
@@ -42,23 +45,32 @@ impl State {
         Ok(state)
     }
 
-    /// Loads `state`; what it does not have is as at a program's start.
-    pub fn set(self, vcpu: &VcpuFd, state: &[u8]) -> Result<(), PlatformError> {
+    /// `state` as the CPU takes it.
+    pub fn check(self, state: &[u8]) -> Result<Vec<u8>, PlatformError> {
         let invalid = || PlatformError::Host {
             operation: "loading vector registers",
             source: io::Error::from_raw_os_error(libc::EINVAL),
         };
         let word = |at: usize| Some(u64::from_le_bytes(*state.get(at..at + 8)?.first_chunk()?));
         let (Some(parts), Some(compacted)) = (word(HEADER), word(HEADER + 8)) else { return Err(invalid()) };
-        if state.len() < LEAST || parts & !self.parts != 0 || compacted != 0 {
+        let reserved = state.get(HEADER + 16..LEAST).is_none_or(|bytes| bytes.iter().any(|&byte| byte != 0));
+        let mxcsr = word(MXCSR).is_none_or(|word| word & MXCSR_RESERVED != 0);
+        if reserved || mxcsr || parts & !self.parts != 0 || compacted != 0 {
             return Err(invalid());
         }
+        let mut checked = vec![0; self.bytes];
+        let length = state.len().min(self.bytes);
+        checked[..length].copy_from_slice(&state[..length]);
+        checked[PARTS..HEADER].fill(0);
+        Ok(checked)
+    }
+
+    /// Loads `state`, which has been checked.
+    pub fn set(self, vcpu: &VcpuFd, state: &[u8]) -> Result<(), PlatformError> {
         let mut loaded = kvm_xsave::default();
-        let whole = state[..state.len().min(self.bytes)].as_chunks::<4>().0;
-        for (word, bytes) in loaded.region.iter_mut().zip(whole) {
+        for (word, bytes) in loaded.region.iter_mut().zip(state.as_chunks::<4>().0) {
             *word = u32::from_le_bytes(*bytes);
         }
-        loaded.region[PARTS / 4..HEADER / 4].fill(0);
         // SAFETY: no feature with a larger state is offered to guests: none was asked for with arch_prctl.
         unsafe { vcpu.set_xsave(&loaded) }.map_err(failed("KVM_SET_XSAVE"))
     }

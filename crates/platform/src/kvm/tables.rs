@@ -100,13 +100,12 @@ pub struct Tables {
     last: BTreeMap<u64, u64>,
     /// Next free page.
     next: u64,
-    doorbell: bool,
 }
 
 impl Tables {
-    /// Tables with nothing but the kernel pages in them, and the doorbell if ring 3 has one.
-    pub fn new(memory: KernelMemory, doorbell: bool) -> io::Result<Self> {
-        let mut tables = Self { memory, last: BTreeMap::new(), next: layout::FREE, doorbell };
+    /// Tables with nothing but the kernel pages in them, and what ring 3 has of those.
+    pub fn new(memory: KernelMemory) -> io::Result<Self> {
+        let mut tables = Self { memory, last: BTreeMap::new(), next: layout::FREE };
         tables.map_kernel()?;
         Ok(tables)
     }
@@ -131,9 +130,12 @@ impl Tables {
             let entry = self.entry(page)?;
             self.memory.set(entry, page | PRESENT | WRITABLE | ACCESSED | DIRTY);
         }
-        if self.doorbell {
-            let entry = self.entry(layout::DOORBELL)?;
-            self.memory.set(entry, layout::DOORBELL_PAGE | PRESENT | USER | ACCESSED | DIRTY);
+        let entry = self.entry(layout::DOORBELL)?;
+        self.memory.set(entry, layout::DOORBELL_PAGE | PRESENT | USER | ACCESSED | DIRTY);
+        for page in (0..layout::FREE - layout::RESUME_PAGES).step_by(4096) {
+            let entry = self.entry(layout::RESUME_DATA + page)?;
+            let flags = PRESENT | USER | ACCESSED | DIRTY | NO_EXECUTE;
+            self.memory.set(entry, (layout::RESUME_PAGES + page) | flags);
         }
         Ok(())
     }

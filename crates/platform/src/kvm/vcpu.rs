@@ -5,6 +5,7 @@
 //!   ring 0, at `out`          answer to a system call: at `sysretq`; anything else: a frame, at `iretq`
 //!   ring 3                    the registers as they are
 //!   other segments            KVM_SET_SREGS, which also brings it to ring 3
+//!   other bases, vector state by code of ring 3 (resume.rs), on the way into the context
 //! ```
 //!
 //! Registers travel in the page that KVM shares with this process: the steady state makes no call but KVM_RUN.
@@ -17,13 +18,16 @@ use warmfork_abi::registers::{RFLAGS_AT_ENTRY, RFLAGS_USER, USER_CS, USER_SS};
 use warmfork_abi::{Registers, USER_END};
 
 use super::interrupt::KvmInterrupter;
-use super::layout;
+use super::resume::{self, Resume};
 use super::tables::KernelMemory;
 use super::vm::{Trap, data_segment, failed, set_msrs, user_mode};
+use super::{exceptions, layout};
 use crate::{Interrupter, PlatformError};
 
 const MSR_FS_BASE: u32 = 0xc000_0100;
 const MSR_GS_BASE: u32 = 0xc000_0101;
+/// RFLAGS.TF
+pub const TRAP_FLAG: u64 = 1 << 8;
 /// RFLAGS in ring 0: nothing but the bit that is always one.
 const RFLAGS_RING0: u64 = 2;
 
@@ -71,12 +75,24 @@ pub struct Vcpu {
     segments: Segments,
     at: At,
     interrupter: Arc<KvmInterrupter>,
+    /// What the guest is to load beside its registers.
+    pub resume: Resume,
+    /// That has been prepared, and the guest runs it.
+    resuming: bool,
 }
 
 impl Vcpu {
     pub fn new(mut fd: VcpuFd, trap: Trap) -> Result<Self, PlatformError> {
         let interrupter = KvmInterrupter::new(&raw mut fd.get_kvm_run().immediate_exit)?;
-        Ok(Self { fd, trap, segments: Segments::default(), at: At::User, interrupter: Arc::new(interrupter) })
+        Ok(Self {
+            fd,
+            trap,
+            segments: Segments::default(),
+            at: At::User,
+            interrupter: Arc::new(interrupter),
+            resume: Resume::default(),
+            resuming: false,
+        })
     }
 
     /// KVM's handle, for state that is seldom needed.
@@ -98,14 +114,20 @@ impl Vcpu {
         self.load_segments(registers)?;
         let flags = registers.rflags & RFLAGS_USER | RFLAGS_AT_ENTRY;
         let mut regs = general(registers);
+        self.resuming = self.resume.is_due();
+        if self.resuming {
+            self.resume.prepare(memory, registers, (self.segments.fs_base, self.segments.gs_base));
+            regs.rip = layout::RESUME;
+        }
+        let start = regs.rip;
         regs.rflags = RFLAGS_RING0;
         if self.at == At::User {
             regs.rflags = flags;
-        } else if self.at == At::SyscallStub && registers.rip == registers.rcx && flags == registers.r11 {
+        } else if self.at == At::SyscallStub && start == registers.rcx && flags == registers.r11 {
             regs.rip = layout::STUBS + layout::SYSRET_STUB;
         } else {
             let frame = layout::DATA + layout::IRET_FRAME as u64;
-            for (at, word) in (frame..).step_by(8).zip([registers.rip, USER_CS, flags, registers.rsp, USER_SS]) {
+            for (at, word) in (frame..).step_by(8).zip([start, USER_CS, flags, registers.rsp, USER_SS]) {
                 memory.set(at, word);
             }
             regs.rip = layout::STUBS + layout::IRET_STUB;
@@ -122,7 +144,11 @@ impl Vcpu {
             return Ok(());
         }
         if wanted.selectors == self.segments.selectors {
-            set_msrs(&self.fd, &[(MSR_FS_BASE, wanted.fs_base), (MSR_GS_BASE, wanted.gs_base)])?;
+            let stepped = registers.rflags & TRAP_FLAG != 0;
+            if stepped {
+                self.set_bases(wanted.fs_base, wanted.gs_base)?;
+            }
+            self.resume.set_bases((!stepped).then_some((wanted.fs_base, wanted.gs_base)));
         } else {
             self.finish()?;
             let mut sregs = self.fd.get_sregs().map_err(failed("KVM_GET_SREGS"))?;
@@ -131,10 +157,23 @@ impl Vcpu {
             (sregs.ds, sregs.es, sregs.fs, sregs.gs) = (ds, es, fs, gs);
             (sregs.fs.base, sregs.gs.base) = (wanted.fs_base, wanted.gs_base);
             self.fd.set_sregs(&sregs).map_err(failed("KVM_SET_SREGS"))?;
+            self.resume.set_bases(None);
             self.at = At::User;
         }
         self.segments = wanted;
         Ok(())
+    }
+
+    /// Sets the bases of FS and GS at once.
+    pub fn set_bases(&self, fs: u64, gs: u64) -> Result<(), PlatformError> {
+        set_msrs(&self.fd, &[(MSR_FS_BASE, fs), (MSR_GS_BASE, gs)])
+    }
+
+    /// The guest has come past the code that loads what registers do not hold.
+    fn resumed(&mut self) {
+        if std::mem::take(&mut self.resuming) {
+            self.resume.done();
+        }
     }
 
     /// Lets KVM finish the instruction that it has stopped in.
@@ -183,6 +222,7 @@ impl Vcpu {
     }
 
     fn system_call(&mut self, memory: &KernelMemory, registers: &mut Registers) -> Result<Stop, PlatformError> {
+        self.resumed();
         let regs = self.fd.sync_regs_mut().regs;
         match self.trap {
             Trap::Ring0 => {
@@ -216,6 +256,11 @@ impl Vcpu {
             log::warn!("the guest's CPU took exception {vector} (error {error:#x}) outside of user code, at {rip:#x}");
             return Stop::Broken;
         }
+        if self.resuming && resume::holds(rip) && vector != exceptions::DEBUG {
+            log::warn!("the guest's CPU took exception {vector} (error {error:#x}) while it loaded a context");
+            return Stop::Broken;
+        }
+        self.resumed();
         let address = match self.trap {
             Trap::Ring0 => {
                 self.segments = saved_segments(memory);
@@ -238,6 +283,12 @@ impl Vcpu {
         let regs = self.fd.sync_regs_mut().regs;
         let sregs = self.fd.get_sregs().map_err(failed("KVM_GET_SREGS"))?;
         let in_doorbell = self.trap == Trap::Doorbell && regs.rip == layout::DOORBELL;
+        if sregs.cs.dpl == 3 && self.resuming && resume::holds(regs.rip) {
+            // Not in its context yet: `registers` are still what was loaded, and the rest is loaded again.
+            self.at = At::User;
+            self.forget_events()?;
+            return Ok(stop);
+        }
         if sregs.cs.dpl == 3 && !in_doorbell {
             self.stopped_in_user(registers)?;
             self.forget_events()?;
@@ -264,6 +315,7 @@ impl Vcpu {
     }
 
     fn stopped_in_user(&mut self, registers: &mut Registers) -> Result<(), PlatformError> {
+        self.resumed();
         let sregs = self.fd.get_sregs().map_err(failed("KVM_GET_SREGS"))?;
         let regs = self.fd.sync_regs_mut().regs;
         self.segments = synced_segments(&sregs);

@@ -13,7 +13,7 @@ use warmfork_abi::registers::{USER_CS, USER_SS};
 
 use super::arena::Arena;
 use super::tables::{KernelMemory, Tables};
-use super::{cpuid, layout};
+use super::{cpuid, layout, resume};
 use crate::PlatformError;
 
 /// Guest-physical address of the arena's first byte.
@@ -91,7 +91,7 @@ impl Vm {
         let width = 1 << cpuid::physical_bits(&host.cpuid).min(48);
         let arena = Arena::new(width - ARENA).map_err(refused("reserving the guest's address space"))?;
         let memory = KernelMemory::new().map_err(refused("reserving the guest's page tables"))?;
-        let tables = Tables::new(memory, trap == Trap::Doorbell).map_err(refused("making the guest's page tables"))?;
+        let tables = Tables::new(memory).map_err(refused("making the guest's page tables"))?;
         let mut slots = Slots { vm, next: 0, kernel: 0, arena: 0, kernel_slots: Vec::new() };
         slots.cover_kernel(&tables)?;
         fill_kernel_pages(tables.memory(), trap);
@@ -240,10 +240,13 @@ fn fill_kernel_pages(memory: &KernelMemory, trap: Trap) {
     }
     memory.copy(layout::STUBS, layout::stubs());
     memory.copy(layout::DOORBELL_PAGE, &[0xcc; 4096]);
-    let mut bell = [0xcc; 8];
-    bell[..layout::DOORBELL_LENGTH]
-        .copy_from_slice(&layout::stubs()[layout::DOORBELL_STUB..][..layout::DOORBELL_LENGTH]);
-    memory.copy(layout::DOORBELL_PAGE, &bell);
+    if trap == Trap::Doorbell {
+        let mut bell = [0xcc; 8];
+        bell[..layout::DOORBELL_LENGTH]
+            .copy_from_slice(&layout::stubs()[layout::DOORBELL_STUB..][..layout::DOORBELL_LENGTH]);
+        memory.copy(layout::DOORBELL_PAGE, &bell);
+    }
+    memory.copy(layout::DOORBELL_PAGE + (layout::RESUME - layout::DOORBELL), resume::code());
 }
 
 /// The memory slots of one machine: few, for KVM's own bookkeeping grows with them.
