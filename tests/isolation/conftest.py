@@ -21,6 +21,13 @@ def guest() -> Callable[[str], str]:
     return lambda name: str(compiled(GUESTS / f"{name}.c"))
 
 
+@pytest.fixture
+def stubs_of_process(platform: str) -> None:
+    """For tests that look at a guest's host process from outside; a virtual machine has none."""
+    if platform != "process":
+        pytest.skip(f"guests of the {platform} platform have no host process of their own")
+
+
 @pytest.fixture(scope="session")
 def freeze(guest: Callable[[str], str]) -> Callable[..., Snapshot]:
     """Boots a guest and freezes it when it is ready."""

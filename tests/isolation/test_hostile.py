@@ -27,7 +27,6 @@ TIMEOUTS = [
 TOO_LARGE = ["touch", "read-zeroes", "fill-file", "fill-file-at-once", "fill-file-view", "break-storm"]
 ANSWERS = {
     "fine": "fine",
-    "int80-disguised": "",
     "no-segments": "",
     "kernel-base": "",
     "kernel-thread-pointer": None,
@@ -79,6 +78,11 @@ def test_a_crash(snapshot: Snapshot, request_line: str) -> None:
     assert run(snapshot, request_line, "crashes") == b""
 
 
+def test_an_old_system_call_that_looks_like_a_new_one(snapshot: Snapshot, platform: str) -> None:
+    # ptrace shows it as the new one; a virtual machine has no gate for it.
+    run(snapshot, "int80-disguised", "served" if platform == "process" else "crashes")
+
+
 @pytest.mark.parametrize("request_line", EXITS)
 def test_an_exit(snapshot: Snapshot, request_line: str) -> None:
     assert run(snapshot, request_line, "exits") == b""
@@ -118,7 +122,13 @@ def test_an_endless_answer_ends(snapshot: Snapshot) -> None:
 
 
 @pytest.fixture
-def fork_and_stub(snapshot: Snapshot) -> Iterator[tuple[Any, Stub]]:
+def fork(snapshot: Snapshot) -> Iterator[Any]:
+    with snapshot.fork() as fork:
+        yield fork
+
+
+@pytest.fixture
+def fork_and_stub(snapshot: Snapshot, stubs_of_process: None) -> Iterator[tuple[Any, Stub]]:
     before = stubs()
     with snapshot.fork() as fork:
         (pid,) = stubs() - before
@@ -187,8 +197,7 @@ def test_calls_with_the_stubs_pages_do_no_harm(fork_and_stub: tuple[Any, Stub], 
 
 
 @pytest.mark.parametrize("request_line", [*CRASHES, "exit", "no-segments", "kernel-base", "kernel-thread-pointer"])
-def test_a_fork_comes_back_from(fork_and_stub: tuple[Any, Stub], request_of: Any, request_line: str) -> None:
-    fork, _ = fork_and_stub
+def test_a_fork_comes_back_from(fork: Any, request_of: Any, request_line: str) -> None:
     for _ in range(2):
         assert request_of(fork, request_line).outcome.kind in ("signaled", "exited", "served")
         fork.reset()

@@ -54,6 +54,7 @@ def snapshot(freeze: Callable[..., Snapshot]) -> Snapshot:
     return freeze("secret")
 
 
+@pytest.mark.usefixtures("stubs_of_process")
 def test_a_secret_is_gone(snapshot: Snapshot, request_of: Any) -> None:
     before = stubs()
     with snapshot.fork() as fork:
@@ -70,6 +71,7 @@ def test_a_secret_is_gone(snapshot: Snapshot, request_of: Any) -> None:
         assert fork.differences() == []
 
 
+@pytest.mark.usefixtures("stubs_of_process")
 def test_a_secret_is_gone_from_memory_that_is_dropped(snapshot: Snapshot, request_of: Any) -> None:
     # A server with no room for rewriting drops every page.
     before = stubs()
@@ -118,6 +120,7 @@ def test_a_counter_stays_where_it_was(application: Snapshot) -> None:
     assert statistics["forks"] == 1
 
 
+@pytest.mark.usefixtures("stubs_of_process")
 def test_what_a_real_program_remembers_is_gone(application: Snapshot) -> None:
     port = port_of(application)
     before = stubs()

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use warmfork_memory::Span;
+
 use super::areas::Kind;
 use super::arena::WINDOW;
 use super::memory::Memory;
@@ -29,17 +31,20 @@ pub fn read(memory: &Memory) -> Result<Vec<String>, PlatformError> {
         let (first, last) = (line.start.max(base) - base, line.end.min(end) - base);
         for (&offset, &guest) in windows.range(first / WINDOW * WINDOW..last) {
             let (from, to) = (offset.max(first), (offset + WINDOW).min(last));
-            lines.push(Line {
-                start: guest + (from - offset),
-                end: guest + (to - offset),
-                protection: line.protection.clone(),
-                offset: line.offset + (from + base - line.start),
-                file: line.file.clone(),
-            });
+            // Parts of windows that nothing is mapped in look like mappings.
+            let part = Span { start: guest + (from - offset), end: guest + (to - offset) };
+            for area in memory.areas.within(part).filter(|area| area.kind != Kind::Reserved) {
+                lines.push(Line {
+                    start: area.span.start,
+                    end: area.span.end,
+                    protection: line.protection.clone(),
+                    offset: line.offset + (from + base - line.start) + (area.span.start - part.start),
+                    file: line.file.clone(),
+                });
+            }
         }
     }
-    // Unused parts of windows look like mappings; address space that was never accessible has none.
-    lines.retain(|line| memory.areas.find(line.start).is_some_and(|area| area.kind != Kind::Reserved));
+    // Address space that was never accessible has none.
     lines.extend(memory.areas.iter().filter(|area| area.kind == Kind::Reserved).map(|area| Line {
         start: area.span.start,
         end: area.span.end,
