@@ -137,6 +137,12 @@ impl Machine {
         &self.host
     }
 
+    /// What running the guest has taken of the host.
+    #[must_use]
+    pub fn counts(&self) -> warmfork_platform::Counts {
+        self.platform.counts()
+    }
+
     /// How the program ended, if it has.
     #[must_use]
     pub fn ended(&self) -> Option<Ending> {

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use warmfork_engine::boot::MachineLimits;
 use warmfork_engine::{Choice, Fork, Outcome, PlatformKind, Program, Snapshot, Until, boot};
@@ -15,8 +16,10 @@ const FEW: u64 = 10;
 const MANY: u64 = 100;
 
 /// A fork of the guest, and what it reads requests from.
-fn fork() -> (Fork, File) {
-    let program = std::env::temp_dir().join(format!("warmfork-touch-{}", std::process::id()));
+fn fork(platform: PlatformKind) -> (Fork, File) {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let program = std::env::temp_dir().join(format!("warmfork-touch-{}-{number}", std::process::id()));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/touch.c");
     let status = Command::new("gcc").args(["-O1", "-static", "-o"]).arg(&program).arg(source).status().unwrap();
     assert!(status.success(), "gcc: {status}");
@@ -30,7 +33,7 @@ fn fork() -> (Fork, File) {
         rules: Rules::everything(),
         limits: MachineLimits::default(),
         stdio: [input, null(), null()],
-        platform: Choice::Only(PlatformKind::Process),
+        platform: Choice::Only(platform),
     });
     std::fs::remove_file(program).unwrap();
     let mut machine = machine.unwrap();
@@ -51,9 +54,51 @@ fn serve(fork: &mut Fork, requests: &mut File, request: u8) -> u64 {
     fork.resets.pages - before
 }
 
+/// The platforms that work here.
+fn platforms() -> Vec<PlatformKind> {
+    let mut platforms = vec![PlatformKind::Process];
+    match warmfork_platform::kvm::probe() {
+        Ok(_) => platforms.push(PlatformKind::Kvm),
+        Err(error) => warn_of(&error),
+    }
+    platforms
+}
+
+#[expect(clippy::print_stderr, reason = "a test that was skipped must say so")]
+fn warn_of(error: &warmfork_platform::kvm::KvmError) {
+    eprintln!("skipped: the kvm platform does not work here: {error}");
+}
+
+#[test]
+fn a_fork_in_steady_state_takes_no_fault_and_no_call_of_the_host() {
+    for platform in platforms() {
+        let (mut fork, mut requests) = fork(platform);
+        // The last of these gives pages back; the next ones may take a few again.
+        for _ in 0..70 {
+            serve(&mut fork, &mut requests, b'b');
+        }
+        let (before, calls) = (fork.machine().counts(), fork.machine().counters.syscalls);
+        for _ in 0..100 {
+            serve(&mut fork, &mut requests, b'b');
+        }
+        let (after, calls) = (fork.machine().counts(), fork.machine().counters.syscalls - calls);
+        assert_eq!((after.calls - before.calls, after.fills - before.fills), (0, 0), "{platform:?}");
+        assert_eq!(after.faults - before.faults, 0, "{platform:?}");
+        // A tick may interrupt a request.
+        let entries = after.entries - before.entries;
+        assert!((calls..calls + 20).contains(&entries), "{entries} entries for {calls} system calls on {platform:?}");
+    }
+}
+
 #[test]
 fn pages_that_requests_leave_alone_are_given_back() {
-    let (mut fork, mut requests) = fork();
+    for platform in platforms() {
+        pages_are_given_back(platform);
+    }
+}
+
+fn pages_are_given_back(platform: PlatformKind) {
+    let (mut fork, mut requests) = fork(platform);
     assert!(serve(&mut fork, &mut requests, b'a') >= FEW + MANY);
     for _ in 1..7 {
         assert!(serve(&mut fork, &mut requests, b'b') >= FEW + MANY, "touched once is rewritten from then on");

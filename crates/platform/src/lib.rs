@@ -96,6 +96,19 @@ pub enum Pristine {
     Image(u64),
 }
 
+/// What running a guest has taken so far: in steady state, only `entries` grows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Times that the guest was entered.
+    pub entries: u64,
+    /// Other calls of the host's that act on the guest: mapping calls made in its process, ioctls of its machine.
+    pub calls: u64,
+    /// Page faults that the host took for it.
+    pub faults: u64,
+    /// Page faults of a virtual machine that were ours to answer, by filling its page tables.
+    pub fills: u64,
+}
+
 /// One guest on a platform. Not `Send`: it stays on the thread that made it.
 pub trait Platform: GuestMemory {
     /// Runs the guest from `registers` until something happens, and leaves its registers there.
@@ -103,6 +116,9 @@ pub trait Platform: GuestMemory {
     /// # Errors
     /// [`PlatformError`] when the host fails; the platform can't be used afterwards.
     fn run(&mut self, registers: &mut Registers) -> Result<Exit, PlatformError>;
+
+    /// What it has taken so far.
+    fn counts(&self) -> Counts;
 
     /// A handle that interrupts this guest.
     fn interrupter(&self) -> Arc<dyn Interrupter>;

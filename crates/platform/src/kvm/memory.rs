@@ -27,7 +27,7 @@ pub struct Memory {
     pub arena: Arena,
     pub areas: Areas,
     pub tables: Tables,
-    slots: Slots,
+    pub slots: Slots,
     /// A page of a file was not there when the guest touched it: entries for files' pages are made one by one.
     careful: bool,
 }
@@ -200,7 +200,7 @@ impl Memory {
         }
         self.fill(page).map_err(|source| PlatformError::Host { operation: "filling page tables", source })?;
         self.slots.cover_kernel(&self.tables)?;
-        self.slots.cover(&self.arena)?;
+        self.slots.cover(&self.arena, self.arena.used())?;
         Ok(Access::Filled)
     }
 

@@ -20,6 +20,7 @@ mod interrupt;
 mod layout;
 mod maps;
 mod memory;
+mod pool;
 mod probe;
 mod resume;
 mod state;
@@ -38,9 +39,9 @@ use self::exceptions::Details;
 use self::memory::{Access, Memory};
 use self::state::State;
 use self::vcpu::{Stop, TRAP_FLAG, Vcpu};
-use self::vm::{Trap, Vm};
+use self::vm::Vm;
 use crate::touched::Touched;
-use crate::{Exit, Interrupter, Mapping, Platform, PlatformError, Pristine};
+use crate::{Counts, Exit, Interrupter, Mapping, Platform, PlatformError, Pristine};
 
 pub use probe::{Found, KvmError, probe};
 
@@ -53,6 +54,8 @@ pub struct KvmPlatform {
     memory: Memory,
     state: State,
     touched: Touched,
+    /// Page tables filled.
+    fills: u64,
     /// Keeps the platform on its thread, whose faults `touched` counts and to which interrupts go.
     thread: PhantomData<*const ()>,
 }
@@ -67,15 +70,15 @@ impl KvmPlatform {
             operation: "making a virtual machine",
             source: std::io::Error::other(error.to_string()),
         })?;
-        Self::with(found.trap)
+        Self::with(pool::take(found.trap)?)
     }
 
-    fn with(trap: Trap) -> Result<Self, PlatformError> {
-        let Vm { vcpu, slots, arena, tables, trap, state, state_bytes } = Vm::new(trap)?;
+    fn with(vm: Vm) -> Result<Self, PlatformError> {
+        let Vm { vcpu, slots, arena, tables, trap, state, state_bytes } = vm;
         let vcpu = Vcpu::new(vcpu, trap)?;
         let memory = Memory::new(arena, tables, slots);
         let state = State { parts: state, bytes: state_bytes };
-        Ok(Self { vcpu, memory, state, touched: Touched::open(guest::own_pid())?, thread: PhantomData })
+        Ok(Self { vcpu, memory, state, touched: Touched::open(guest::own_pid())?, fills: 0, thread: PhantomData })
     }
 
     /// What an exception means; nothing when the guest can go on.
@@ -135,7 +138,10 @@ impl KvmPlatform {
         let error = error & (exceptions::PRESENT | exceptions::WRITE | exceptions::USER | exceptions::FETCH);
         let access = self.memory.touch(address, error & exceptions::WRITE != 0, error & exceptions::FETCH != 0)?;
         let fault = match access {
-            Access::Filled => return Ok(None),
+            Access::Filled => {
+                self.fills += 1;
+                return Ok(None);
+            }
             Access::Unmapped => exceptions::unmapped(address, error),
             Access::BehindEnd => exceptions::behind_end(address, error),
             Access::Forbidden => exceptions::forbidden(address, error, self.is_present(address, error)),
@@ -206,6 +212,15 @@ impl Platform for KvmPlatform {
         }
     }
 
+    fn counts(&self) -> Counts {
+        Counts {
+            entries: self.vcpu.entries,
+            calls: self.vcpu.calls() + self.memory.slots.calls,
+            faults: guest::faults(),
+            fills: self.fills,
+        }
+    }
+
     fn interrupter(&self) -> Arc<dyn Interrupter> {
         self.vcpu.interrupter()
     }
@@ -246,6 +261,7 @@ impl Platform for KvmPlatform {
             mapped
                 .map_err(|error| PlatformError::Host { operation: "mapping a fork's memory", source: error.source })?;
         }
+        pool::expect(self.memory.arena.used());
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use warmfork_abi::{Registers, signals};
 use warmfork_memory::{GuestMemory, Protection, Source, Span};
 
 use super::KvmPlatform;
-use super::vm::Trap;
+use super::vm::{Trap, Vm};
 use crate::{Exit, Platform, PlatformError};
 
 /// What was found.
@@ -72,7 +72,7 @@ fn page(start: u64) -> Span {
 }
 
 fn look(trap: Trap) -> Result<Found, KvmError> {
-    let mut platform = KvmPlatform::with(trap)?;
+    let mut platform = KvmPlatform::with(Vm::new(trap, 0)?)?;
     let refused = |error: warmfork_memory::MapError| KvmError::Refused(error.to_string());
     platform.map(page(CODE), Protection::READ | Protection::EXEC, Source::Anonymous).map_err(refused)?;
     platform.map(page(DATA), Protection::READ | Protection::WRITE, Source::Anonymous).map_err(refused)?;

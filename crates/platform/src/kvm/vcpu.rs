@@ -10,6 +10,7 @@
 //!
 //! Registers travel in the page that KVM shares with this process: the steady state makes no call but KVM_RUN.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use kvm_bindings::{kvm_regs, kvm_sregs};
@@ -79,6 +80,9 @@ pub struct Vcpu {
     pub resume: Resume,
     /// That has been prepared, and the guest runs it.
     resuming: bool,
+    /// Times that the guest was entered.
+    pub entries: u64,
+    calls: Cell<u64>,
 }
 
 impl Vcpu {
@@ -92,12 +96,20 @@ impl Vcpu {
             interrupter: Arc::new(interrupter),
             resume: Resume::default(),
             resuming: false,
+            entries: 0,
+            calls: Cell::new(0),
         })
     }
 
-    /// KVM's handle, for state that is seldom needed.
+    /// KVM's handle, for one call that is seldom needed.
     pub fn fd(&self) -> &VcpuFd {
+        self.calls.set(self.calls.get() + 1);
         &self.fd
+    }
+
+    /// Calls of KVM other than KVM_RUN.
+    pub fn calls(&self) -> u64 {
+        self.calls.get()
     }
 
     pub fn interrupter(&self) -> Arc<dyn Interrupter> {
@@ -151,12 +163,12 @@ impl Vcpu {
             self.resume.set_bases((!stepped).then_some((wanted.fs_base, wanted.gs_base)));
         } else {
             self.finish()?;
-            let mut sregs = self.fd.get_sregs().map_err(failed("KVM_GET_SREGS"))?;
+            let mut sregs = self.fd().get_sregs().map_err(failed("KVM_GET_SREGS"))?;
             user_mode(&mut sregs);
             let [ds, es, fs, gs] = wanted.selectors.map(data_segment);
             (sregs.ds, sregs.es, sregs.fs, sregs.gs) = (ds, es, fs, gs);
             (sregs.fs.base, sregs.gs.base) = (wanted.fs_base, wanted.gs_base);
-            self.fd.set_sregs(&sregs).map_err(failed("KVM_SET_SREGS"))?;
+            self.fd().set_sregs(&sregs).map_err(failed("KVM_SET_SREGS"))?;
             self.resume.set_bases(None);
             self.at = At::User;
         }
@@ -166,7 +178,7 @@ impl Vcpu {
 
     /// Sets the bases of FS and GS at once.
     pub fn set_bases(&self, fs: u64, gs: u64) -> Result<(), PlatformError> {
-        set_msrs(&self.fd, &[(MSR_FS_BASE, fs), (MSR_GS_BASE, gs)])
+        set_msrs(self.fd(), &[(MSR_FS_BASE, fs), (MSR_GS_BASE, gs)])
     }
 
     /// The guest has come past the code that loads what registers do not hold.
@@ -178,6 +190,7 @@ impl Vcpu {
 
     /// Lets KVM finish the instruction that it has stopped in.
     fn finish(&mut self) -> Result<(), PlatformError> {
+        self.entries += 1;
         self.interrupter.hurry();
         let ended = self.fd.run().map(drop);
         self.interrupter.settle();
@@ -189,6 +202,7 @@ impl Vcpu {
 
     /// Runs what is loaded until it stops; `registers` are then those of ring 3.
     pub fn run(&mut self, memory: &KernelMemory, registers: &mut Registers) -> Result<Stop, PlatformError> {
+        self.entries += 1;
         self.interrupter.enter();
         let exit = self.fd.run();
         self.interrupter.leave();
@@ -281,7 +295,7 @@ impl Vcpu {
     /// The CPU stopped somewhere, maybe in a stub.
     fn inside(&mut self, memory: &KernelMemory, registers: &mut Registers, stop: Stop) -> Result<Stop, PlatformError> {
         let regs = self.fd.sync_regs_mut().regs;
-        let sregs = self.fd.get_sregs().map_err(failed("KVM_GET_SREGS"))?;
+        let sregs = self.fd().get_sregs().map_err(failed("KVM_GET_SREGS"))?;
         let in_doorbell = self.trap == Trap::Doorbell && regs.rip == layout::DOORBELL;
         if sregs.cs.dpl == 3 && self.resuming && resume::holds(regs.rip) {
             // Not in its context yet: `registers` are still what was loaded, and the rest is loaded again.
@@ -316,7 +330,7 @@ impl Vcpu {
 
     fn stopped_in_user(&mut self, registers: &mut Registers) -> Result<(), PlatformError> {
         self.resumed();
-        let sregs = self.fd.get_sregs().map_err(failed("KVM_GET_SREGS"))?;
+        let sregs = self.fd().get_sregs().map_err(failed("KVM_GET_SREGS"))?;
         let regs = self.fd.sync_regs_mut().regs;
         self.segments = synced_segments(&sregs);
         self.at = At::User;
@@ -327,11 +341,11 @@ impl Vcpu {
 
     /// Drops an exception that KVM was about to raise: the instruction raises it again, if it is run again.
     fn forget_events(&mut self) -> Result<(), PlatformError> {
-        let mut events = self.fd.get_vcpu_events().map_err(failed("KVM_GET_VCPU_EVENTS"))?;
+        let mut events = self.fd().get_vcpu_events().map_err(failed("KVM_GET_VCPU_EVENTS"))?;
         if events.exception.injected != 0 || events.exception.pending != 0 {
             events.exception.injected = 0;
             events.exception.pending = 0;
-            self.fd.set_vcpu_events(&events).map_err(failed("KVM_SET_VCPU_EVENTS"))?;
+            self.fd().set_vcpu_events(&events).map_err(failed("KVM_SET_VCPU_EVENTS"))?;
         }
         Ok(())
     }

@@ -77,8 +77,8 @@ fn host() -> Result<&'static Host, PlatformError> {
 }
 
 impl Vm {
-    /// A machine with nothing in it.
-    pub fn new(trap: Trap) -> Result<Self, PlatformError> {
+    /// A machine with nothing in it, with a memory slot for `expected` bytes of the arena.
+    pub fn new(trap: Trap, expected: u64) -> Result<Self, PlatformError> {
         let host = host()?;
         if trap == Trap::Ring0 && !cpuid::has_fsgsbase(&host.cpuid) {
             // The stubs use it.
@@ -92,8 +92,9 @@ impl Vm {
         let arena = Arena::new(width - ARENA).map_err(refused("reserving the guest's address space"))?;
         let memory = KernelMemory::new().map_err(refused("reserving the guest's page tables"))?;
         let tables = Tables::new(memory).map_err(refused("making the guest's page tables"))?;
-        let mut slots = Slots { vm, next: 0, kernel: 0, arena: 0, kernel_slots: Vec::new() };
+        let mut slots = Slots { vm, next: 0, kernel: 0, arena: 0, kernel_slots: Vec::new(), calls: 0 };
         slots.cover_kernel(&tables)?;
+        slots.cover(&arena, expected.min(arena.size()))?;
         fill_kernel_pages(tables.memory(), trap);
         let state = cpuid::state(&host.cpuid);
         let state_bytes = cpuid::state_bytes(&host.cpuid, state);
@@ -257,6 +258,8 @@ pub struct Slots {
     kernel: u64,
     arena: u64,
     kernel_slots: Vec<kvm_userspace_memory_region>,
+    /// Calls of KVM made for them.
+    pub calls: u64,
 }
 
 impl Slots {
@@ -273,7 +276,8 @@ impl Slots {
         Ok(region)
     }
 
-    fn set(&self, region: kvm_userspace_memory_region) -> Result<(), PlatformError> {
+    fn set(&mut self, region: kvm_userspace_memory_region) -> Result<(), PlatformError> {
+        self.calls += 1;
         // SAFETY: the memory is the arena's or the kernel pages', which are unmapped after the machine is gone (and KVM
         // looks at this process's mappings at every access).
         let set = unsafe { self.vm.set_user_memory_region(region) };
@@ -292,10 +296,10 @@ impl Slots {
         Ok(())
     }
 
-    /// Makes sure that all used windows are in a slot.
-    pub fn cover(&mut self, arena: &Arena) -> Result<(), PlatformError> {
-        while self.arena < arena.used() {
-            let wanted = (arena.used() - self.arena).max(self.arena).max(FIRST_SLOT);
+    /// Makes sure that the first `used` bytes of the arena are in a slot.
+    pub fn cover(&mut self, arena: &Arena, used: u64) -> Result<(), PlatformError> {
+        while self.arena < used {
+            let wanted = (used - self.arena).max(self.arena).max(FIRST_SLOT);
             let bytes = wanted.min(arena.size() - self.arena);
             self.add(ARENA + self.arena, arena.host(self.arena), bytes)?;
             self.arena += bytes;
@@ -304,10 +308,10 @@ impl Slots {
     }
 
     /// Makes KVM forget the page tables, by taking their memory away for a moment.
-    pub fn forget_tables(&self) -> Result<(), PlatformError> {
-        for region in &self.kernel_slots {
-            self.set(kvm_userspace_memory_region { memory_size: 0, ..*region })?;
-            self.set(*region)?;
+    pub fn forget_tables(&mut self) -> Result<(), PlatformError> {
+        for region in self.kernel_slots.clone() {
+            self.set(kvm_userspace_memory_region { memory_size: 0, ..region })?;
+            self.set(region)?;
         }
         Ok(())
     }

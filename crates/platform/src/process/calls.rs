@@ -32,11 +32,13 @@ pub struct Caller {
     table: Table,
     /// A signal came while the stub made a call: the next run of the guest reports it.
     pub interrupted: bool,
+    /// Calls made so far.
+    pub calls: u64,
 }
 
 impl Caller {
     pub fn new(socket: UnixDatagram, table: Table) -> Self {
-        Self { socket, table, interrupted: false }
+        Self { socket, table, interrupted: false, calls: 0 }
     }
 
     /// The table's memory, for mapping it into the stub and for clearing it.
@@ -64,6 +66,7 @@ impl Caller {
     /// Makes `calls` in order, all of them, in as few stops as the table allows; fails with the first failure.
     pub fn batch(&mut self, tracee: &mut Tracee, calls: &[HostCall]) -> Result<(), CallError> {
         for chunk in calls.chunks(layout::ENTRIES) {
+            self.calls += chunk.len() as u64;
             self.table.fill(chunk);
             let mut registers = Registers::at_entry(layout::BATCH, 0);
             registers.rbx = layout::TABLE;

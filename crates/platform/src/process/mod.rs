@@ -30,7 +30,7 @@ use self::calls::{Caller, HostCall};
 use self::tracee::{Stopped, Tracee, send_signal};
 use crate::pagemap::Pagemap;
 use crate::touched::Touched;
-use crate::{ExceptionInfo, Exit, FaultInfo, Interrupter, Mapping, Platform, PlatformError, Pristine};
+use crate::{Counts, ExceptionInfo, Exit, FaultInfo, Interrupter, Mapping, Platform, PlatformError, Pristine};
 
 /// The part of the address space that guests of this platform cannot map.
 pub const RESERVED: Span = layout::RESERVED;
@@ -51,6 +51,8 @@ pub struct ProcessPlatform {
     memory: std::fs::File,
     /// The last pages put back were so from the last to the first.
     backwards: bool,
+    /// Times that the guest was entered.
+    entries: u64,
     /// Keeps the platform on its thread, as ptrace wants it.
     thread: PhantomData<*const ()>,
 }
@@ -79,7 +81,7 @@ impl ProcessPlatform {
             .map_err(|source| PlatformError::Host { operation: "opening the stub's memory", source })?;
         install(&mut tracee, &mut caller, &memory)?;
         let touched = Touched::open(tracee.pid())?;
-        Ok(Self { tracee, caller, touched, memory, backwards: false, thread: PhantomData })
+        Ok(Self { tracee, caller, touched, memory, backwards: false, entries: 0, thread: PhantomData })
     }
 
     /// A stop for a signal, as what the guest did.
@@ -210,6 +212,7 @@ impl Platform for ProcessPlatform {
         // Not inside a system call any more: the host must not restart one.
         registers.orig_rax = u64::MAX;
         self.tracee.answer(registers)?;
+        self.entries += 1;
         self.tracee.run_intercepted()?;
         let stopped = self.tracee.wait()?;
         if let Stopped::Gone(_) = stopped {
@@ -238,6 +241,10 @@ impl Platform for ProcessPlatform {
             }
             Stopped::Gone(_) => Ok(Exit::Dead),
         }
+    }
+
+    fn counts(&self) -> Counts {
+        Counts { entries: self.entries, calls: self.caller.calls, faults: self.tracee.faults(), fills: 0 }
     }
 
     fn interrupter(&self) -> Arc<dyn Interrupter> {
