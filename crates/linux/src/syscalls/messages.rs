@@ -200,9 +200,11 @@ pub(crate) fn receive(
         Object::Pair(pair) => (pair.is_stream(), pair.receive_timeout),
         _ => return Err(Errno::ENOTSOCK.into()),
     };
-    let all = stream && wanted.flags & MSG_WAITALL != 0 && wanted.flags & (MSG_PEEK | MSG_TRUNC | MSG_OOB) == 0;
+    // What is only looked at, or taken out of line, comes in one piece.
+    let stream = stream && wanted.flags & (MSG_PEEK | MSG_TRUNC | MSG_OOB) == 0;
+    let all = stream && wanted.flags & MSG_WAITALL != 0;
     let mut scratch = call.host.take_scratch(vectors.total());
-    let result = receive_chunks(call, id, vectors, wanted, all, &mut scratch);
+    let result = receive_chunks(call, id, vectors, wanted, (stream, all), &mut scratch);
     call.host.return_scratch(scratch);
     match result {
         Err(Stop::Error(Errno::EAGAIN)) => {
@@ -221,7 +223,7 @@ fn receive_chunks(
     id: DescriptionId,
     vectors: &Vectors,
     wanted: Wanted,
-    all: bool,
+    (stream, all): (bool, bool),
     scratch: &mut [u8],
 ) -> Result<Received, Stop> {
     for _ in 0..CHUNKS {
@@ -233,8 +235,8 @@ fn receive_chunks(
         };
         vectors.scatter(call.memory(), progress, &scratch[..received.length])?;
         let total = progress + received.length;
-        let ended = received.length == 0 || !received.rights.is_empty();
-        if !all || ended || total >= vectors.total() {
+        let ended = received.length == 0 || !received.rights.is_empty() || total >= vectors.total();
+        if ended || !all && !(stream && received.length == size && call.has_more(id)) {
             received.whole += progress;
             received.length = total;
             return Ok(received);

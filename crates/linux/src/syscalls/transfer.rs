@@ -26,8 +26,10 @@ struct Transfer {
     at: Option<u64>,
     /// RWF_NOWAIT
     dont_wait: bool,
-    /// Goes on after a short count, as regular files do.
+    /// Has a position, and a short count is its end: regular files.
     whole: bool,
+    /// A read takes one message, however much room there is.
+    messages: bool,
 }
 
 impl Call<'_> {
@@ -39,10 +41,11 @@ impl Call<'_> {
             return Err(Errno::EBADF);
         }
         let whole = description.object.view().seekable();
+        let messages = carries_messages(&description.object);
         if at.is_some() && !whole {
             return Err(Errno::ESPIPE);
         }
-        Ok(Transfer { id, at, dont_wait: false, whole })
+        Ok(Transfer { id, at, dont_wait: false, whole, messages })
     }
 
     fn read_once(&mut self, transfer: Transfer, into: &mut [u8], moved: usize) -> Result<usize, Errno> {
@@ -116,7 +119,7 @@ impl Call<'_> {
                 }
                 break;
             }
-            if got < want || moved == left.end || !transfer.whole {
+            if got < want || moved == left.end || transfer.messages || !transfer.whole && !self.has_more(transfer.id) {
                 break;
             }
             if moved - left.start >= MOST_AT_ONCE {
@@ -124,6 +127,12 @@ impl Call<'_> {
             }
         }
         Ok(moved as u64)
+    }
+
+    /// Whether the stream `id` has bytes left. A short count tells an edge-triggered reader that there are none, so that
+    /// a call must not end sooner for want of scratch memory. (Reading on would take an error that is the next call's.)
+    pub(super) fn has_more(&mut self, id: DescriptionId) -> bool {
+        self.kernel.with_object(self.host, id, |object, context| object.available(context)).is_ok_and(|count| count > 0)
     }
 
     /// Bytes that were read but did not reach the guest are still to be read, where there is an offset.
@@ -244,12 +253,7 @@ impl Call<'_> {
 
     /// A write to something that nobody reads any more also raises SIGPIPE, but for sockets that carry messages.
     fn write_failed(&mut self, transfer: Transfer, error: Errno, moved: usize) -> SyscallResult {
-        let messages = match &self.kernel.files.description(transfer.id).object {
-            Object::Socket(socket) => !socket.is_stream(),
-            Object::Pair(pair) => !pair.is_stream(),
-            _ => false,
-        };
-        if error == Errno::EPIPE && !messages {
+        if error == Errno::EPIPE && !transfer.messages {
             self.kernel.send_broken_pipe(self.tid);
         }
         if moved > 0 { Ok(moved as u64) } else { Err(error.into()) }
@@ -264,6 +268,15 @@ impl Call<'_> {
     /// A file position argument.
     fn position(&self, index: usize) -> Result<u64, Errno> {
         i64::from_le_bytes(self.args[index].to_le_bytes()).try_into().map_err(|_| Errno::EINVAL)
+    }
+}
+
+/// Whether what is sent and received keeps its boundaries.
+fn carries_messages(object: &Object) -> bool {
+    match object {
+        Object::Socket(socket) => !socket.is_stream(),
+        Object::Pair(pair) => !pair.is_stream(),
+        _ => false,
     }
 }
 
