@@ -13,4 +13,4 @@ clean: ; @rm -rf .make .venv target python/warmfork/*.so
 
 .make/venv: requirements/dev.txt scripts/venv.sh ; @scripts/venv.sh
 .make/build: .make/venv pyproject.toml $(RUST) ; @scripts/build.sh
-.make/packages: scripts/packages.sh ; @scripts/packages.sh
+.make/packages: $(wildcard scripts/packages.* requirements/npm/*) ; @scripts/packages.sh

@@ -2,56 +2,15 @@
 
 from __future__ import annotations
 
-import gc
-import re
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from stubs import stubs
+from holdings import Holdings, settle
 from talking import ask, port_of
 
-from warmfork import Server, Snapshot
-
-
-def resident(process: Path) -> int:
-    """Memory of a process's own, in bytes."""
-    found = re.search(r"RssAnon:\s*(\d+)", (process / "status").read_text())
-    assert found
-    return int(found[1]) * 1024
-
-
-@dataclass
-class Holdings:
-    """What this process, with the engine in it, has, and its guests' memory."""
-
-    files: int
-    stubs: int
-    threads: int
-    memory: int
-    mappings: int
-    guests: int
-
-    @classmethod
-    def now(cls) -> Holdings:
-        own = Path("/proc/self")
-        gc.collect()  # what earlier tests left is not to be counted
-        return cls(
-            files=len(list((own / "fd").iterdir())),
-            stubs=len(stubs()),
-            threads=len(list((own / "task").iterdir())),
-            memory=resident(own),
-            guests=sum(resident(Path("/proc") / pid) for pid in stubs()),
-            mappings=len((own / "maps").read_text().splitlines()),
-        )
-
-    def assert_no_more_than(self, before: Holdings, memory: int) -> None:
-        assert (self.files, self.stubs, self.threads) == (before.files, before.stubs, before.threads)
-        assert self.mappings <= before.mappings + 8
-        assert self.memory <= before.memory + memory
-        assert self.guests <= before.guests + (1 << 20)
+from warmfork import Snapshot
 
 
 @pytest.fixture(scope="module")
@@ -73,18 +32,6 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int, str]
         return done.stdout
 
     return make
-
-
-def settle(server: Server) -> None:
-    """Waits until every connection is over: each was served and its fork reset, or its fork replaced."""
-
-    def settled() -> bool:
-        now = server.statistics()
-        reset = now["resets_rewritten"] + now["resets_dropped"]
-        return reset == now["served"] and now["forks"] == now["workers"] + now["connections"] - now["served"]
-
-    while not settled():
-        assert not server.wait(0.01)
 
 
 def test_a_hundred_thousand_requests_leak_nothing(snapshot: Snapshot, client: Callable[[int, int, str], str]) -> None:

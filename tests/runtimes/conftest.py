@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from kinds import BUILD_ENVIRONMENT, BUILDS, DEBIAN_PYTHON, KINDS, Kind
-from serving import SERVERS, WARMFORK, Served, serving
+from kinds import BUILD_ENVIRONMENT, BUILDS, DEBIAN_PYTHON, ENVIRONMENT, INTERPRETERS, KINDS, SERVERS, Kind
+from serving import WARMFORK, Served, serving
+
+
+def build(command: Sequence[str]) -> None:
+    """Runs a compiler."""
+    done = subprocess.run(command, env=BUILD_ENVIRONMENT, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def crate(cargo: str, source: Path) -> Path:
+    """Builds a crate, where the engine's are built too, so that it is done once; its binary."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR", SERVERS.parents[2] / "target")).absolute() / "servers"
+    manifest = f"--manifest-path={source}/Cargo.toml"
+    build([cargo, "build", "--release", "--locked", "--jobs=2", manifest, f"--target-dir={target}"])
+    return target / "release" / f"{source.name}-server"
 
 
 @pytest.fixture(scope="session")
@@ -25,14 +40,15 @@ def command_of(
             return [tool(DEBIAN_PYTHON, "python3"), source, *kind.arguments]
         if kind.program == "venv":
             return [sys.executable, source, *kind.arguments]
+        if kind.program in INTERPRETERS:
+            interpreter, package, options = INTERPRETERS[kind.program]
+            return [tool(interpreter, package), *options, source, *kind.arguments]
+        if kind.program == "cargo":
+            return [crate(tool("cargo", "cargo"), source), *kind.arguments]
         binary = directory / kind.name
         if not binary.exists():
             compiler, package, flags = BUILDS[kind.program]
-            build = [tool(compiler, package), *flags, "-o", str(binary), str(source)]
-            done = subprocess.run(
-                build, env=BUILD_ENVIRONMENT, capture_output=True, text=True, errors="replace", check=False
-            )
-            assert done.returncode == 0, done.stderr
+            build([tool(compiler, package), *flags, "-o", str(binary), str(source)])
         return [binary, *kind.arguments]
 
     return command
@@ -54,10 +70,14 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 @pytest.fixture(scope="module")
 def server(
-    kind: Kind, command_of: Callable[[Kind], list[str | Path]], tmp_path_factory: pytest.TempPathFactory
+    kind: Kind,
+    platform: str,
+    command_of: Callable[[Kind], list[str | Path]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Served]:
     """A server of this kind, with a directory of its own for temporary files; stopping it must end well."""
     scratch = tmp_path_factory.mktemp("scratch")
-    options = ["--allow-read", "--allow-listen", f"--volume={scratch}:/scratch:rw", "--env=TMPDIR=/scratch"]
-    with serving(command_of(kind), *options) as server:
+    environment = [f"--env={variable}" for variable in ENVIRONMENT]
+    options = [f"--platform={platform}", "--allow-read", "--allow-listen", f"--volume={scratch}:/scratch:rw"]
+    with serving(command_of(kind), *options, *environment) as server:
         yield server

@@ -1,11 +1,15 @@
-"""The kinds of servers that are served, and how to build them."""
+"""The kinds of servers that are served, and how to build and start them."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 DEBIAN_PYTHON = "/usr/bin/python3"
+SERVERS = Path(__file__).parent / "servers"
+INSTALLED = Path(__file__).parents[2] / ".make"
+"""Where scripts/packages.sh puts what Debian does not have, or does not have for tests."""
 
 
 @dataclass(frozen=True)
@@ -15,9 +19,9 @@ class Kind:
     name: str
     """How tests call it."""
     program: str
-    """`debian` or `venv` (Python), else how to build it: a key of `BUILDS`."""
+    """`debian` or `venv` (Python), `cargo`, a key of `INTERPRETERS`, else how to build it: a key of `BUILDS`."""
     source: str
-    """File in servers/."""
+    """File (or crate) in servers/."""
     arguments: tuple[str, ...] = ()
     keeps_alive: bool = True
     """Whether a connection takes more than one request."""
@@ -33,7 +37,9 @@ KINDS = [
     Kind("python-epoll", "debian", "selecting.py", ("epoll",)),
     Kind("waitress", "venv", "wsgi.py", ("waitress",)),
     Kind("flask", "venv", "flask_app.py"),
+    Kind("django", "venv", "django_app.py"),
     Kind("uvicorn", "venv", "starlette_app.py"),
+    Kind("fastapi", "venv", "fastapi_app.py"),
     Kind("aiohttp", "venv", "aiohttp_app.py"),
     Kind("musl-accept", "musl", "accept.c"),
     Kind("musl-epoll", "musl", "epoll.c"),
@@ -43,7 +49,17 @@ KINDS = [
     Kind("glibc-threads", "glibc", "threads.c"),
     Kind("rust", "rust", "server.rs"),
     Kind("rust-static", "rust-static", "server.rs"),
+    Kind("hyper-current-thread", "cargo", "hyper", ("current",)),
+    Kind("hyper-multi-thread", "cargo", "hyper", ("multi",)),
     Kind("go", "go", "server.go"),
+    Kind("node", "node", "javascript/node.mjs"),
+    Kind("deno", "deno", "javascript/deno.mjs"),
+    Kind("bun", "bun", "javascript/bun.mjs"),
+    Kind("php", "php", "server.php", keeps_alive=False),
+    Kind("webrick", "ruby", "ruby/webrick.rb"),
+    Kind("puma", "puma", "ruby/puma.ru"),
+    Kind("lua", "lua", "server.lua"),
+    Kind("luajit", "luajit", "server.lua"),
 ]
 
 C_FLAGS = ("-O1", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-pthread")
@@ -57,3 +73,19 @@ BUILDS = {
 
 # What makes Go's programs static and lets one file be built by itself.
 BUILD_ENVIRONMENT = dict(os.environ) | {"CGO_ENABLED": "0", "GO111MODULE": "off", "GOFLAGS": ""}
+
+NPM = INSTALLED / "npm" / "node_modules"
+INTERPRETERS = {
+    "bun": (str(NPM / "@oven/bun-linux-x64/bin/bun"), "npm", ("run",)),
+    "deno": (str(NPM / "@deno/linux-x64-glibc/deno"), "npm", ("run", "--allow-all", "--no-remote", "--quiet")),
+    "lua": ("lua5.1", "lua5.1", ()),
+    "luajit": ("luajit", "luajit", ()),
+    "node": ("node", "nodejs", ()),
+    "php": ("php", "php-cli", ("-dffi.enable=1", "-dopcache.lockfile_path=/scratch", "-q", "-S", "127.0.0.1:0")),
+    "puma": ("puma", "puma", ("--workers=0", "--threads=1:4", "--bind=tcp://127.0.0.1:0", "--quiet")),
+    "ruby": ("ruby", "ruby", ()),
+}
+"""A command, the package that has it, and what it is told before the source."""
+
+ENVIRONMENT = ("TMPDIR=/scratch", "HOME=/scratch", "DENO_DIR=/scratch", "DENO_NO_UPDATE_CHECK=1")
+"""Every server's environment: /scratch is a directory of the test's own, which it may write."""

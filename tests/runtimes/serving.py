@@ -15,7 +15,6 @@ from pathlib import Path
 from patience import patience
 
 WARMFORK = Path(__file__).parents[2] / ".venv" / "bin" / "warmfork"
-SERVERS = Path(__file__).parent / "servers"
 PERMISSIONS = ("--allow-read", "--allow-listen", "--allow-write")
 PATIENCE = patience(90.0)
 """Seconds for anything at all. Only a server that is broken lets a test wait so long."""

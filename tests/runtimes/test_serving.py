@@ -12,8 +12,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from kinds import DEBIAN_PYTHON, KINDS, Kind
-from serving import PATIENCE, SERVERS, ask, serving, starting
+from kinds import DEBIAN_PYTHON, KINDS, SERVERS, Kind
+from serving import PATIENCE, ask, serving, starting
 
 READ = "--allow-read"
 LISTEN = "--allow-listen"

@@ -41,5 +41,11 @@ int main(void)
     MUST(syscall(SYS_getcwd, here, sizeof here));
     puts(here + strlen(start));
     SHOW(chdir(""));
+
+    // Where something is mounted there is a name already.
+    SHOW(mkdir("/", 0700));
+    SHOW(mkdir("/proc", 0700));
+    SHOW(mkdir("/dev/shm/", 0700));
+    SHOW(symlink("link", "/proc"));
     return guest_status();
 }

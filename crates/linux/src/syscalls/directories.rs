@@ -183,7 +183,9 @@ impl Call<'_> {
             Last::Root | Last::Dot | Last::DotDot => return Err(Errno::EEXIST),
         }
         match self.spot(target) {
-            Err(Errno::EACCES | Errno::EROFS | Errno::EPERM) if self.path_metadata(target, false).is_ok() => {
+            Err(Errno::EACCES | Errno::EROFS | Errno::EPERM | Errno::EBUSY)
+                if self.path_metadata(target, false).is_ok() =>
+            {
                 Err(Errno::EEXIST)
             }
             result => result,

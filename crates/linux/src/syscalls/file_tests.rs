@@ -130,6 +130,7 @@ fn links_and_renames_need_both_ends_writable() {
     assert_eq!(guest.open("w/link", O_RDWR), Err(Errno::EACCES));
     assert!(guest.open("w/link", O_RDONLY).is_ok());
     assert_eq!(guest.with_path(RMDIR, "w", &[]), Err(Errno::EBUSY), "the root of what is allowed stays");
+    assert_eq!(guest.with_path(MKDIR, "w", &[0o700]), Err(Errno::EEXIST));
 }
 
 #[test]

@@ -1,0 +1,64 @@
+"""What this process has in use, with the engine in it, and its guests' memory: for tests that nothing leaks."""
+
+from __future__ import annotations
+
+import gc
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from stubs import stubs
+
+from warmfork import Server
+
+
+def resident(process: Path) -> int:
+    """Memory of a process's own, in bytes."""
+    found = re.search(r"RssAnon:\s*(\d+)", (process / "status").read_text())
+    assert found
+    return int(found[1]) * 1024
+
+
+@dataclass
+class Holdings:
+    """Counts, and bytes of memory."""
+
+    files: int
+    stubs: int
+    threads: int
+    memory: int
+    mappings: int
+    guests: int
+
+    @classmethod
+    def now(cls) -> Holdings:
+        """What is in use at the moment."""
+        own = Path("/proc/self")
+        gc.collect()  # what earlier tests left is not to be counted
+        return cls(
+            files=len(list((own / "fd").iterdir())),
+            stubs=len(stubs()),
+            threads=len(list((own / "task").iterdir())),
+            memory=resident(own),
+            guests=sum(resident(Path("/proc") / pid) for pid in stubs()),
+            mappings=len((own / "maps").read_text().splitlines()),
+        )
+
+    def assert_no_more_than(self, before: Holdings, memory: int, guests: int = 1 << 20) -> None:
+        """Nothing has come, and no more than so many bytes of the engine's own memory and of all guests'."""
+        assert (self.files, self.stubs, self.threads) == (before.files, before.stubs, before.threads)
+        assert self.mappings <= before.mappings + 8
+        assert self.memory <= before.memory + memory
+        assert self.guests <= before.guests + guests
+
+
+def settle(server: Server) -> None:
+    """Waits until every connection is over: each was served and its fork reset, or its fork replaced."""
+
+    def settled() -> bool:
+        now = server.statistics()
+        reset = now["resets_rewritten"] + now["resets_dropped"]
+        return reset == now["served"] and now["forks"] == now["workers"] + now["connections"] - now["served"]
+
+    while not settled():
+        assert not server.wait(0.01)

@@ -1,0 +1,109 @@
+"""Every kind of server, through the API: a reset puts everything back, and thousands of requests leak nothing."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from holdings import Holdings, settle
+from kinds import ENVIRONMENT, KINDS, Kind
+from serving import PATIENCE, ask
+
+from warmfork import Fork, Machine, Outcome, Policy, Snapshot
+
+pytestmark = pytest.mark.timeout(240)  # the first of a kind compiles and boots it
+REQUESTS = 2000
+WARM_UP = 20
+"""Requests before the freeze: without them every one would compile the same code anew."""
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each kind of server in turn."""
+    assert isinstance(request.param, Kind)
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def snapshot(
+    kind: Kind,
+    platform: str,
+    command_of: Callable[[Kind], list[str | Path]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Snapshot]:
+    """A server of this kind when it was ready."""
+    scratch = tmp_path_factory.mktemp("scratch")
+    policy = Policy(allow_read=True, allow_listen=True, volumes=[f"{scratch}:/scratch:rw"])
+    environment = dict(variable.split("=", 1) for variable in ENVIRONMENT)
+    command = [str(word) for word in command_of(kind)]
+    with Machine(command, policy=policy, env=environment, platform=platform) as machine:
+        machine.boot(60.0)
+        machine.warm_up(WARM_UP, "/count")
+        yield machine.freeze()
+
+
+class Client(http.client.HTTPConnection):
+    """Asks on a connection that is there already."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__("127.0.0.1")
+        self.sock = connection
+
+
+def talk(connection: socket.socket, kind: Kind) -> list[bytes]:
+    """Makes requests on one connection; the answers. Then it is closed."""
+    with connection:
+        client = Client(connection)
+        answers = [ask(client, "/count")]
+        if kind.keeps_alive:
+            answers += [ask(client, "/count"), ask(client, "/echo", b"in between"), ask(client, "/file")]
+            answers += [ask(client, "/large")[-16:], ask(client, "/count")]
+        return answers
+
+
+COUNTS = [str(WARM_UP + number).encode() for number in (1, 2, 3)]
+EXPECTED = [*COUNTS[:2], b"in between", b"written by a request, 0 before", b"0123456789abcdef", COUNTS[2]]
+
+
+def serve_one(fork: Fork, kind: Kind) -> list[bytes]:
+    """Has the fork serve one connection, in this very thread."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname(), PATIENCE)
+        connection, _ = listener.accept()
+    with connection, ThreadPoolExecutor(1) as pool:
+        answers = pool.submit(talk, client, kind)
+        assert fork.serve(connection.fileno(), timeout=PATIENCE) == Outcome("served", 0)
+        return answers.result(PATIENCE)
+
+
+def test_a_reset_leaves_no_difference(snapshot: Snapshot, kind: Kind) -> None:
+    expected = EXPECTED if kind.keeps_alive else EXPECTED[:1]
+    with snapshot.fork() as fork:
+        assert fork.differences() == []
+        for _ in range(3):
+            assert serve_one(fork, kind) == expected
+            assert fork.differences() != []
+            fork.reset()
+            assert fork.differences() == []
+
+
+def test_thousands_of_requests_leak_nothing(snapshot: Snapshot, kind: Kind) -> None:
+    port = int(snapshot.info()["listening"][0].rsplit(":", 1)[1])
+
+    def count() -> bytes:
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+            return ask(Client(connection), "/count")
+
+    with snapshot.serve(threads=2, max_request_time=PATIENCE) as server:
+        assert {count() for _ in range(50)} == set(COUNTS[:1])
+        settle(server)
+        before = Holdings.now()
+        assert {count() for _ in range(REQUESTS)} == set(COUNTS[:1])
+        settle(server)
+        Holdings.now().assert_no_more_than(before, memory=4 << 20, guests=4 << 20)
+        statistics = server.statistics()
+        assert (statistics["forks"], statistics["served"]) == (2, REQUESTS + 50)
