@@ -71,13 +71,12 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 @pytest.fixture(scope="module")
 def server(
     kind: Kind,
-    platform: str,
     command_of: Callable[[Kind], list[str | Path]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Served]:
     """A server of this kind, with a directory of its own for temporary files; stopping it must end well."""
     scratch = tmp_path_factory.mktemp("scratch")
     environment = [f"--env={variable}" for variable in ENVIRONMENT]
-    options = [f"--platform={platform}", "--allow-read", "--allow-listen", f"--volume={scratch}:/scratch:rw"]
+    options = ["--allow-read", "--allow-listen", f"--volume={scratch}:/scratch:rw"]
     with serving(command_of(kind), *options, *environment) as server:
         yield server

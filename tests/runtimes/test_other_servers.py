@@ -7,12 +7,12 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 from holdings import Holdings, settle
 from kinds import INSTALLED, SERVERS
+from patience import patience
 from serving import PATIENCE, Served, ask, serving
 
 from warmfork import Fork, Machine, Outcome, Policy, Snapshot
@@ -33,10 +33,8 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def nginx(
-    platform: str, tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Served]:
-    """nginx in one process, with a few pages."""
+def nginx(tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The server in one process, with a few pages."""
     directory = tmp_path_factory.mktemp("nginx")
     for name in ("pages", "scratch"):
         (directory / name).mkdir()
@@ -45,7 +43,7 @@ def nginx(
     (directory / "nginx.conf").write_text((SERVERS / "nginx.conf").read_text().replace("PORT", str(free_port())))
     volumes = [f"--volume={directory}/pages:/pages", f"--volume={directory}/scratch:/scratch:rw"]
     command = [tool(str(NGINX), "nginx"), "-c", directory / "nginx.conf"]
-    with serving(command, f"--platform={platform}", "--allow-read", "--allow-listen", *volumes) as server:
+    with serving(command, "--allow-read", "--allow-listen", *volumes) as server:
         yield server
 
 
@@ -94,17 +92,15 @@ def test_nginx_takes_files(nginx: Served) -> None:
 
 
 @pytest.fixture(scope="module")
-def redis(
-    platform: str, tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Snapshot]:
+def redis(tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
     """Redis when it was ready. Debian's package of tools has it all in one program, which looks at its name."""
     directory = tmp_path_factory.mktemp("redis")
     program = directory / "redis-server"
     program.symlink_to(tool("redis-check-rdb", "redis-tools"))
     command = [str(program), "--port", str(free_port()), "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning"]
     policy = Policy(allow_read=True, allow_listen=True)
-    with Machine(command, policy=policy, env={}, cwd=directory, platform=platform) as machine:
-        machine.boot(60.0)
+    with Machine(command, policy=policy, env={}, cwd=directory) as machine:
+        machine.boot(patience(60.0))
         yield machine.freeze()
 
 
@@ -163,7 +159,7 @@ def test_redis_forgets_what_a_connection_stored(redis: Snapshot) -> None:
                 assert client.ask("GET", "large") == value
                 assert client.ask("GETRANGE", "large", "255", "257") == value[255:258]
                 assert client.ask("HSET", "hash", "one", "1", "two", "2") == 2
-                assert client.ask("SORT", "hash") == "-WRONGTYPE Operation against a key holding the wrong kind of value"
+                assert str(client.ask("SORT", "hash")).startswith("-WRONGTYPE")
                 assert client.ask("EXPIRE", "hash", "100") == 1
                 assert client.ask("TTL", "hash") in (99, 100)
                 assert client.ask("CONFIG", "SET", "maxmemory", "64mb") == "+OK"

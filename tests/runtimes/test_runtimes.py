@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from holdings import Holdings, settle
 from kinds import ENVIRONMENT, KINDS, Kind
+from patience import patience
 from serving import PATIENCE, ask
 
 from warmfork import Fork, Machine, Outcome, Policy, Snapshot
@@ -31,7 +32,6 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 @pytest.fixture(scope="module")
 def snapshot(
     kind: Kind,
-    platform: str,
     command_of: Callable[[Kind], list[str | Path]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Snapshot]:
@@ -40,8 +40,8 @@ def snapshot(
     policy = Policy(allow_read=True, allow_listen=True, volumes=[f"{scratch}:/scratch:rw"])
     environment = dict(variable.split("=", 1) for variable in ENVIRONMENT)
     command = [str(word) for word in command_of(kind)]
-    with Machine(command, policy=policy, env=environment, platform=platform) as machine:
-        machine.boot(60.0)
+    with Machine(command, policy=policy, env=environment) as machine:
+        machine.boot(patience(60.0))
         machine.warm_up(WARM_UP, "/count")
         yield machine.freeze()
 
@@ -104,6 +104,7 @@ def test_thousands_of_requests_leak_nothing(snapshot: Snapshot, kind: Kind) -> N
         before = Holdings.now()
         assert {count() for _ in range(REQUESTS)} == set(COUNTS[:1])
         settle(server)
-        Holdings.now().assert_no_more_than(before, memory=4 << 20, guests=4 << 20)
+        # A fork keeps the pages that it ever touched, up to a limit; a collector now and then comes to new ones.
+        Holdings.now().assert_no_more_than(before, memory=4 << 20, guests=32 << 20)
         statistics = server.statistics()
         assert (statistics["forks"], statistics["served"]) == (2, REQUESTS + 50)

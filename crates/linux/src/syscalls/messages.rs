@@ -236,7 +236,8 @@ fn receive_chunks(
         vectors.scatter(call.memory(), progress, &scratch[..received.length])?;
         let total = progress + received.length;
         let ended = received.length == 0 || !received.rights.is_empty() || total >= vectors.total();
-        if ended || !all && !(stream && received.length == size && call.has_more(id)) {
+        let mut more = || stream && received.length == size && call.has_more(id);
+        if ended || !(all || more()) {
             received.whole += progress;
             received.length = total;
             return Ok(received);
