@@ -25,6 +25,7 @@ AREAS = [
     "polling",
     "proc",
     "process",
+    "processor",
     "signals",
     "sockets",
     "threads",

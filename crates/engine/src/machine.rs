@@ -377,8 +377,7 @@ impl Machine {
             }
             Exit::Exception(exception) => {
                 let info = SignalInfo::fault(exception.signal, exception.code, exception.address);
-                let trap = Trap { number: u64::from(exception.trap), error: 0, address: 0 };
-                Ok(self.force(tid, info, trap))
+                Ok(self.exception(tid, info, exception.trap, exception.error))
             }
             Exit::Interrupted => Ok(self.asked(until).map_or(Step::Switch, Step::Stop)),
             Exit::Dead => Err(EngineError::State("the guest's host process was killed from outside")),
@@ -401,6 +400,12 @@ impl Machine {
         self.registers = kernel.tasks.get(kernel.tasks.current).registers;
         self.ended = None;
         Ok(())
+    }
+
+    /// A CPU exception that is no page fault: the address of the last one stays, as Linux leaves it in cr2.
+    fn exception(&mut self, tid: Tid, info: SignalInfo, number: u8, error: u64) -> Step {
+        let address = self.kernel.tasks.get(tid).signals.trap.address;
+        self.force(tid, info, Trap { number: u64::from(number), error, address })
     }
 
     fn force(&mut self, tid: Tid, info: SignalInfo, trap: Trap) -> Step {

@@ -43,7 +43,7 @@ pub struct FaultInfo {
 /// A CPU exception, as the signal Linux makes of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ExceptionInfo {
-    /// SIGFPE, SIGILL, SIGTRAP, SIGSEGV (for #GP) or SIGBUS.
+    /// SIGFPE, SIGILL, SIGTRAP, SIGSEGV (for #GP) or SIGBUS (for #SS).
     pub signal: u32,
     /// Its `si_code`.
     pub code: i32,
@@ -51,6 +51,8 @@ pub struct ExceptionInfo {
     pub address: u64,
     /// The CPU's exception number, as `uc_mcontext.gregs[REG_TRAPNO]` shows it.
     pub trap: u8,
+    /// Its error code: for #GP and its like a selector, 0 for most.
+    pub error: u64,
 }
 
 /// The platform itself failed; the guest is not to blame and the machine is unusable.

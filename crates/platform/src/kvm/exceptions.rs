@@ -36,7 +36,7 @@ pub struct Details {
 }
 
 /// Exception `vector` as Linux signals it; `None` for one that no program can cause.
-pub fn signal(vector: u64, registers: &Registers, details: Details) -> Option<ExceptionInfo> {
+pub fn signal(vector: u64, error: u64, registers: &Registers, details: Details) -> Option<ExceptionInfo> {
     let at = registers.rip;
     let (signal, code, address) = match vector {
         0 => (signals::SIGFPE, FPE_INTDIV, at),
@@ -51,7 +51,7 @@ pub fn signal(vector: u64, registers: &Registers, details: Details) -> Option<Ex
         _ => return None,
     };
     let trap = u8::try_from(vector).unwrap_or(0);
-    Some(ExceptionInfo { signal, code, address, trap })
+    Some(ExceptionInfo { signal, code, address, trap, error })
 }
 
 /// `si_code` for the first of the unmasked exceptions in `status`.

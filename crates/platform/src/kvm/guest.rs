@@ -36,7 +36,8 @@ pub fn is_canonical(address: u64) -> bool {
 /// A #GP, as Linux signals it.
 pub fn general_protection() -> Exit {
     let trap = u8::try_from(GENERAL_PROTECTION).unwrap_or(0);
-    Exit::Exception(ExceptionInfo { signal: signals::SIGSEGV, code: signals::SI_KERNEL, address: 0, trap })
+    let (signal, code) = (signals::SIGSEGV, signals::SI_KERNEL);
+    Exit::Exception(ExceptionInfo { signal, code, address: 0, trap, error: 0 })
 }
 
 /// Appends the privately written pages of `span` to `found`, in address order.

@@ -101,7 +101,7 @@ impl KvmPlatform {
             exceptions::X87 | exceptions::SIMD => (details.x87, details.mxcsr) = state::float_status(self.vcpu.fd())?,
             _ => {}
         }
-        Ok(Some(match exceptions::signal(vector, registers, details) {
+        Ok(Some(match exceptions::signal(vector, error, registers, details) {
             Some(info) => Exit::Exception(info),
             None => {
                 log::warn!("the guest raised exception {vector} at {:#x}", registers.rip);

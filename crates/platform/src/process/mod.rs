@@ -38,8 +38,6 @@ pub const RESERVED: Span = layout::RESERVED;
 /// The signal that interrupts a running stub. Its number does not matter: it never reaches the guest.
 const INTERRUPT: i32 = libc::SIGURG;
 
-/// `si_code` of a SIGBUS for an unaligned access, which only a guest that sets the AC flag gets.
-const BUS_ADRALN: i32 = 1;
 /// `si_code` of a SIGSYS from a seccomp filter.
 const SYS_SECCOMP: i32 = 1;
 
@@ -92,22 +90,21 @@ impl ProcessPlatform {
             return Ok(Exit::Interrupted);
         }
         let number = signal.cast_unsigned();
-        let exception = |trap| {
-            Exit::Exception(ExceptionInfo { signal: number, code: details.code, address: details.address, trap })
+        let exception = |trap, error| {
+            let (code, address) = (details.code, details.address);
+            Exit::Exception(ExceptionInfo { signal: number, code, address, trap, error })
         };
         Ok(match (number, details.code) {
-            (signals::SIGSEGV, signals::SI_KERNEL) => exception(13),
-            (signals::SIGBUS, BUS_ADRALN) => exception(17),
-            (signals::SIGSEGV | signals::SIGBUS, code) => match self.page_fault(signal, registers)? {
-                Some(error) => Exit::Fault(FaultInfo { signal: number, code, address: details.address, error }),
+            (signals::SIGSEGV | signals::SIGBUS | signals::SIGFPE, code) => match self.cause(signal, registers)? {
+                Some(Cause { trap: PAGE_FAULT, error }) => {
+                    Exit::Fault(FaultInfo { signal: number, code, address: details.address, error })
+                }
+                Some(Cause { trap, error }) => exception(u8::try_from(trap).unwrap_or(0), error),
                 None => Exit::Dead,
             },
-            (signals::SIGFPE, 1 | 2) => exception(0),
-            // x87 errors are 16, SIMD ones 19: the tag of an unmasked x87 exception is not at hand, SIMD is usual.
-            (signals::SIGFPE, _) => exception(19),
-            (signals::SIGILL, _) => exception(6),
-            (signals::SIGTRAP, signals::SI_KERNEL) => exception(3),
-            (signals::SIGTRAP, _) => exception(1),
+            (signals::SIGILL, _) => exception(6, 0),
+            (signals::SIGTRAP, signals::SI_KERNEL) => exception(3, 0),
+            (signals::SIGTRAP, _) => exception(1, 0),
             // A call of the vsyscall page, which the filter has stopped: the host has already returned to its caller.
             (signals::SIGSYS, SYS_SECCOMP) => {
                 registers.orig_rax = registers.rax;
@@ -121,13 +118,21 @@ impl ProcessPlatform {
     }
 }
 
-/// Offsets in `ucontext_t` of REG_ERR, as the host writes it on x86-64.
+/// Offsets in `ucontext_t` of REG_ERR and REG_TRAPNO, as the host writes it on x86-64.
 const CONTEXT_ERROR: u64 = 192;
+const CONTEXT_TRAP: u64 = 200;
+const PAGE_FAULT: u64 = 14;
+
+/// What the CPU said of an exception: its number and error code.
+struct Cause {
+    trap: u64,
+    error: u64,
+}
 
 impl ProcessPlatform {
-    /// The error code of the page fault that the stub has stopped for: the host tells it only in a signal frame, so
-    /// the signal is delivered, to a handler of the resident code on a stack of its own. `None` when the stub died.
-    fn page_fault(&mut self, signal: i32, registers: &Registers) -> Result<Option<u64>, PlatformError> {
+    /// Why the stub has stopped for `signal`: the host tells it only in a signal frame, so the signal is delivered, to
+    /// a handler of the resident code on a stack of its own. `None` when the stub died.
+    fn cause(&mut self, signal: i32, registers: &Registers) -> Result<Option<Cause>, PlatformError> {
         let fpu = self.fpu()?;
         // The guest's stack pointer might already lie on that stack.
         self.tracee.set_registers(&Registers { rsp: 0, orig_rax: u64::MAX, ..*registers })?;
@@ -143,7 +148,8 @@ impl ProcessPlatform {
         let mut handler = Registers::default();
         self.tracee.registers(&mut handler)?;
         self.tracee.set_fpu(&fpu)?;
-        Ok(Some(self.caller.table().at(handler.rdx.wrapping_add(CONTEXT_ERROR)).unwrap_or(0)))
+        let mut word = |offset| self.caller.table().at(handler.rdx.wrapping_add(offset)).unwrap_or(0);
+        Ok(Some(Cause { trap: word(CONTEXT_TRAP), error: word(CONTEXT_ERROR) }))
     }
 }
 
@@ -186,7 +192,7 @@ fn install_handler(tracee: &mut Tracee, caller: &mut Caller) -> Result<(), Platf
     let failed = |error: calls::CallError| error.into_platform("installing the stub's fault handler");
     let (stack, action) = caller.table().place_handler();
     caller.call(tracee, HostCall::new(libc::SYS_sigaltstack, [stack, 0, 0, 0, 0, 0])).map_err(failed)?;
-    for signal in [signals::SIGSEGV, signals::SIGBUS] {
+    for signal in [signals::SIGSEGV, signals::SIGBUS, signals::SIGFPE] {
         let arguments = [u64::from(signal), action, 0, 8, 0, 0];
         caller.call(tracee, HostCall::new(libc::SYS_rt_sigaction, arguments)).map_err(failed)?;
     }
@@ -233,6 +239,7 @@ impl Platform for ProcessPlatform {
                     code: signals::SI_KERNEL,
                     address: 0,
                     trap: 13,
+                    error: 0,
                 }))
             }
             Stopped::Signal(signal) => {
