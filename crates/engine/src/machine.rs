@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use warmfork_abi::Registers;
+use warmfork_abi::signals::SIGSEGV;
 use warmfork_linux::call::Ending;
 use warmfork_linux::dispatch::Entered;
 use warmfork_linux::poller::{Host, Waker, Woken};
+use warmfork_linux::signal::frame::unreturnable;
 use warmfork_linux::signal::{Delivery, SignalInfo, Trap};
 use warmfork_linux::task::State;
 use warmfork_linux::{Kernel, Tid};
@@ -17,6 +19,9 @@ use warmfork_platform::{Exit, Interrupter, Platform};
 use crate::choice::PlatformKind;
 use crate::error::EngineError;
 use crate::guest::PlatformGuest;
+
+/// The CPU exception of what is forbidden in general.
+const GENERAL_PROTECTION: u8 = 13;
 
 /// When to stop driving a machine, beside its own end.
 #[derive(Clone, Copy, Debug, Default)]
@@ -362,6 +367,9 @@ impl Machine {
             if !matches!(self.kernel.tasks.get(tid).state, State::Ready) {
                 return Ok(Step::Same);
             }
+        }
+        if let Some(error) = unreturnable(&self.registers) {
+            return Ok(self.exception(tid, SignalInfo::kernel(SIGSEGV), GENERAL_PROTECTION, error));
         }
         self.watch.enter();
         let exit = self.platform.run(&mut self.registers);

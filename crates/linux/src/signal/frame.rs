@@ -92,7 +92,8 @@ impl Frame<'_> {
     /// alternate stack.
     fn place(&self, area: u64) -> Option<(u64, u64)> {
         let interrupted = self.registers.rsp;
-        let mut top = interrupted.checked_sub(RED_ZONE)?;
+        // A stack pointer that points nowhere is no matter where there is an alternate stack.
+        let mut top = interrupted.wrapping_sub(RED_ZONE);
         let mut alternate = self.stack.in_use(interrupted);
         if self.action.flags & SA_ONSTACK != 0 && self.stack.size != 0 && !self.stack.in_use(top) {
             top = self.stack.start.checked_add(self.stack.size)?;
@@ -168,7 +169,7 @@ pub struct Restored {
 /// is its vector state.
 ///
 /// # Errors
-/// [`NoFrame`] when the frame is unreadable or asks for a state that user code cannot have.
+/// [`NoFrame`] when the frame is unreadable or asks for a vector state that there cannot be.
 pub fn read(memory: &dyn GuestMemory, registers: &Registers, current: &[u8]) -> Result<Restored, NoFrame> {
     let frame = registers.rsp.wrapping_sub(8);
     let bytes: [u8; SIGINFO] = memory.read_array(frame)?;
@@ -177,9 +178,10 @@ pub fn read(memory: &dyn GuestMemory, registers: &Registers, current: &[u8]) -> 
         *value = get(&bytes, CONTEXT + index * 8);
     }
     let [r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags] = general;
-    if rip >= USER_END {
-        return Err(NoFrame(frame));
-    }
+    // As Linux: levels are those of a program, and what cannot be returned to is found out in returning.
+    let selectors = get(&bytes, SELECTORS);
+    let strict = get(&bytes, UCONTEXT) & UC_STRICT_RESTORE_SS != 0;
+    let (cs, ss) = (selectors & 0xffff | 3, if strict { selectors >> 48 | 3 } else { USER_SS });
     let rflags = registers.rflags & !SIGRETURN_RFLAGS | rflags & SIGRETURN_RFLAGS;
     let vector_state = read_vectors(memory, get(&bytes, FPSTATE), current).ok_or(NoFrame(frame))?;
     #[expect(clippy::cast_possible_truncation, reason = "ss_flags is the low half")]
@@ -204,8 +206,8 @@ pub fn read(memory: &dyn GuestMemory, registers: &Registers, current: &[u8]) -> 
             rsp,
             rip,
             rflags,
-            cs: USER_CS,
-            ss: USER_SS,
+            cs,
+            ss,
             orig_rax: u64::MAX,
             ..*registers
         },
@@ -213,6 +215,22 @@ pub fn read(memory: &dyn GuestMemory, registers: &Registers, current: &[u8]) -> 
         stack: AlternateStack { start: get(&bytes, STACK), size: get(&bytes, STACK + 16), flags },
         vector_state,
     })
+}
+
+/// Why the CPU would refuse to return to `registers`: the error code of its general protection fault.
+#[must_use]
+pub fn unreturnable(registers: &Registers) -> Option<u64> {
+    let canonical = registers.rip.cast_signed() << 16 >> 16 == registers.rip.cast_signed();
+    match (registers.cs, registers.ss) {
+        (USER_CS, USER_SS) => (!canonical).then_some(0),
+        (USER_CS, ss) => Some(refused(ss)),
+        (cs, _) => Some(refused(cs)),
+    }
+}
+
+/// The error code for a selector, without its privilege level.
+fn refused(selector: u64) -> u64 {
+    selector & 0xfffc
 }
 
 fn read_vectors(memory: &dyn GuestMemory, address: u64, current: &[u8]) -> Option<Vec<u8>> {

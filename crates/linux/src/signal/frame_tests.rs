@@ -1,10 +1,11 @@
 //! Signal frames as a handler sees and spoils them.
 
-use warmfork_abi::USER_END;
 use warmfork_abi::registers::{RFLAGS_AT_ENTRY, USER_CS, USER_SS};
 use warmfork_abi::signals::{FP_XSTATE_MAGIC1, FP_XSTATE_MAGIC2, SIGKILL, SIGSEGV, SIGUSR1, signal_bit};
+use warmfork_abi::{Registers, USER_END};
 
 use super::Delivery;
+use super::frame::unreturnable;
 use super::tests::{HANDLER, act, leave_handler, raise};
 use crate::call::Ending;
 use crate::testing::{Bench, STACK};
@@ -51,8 +52,7 @@ fn with_spoilt_frame(spoil: impl FnOnce(&mut Bench, u64, u64)) -> (Bench, Delive
 #[test]
 fn a_bad_frame_is_a_segmentation_fault() {
     let killed = Delivery::End(Ending::Signaled(SIGSEGV));
-    let cases: [fn(&mut Bench, u64, u64); 6] = [
-        |bench, context, _| bench.write(context + 40 + 16 * 8, &[USER_END]), // rip
+    let cases: [fn(&mut Bench, u64, u64); 5] = [
         |bench, context, area| bench.write(context + 40 + 184, &[area + 8]), // alignment
         |bench, context, _| bench.write(context + 40 + 184, &[STACK + 0x10_0000]), // not mapped
         |bench, _, area| bench.write(area + 512, &[7 | 1 << 62]),            // features that there are not
@@ -68,15 +68,41 @@ fn a_bad_frame_is_a_segmentation_fault() {
 fn a_frame_cannot_give_privileges() {
     let (mut bench, delivery) = with_spoilt_frame(|bench, context, _| {
         bench.write(context + 40 + 17 * 8, &[u64::MAX]); // rflags
-        bench.write(context + 40 + 18 * 8, &[0]); // selectors
+        bench.write(context + 40 + 18 * 8, &[0x0018_0000_0000_0010]); // selectors
         bench.write(context + 296, &[u64::MAX]); // mask
     });
     assert_eq!(delivery, Delivery::Run);
     let pid = bench.pid();
     let registers = *bench.registers(pid);
     assert_eq!(registers.rflags, 0x0005_0dd5 | RFLAGS_AT_ENTRY);
-    assert_eq!((registers.cs, registers.ss), (USER_CS, USER_SS));
+    assert_eq!((registers.cs, registers.ss), (0x13, 0x1b));
+    assert_eq!(unreturnable(&registers), Some(0x10));
     assert_eq!(bench.kernel.tasks.get(pid).signals.mask & signal_bit(SIGKILL), 0);
+}
+
+#[test]
+fn nothing_returns_but_to_user_code() {
+    let user = Registers::at_entry(0x1000, 0);
+    assert_eq!(unreturnable(&user), None);
+    for rip in [0, USER_END, (1 << 47) - 1, 0xffff_8000_0000_0000, u64::MAX] {
+        assert_eq!(unreturnable(&Registers { rip, ..user }), None, "{rip:#x}");
+    }
+    for rip in [1 << 47, 1 << 63, 0xffff_7fff_ffff_ffff] {
+        assert_eq!(unreturnable(&Registers { rip, ..user }), Some(0), "{rip:#x}");
+    }
+    assert_eq!(unreturnable(&Registers { ss: 0x33, ..user }), Some(0x30));
+    assert_eq!(unreturnable(&Registers { cs: 0xffff, ss: 3, rip: 1 << 47, ..user }), Some(0xfffc));
+}
+
+#[test]
+fn a_frame_without_its_flags_has_the_ordinary_stack_segment() {
+    let (mut bench, delivery) = with_spoilt_frame(|bench, context, _| {
+        bench.write(context, &[0]); // uc_flags
+        bench.write(context + 40 + 18 * 8, &[USER_CS]);
+    });
+    assert_eq!(delivery, Delivery::Run);
+    let pid = bench.pid();
+    assert_eq!(bench.registers(pid).ss, USER_SS);
 }
 
 #[test]
