@@ -53,7 +53,8 @@ impl Memory {
     pub fn map(&mut self, span: Span, protection: Protection, source: Source<'_>) -> Result<(), MapError> {
         let mapped = self.try_map(span, protection, source);
         if mapped.is_err() {
-            self.areas.remove(span);
+            // Parts of it may be there. That this fails too costs nothing but what they hold.
+            let _ = self.try_unmap(span);
         }
         mapped.map_err(|source| MapError { operation: "map", span, source })
     }
@@ -194,7 +195,9 @@ impl Memory {
         let page = Span { start: address / PAGE * PAGE, end: address / PAGE * PAGE + PAGE };
         if area.kind.may_end() {
             let Some(&piece) = self.arena.pieces(page).first() else { return Ok(Access::BehindEnd) };
-            if self.arena.populate(piece, write).is_err() {
+            // Other errors are not the guest's: its CPU will meet them itself.
+            let missing = |error: &io::Error| matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EHWPOISON));
+            if self.arena.populate(piece, write).is_err_and(|error| missing(&error)) {
                 return Ok(Access::BehindEnd);
             }
         }

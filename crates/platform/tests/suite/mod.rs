@@ -1,5 +1,7 @@
 //! What every platform does, with a few hand-assembled instructions as its guest. Each platform's tests include this.
 
+mod memory;
+
 use std::os::fd::AsFd;
 
 use warmfork_abi::{Registers, signals};
