@@ -37,9 +37,9 @@ pub struct Arena {
     size: u64,
     /// Granule number to window number.
     windows: BTreeMap<u64, u64>,
-    /// Windows that were used and are free again.
+    /// Windows below `used` that are free.
     free: BTreeSet<u64>,
-    /// Windows that were ever used.
+    /// All windows in use are below this one.
     used: u64,
 }
 
@@ -81,7 +81,7 @@ impl Arena {
         self.base + length(offset)
     }
 
-    /// Bytes in windows that were ever used.
+    /// Bytes up to the end of the last window in use.
     pub fn used(&self) -> u64 {
         self.used * WINDOW
     }
@@ -152,6 +152,9 @@ impl Arena {
         let gone: Vec<u64> = self.windows.range(granules).map(|(&granule, _)| granule).filter(|&g| empty(g)).collect();
         for granule in gone {
             self.free.extend(self.windows.remove(&granule));
+        }
+        while self.used > 0 && self.free.remove(&(self.used - 1)) {
+            self.used -= 1;
         }
     }
 

@@ -87,7 +87,7 @@ impl Memory {
         self.areas.remove(span);
         let areas = &self.areas;
         self.arena.release(span, |granule| areas.within(granule).all(|area| area.kind == Kind::Reserved));
-        Ok(())
+        self.slots.uncover(self.arena.used()).map_err(|error| io::Error::other(error.to_string()))
     }
 
     pub fn protect(&mut self, span: Span, protection: Protection) -> Result<(), MapError> {

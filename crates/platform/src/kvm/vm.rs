@@ -23,6 +23,9 @@ const FIRST_KERNEL_SLOT: u64 = 4 << 20;
 /// Bytes of the arena's first memory slot, at least. KVM may keep 12 bytes for each page of a slot.
 const FIRST_SLOT: u64 = 16 << 20;
 
+/// Bytes of the arena in slots that no guest is asked to give back.
+const LARGE: u64 = 1 << 30;
+
 /// How a system call leaves the guest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trap {
@@ -92,7 +95,8 @@ impl Vm {
         let arena = Arena::new(width - ARENA).map_err(refused("reserving the guest's address space"))?;
         let memory = KernelMemory::new().map_err(refused("reserving the guest's page tables"))?;
         let tables = Tables::new(memory).map_err(refused("making the guest's page tables"))?;
-        let mut slots = Slots { vm, next: 0, kernel: 0, arena: 0, kernel_slots: Vec::new(), calls: 0 };
+        let mut slots =
+            Slots { vm, next: 0, kernel: 0, arena: 0, kernel_slots: Vec::new(), arena_slots: Vec::new(), calls: 0 };
         slots.cover_kernel(&tables)?;
         slots.cover(&arena, expected.min(arena.size()))?;
         fill_kernel_pages(tables.memory(), trap);
@@ -258,6 +262,7 @@ pub struct Slots {
     kernel: u64,
     arena: u64,
     kernel_slots: Vec<kvm_userspace_memory_region>,
+    arena_slots: Vec<kvm_userspace_memory_region>,
     /// Calls of KVM made for them.
     pub calls: u64,
 }
@@ -301,8 +306,23 @@ impl Slots {
         while self.arena < used {
             let wanted = (used - self.arena).max(self.arena).max(FIRST_SLOT);
             let bytes = wanted.min(arena.size() - self.arena);
-            self.add(ARENA + self.arena, arena.host(self.arena), bytes)?;
+            let region = self.add(ARENA + self.arena, arena.host(self.arena), bytes)?;
+            self.arena_slots.push(region);
             self.arena += bytes;
+        }
+        Ok(())
+    }
+
+    /// Gives slots back when far less than they cover is left in use, and that much costs.
+    pub fn uncover(&mut self, used: u64) -> Result<(), PlatformError> {
+        if self.arena <= LARGE || used > self.arena / 4 {
+            return Ok(());
+        }
+        while let Some(&last) = self.arena_slots.last().filter(|last| last.guest_phys_addr - ARENA >= used.max(1)) {
+            self.set(kvm_userspace_memory_region { memory_size: 0, ..last })?;
+            self.arena_slots.pop();
+            self.next -= u32::from(last.slot + 1 == self.next);
+            self.arena -= last.memory_size;
         }
         Ok(())
     }

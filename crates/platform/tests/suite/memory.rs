@@ -77,6 +77,22 @@ fn mappings_far_apart_come_and_go() {
 }
 
 #[test]
+fn a_large_mapping_comes_and_goes() {
+    let Some((mut platform, mut registers)) = guest(&READ_ONE) else { return };
+    let start = 0x2_0000_0000;
+    for _ in 0..3 {
+        platform.map(span(start, 5 << 30), RW, Source::Anonymous).unwrap();
+        for at in [start, start + (5 << 30) - 1] {
+            assert_eq!(platform.write_some(at, &[7]), 1);
+            assert_eq!(look(&mut platform, &mut registers, at), Ok(7));
+        }
+        platform.unmap(span(start, 5 << 30)).unwrap();
+        assert!(look(&mut platform, &mut registers, start).is_err());
+        assert_eq!(look(&mut platform, &mut registers, DATA), Ok(0));
+    }
+}
+
+#[test]
 fn rights_taken_away_are_gone_at_once() {
     // At DATA: ret. call rsi; syscall; jmp to the start
     let Some((mut platform, mut registers)) = guest(&[0xff, 0xd6, 0x0f, 0x05, 0xeb, 0xfa]) else { return };
