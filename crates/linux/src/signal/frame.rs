@@ -161,15 +161,15 @@ pub struct Restored {
     pub mask: u64,
     /// The alternate stack, to be set as sigaltstack would.
     pub stack: AlternateStack,
-    /// The vector state to go on with.
-    pub vector_state: Vec<u8>,
+    /// The vector state to go on with; `None` when the frame has none that there can be.
+    pub vector_state: Option<Vec<u8>>,
 }
 
 /// Reads the frame of the handler that has just returned to its restorer, whose registers are `registers`. `current`
 /// is its vector state.
 ///
 /// # Errors
-/// [`NoFrame`] when the frame is unreadable or asks for a vector state that there cannot be.
+/// [`NoFrame`] when the frame is unreadable.
 pub fn read(memory: &dyn GuestMemory, registers: &Registers, current: &[u8]) -> Result<Restored, NoFrame> {
     let frame = registers.rsp.wrapping_sub(8);
     let bytes: [u8; SIGINFO] = memory.read_array(frame)?;
@@ -183,7 +183,7 @@ pub fn read(memory: &dyn GuestMemory, registers: &Registers, current: &[u8]) -> 
     let strict = get(&bytes, UCONTEXT) & UC_STRICT_RESTORE_SS != 0;
     let (cs, ss) = (selectors & 0xffff | 3, if strict { selectors >> 48 | 3 } else { USER_SS });
     let rflags = registers.rflags & !SIGRETURN_RFLAGS | rflags & SIGRETURN_RFLAGS;
-    let vector_state = read_vectors(memory, get(&bytes, FPSTATE), current).ok_or(NoFrame(frame))?;
+    let vector_state = read_vectors(memory, get(&bytes, FPSTATE), current);
     #[expect(clippy::cast_possible_truncation, reason = "ss_flags is the low half")]
     let flags = get(&bytes, STACK + 8) as u32;
     Ok(Restored {

@@ -132,7 +132,8 @@ pub fn from_frame(area: &[u8], extent: Extent, current: &[u8]) -> Option<Vec<u8>
     let mut used = LEGACY_FEATURES;
     if let Extent::Extended { .. } = extent {
         let header = word(area, LEGACY)?;
-        let reserved_clear = area[LEGACY + 8..HEADER_END].iter().all(|&byte| byte == 0);
+        // The CPU does not look at the header's last forty bytes.
+        let reserved_clear = area[LEGACY + 8..LEGACY + 24].iter().all(|&byte| byte == 0);
         if header & !mask != 0 || !reserved_clear {
             return None;
         }

@@ -8,7 +8,7 @@ use warmfork_abi::signals::{
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::signal::information::SIGINFO_SIZE;
-use crate::signal::{Action, AlternateStack, SignalInfo, Target, frame};
+use crate::signal::{Action, AlternateStack, SignalInfo, Target, frame, vector};
 use crate::syscalls::identity::own_process;
 use crate::syscalls::time::read_timespec;
 use crate::task::{Tid, Wait};
@@ -223,15 +223,25 @@ fn change_stack(current: AlternateStack, wanted: AlternateStack, stack_pointer: 
 pub fn rt_sigreturn(call: &mut Call<'_>) -> SyscallResult {
     let current = call.kernel.vector_state(call.guest, call.tid)?;
     let Ok(restored) = frame::read(call.guest.memory(), call.registers, &current) else {
-        return bad_frame(call);
+        bad_frame(call);
+        return Ok(0);
     };
-    match call.kernel.set_vector_state(call.guest, call.tid, restored.vector_state) {
-        Err(Errno::EINVAL) => return bad_frame(call),
+    // In Linux's order, which shows when the vector state is refused.
+    *call.registers = restored.registers;
+    call.task().signals.set_mask(restored.mask);
+    let loaded = match restored.vector_state {
+        Some(state) => call.kernel.set_vector_state(call.guest, call.tid, state),
+        None => Err(Errno::EINVAL),
+    };
+    match loaded {
+        Err(Errno::EINVAL) => {
+            call.kernel.set_vector_state(call.guest, call.tid, vector::initial(&current))?;
+            bad_frame(call);
+            return Ok(0);
+        }
         other => other?,
     }
-    *call.registers = restored.registers;
     let signals = &mut call.task().signals;
-    signals.set_mask(restored.mask);
     // As Linux, which takes no notice of a stack that it would refuse.
     if let Ok(stack) = change_stack(signals.stack, restored.stack, restored.registers.rsp) {
         signals.stack = stack;
@@ -239,10 +249,9 @@ pub fn rt_sigreturn(call: &mut Call<'_>) -> SyscallResult {
     Err(Stop::Resumed)
 }
 
-fn bad_frame(call: &mut Call<'_>) -> SyscallResult {
+fn bad_frame(call: &mut Call<'_>) {
     log::debug!("bad signal frame at {:#x} of thread {}", call.registers.rsp, call.tid);
     call.kernel.force(call.tid, SignalInfo::kernel(SIGSEGV));
-    Ok(0)
 }
 
 /// restart_syscall(2): warmfork restarts calls by itself.
