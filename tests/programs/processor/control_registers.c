@@ -18,8 +18,5 @@ int main(void)
     BOTH("dr3");
     BOTH("dr6");
     BOTH("dr7");
-    // These do not exist at all.
-    TRY("read cr1", ".byte 0x0f, 0x20, 0xc8");
-    TRY("write cr7", ".byte 0x0f, 0x22, 0xf8");
     return guest_status();
 }

@@ -1,4 +1,5 @@
-// Instructions that speak to a hypervisor, or make one: no program gets anything from them.
+// Instructions that speak to a hypervisor, make one, or are not there: no program gets anything
+// from them.
 #include "trap.h"
 
 static char memory[64] __attribute__((aligned(64)));
@@ -33,5 +34,10 @@ int main(void)
     show("skinit", CODE("skinit"));
     show("invlpga", CODE(".byte 0x0f, 0x01, 0xdf"));
     show("encls", CODE(".byte 0x0f, 0x01, 0xcf"));
+    show("monitor", CODE("monitor"));
+    show("mwait", CODE("mwait"));
+    show("read cr1", CODE(".byte 0x0f, 0x20, 0xc8"));
+    show("write cr7", CODE(".byte 0x0f, 0x22, 0xf8"));
+    show("read dr4", CODE("xor %%eax, %%eax\n mov %%dr4, %%rax"));
     return guest_status();
 }

@@ -29,7 +29,5 @@ int main(void)
         printf("%lx\n", addresses[i]);
         try_all(addresses[i]);
     }
-    // An access that reaches beyond the lower half from within it.
-    TRY("load across", "mov (%%rsi), %%rax", .rsi = 0x00007ffffffffffc);
     return guest_status();
 }

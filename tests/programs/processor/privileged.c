@@ -30,7 +30,5 @@ int main(void)
     TRY("rsm", "rsm");
     TRY("stac", "stac");
     TRY("clac", "clac");
-    TRY("monitor", "monitor", .rax = table);
-    TRY("mwait", "mwait");
     return guest_status();
 }
