@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from benches.compare.machine import ROOT
 
 SYSTEM_CALL_RATIO = "interception/ratio"
-RESET = "reset/200 dirty pages"
+RESET = "process/reset, 200 dirty pages"
 RATIO_AT_MOST = 1.5
 RESET_MICROSECONDS = 120.0
 

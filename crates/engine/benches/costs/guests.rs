@@ -5,6 +5,7 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::fs::{Mode, OFlags};
@@ -12,6 +13,7 @@ use warmfork_engine::boot::MachineLimits;
 use warmfork_engine::{Choice, Machine, Outcome, PlatformKind, Program, Snapshot, Until, boot};
 use warmfork_linux::call::Ending;
 use warmfork_linux::policy::Rules;
+use warmfork_platform::Counts;
 
 use super::{BATCHES, CALLS, Failure, Samples};
 
@@ -19,6 +21,8 @@ use super::{BATCHES, CALLS, Failure, Samples};
 pub const PAGES: u64 = 200;
 /// Resets that are measured.
 pub const RESETS: usize = 2000;
+/// Forks that are taken.
+pub const FORKS: usize = 100;
 /// Forks run until one finds its time over: it is the first, or one of a few on a very slow machine.
 const WARM_UPS: usize = 200;
 
@@ -32,7 +36,7 @@ impl Guests {
         let directory = std::env::temp_dir().join(format!("warmfork-costs-{}", std::process::id()));
         std::fs::create_dir(&directory)?;
         let guests = Self { directory };
-        for name in ["system_calls", "dirty_pages"] {
+        for name in ["system_calls", "dirty_pages", "native_fork"] {
             let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/costs/guests").join(name);
             let status = Command::new(std::env::var_os("CC").unwrap_or_else(|| "gcc".into()))
                 .args(["-O2", "-static", "-o"])
@@ -45,7 +49,7 @@ impl Guests {
         Ok(guests)
     }
 
-    fn boot(&self, arguments: &[&str], output: OwnedFd) -> Result<Machine, Failure> {
+    fn boot(&self, platform: PlatformKind, arguments: &[&str], output: OwnedFd) -> Result<Machine, Failure> {
         let [name, ..] = arguments else { return Err("a guest has a name".into()) };
         let null = || rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
         Ok(boot(Program {
@@ -56,17 +60,19 @@ impl Guests {
             rules: Rules::everything(),
             limits: MachineLimits::default(),
             stdio: [null()?, output, null()?],
-            platform: Choice::Only(PlatformKind::Process),
+            platform: Choice::Only(platform),
         })?)
     }
 
-    /// [`BATCHES`] batches of system calls, in nanoseconds for one.
-    pub fn system_calls(&self) -> Result<Samples, Failure> {
+    /// [`BATCHES`] batches of system calls, in nanoseconds for one; and how often the guest was entered for each.
+    pub fn system_calls(&self, platform: PlatformKind) -> Result<(Samples, f64), Failure> {
         let mut samples = Samples::default();
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         let (batches, calls) = (BATCHES.to_string(), CALLS.to_string());
-        let mut machine = self.boot(&["system_calls", &batches, &calls], write)?;
+        let mut machine = self.boot(platform, &["system_calls", &batches, &calls], write)?;
         let outcome = machine.run(&Until::default())?;
+        let counted = machine.counts();
+        let entries = (counted.entries - counted.fills) as f64 / machine.counters.syscalls as f64;
         if outcome != Outcome::Ended(Ending::Exited(0)) {
             return Err(format!("the guest did not end well: {outcome:?}").into());
         }
@@ -79,16 +85,48 @@ impl Guests {
         if samples.0.len() != BATCHES {
             return Err(format!("the guest said {} times, not {BATCHES}", samples.0.len()).into());
         }
-        Ok(samples)
+        Ok((samples, entries))
     }
 
-    /// How long resets took, in nanoseconds, of a fork that had dirtied [`PAGES`] pages and read `megabytes`.
-    pub fn resets(&self, megabytes: usize) -> Result<Samples, Failure> {
+    /// A guest that dirties [`PAGES`] pages and reads `megabytes` whenever it is run, frozen.
+    fn snapshot(&self, platform: PlatformKind, megabytes: usize) -> Result<Arc<Snapshot>, Failure> {
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-        let mut machine = self.boot(&["dirty_pages", &megabytes.to_string()], null)?;
-        let ready = Until { ready: true, ..Until::default() };
-        expect_ready(machine.run(&ready)?)?;
-        let mut fork = Snapshot::freeze(machine)?.fork()?;
+        let mut machine = self.boot(platform, &["dirty_pages", &megabytes.to_string()], null)?;
+        expect_ready(machine.run(&ready())?)?;
+        Ok(Snapshot::freeze(machine)?)
+    }
+
+    /// How long it took to take a fork of that, and then until the fork had first done its work, in nanoseconds.
+    pub fn forks(&self, platform: PlatformKind) -> Result<(Samples, Samples), Failure> {
+        let snapshot = self.snapshot(platform, 0)?;
+        let (mut taken, mut first) = (Samples::default(), Samples::default());
+        for _ in 0..FORKS {
+            let start = Instant::now();
+            let mut fork = snapshot.fork()?;
+            taken.add(start.elapsed().as_secs_f64() * 1e9);
+            expect_ready(fork.run(&ready())?)?;
+            first.add(start.elapsed().as_secs_f64() * 1e9);
+        }
+        Ok((taken, first))
+    }
+
+    /// How long fork(2) of the same process took natively, and then until the child had done the same work and ended.
+    pub fn native_forks(&self) -> Result<(Samples, Samples), Failure> {
+        let output = Command::new(self.directory.join("native_fork")).arg(FORKS.to_string()).output()?;
+        let (mut taken, mut first) = (Samples::default(), Samples::default());
+        for line in String::from_utf8(output.stdout)?.lines() {
+            let (fork, all) = line.split_once(' ').ok_or("the program says two numbers in a line")?;
+            taken.add(fork.parse()?);
+            first.add(all.parse()?);
+        }
+        if taken.0.len() == FORKS { Ok((taken, first)) } else { Err("native_fork did not end well".into()) }
+    }
+
+    /// How long resets took, in nanoseconds, of a fork that had dirtied [`PAGES`] pages and read `megabytes`; and what the
+    /// host did for it meanwhile.
+    pub fn resets(&self, platform: PlatformKind, megabytes: usize) -> Result<(Samples, Counts), Failure> {
+        let ready = ready();
+        let mut fork = self.snapshot(platform, megabytes)?.fork()?;
         let mut samples = Samples::default();
         for _ in 0..WARM_UPS {
             expect_ready(fork.run(&ready)?)?;
@@ -97,13 +135,20 @@ impl Guests {
                 break;
             }
         }
-        let before = fork.resets;
+        let (before, counted) = (fork.resets, fork.machine().counts());
         for _ in 0..RESETS {
             expect_ready(fork.run(&ready)?)?;
             let start = Instant::now();
             fork.reset()?;
             samples.add(start.elapsed().as_secs_f64() * 1e9);
         }
+        let counts = fork.machine().counts();
+        let during = Counts {
+            entries: counts.entries - counted.entries,
+            calls: counts.calls - counted.calls,
+            faults: counts.faults - counted.faults,
+            fills: counts.fills - counted.fills,
+        };
         let pages = (fork.resets.pages - before.pages) / RESETS as u64;
         if pages < PAGES || fork.resets.rewritten - before.rewritten != RESETS as u64 {
             return Err(format!("a reset rewrote {pages} pages").into());
@@ -112,7 +157,7 @@ impl Guests {
         if !differences.is_empty() {
             return Err(format!("a fork is not pristine after its reset: {differences:?}").into());
         }
-        Ok(samples)
+        Ok((samples, during))
     }
 }
 
@@ -121,6 +166,10 @@ impl Drop for Guests {
         // What is left is a few files in the temporary directory.
         let _ = std::fs::remove_dir_all(&self.directory);
     }
+}
+
+fn ready() -> Until<'static> {
+    Until { ready: true, ..Until::default() }
 }
 
 fn expect_ready(outcome: Outcome) -> Result<(), Failure> {

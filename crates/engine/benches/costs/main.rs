@@ -9,6 +9,8 @@ mod guests;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use warmfork_engine::PlatformKind;
+
 /// Measurements take turns in so many rounds, so that a slow moment does not fall on one of them alone.
 const ROUNDS: usize = 9;
 /// Batches in a round.
@@ -45,28 +47,73 @@ struct Line {
     unit: &'static str,
 }
 
+/// The results so far.
+#[derive(Default)]
+struct Lines(Vec<Line>);
+
+impl Lines {
+    fn add(&mut self, name: &str, value: f64, unit: &'static str) {
+        self.0.push(Line { name: name.into(), value, unit });
+    }
+
+    /// The median of times in nanoseconds.
+    fn times(&mut self, name: &str, samples: &Samples) {
+        self.add(name, samples.percentile(50) / 1e3, "us");
+    }
+}
+
 fn measure() -> Result<Vec<Line>, Failure> {
     // Hand-offs across CPUs would be all that is measured.
     warmfork_engine::cpu::pin(0);
     let guests = guests::Guests::build()?;
+    let mut lines = Lines::default();
+    interception(&guests, &mut lines)?;
+    let (taken, first) = guests.native_forks()?;
+    lines.times("native/fork(2)", &taken);
+    lines.times("native/fork(2) until the first work is done", &first);
+    on(PlatformKind::Process, &guests, &mut lines)?;
+    if warmfork_platform::kvm::probe().is_ok() {
+        on(PlatformKind::Kvm, &guests, &mut lines)?;
+    }
+    Ok(lines.0)
+}
+
+/// The engine's system calls beside the bare mechanism.
+fn interception(guests: &guests::Guests, lines: &mut Lines) -> Result<(), Failure> {
     let (mut bare, mut engine, mut ratios) = (Samples::default(), Samples::default(), Samples::default());
     for _ in 0..ROUNDS {
-        let (bare_round, engine_round) = (bare::measure()?, guests.system_calls()?);
+        let (bare_round, engine_round) = (bare::measure()?, guests.system_calls(PlatformKind::Process)?.0);
         ratios.add(engine_round.percentile(50) / bare_round.percentile(50));
         bare.0.extend(bare_round.0);
         engine.0.extend(engine_round.0);
     }
-    let mut lines = Vec::new();
-    let mut line = |name: &str, value: f64, unit| lines.push(Line { name: name.into(), value, unit });
-    line("interception/bare", bare.percentile(50) / 1e3, "us");
-    line("interception/system call", engine.percentile(50) / 1e3, "us");
-    line("interception/ratio", ratios.percentile(50), "times");
-    for (name, megabytes) in [("reset/200 dirty pages", 0), ("reset/200 dirty pages and 20 MB read", READ)] {
-        let resets = guests.resets(megabytes)?;
-        line(name, resets.percentile(50) / 1e3, "us");
-        line(&format!("{name}, p99"), resets.percentile(99) / 1e3, "us");
+    lines.times("interception/bare", &bare);
+    lines.times("interception/system call", &engine);
+    lines.add("interception/ratio", ratios.percentile(50), "times");
+    Ok(())
+}
+
+/// What machines and forks cost on one platform.
+fn on(platform: PlatformKind, guests: &guests::Guests, lines: &mut Lines) -> Result<(), Failure> {
+    let named = |name: &str| format!("{}/{name}", platform.name());
+    let (calls, entries) = guests.system_calls(platform)?;
+    lines.times(&named("system call"), &calls);
+    lines.add(&named("entries for a system call"), entries, "");
+    let (taken, first) = guests.forks(platform)?;
+    lines.times(&named("fork"), &taken);
+    lines.times(&named("fork until its first work is done"), &first);
+    for (name, megabytes) in [("reset, 200 dirty pages", 0), ("reset, 200 dirty pages and 20 MB read", READ)] {
+        let (resets, during) = guests.resets(platform, megabytes)?;
+        lines.times(&named(name), &resets);
+        lines.add(&named(&format!("{name}, p99")), resets.percentile(99) / 1e3, "us");
+        if megabytes == 0 {
+            let requests = guests::RESETS as f64;
+            lines.add(&named("host calls in a steady request"), during.calls as f64 / requests, "");
+            let faults = (during.faults + during.fills) as f64;
+            lines.add(&named("page faults in a steady request"), faults / requests, "");
+        }
     }
-    Ok(lines)
+    Ok(())
 }
 
 fn table(lines: &[Line]) -> Result<String, Failure> {

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::guest::own_pid;
 use super::vm::{Trap, Vm};
 use crate::PlatformError;
 
@@ -58,6 +59,9 @@ pub fn expect(used: u64) {
 }
 
 fn fill(of: Option<(u32, Trap)>, trap: Trap) {
+    // Who takes the first machine may be bound to one CPU, where it has other things to do.
+    let everywhere = rustix::thread::sched_getaffinity(rustix::thread::Pid::from_raw(own_pid()));
+    let _ = everywhere.and_then(|cpus| rustix::thread::sched_setaffinity(None, &cpus));
     let mut pool = lock();
     while pool.of == of {
         if pool.failed || pool.ready.len() >= AHEAD {
