@@ -21,6 +21,10 @@ use super::{BATCHES, CALLS, Failure, Samples};
 pub const PAGES: u64 = 200;
 /// Resets that are measured.
 pub const RESETS: usize = 2000;
+/// Forks that are there at once.
+pub const CROWD: usize = 200;
+/// The interpreter whose server is frozen for that.
+pub const PYTHON: &str = "/usr/bin/python3";
 /// Forks that are taken.
 pub const FORKS: usize = 100;
 /// Forks run until one finds its time over: it is the first, or one of a few on a very slow machine.
@@ -94,6 +98,21 @@ impl Guests {
         let mut machine = self.boot(platform, &["dirty_pages", &megabytes.to_string()], null)?;
         expect_ready(machine.run(&ready())?)?;
         Ok(Snapshot::freeze(machine)?)
+    }
+
+    /// Bytes of host memory, the kernel's included, for each of [`CROWD`] forks of a Python server that have not run yet.
+    pub fn memory(&self, platform: PlatformKind) -> Result<f64, Failure> {
+        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        let server = [PYTHON, "-m", "http.server", "--bind", "127.0.0.1", "0"];
+        let mut machine = self.boot(platform, &server, null)?;
+        expect_ready(machine.run(&ready())?)?;
+        let snapshot = Snapshot::freeze(machine)?;
+        let mut forks = vec![snapshot.fork()?];
+        let before = free_memory()?;
+        for _ in 0..CROWD {
+            forks.push(snapshot.fork()?);
+        }
+        Ok((before - free_memory()?) / CROWD as f64)
     }
 
     /// How long it took to take a fork of that, and then until the fork had first done its work, in nanoseconds.
@@ -174,4 +193,16 @@ fn ready() -> Until<'static> {
 
 fn expect_ready(outcome: Outcome) -> Result<(), Failure> {
     if outcome == Outcome::Ready { Ok(()) } else { Err(format!("the guest is not ready: {outcome:?}").into()) }
+}
+
+/// Bytes of the host's memory that nobody uses.
+fn free_memory() -> Result<f64, Failure> {
+    let mut free = 0.0;
+    for line in std::fs::read_to_string("/proc/meminfo")?.lines() {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        if ["MemFree", "Buffers", "Cached", "SReclaimable"].contains(&name) {
+            free += value.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0;
+        }
+    }
+    Ok(free)
 }

@@ -8,6 +8,7 @@ mod guests;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 
 use warmfork_engine::PlatformKind;
 
@@ -102,6 +103,9 @@ fn on(platform: PlatformKind, guests: &guests::Guests, lines: &mut Lines) -> Res
     let (taken, first) = guests.forks(platform)?;
     lines.times(&named("fork"), &taken);
     lines.times(&named("fork until its first work is done"), &first);
+    if Path::new(guests::PYTHON).exists() {
+        lines.add(&named("memory of a fork of a Python server"), guests.memory(platform)? / 1024.0, "KiB");
+    }
     for (name, megabytes) in [("reset, 200 dirty pages", 0), ("reset, 200 dirty pages and 20 MB read", READ)] {
         let (resets, during) = guests.resets(platform, megabytes)?;
         lines.times(&named(name), &resets);
