@@ -210,7 +210,7 @@ impl Memory {
     /// Makes entries for the page and for all that is mapped in its granule.
     fn fill(&mut self, page: Span) -> io::Result<()> {
         if self.tables.count() > 2 * self.arena.granules() + STALE_TABLES {
-            self.tables.rebuild()?;
+            self.tables.rebuild();
             self.slots.forget_tables().map_err(|error| io::Error::other(error.to_string()))?;
         }
         let start = page.start / WINDOW * WINDOW;

@@ -15,16 +15,17 @@ use super::layout;
 use super::tables::KernelMemory;
 
 /// Bytes of the largest vector state that fits.
-pub const STATE_BYTES: usize = MASK;
+pub const STATE_BYTES: usize = 0x3000 - STATE;
 
-/// Offsets in the data pages.
-const MASK: usize = 0x2f80;
+/// Offsets in the data pages: the words first, so that mostly one page has all.
+const MASK: usize = 0;
 const FS_BASE: usize = MASK + 8;
 const GS_BASE: usize = MASK + 16;
 const RAX: usize = MASK + 24;
 const RDX: usize = MASK + 32;
 const RCX: usize = MASK + 40;
 const RIP: usize = MASK + 48;
+const STATE: usize = 64;
 
 core::arch::global_asm!(
     r#"
@@ -40,7 +41,7 @@ warmfork_kvm_resume:
     wrgsbase rax
     mov eax, dword ptr [rcx + {mask}]
     mov edx, dword ptr [rcx + {mask} + 4]
-    xrstor64 [rcx]
+    xrstor64 [rcx + {state}]
     mov rax, qword ptr [rcx + {rax}]
     mov rdx, qword ptr [rcx + {rdx}]
     mov rcx, qword ptr [rcx + {rcx}]
@@ -59,6 +60,7 @@ warmfork_kvm_resume:
     rdx = const RDX,
     rcx = const RCX,
     rip = const RIP,
+    state = const STATE,
     distance = const layout::RESUME_DATA - layout::RESUME,
     bytes = const layout::RESUME_LENGTH,
 );
@@ -121,7 +123,7 @@ impl Resume {
     /// Writes it, and the context to go on with, to the data pages. `bases` are those that the guest has now.
     pub fn prepare(&self, memory: &KernelMemory, registers: &Registers, bases: (u64, u64)) {
         if let Some(state) = &self.state {
-            memory.copy(layout::RESUME_PAGES, state);
+            memory.copy(layout::RESUME_PAGES + STATE as u64, state);
         }
         let (fs, gs) = self.bases.unwrap_or(bases);
         let mask = if self.state.is_some() { u64::MAX } else { 0 };

@@ -6,8 +6,12 @@
 //! drops what it knew of that page: see memory.rs.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
+use rustix::fs::MemfdFlags;
 use warmfork_abi::PAGE;
 use warmfork_memory::{Protection, Span};
 
@@ -33,7 +37,19 @@ pub struct KernelMemory {
 }
 
 impl KernelMemory {
-    pub fn new() -> io::Result<Self> {
+    /// The kernel pages as `template` has them, and zeroes behind those.
+    fn like(template: &Template) -> io::Result<Self> {
+        let memory = Self::new()?;
+        let bytes = usize::try_from(template.next).unwrap_or(usize::MAX);
+        let flags = libc::MAP_PRIVATE | libc::MAP_FIXED;
+        let (protection, file) = (libc::PROT_READ | libc::PROT_WRITE, template.file.as_raw_fd());
+        let start = std::ptr::with_exposed_provenance_mut(memory.base);
+        // SAFETY: replaces the beginning of the mapping just made, to which nothing refers.
+        let mapped = unsafe { libc::mmap(start, bytes, protection, flags, file, 0) };
+        if mapped == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(memory) }
+    }
+
+    fn new() -> io::Result<Self> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         let bytes = usize::try_from(SIZE).unwrap_or(usize::MAX);
         let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -76,11 +92,11 @@ impl KernelMemory {
         }
     }
 
-    /// Zeroes everything from guest-physical address `physical` on.
-    fn clear_from(&self, physical: u64) {
+    /// Makes the pages from guest-physical address `physical` on, to `end`, what they were at first.
+    fn discard(&self, physical: u64, end: u64) {
         let start = self.word(physical);
-        let bytes = usize::try_from(SIZE - physical).unwrap_or(0);
-        // SAFETY: a part of our own mapping, private and anonymous, to which no references exist.
+        let bytes = usize::try_from(end - physical).unwrap_or(0);
+        // SAFETY: a part of our own private mapping, to which no references exist.
         unsafe { libc::madvise(start.cast(), bytes, libc::MADV_DONTNEED) };
     }
 }
@@ -93,8 +109,37 @@ impl Drop for KernelMemory {
     }
 }
 
+/// The kernel pages of a machine that has not run, which all begin with and few of which are written to.
+pub struct Template {
+    file: OwnedFd,
+    last: BTreeMap<u64, u64>,
+    next: u64,
+}
+
+impl Template {
+    /// The template of machines whose constant pages `fill` writes.
+    pub fn new(fill: impl FnOnce(&KernelMemory)) -> io::Result<Self> {
+        let mut tables =
+            Tables { template: None, memory: KernelMemory::new()?, last: BTreeMap::new(), next: layout::FREE };
+        fill(&tables.memory);
+        tables.map_kernel()?;
+        let file = File::from(rustix::fs::memfd_create("warmfork-kvm", MemfdFlags::CLOEXEC)?);
+        for word in (0..tables.next).step_by(8) {
+            // Holes cost nothing.
+            match tables.memory.get(word) {
+                0 => {}
+                value => file.write_all_at(&value.to_le_bytes(), word)?,
+            }
+        }
+        file.set_len(tables.next)?;
+        Ok(Self { file: file.into(), last: std::mem::take(&mut tables.last), next: tables.next })
+    }
+}
+
 /// One guest's page tables.
 pub struct Tables {
+    /// What they began as; nothing for those that become a template.
+    template: Option<&'static Template>,
     memory: KernelMemory,
     /// The page table of each granule, by its guest-physical address.
     last: BTreeMap<u64, u64>,
@@ -103,11 +148,10 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Tables with nothing but the kernel pages in them, and what ring 3 has of those.
-    pub fn new(memory: KernelMemory) -> io::Result<Self> {
-        let mut tables = Self { memory, last: BTreeMap::new(), next: layout::FREE };
-        tables.map_kernel()?;
-        Ok(tables)
+    /// Tables with nothing but the kernel pages in them.
+    pub fn new(template: &'static Template) -> io::Result<Self> {
+        let memory = KernelMemory::like(template)?;
+        Ok(Self { template: Some(template), memory, last: template.last.clone(), next: template.next })
     }
 
     /// The kernel pages.
@@ -206,13 +250,11 @@ impl Tables {
     }
 
     /// Empties all tables. The caller makes KVM forget them.
-    pub fn rebuild(&mut self) -> io::Result<()> {
-        self.memory.clear_from(layout::FREE);
-        for entry in 0..512 {
-            self.memory.set(layout::TOP_TABLE + entry * 8, 0);
-        }
-        self.last.clear();
-        self.next = layout::FREE;
-        self.map_kernel()
+    pub fn rebuild(&mut self) {
+        let Some(template) = self.template else { return };
+        self.memory.discard(layout::TOP_TABLE, layout::TOP_TABLE + PAGE);
+        self.memory.discard(layout::FREE, SIZE);
+        self.last.clone_from(&template.last);
+        self.next = template.next;
     }
 }

@@ -12,7 +12,7 @@ use kvm_ioctls::{Cap, Kvm, SyncReg, VcpuFd, VmFd};
 use warmfork_abi::registers::{USER_CS, USER_SS};
 
 use super::arena::Arena;
-use super::tables::{KernelMemory, Tables};
+use super::tables::{KernelMemory, Tables, Template};
 use super::{cpuid, layout, resume};
 use crate::PlatformError;
 
@@ -93,13 +93,11 @@ impl Vm {
         let refused = |operation| move |source| PlatformError::Host { operation, source };
         let width = 1 << cpuid::physical_bits(&host.cpuid).min(48);
         let arena = Arena::new(width - ARENA).map_err(refused("reserving the guest's address space"))?;
-        let memory = KernelMemory::new().map_err(refused("reserving the guest's page tables"))?;
-        let tables = Tables::new(memory).map_err(refused("making the guest's page tables"))?;
+        let tables = template(trap).and_then(Tables::new).map_err(refused("making the guest's page tables"))?;
         let mut slots =
             Slots { vm, next: 0, kernel: 0, arena: 0, kernel_slots: Vec::new(), arena_slots: Vec::new(), calls: 0 };
         slots.cover_kernel(&tables)?;
         slots.cover(&arena, expected.min(arena.size()))?;
-        fill_kernel_pages(tables.memory(), trap);
         let state = cpuid::state(&host.cpuid);
         let state_bytes = cpuid::state_bytes(&host.cpuid, state);
         let mut vm = Self { vcpu, slots, arena, tables, trap, state, state_bytes };
@@ -202,6 +200,17 @@ pub fn data_segment(selector: u64) -> kvm_segment {
             kvm_segment { selector, unusable: 1, ..kvm_segment::default() }
         }
     }
+}
+
+/// The kernel pages that machines begin with.
+fn template(trap: Trap) -> io::Result<&'static Template> {
+    static TEMPLATES: [OnceLock<Template>; 2] = [OnceLock::new(), OnceLock::new()];
+    let template = &TEMPLATES[usize::from(trap == Trap::Doorbell)];
+    if let Some(template) = template.get() {
+        return Ok(template);
+    }
+    let made = Template::new(|memory| fill_kernel_pages(memory, trap))?;
+    Ok(template.get_or_init(|| made))
 }
 
 /// Writes GDT, TSS, IDT and stubs.
