@@ -75,6 +75,15 @@ impl Fork {
         })
     }
 
+    /// Makes ready what forks of this snapshot are known to write to, so that the first run takes no page faults for it.
+    ///
+    /// # Errors
+    /// The platform's failure: throw the fork away then.
+    pub fn prepare(&mut self) -> Result<(), EngineError> {
+        let familiar = self.snapshot.familiar();
+        Ok(self.machine.platform.prepare(&familiar)?)
+    }
+
     /// The machine.
     #[must_use]
     pub fn machine(&self) -> &Machine {
@@ -181,6 +190,7 @@ impl Fork {
             return Ok(ResetKind::Dropped);
         }
         if touched != self.plan.touched {
+            self.snapshot.learn(&touched);
             self.plan = Plan::new(image, touched);
         }
         let settled;

@@ -1,7 +1,7 @@
 //! A frozen machine: an immutable memory image plus the kernel's plain data.
 
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use warmfork_linux::Kernel;
 use warmfork_linux::poller::HostHandle;
@@ -15,6 +15,9 @@ use crate::error::EngineError;
 use crate::fork::Fork;
 use crate::machine::Machine;
 
+/// Above so many bytes, what a fork has written to is not made ready for others.
+const MOST_FAMILIAR: u64 = 16 << 20;
+
 /// A frozen machine, shared by all its forks on all threads.
 pub struct Snapshot {
     /// What runs its forks: what ran the machine.
@@ -23,6 +26,8 @@ pub struct Snapshot {
     pub(crate) kernel: Kernel,
     /// What it listens on.
     pub(crate) listeners: Arc<Vec<HostHandle>>,
+    /// Pages that its forks write to, as far as they have told. The lock is held for moments.
+    familiar: Mutex<Vec<Span>>,
 }
 
 /// What a snapshot holds, in numbers.
@@ -69,7 +74,7 @@ impl Snapshot {
         kernel.space.mark();
         kernel.shared.gate = Gate::default();
         let listeners = Arc::new(kernel.listeners());
-        Ok(Arc::new(Self { platform: machine.kind, image, kernel, listeners }))
+        Ok(Arc::new(Self { platform: machine.kind, image, kernel, listeners, familiar: Mutex::default() }))
     }
 
     /// A new fork, on the calling thread.
@@ -78,6 +83,18 @@ impl Snapshot {
     /// The host's refusal of a process or its memory.
     pub fn fork(self: &Arc<Self>) -> Result<Fork, EngineError> {
         Fork::new(Arc::clone(self))
+    }
+
+    /// A fork has written to these pages: others will, unless it was an odd one.
+    pub(crate) fn learn(&self, touched: &[Span]) {
+        if touched.iter().map(|span| span.len()).sum::<u64>() <= MOST_FAMILIAR {
+            touched.clone_into(&mut self.familiar.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// The pages that forks are known to write to.
+    pub(crate) fn familiar(&self) -> Vec<Span> {
+        self.familiar.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The kernel state that every fork begins with.

@@ -165,6 +165,13 @@ pub trait Platform: GuestMemory {
     /// As [`Platform::run`].
     fn map_all(&mut self, mappings: &[Mapping<'_>]) -> Result<(), PlatformError>;
 
+    /// Takes the page faults of first writes to `spans`, all of them mapped, ahead of the guest: for a fork that is
+    /// built before there is something to do. What the host refuses is left to the guest.
+    ///
+    /// # Errors
+    /// As [`Platform::run`].
+    fn prepare(&mut self, spans: &[Span]) -> Result<(), PlatformError>;
+
     /// Drops the private pages of many spans, as [`GuestMemory::discard`] each.
     ///
     /// # Errors

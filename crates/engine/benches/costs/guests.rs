@@ -116,12 +116,19 @@ impl Guests {
     }
 
     /// How long it took to take a fork of that, and then until the fork had first done its work, in nanoseconds.
-    pub fn forks(&self, platform: PlatformKind) -> Result<(Samples, Samples), Failure> {
+    /// With `prepared`, forks before have told what they write to.
+    pub fn forks(&self, platform: PlatformKind, prepared: bool) -> Result<(Samples, Samples), Failure> {
         let snapshot = self.snapshot(platform, 0)?;
+        let mut teacher = snapshot.fork()?;
+        expect_ready(teacher.run(&ready())?)?;
+        teacher.reset()?;
         let (mut taken, mut first) = (Samples::default(), Samples::default());
         for _ in 0..FORKS {
             let start = Instant::now();
             let mut fork = snapshot.fork()?;
+            if prepared {
+                fork.prepare()?;
+            }
             taken.add(start.elapsed().as_secs_f64() * 1e9);
             expect_ready(fork.run(&ready())?)?;
             first.add(start.elapsed().as_secs_f64() * 1e9);

@@ -100,9 +100,11 @@ fn on(platform: PlatformKind, guests: &guests::Guests, lines: &mut Lines) -> Res
     let (calls, entries) = guests.system_calls(platform)?;
     lines.times(&named("system call"), &calls);
     lines.add(&named("entries for a system call"), entries, "");
-    let (taken, first) = guests.forks(platform)?;
-    lines.times(&named("fork"), &taken);
-    lines.times(&named("fork until its first work is done"), &first);
+    for (kind, prepared) in [("fork", false), ("prepared fork", true)] {
+        let (taken, first) = guests.forks(platform, prepared)?;
+        lines.times(&named(kind), &taken);
+        lines.times(&named(&format!("{kind} until its first work is done")), &first);
+    }
     if Path::new(guests::PYTHON).exists() {
         lines.add(&named("memory of a fork of a Python server"), guests.memory(platform)? / 1024.0, "KiB");
     }

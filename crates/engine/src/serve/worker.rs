@@ -121,7 +121,8 @@ impl Worker {
 
     fn new_fork(&self) -> Option<Fork> {
         let statistics = &self.control.statistics;
-        let fork = Fork::new(Arc::clone(&self.snapshot)).inspect_err(|error| {
+        let ready = |mut fork: Fork| fork.prepare().map(|()| fork);
+        let fork = Fork::new(Arc::clone(&self.snapshot)).and_then(ready).inspect_err(|error| {
             log::error!("worker {} has no fork: {error}; trying again in {PAUSE:?}", self.index);
         });
         let mut fork = fork.ok()?;

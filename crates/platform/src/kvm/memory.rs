@@ -207,6 +207,24 @@ impl Memory {
         Ok(Access::Filled)
     }
 
+    /// Makes the pages of `spans` private, and entries for their granules, ahead of the guest's touch.
+    pub fn prepare(&mut self, spans: &[Span]) -> Result<(), PlatformError> {
+        let failed = |source| PlatformError::Host { operation: "filling page tables", source };
+        for &span in spans {
+            for piece in self.arena.pieces(span) {
+                // What is refused (a read-only page, a file's end) is the guest's to find out.
+                let _ = self.arena.populate(piece, true);
+            }
+            for start in (span.start / WINDOW * WINDOW..span.end).step_by(usize::try_from(WINDOW).unwrap_or(1)) {
+                if self.arena.offset(start).is_some() && !self.tables.has(start) {
+                    self.fill(Span { start, end: start + PAGE }).map_err(failed)?;
+                }
+            }
+        }
+        self.slots.cover_kernel(&self.tables)?;
+        self.slots.cover(&self.arena, self.arena.used())
+    }
+
     /// Makes entries for the page and for all that is mapped in its granule.
     fn fill(&mut self, page: Span) -> io::Result<()> {
         if self.tables.count() > 2 * self.arena.granules() + STALE_TABLES {
@@ -321,7 +339,9 @@ impl Memory {
             };
             return self.write_any(span.start, bytes);
         }
-        for piece in self.arena.pieces(span) {
+        let one = self.arena.piece(span);
+        let several = if one.is_some() { Vec::new() } else { self.arena.pieces(span) };
+        for piece in one.into_iter().chain(several) {
             let target: *mut u8 = std::ptr::with_exposed_provenance_mut(self.arena.host(piece.offset));
             let length = usize::try_from(piece.span.len()).unwrap_or(0);
             let first = usize::try_from(piece.span.start - span.start).unwrap_or(0);

@@ -265,6 +265,11 @@ impl Platform for KvmPlatform {
         Ok(())
     }
 
+    fn prepare(&mut self, spans: &[Span]) -> Result<(), PlatformError> {
+        self.touched.forget();
+        self.memory.prepare(spans)
+    }
+
     fn discard_all(&mut self, spans: &[Span]) -> Result<(), PlatformError> {
         if spans.is_empty() {
             return Ok(());

@@ -164,6 +164,11 @@ impl Tables {
         self.next
     }
 
+    /// Whether the granule around `address` has a page table.
+    pub fn has(&self, address: u64) -> bool {
+        self.last.contains_key(&(address / WINDOW))
+    }
+
     /// Page tables of the last level.
     pub fn count(&self) -> usize {
         self.last.len()

@@ -34,6 +34,12 @@ pub fn discard(span: Span) -> HostCall {
     HostCall::new(libc::SYS_madvise, [span.start, span.len(), advice, 0, 0, 0])
 }
 
+/// The call that takes the faults of writes to a span.
+pub fn populate(span: Span) -> HostCall {
+    let advice = u64::from(libc::MADV_POPULATE_WRITE.cast_unsigned());
+    HostCall::new(libc::SYS_madvise, [span.start, span.len(), advice, 0, 0, 0])
+}
+
 impl ProcessPlatform {
     fn checked(
         &mut self,

@@ -274,6 +274,18 @@ impl Platform for ProcessPlatform {
         self.touched.find(spans, self.tracee.faults(), Pagemap::touched)
     }
 
+    fn prepare(&mut self, spans: &[Span]) -> Result<(), PlatformError> {
+        if spans.is_empty() {
+            return Ok(());
+        }
+        self.touched.forget();
+        let calls: Vec<_> = spans.iter().map(|&span| memory::populate(span)).collect();
+        match self.caller.batch(&mut self.tracee, &calls) {
+            Err(calls::CallError::Platform(error)) => Err(error),
+            Err(calls::CallError::Refused(_)) | Ok(()) => Ok(()),
+        }
+    }
+
     fn discard_all(&mut self, spans: &[Span]) -> Result<(), PlatformError> {
         if spans.is_empty() {
             return Ok(());
