@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from compiling import compiled
 from patience import patience
+from talking import pair
 
 from warmfork import Fork, Machine, Outcome, Policy, Snapshot
 
@@ -50,14 +50,6 @@ class Served:
 
     def __repr__(self) -> str:
         return f"{self.outcome} {self.answer!r}"
-
-
-def pair() -> tuple[socket.socket, socket.socket]:
-    """Both ends of a TCP connection."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        client = socket.create_connection(server.getsockname())
-        connection, _ = server.accept()
-    return client, connection
 
 
 @pytest.fixture

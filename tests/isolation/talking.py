@@ -9,6 +9,14 @@ from patience import patience
 from warmfork import Snapshot
 
 
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Both ends of a TCP connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        connection, _ = server.accept()
+    return client, connection
+
+
 def port_of(snapshot: Snapshot) -> int:
     """Where its forks listen."""
     return int(snapshot.info()["listening"][0].rsplit(":", 1)[1])
