@@ -37,8 +37,7 @@ ANSWERS = {
     "mapped-files": "1",
     "fill-pipes": "1",
     "fill-pairs": "1",
-    "map-storm": "1",
-    "protect-storm": "",
+    "map-storm": "1 1",
     "threads": "1",
 }
 

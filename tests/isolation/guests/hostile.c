@@ -253,15 +253,17 @@ static void allocate_file(const char *text) {
     for (;;) pause();
 }
 static void map_storm(const char *text) {
+    // As many mappings as there can be: most of them by mprotect, which makes two with each call.
+    enum { LENGTH = 30000 * 2 * PAGE };
+    char *range = (char *)MUST(mmap(0, LENGTH + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    for (long at = 0; at < LENGTH; at += 2 * PAGE) MUST(mprotect(range + at, PAGE, PROT_READ | PROT_WRITE));
     for (long made = 0;; made++) {
         int protection = made % 2 ? PROT_READ : PROT_READ | PROT_WRITE;
         if (mmap(0, PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED) break;
     }
-    sprintf(answer, "%d ", errno == ENOMEM);
-}
-static void protect_storm(const char *text) {
-    char *range = (char *)MUST(mmap(0, 1 << 28, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    for (long at = 0; at < 1 << 28; at += 2 * PAGE) mprotect(range + at, PAGE, PROT_READ | PROT_WRITE);
+    int refused = errno == ENOMEM;
+    int split = mprotect(range + LENGTH, PAGE, PROT_READ);
+    sprintf(answer, "%d %d ", refused, split == -1 && errno == ENOMEM);
 }
 static void break_storm(const char *text) {
     for (;;) {
@@ -334,7 +336,7 @@ static const struct action actions[] = {
     {"recurse", recurse_for_ever}, {"threads", threads}, {"fork", fork_bomb}, {"touch", touch},
     {"read-zeroes", read_zeroes}, {"fill-file", fill_file}, {"fill-file-at-once", fill_file_at_once},
     {"fill-file-view", fill_file_view}, {"allocate-file", allocate_file}, {"map-storm", map_storm},
-    {"protect-storm", protect_storm}, {"break-storm", break_storm}, {"files", files}, {"mapped-files", mapped_files},
+    {"break-storm", break_storm}, {"files", files}, {"mapped-files", mapped_files},
     {"output", output}, {"fill-pipes", fill_pipes}, {"fill-pairs", fill_pairs}, {"answer-much", answer_much},
     {"fine", fine}, {0},
 };
