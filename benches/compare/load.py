@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from benches.compare.servers import LOAD_CPU
 
 _RATE = re.compile(r"^Requests/sec:\s+([\d.]+)", re.MULTILINE)
-_PERCENTILE = re.compile(r"^\s+(50|99)(?:\.0+)?%\s+([\d.]+)(us|ms|s)", re.MULTILINE)
+_PERCENTILE = re.compile(r"^\s+(50|90|99)(?:\.0+)?%\s+([\d.]+)(us|ms|s)", re.MULTILINE)
 _REQUESTS = re.compile(r"^\s+(\d+) requests in", re.MULTILINE)
 _ERRORS = re.compile(
     r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)|Non-2xx or 3xx responses: (\d+)"
@@ -29,6 +29,7 @@ class Load:
     errors: int
     per_second: float
     p50: float
+    p90: float
     p99: float
 
 
@@ -56,7 +57,7 @@ def _wrk(url: str, seconds: int) -> Load:
         raise ValueError(f"wrk said something unexpected:\n{text}")
     percentiles = {share: float(number) * _SECONDS[unit] for share, number, unit in _PERCENTILE.findall(text)}
     errors = sum(int(number) for groups in _ERRORS.findall(text) for number in groups if number)
-    return Load(int(requests[1]), errors, float(rate[1]), percentiles["50"], percentiles["99"])
+    return Load(int(requests[1]), errors, float(rate[1]), *(percentiles[share] for share in ("50", "90", "99")))
 
 
 def _client(url: str, seconds: int) -> Load:
@@ -71,7 +72,8 @@ def _client(url: str, seconds: int) -> Load:
             connection = http.client.HTTPConnection(host, int(port), timeout=10)
             try:
                 connection.request("GET", "/", headers={"Connection": "close"})
-                if connection.getresponse().read() != b"Hello\n":
+                response = connection.getresponse()
+                if not response.read() or response.status != 200:
                     errors += 1
             except (OSError, http.client.HTTPException):
                 errors += 1
@@ -82,4 +84,5 @@ def _client(url: str, seconds: int) -> Load:
         os.sched_setaffinity(0, before)
     elapsed = time.perf_counter() - start
     times.sort()
-    return Load(len(times), errors, len(times) / elapsed, times[len(times) // 2], times[len(times) * 99 // 100])
+    percentiles = (times[len(times) * share // 100] for share in (50, 90, 99))
+    return Load(len(times), errors, len(times) / elapsed, *percentiles)
