@@ -159,6 +159,13 @@ pub trait Platform: GuestMemory {
     /// As [`Platform::run`].
     fn mappings(&self) -> Result<Vec<String>, PlatformError>;
 
+    /// Another guest with a copy of this one's memory, FPU and vector state: what is mapped shared is shared by both,
+    /// the rest is each one's own. `None` on a platform that cannot: then whoever wants one maps it anew.
+    ///
+    /// # Errors
+    /// The host's refusal of a process or memory; this guest can be used as before.
+    fn duplicate(&mut self) -> Result<Option<Box<dyn Platform>>, PlatformError>;
+
     /// Makes many mappings at once, as [`GuestMemory::map`] each: for building a fork.
     ///
     /// # Errors

@@ -114,16 +114,22 @@ impl Caller {
         files: &[BorrowedFd<'_>],
         calls: impl FnOnce(&[u64]) -> Vec<HostCall>,
     ) -> Result<(), CallError> {
+        let numbers = self.receive(tracee, files)?;
+        let result = self.batch(tracee, &calls(&numbers));
+        let close = |&number: &u64| HostCall::new(libc::SYS_close, [number, 0, 0, 0, 0, 0]);
+        self.batch(tracee, &numbers.iter().map(close).collect::<Vec<_>>())?;
+        result
+    }
+
+    /// Sends `files` to the stub, which has none open; their numbers there.
+    pub fn receive(&mut self, tracee: &mut Tracee, files: &[BorrowedFd<'_>]) -> Result<Vec<u64>, CallError> {
         let mut numbers = Vec::with_capacity(files.len());
         for file in files {
             let (receive, number) = self.send(*file, numbers.len())?;
             self.batch(tracee, &[receive])?;
             numbers.push(number);
         }
-        let result = self.batch(tracee, &calls(&numbers));
-        let close = |&number: &u64| HostCall::new(libc::SYS_close, [number, 0, 0, 0, 0, 0]);
-        self.batch(tracee, &numbers.iter().map(close).collect::<Vec<_>>())?;
-        result
+        Ok(numbers)
     }
 
     /// As [`Self::call_with_files`] with one file, in a single stop.

@@ -1,7 +1,8 @@
 //! The stub's seccomp filter: the second wall.
 //!
 //! Guest code never makes a host system call, for ptrace turns each of them into a stop. Should that ever fail, the
-//! filter lets through only memory calls, and only from the two `syscall` instructions of the resident code.
+//! filter lets through only memory calls and the one kind of clone that copies a stub, and only from the two `syscall`
+//! instructions of the resident code.
 //!
 //! One kind of call never passes ptrace: those of the vsyscall page, which the host answers itself unless a filter
 //! objects. Ours turns them into SIGSYS, of which the platform makes ordinary system calls of the guest.
@@ -40,9 +41,10 @@ const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const POINTER_LOW: u32 = 8;
 const POINTER_HIGH: u32 = 12;
+const FIRST_ARGUMENT: u32 = 16;
 
 /// The calls that the parent makes through the stub.
-const CALLS: [libc::c_long; 7] = [
+const CALLS: [libc::c_long; 8] = [
     libc::SYS_mmap,
     libc::SYS_munmap,
     libc::SYS_mprotect,
@@ -50,7 +52,14 @@ const CALLS: [libc::c_long; 7] = [
     libc::SYS_madvise,
     libc::SYS_recvmsg,
     libc::SYS_close,
+    libc::SYS_dup2,
 ];
+
+/// The flags with which a stub is forked: its copy is its sibling, traced by the same thread.
+pub const CLONE_FLAGS: u32 = (libc::CLONE_PARENT | libc::CLONE_PTRACE | libc::SIGCHLD).cast_unsigned();
+
+/// Instructions of the test for that.
+const CLONE_TEST: u8 = 3;
 
 /// The filter program.
 #[must_use]
@@ -69,20 +78,23 @@ pub fn program() -> Vec<Instruction> {
     let answer = |constant| Instruction { code: RETURN, jump_true: 0, jump_false: 0, constant };
     let mut program = vec![
         load(ARCHITECTURE),
-        equal(AUDIT_ARCH_X86_64, 0, 8 + calls),
+        equal(AUDIT_ARCH_X86_64, 0, 8 + calls + CLONE_TEST),
         load(POINTER_HIGH),
         equal(VSYSCALL_HIGH, 0, 1),
         answer(TRAP),
-        equal(high, 0, 4 + calls),
+        equal(high, 0, 4 + calls + CLONE_TEST),
         load(POINTER_LOW),
         equal(single_low, 1, 0),
-        equal(batch_low, 0, 1 + calls),
+        equal(batch_low, 0, 1 + calls + CLONE_TEST),
         load(NUMBER),
     ];
     for (index, call) in CALLS.iter().enumerate() {
-        let left = calls - u8::try_from(index).unwrap_or(0);
+        let left = calls - u8::try_from(index).unwrap_or(0) + CLONE_TEST;
         program.push(equal(u32::try_from(*call).unwrap_or(u32::MAX), left, 0));
     }
+    program.push(equal(u32::try_from(libc::SYS_clone).unwrap_or(u32::MAX), 0, 2));
+    program.push(load(FIRST_ARGUMENT));
+    program.push(equal(CLONE_FLAGS, 1, 0));
     program.push(answer(KILL_PROCESS));
     program.push(answer(ALLOW));
     program
@@ -94,6 +106,10 @@ mod tests {
 
     /// Runs the program as the kernel does.
     fn verdict(number: u32, architecture: u32, pointer: u64) -> u32 {
+        verdict_with(number, architecture, pointer, 0)
+    }
+
+    fn verdict_with(number: u32, architecture: u32, pointer: u64, argument: u32) -> u32 {
         let program = program();
         let (mut at, mut accumulator) = (0, 0);
         loop {
@@ -106,6 +122,7 @@ mod tests {
                         ARCHITECTURE => architecture,
                         POINTER_LOW => u32::try_from(pointer & 0xffff_ffff).unwrap(),
                         POINTER_HIGH => u32::try_from(pointer >> 32).unwrap(),
+                        FIRST_ARGUMENT => argument,
                         other => panic!("load of offset {other}"),
                     }
                 }
@@ -129,6 +146,10 @@ mod tests {
             assert_eq!(verdict(open, AUDIT_ARCH_X86_64, pointer), KILL_PROCESS);
             assert_eq!(verdict(mmap, 0x4000_0003, pointer), KILL_PROCESS);
             assert_eq!(verdict(mmap, AUDIT_ARCH_X86_64, pointer - 1), KILL_PROCESS);
+            let clone = u32::try_from(libc::SYS_clone).unwrap();
+            assert_eq!(verdict_with(clone, AUDIT_ARCH_X86_64, pointer, CLONE_FLAGS), ALLOW);
+            assert_eq!(verdict_with(clone, AUDIT_ARCH_X86_64, pointer, 0x11), KILL_PROCESS);
+            assert_eq!(verdict_with(clone, AUDIT_ARCH_X86_64, pointer - 1, CLONE_FLAGS), KILL_PROCESS);
         }
         assert_eq!(verdict(mmap, AUDIT_ARCH_X86_64, 0x40_0000), KILL_PROCESS);
         assert_eq!(verdict(mmap, AUDIT_ARCH_X86_64, 0xffff_ffff_ff60_0000), TRAP);

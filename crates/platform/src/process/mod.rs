@@ -11,6 +11,7 @@
 //! from several threads gives it a thread of its own. Interception was chosen by measurement; see benches/.
 
 mod calls;
+mod duplicate;
 mod filter;
 mod layout;
 mod maps;
@@ -72,11 +73,7 @@ impl ProcessPlatform {
         let table = table::Table::new()?;
         let (mut tracee, socket) = spawn::spawn(table.file())?;
         let mut caller = Caller::new(socket, table);
-        let memory = std::fs::File::options()
-            .read(true)
-            .write(true)
-            .open(format!("/proc/{}/mem", tracee.pid()))
-            .map_err(|source| PlatformError::Host { operation: "opening the stub's memory", source })?;
+        let memory = open_memory(&tracee)?;
         install(&mut tracee, &mut caller, &memory)?;
         let touched = Touched::open(tracee.pid())?;
         Ok(Self { tracee, caller, touched, memory, backwards: false, entries: 0, thread: PhantomData })
@@ -151,6 +148,13 @@ impl ProcessPlatform {
         let mut word = |offset| self.caller.table().at(handler.rdx.wrapping_add(offset)).unwrap_or(0);
         Ok(Some(Cause { trap: word(CONTEXT_TRAP), error: word(CONTEXT_ERROR) }))
     }
+}
+
+/// Opens the stub's memory, whatever its protection.
+fn open_memory(tracee: &Tracee) -> Result<std::fs::File, PlatformError> {
+    let path = format!("/proc/{}/mem", tracee.pid());
+    let opened = std::fs::File::options().read(true).write(true).open(path);
+    opened.map_err(|source| PlatformError::Host { operation: "opening the stub's memory", source })
 }
 
 /// Moves a fresh stub to its place: resident code and table at the top, nothing else, filter on.
@@ -343,6 +347,10 @@ impl Platform for ProcessPlatform {
 
     fn mappings(&self) -> Result<Vec<String>, PlatformError> {
         maps::read(self.tracee.pid())
+    }
+
+    fn duplicate(&mut self) -> Result<Option<Box<dyn Platform>>, PlatformError> {
+        Ok(Some(Box::new(self.fork()?)))
     }
 
     fn map_all(&mut self, mappings: &[Mapping<'_>]) -> Result<(), PlatformError> {

@@ -1,0 +1,77 @@
+//! A second stub with the same memory: the host forks the first one, so that what is private is copied on write and
+//! what is shared stays shared.
+//!
+//! ```text
+//!   parent thread                        stub                      its copy
+//!   socket and table for the copy  -->   receives them
+//!   clone(CLONE_PARENT|CLONE_PTRACE) ->  clone --------------->    stops at once, traced as the stub is
+//!   its own table and socket in the places of the stub's ------->  mmap, dup2, close
+//! ```
+
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixDatagram;
+
+use super::calls::{CallError, Caller, HostCall};
+use super::table::Table;
+use super::touched::Touched;
+use super::tracee::{Stopped, Tracee};
+use super::{ProcessPlatform, filter, layout, open_memory};
+use crate::PlatformError;
+
+/// The stub's numbers of the files that it receives for its copy.
+const NEW_SOCKET: u64 = 0;
+const NEW_TABLE: u64 = 1;
+
+impl ProcessPlatform {
+    /// A stub like this one, traced by the calling thread, in memory of its own.
+    pub(super) fn fork(&mut self) -> Result<Self, PlatformError> {
+        let failed = |error: CallError| error.into_platform("forking the stub");
+        let mut table = Table::new()?;
+        let (ours, theirs) =
+            UnixDatagram::pair().map_err(|source| PlatformError::Host { operation: "socketpair", source })?;
+        let mut pid = 0;
+        {
+            let Self { tracee, caller, .. } = self;
+            caller.receive(tracee, &[theirs.as_fd(), table.file()]).map_err(failed)?;
+            let clone = HostCall::new(libc::SYS_clone, [filter::CLONE_FLAGS.into(), 0, 0, 0, 0, 0]);
+            let cloned = caller.call(tracee, clone);
+            let close = |number| HostCall::new(libc::SYS_close, [number, 0, 0, 0, 0, 0]);
+            let closed = caller.batch(tracee, &[close(NEW_SOCKET), close(NEW_TABLE)]);
+            if let Ok(number) = &cloned {
+                pid = i32::try_from(*number).unwrap_or(0);
+            }
+            cloned.and(closed.map(|()| 0)).map_err(failed)?;
+        }
+        let mut tracee = Tracee::adopt(pid)?;
+        match tracee.wait()? {
+            Stopped::Signal(libc::SIGSTOP) => {}
+            stopped => return Err(PlatformError::Gone(format!("the copy of a stub did not stop: {stopped:?}"))),
+        }
+        table.clear();
+        let mut caller = Caller::new(ours, table);
+        install(&mut tracee, &mut caller).map_err(failed)?;
+        let memory = open_memory(&tracee)?;
+        let touched = Touched::open(tracee.pid())?;
+        // Its pages are shared with the copy now: what is written next is counted as a fault, but not what the copy
+        // made private.
+        self.touched.forget();
+        Ok(Self { tracee, caller, touched, memory, backwards: false, thread: std::marker::PhantomData })
+    }
+}
+
+/// Gives the copy its own table and socket in the places of those that it shares with the first stub.
+fn install(tracee: &mut Tracee, caller: &mut Caller) -> Result<(), CallError> {
+    let (read, write) = (libc::PROT_READ as u64, libc::PROT_WRITE as u64);
+    let shared = (libc::MAP_SHARED | libc::MAP_FIXED) as u64;
+    let size = layout::SHARED_SIZE as u64;
+    let socket = u64::from(layout::SOCKET.cast_unsigned());
+    for (number, arguments) in [
+        (libc::SYS_mmap, [layout::TABLE, size, read | write, shared, NEW_TABLE, 0]),
+        (libc::SYS_dup2, [NEW_SOCKET, socket, 0, 0, 0, 0]),
+        (libc::SYS_close, [NEW_SOCKET, 0, 0, 0, 0, 0]),
+        (libc::SYS_close, [NEW_TABLE, 0, 0, 0, 0, 0]),
+    ] {
+        caller.call(tracee, HostCall::new(number, arguments))?;
+    }
+    Ok(())
+}
