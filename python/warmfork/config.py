@@ -91,6 +91,7 @@ class Settings(BaseModel):
     max_address_space: Size = Field(128 << 30, description="Memory that the program may reserve.", title="SIZE")
     max_files: int = Field(1024, ge=4, le=1 << 20, description="Files that the guest may have open.", title="N")
     max_threads: int = Field(1024, ge=1, le=1 << 16, description="Threads that the guest may have.", title="N")
+    max_processes: int = Field(64, ge=1, le=4096, description="Processes that the guest may have.", title="N")
     verbose: bool = Field(False, description="Say more about what happens.", title="output")
     quiet: bool = Field(False, description="Say nothing but errors.", title="output")
     trace: bool = Field(False, description="Show each system call of the guest, and its answer.", title="output")

@@ -86,7 +86,8 @@ class Machine(_Closing):
         max_memory: Bytes that it may map, reservations without access apart.
         max_address_space: Bytes that it may map, with reservations.
         max_files: File descriptors that it may have open.
-        max_threads: Threads that it may have.
+        max_threads: Threads that it may have, all processes together.
+        max_processes: Processes that it may have.
 
     Raises:
         ProgramError: The program is not there, or is nothing that can be loaded.
@@ -112,6 +113,7 @@ class Machine(_Closing):
         max_address_space: int | str = "128G",
         max_files: int = 1024,
         max_threads: int = 1024,
+        max_processes: int = 64,
     ) -> None:
         if isinstance(argv, str | bytes) or not argv:
             raise ProgramError("argv must be a sequence: the program, then its arguments")
@@ -130,6 +132,7 @@ class Machine(_Closing):
                 "address_space_bytes": parse_size(max_address_space),
                 "files": max_files,
                 "threads": max_threads,
+                "processes": max_processes,
             },
             stdio=stdio,
             platform=platform,

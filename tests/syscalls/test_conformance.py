@@ -25,6 +25,7 @@ AREAS = [
     "polling",
     "proc",
     "process",
+    "processes",
     "processor",
     "signals",
     "sockets",

@@ -58,9 +58,15 @@ pub const WUNTRACED: u32 = 2;
 pub const WEXITED: u32 = 4;
 pub const WCONTINUED: u32 = 8;
 pub const WNOWAIT: u32 = 0x0100_0000;
+/// `__WALL`
+pub const WALL: u32 = 0x4000_0000;
+/// `__WCLONE`
+pub const WCLONE: u32 = 0x8000_0000;
 /// `__WNOTHREAD`, `__WALL` and `__WCLONE`.
 pub const WAIT_KINDS: u32 = 0xe000_0000;
 pub const P_ALL: i32 = 0;
+pub const P_PID: i32 = 1;
+pub const P_PGID: i32 = 2;
 pub const P_PIDFD: i32 = 3;
 
 pub const PRIO_PROCESS: i32 = 0;
@@ -93,3 +99,10 @@ pub const GRND_INSECURE: u32 = 4;
 
 /// Size of each string of `struct new_utsname`.
 pub const UTSNAME_LENGTH: usize = 65;
+
+/// The largest string of execve(2).
+pub const MAX_ARG_STRLEN: usize = 32 * 4096;
+/// All strings of execve(2) together may be at least this large.
+pub const ARG_MIN: u64 = 32 * 4096;
+/// All strings of execve(2) together are at most three quarters of the usual stack limit.
+pub const ARG_MOST: u64 = 6 << 20;

@@ -96,6 +96,14 @@ pub const SIG_DFL: u64 = 0;
 /// rt_sigaction: ignore the signal.
 pub const SIG_IGN: u64 = 1;
 
+/// si_code of SIGCHLD: the child has exited.
+pub const CLD_EXITED: i32 = 1;
+/// si_code of SIGCHLD: a signal killed the child.
+pub const CLD_KILLED: i32 = 2;
+/// si_code of SIGCHLD: a signal stopped the child.
+pub const CLD_STOPPED: i32 = 5;
+/// si_code of SIGCHLD: the child goes on.
+pub const CLD_CONTINUED: i32 = 6;
 /// rt_sigaction flag: no SIGCHLD for stopped children.
 pub const SA_NOCLDSTOP: u64 = 0x0000_0001;
 /// rt_sigaction flag: children leave no zombies.

@@ -27,6 +27,8 @@ pub const CLONE_NEWUSER: u64 = 0x1000_0000;
 pub const CLONE_NEWPID: u64 = 0x2000_0000;
 pub const CLONE_NEWNET: u64 = 0x4000_0000;
 pub const CLONE_IO: u64 = 0x8000_0000;
+pub const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 /// Sizes of `struct clone_args` of clone3(2): the first version's, and the largest known.
 pub const CLONE_ARGS_SIZE_VER0: usize = 64;
 pub const CLONE_ARGS_SIZE_VER2: usize = 88;

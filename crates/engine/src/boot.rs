@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use rustix::fs::OFlags;
 use warmfork_abi::Errno;
+use warmfork_linux::family::Family;
 use warmfork_linux::files::Description;
 use warmfork_linux::objects::{Object, Shared, stream::Stream};
 use warmfork_linux::policy::{Policy, Rules};
 use warmfork_linux::poller::{Host, HostHandle};
-use warmfork_linux::process::{FIRST_PID, FileSystemContext, Limit, Process, RLIMIT_NOFILE};
+use warmfork_linux::process::{DEFAULT_MAX_PROCESSES, FIRST_PID, FileSystemContext, Limit, Process, RLIMIT_NOFILE};
 use warmfork_linux::task::{Task, Tasks};
 use warmfork_linux::{Files, Kernel};
 use warmfork_loader::{Identity, Loaded, Request};
@@ -30,13 +31,21 @@ pub struct MachineLimits {
     pub address_space_bytes: u64,
     /// Open descriptors (RLIMIT_NOFILE).
     pub files: u64,
-    /// Threads at once.
+    /// Threads at once, of all processes.
     pub threads: usize,
+    /// Processes at once.
+    pub processes: usize,
 }
 
 impl Default for MachineLimits {
     fn default() -> Self {
-        Self { memory_bytes: 8 << 30, address_space_bytes: 1 << 46, files: 1024, threads: 512 }
+        Self {
+            memory_bytes: 8 << 30,
+            address_space_bytes: 1 << 46,
+            files: 1024,
+            threads: 512,
+            processes: DEFAULT_MAX_PROCESSES,
+        }
     }
 }
 
@@ -88,7 +97,7 @@ pub fn boot(mut program: Program) -> Result<Machine, EngineError> {
     Ok(Machine::new(kind, platform, kernel, host))
 }
 
-fn identity() -> Identity {
+pub(crate) fn identity() -> Identity {
     Identity {
         uid: rustix::process::getuid().as_raw(),
         euid: rustix::process::geteuid().as_raw(),
@@ -118,7 +127,7 @@ fn kernel(
     let mut process = Process::new(loaded.real_path.clone(), loaded.argv.clone(), program.environment);
     process.auxiliary_vector.clone_from(&loaded.auxv);
     process.limits[RLIMIT_NOFILE] = Limit { soft: program.limits.files, hard: program.limits.files };
-    process.max_threads = program.limits.threads;
+    let family = Family::new(program.limits.threads, program.limits.processes);
     process.started = host.monotonic();
     Ok(Kernel {
         tasks,
@@ -129,12 +138,13 @@ fn kernel(
         fs: FileSystemContext { cwd: program.cwd, umask: 0o022 },
         signals: Default::default(),
         timers: Default::default(),
+        family,
         policy,
     })
 }
 
 /// The thread name that execve gives: the last part of the path, cut to 15 bytes.
-fn name(path: &[u8]) -> Vec<u8> {
+pub(crate) fn name(path: &[u8]) -> Vec<u8> {
     let base = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
     base[..base.len().min(15)].to_vec()
 }

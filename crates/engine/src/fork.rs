@@ -132,6 +132,7 @@ impl Fork {
     /// # Errors
     /// [`EngineError`] when the host refuses a call: throw the fork away then.
     pub fn reset(&mut self) -> Result<ResetKind, EngineError> {
+        self.machine.keep_first(self.snapshot.kernel.process.space)?;
         self.restore_mappings()?;
         let kind = self.restore_pages()?;
         self.machine

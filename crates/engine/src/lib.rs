@@ -27,6 +27,7 @@ pub mod inspect;
 pub mod machine;
 pub mod owner;
 pub mod pristine;
+mod processes;
 pub mod serve;
 mod settle;
 pub mod snapshot;

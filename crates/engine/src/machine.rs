@@ -7,11 +7,13 @@ use warmfork_abi::Registers;
 use warmfork_abi::signals::SIGSEGV;
 use warmfork_linux::call::Ending;
 use warmfork_linux::dispatch::Entered;
+use warmfork_linux::family::Pid;
 use warmfork_linux::poller::{Host, Waker, Woken};
+use warmfork_linux::process::FIRST_PID;
 use warmfork_linux::signal::frame::unreturnable;
 use warmfork_linux::signal::{Delivery, SignalInfo, Trap};
 use warmfork_linux::task::State;
-use warmfork_linux::{Kernel, Tid};
+use warmfork_linux::{Guest as _, Kernel, Tid};
 use warmfork_loader::vdso::clock::ClockPage;
 use warmfork_platform::deadline::Watch;
 use warmfork_platform::{Exit, Interrupter, Platform};
@@ -19,6 +21,7 @@ use warmfork_platform::{Exit, Interrupter, Platform};
 use crate::choice::PlatformKind;
 use crate::error::EngineError;
 use crate::guest::PlatformGuest;
+use crate::processes::Processes;
 
 /// The CPU exception of what is forbidden in general.
 const GENERAL_PROTECTION: u8 = 13;
@@ -78,6 +81,8 @@ pub struct Machine {
     pub(crate) host: Host,
     /// Registers of the current thread, whose FPU state the platform has loaded.
     pub(crate) registers: Registers,
+    /// What the processes that are not the current one run on.
+    pub(crate) processes: Processes,
     watch: Arc<Watch>,
     /// What the machine has done.
     pub counters: Counters,
@@ -119,9 +124,10 @@ enum Step {
 impl Machine {
     /// A machine from its parts; the current thread's registers are taken from the kernel's.
     pub(crate) fn new(kind: PlatformKind, platform: Box<dyn Platform>, kernel: Kernel, host: Host) -> Self {
-        let watch = Watch::new(platform.interrupter());
+        let processes = Processes::new(&kernel, platform.as_ref());
+        let watch = Watch::new(processes.interrupter());
         let registers = kernel.tasks.get(kernel.tasks.current).registers;
-        Self { kind, platform, kernel, host, registers, watch, counters: Counters::default(), ended: None }
+        Self { kind, platform, kernel, host, registers, processes, watch, counters: Counters::default(), ended: None }
     }
 
     /// The emulated kernel's state.
@@ -158,7 +164,7 @@ impl Machine {
     #[must_use]
     pub fn handle(&self) -> Handle {
         Handle {
-            interrupter: self.platform.interrupter(),
+            interrupter: self.processes.interrupter(),
             waker: self.host.waker(),
             asked: Arc::clone(&self.host.interrupt_asked),
         }
@@ -174,11 +180,16 @@ impl Machine {
         }
         self.watch.set_active(true);
         self.refresh_clock();
-        let outcome = self.drive(until);
+        let mut outcome = self.drive(until);
         self.host.push();
         self.watch.set_active(false);
         if let Ok(Outcome::Ended(ending)) = outcome {
             self.ended = Some(ending);
+            self.processes.clear();
+        } else if !self.kernel.family.is_empty()
+            && let Err(error) = self.switch_process(FIRST_PID)
+        {
+            outcome = Err(error);
         }
         outcome
     }
@@ -201,32 +212,23 @@ impl Machine {
                     return Ok(outcome);
                 }
             }
-            if switch && self.kernel.tasks.len() > 1 {
+            if switch && (self.kernel.tasks.len() > 1 || !self.kernel.family.is_empty()) {
                 // What the last thread did may have ended another's wait.
                 self.kernel.wake(&mut self.host);
             }
-            let Some(tid) = self.choose(switch) else {
+            let Some((pid, tid)) = self.kernel.next_thread(switch) else {
                 if let Some(outcome) = self.idle(until)? {
                     return Ok(outcome);
                 }
                 continue;
             };
-            self.load(tid)?;
+            self.load(pid, tid)?;
             switch = match self.step(tid, until)? {
                 Step::Same => false,
                 Step::Switch => true,
                 Step::Stop(outcome) => return Ok(outcome),
             };
         }
-    }
-
-    /// The thread to run next: the current one unless it cannot or `switch` gives others their turn.
-    fn choose(&self, switch: bool) -> Option<Tid> {
-        let tasks = &self.kernel.tasks;
-        if !switch && tasks.runnable(tasks.current) {
-            return Some(tasks.current);
-        }
-        tasks.next_runnable(tasks.current)
     }
 
     /// What is due whenever a tick has passed: the clock page, timers' signals, limits.
@@ -244,7 +246,11 @@ impl Machine {
         if files > self.kernel.space.limits().accessible_bytes {
             return Ok(Some(Outcome::OutOfMemory));
         }
-        if let Some(limit) = until.touched_bytes
+        let limit = match until.touched_bytes {
+            None if !self.kernel.family.is_empty() => Some(self.kernel.space.limits().accessible_bytes),
+            limit => limit,
+        };
+        if let Some(limit) = limit
             && files.saturating_add(self.touched_bytes()?) > limit
         {
             return Ok(Some(Outcome::OutOfMemory));
@@ -269,10 +275,11 @@ impl Machine {
         }
     }
 
-    /// Bytes that the guest has privately written.
+    /// Bytes that the guest's processes have privately written, each its own count.
     pub(crate) fn touched_bytes(&mut self) -> Result<u64, EngineError> {
         let spans = self.private_spans();
-        Ok(self.platform.touched(&spans)?.iter().map(|span| span.len()).sum())
+        let own: u64 = self.platform.touched(&spans)?.iter().map(|span| span.len()).sum();
+        Ok(own.saturating_add(self.processes.touched_bytes(&spans)?))
     }
 
     /// The spans that can hold private pages.
@@ -284,7 +291,7 @@ impl Machine {
     /// No thread can run: waits for the host, or stops.
     fn idle(&mut self, until: &Until<'_>) -> Result<Option<Outcome>, EngineError> {
         self.kernel.wake(&mut self.host);
-        if self.choose(false).is_some() {
+        if self.kernel.next_thread(false).is_some() {
             return Ok(None);
         }
         if until.ready && self.kernel.awaits_connection() {
@@ -307,10 +314,13 @@ impl Machine {
         Ok(None)
     }
 
-    /// Makes `tid` the current thread: its registers here, its FPU state on the platform.
-    fn load(&mut self, tid: Tid) -> Result<(), EngineError> {
-        let current = self.kernel.tasks.current;
-        if tid == current {
+    /// Makes `tid` of process `pid` the current thread: its registers here, its FPU state on the platform.
+    fn load(&mut self, pid: Pid, tid: Tid) -> Result<(), EngineError> {
+        if pid != self.kernel.process.pid {
+            self.counters.switches += 1;
+            self.switch_process(pid)?;
+        }
+        if tid == self.kernel.tasks.current {
             return Ok(());
         }
         self.counters.switches += 1;
@@ -321,6 +331,7 @@ impl Machine {
             self.platform.set_fpu(&state)?;
         }
         self.kernel.switch_to(&self.host, tid);
+        self.processes.loaded = tid;
         Ok(())
     }
 
@@ -329,7 +340,7 @@ impl Machine {
         let tasks = &self.kernel.tasks;
         let first = tasks.iter().next().map(|task| task.tid);
         match first {
-            Some(first) if tasks.lookup(tasks.current).is_none() => self.load(first),
+            Some(first) if tasks.lookup(tasks.current).is_none() => self.load(self.kernel.process.pid, first),
             _ => Ok(()),
         }
     }
@@ -349,7 +360,7 @@ impl Machine {
     /// Runs thread `tid`, which is loaded, until it leaves user code once.
     fn step(&mut self, tid: Tid, until: &Until<'_>) -> Result<Step, EngineError> {
         if matches!(self.kernel.tasks.get(tid).state, State::Retry(_)) {
-            match self.enter(tid) {
+            match self.enter(tid)? {
                 Step::Same => {}
                 other => return Ok(other),
             }
@@ -362,7 +373,14 @@ impl Machine {
                 .map_err(|source| EngineError::Kernel { operation: "delivering a signal", source })?;
             match delivery {
                 Delivery::Run => {}
-                Delivery::End(ending) => return Ok(Step::Stop(Outcome::Ended(ending))),
+                Delivery::End(ending) => {
+                    let mut guest = PlatformGuest(self.platform.as_mut());
+                    let entered = self.kernel.end_process(&mut self.host, guest.memory(), ending);
+                    return self.after(tid, entered);
+                }
+            }
+            if self.kernel.tasks.stopped {
+                return Ok(Step::Switch);
             }
             if !matches!(self.kernel.tasks.get(tid).state, State::Ready) {
                 return Ok(Step::Same);
@@ -377,7 +395,7 @@ impl Machine {
         match exit? {
             Exit::Syscall => {
                 self.counters.syscalls += 1;
-                Ok(self.enter(tid))
+                self.enter(tid)
             }
             Exit::Fault(fault) => {
                 let info = SignalInfo::fault(fault.signal, fault.code, fault.address);
@@ -392,13 +410,33 @@ impl Machine {
         }
     }
 
-    fn enter(&mut self, tid: Tid) -> Step {
+    fn enter(&mut self, tid: Tid) -> Result<Step, EngineError> {
         let mut guest = PlatformGuest(self.platform.as_mut());
         match self.kernel.enter(&mut self.host, &mut guest, &mut self.registers, tid) {
+            Entered::Continue => Ok(Step::Same),
+            entered => self.after(tid, entered),
+        }
+    }
+
+    /// What to do after a call that did not simply return.
+    fn after(&mut self, tid: Tid, entered: Entered) -> Result<Step, EngineError> {
+        Ok(match entered {
             Entered::Continue => Step::Same,
             Entered::Blocked | Entered::Yielded | Entered::ThreadEnded => Step::Switch,
+            Entered::ProcessEnded => {
+                self.follow()?;
+                Step::Switch
+            }
+            Entered::Forked(forked) => {
+                self.finish_fork(forked);
+                Step::Same
+            }
+            Entered::Exec(request) => {
+                self.execute(tid, &request)?;
+                Step::Same
+            }
             Entered::Ended(ending) => Step::Stop(Outcome::Ended(ending)),
-        }
+        })
     }
 
     /// Assigns the state of a snapshot's `kernel`; memory and FPU state are the caller's.
@@ -406,6 +444,7 @@ impl Machine {
         self.kernel.reset_from(kernel)?;
         self.host.restart_busy();
         self.registers = kernel.tasks.get(kernel.tasks.current).registers;
+        self.processes.loaded = kernel.tasks.current;
         self.ended = None;
         Ok(())
     }

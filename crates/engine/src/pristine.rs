@@ -56,7 +56,7 @@ impl Fork {
                 found.push(name.into());
             }
         };
-        let Kernel { tasks, files, space, shared, process, fs, signals, timers, policy } = own;
+        let Kernel { tasks, files, space, shared, process, fs, signals, timers, family, policy } = own;
         differs("threads", *tasks == new.tasks);
         differs("descriptors", *files == new.files);
         let mut space = space.clone();
@@ -67,6 +67,7 @@ impl Fork {
         differs("working directory or umask", *fs == new.fs);
         differs("signal actions or pending signals", *signals == new.signals);
         differs("timers", *timers == new.timers);
+        differs("processes", *family == new.family);
         differs("policy", *policy == new.policy);
         let current: &Registers = &new.tasks.get(new.tasks.current).registers;
         differs("registers", self.machine().registers == *current);

@@ -54,6 +54,9 @@ impl Snapshot {
         if machine.ended().is_some() {
             return Err(EngineError::State("freezing a program that has ended: freeze it while it runs"));
         }
+        if !machine.kernel.family.is_empty() {
+            return Err(EngineError::State("freezing a program of several processes: freeze it when they have ended"));
+        }
         machine.ensure_current()?;
         machine.save()?;
         machine.kernel.settle_cpu_time(&mut machine.host);

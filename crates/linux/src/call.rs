@@ -3,6 +3,7 @@
 use warmfork_abi::{Errno, Registers};
 use warmfork_memory::{Fault, GuestMemory};
 
+use crate::family::Forked;
 use crate::files::{Description, DescriptionId, Events};
 use crate::kernel::Kernel;
 use crate::objects::{Context, Object};
@@ -41,8 +42,23 @@ pub enum Stop {
     Yield,
     /// The calling thread ends.
     ExitThread,
-    /// The whole program ends.
+    /// The whole process ends.
     ExitProgram(Ending),
+    /// A process has been made, but for its memory; its maker is told its id when it has that.
+    Fork(Forked),
+    /// Another program takes the place of the process's.
+    Exec(Box<ExecRequest>),
+}
+
+/// A program to run instead: what execve(2) was given.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExecRequest {
+    /// Its path as the guest names it.
+    pub path: Vec<u8>,
+    /// Its arguments.
+    pub arguments: Vec<Vec<u8>>,
+    /// Its environment.
+    pub environment: Vec<Vec<u8>>,
 }
 
 /// How a program ended.

@@ -89,7 +89,8 @@ impl Kernel {
     /// CPU time of the process in nanoseconds.
     #[must_use]
     pub fn cpu_time(&self, host: &Host) -> u64 {
-        self.process.cpu_time.saturating_add(host.busy())
+        let running = if self.counts_busy() { host.busy() } else { 0 };
+        self.process.cpu_time.saturating_add(running)
     }
 
     /// CPU time of thread `tid` in nanoseconds; 0 when it has ended.

@@ -3,7 +3,8 @@
 use log::{Level, log_enabled, warn};
 use warmfork_abi::{Errno, Registers};
 
-use crate::call::{Call, Ending, Guest, Stop};
+use crate::call::{Call, Ending, ExecRequest, Guest, Stop};
+use crate::family::Forked;
 use crate::kernel::Kernel;
 use crate::poller::Host;
 use crate::signal::Interrupted;
@@ -11,7 +12,7 @@ use crate::task::{Restart, State, Tid};
 use crate::{table, trace};
 
 /// What became of a system call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Entered {
     /// The thread goes on from its registers.
     Continue,
@@ -21,7 +22,14 @@ pub enum Entered {
     Yielded,
     /// The thread is gone; another may run.
     ThreadEnded,
-    /// The program is over.
+    /// The process is gone, and another one is the current one now.
+    ProcessEnded,
+    /// A process has been made and needs memory: a copy of its maker's, which is the current process. Then (or when
+    /// that failed) `rax` is to be set and the thread goes on.
+    Forked(Forked),
+    /// A program is to be loaded, see [`Kernel::execute`]. If that fails, `rax` is to be set and the thread goes on.
+    Exec(Box<ExecRequest>),
+    /// The machine is over.
     Ended(Ending),
 }
 
@@ -66,7 +74,9 @@ impl Kernel {
                 self.end_thread(guest.memory(), tid);
                 return Entered::ThreadEnded;
             }
-            Err(Stop::ExitProgram(ending)) => return Entered::Ended(ending),
+            Err(Stop::ExitProgram(ending)) => return self.end_process(host, guest.memory(), ending),
+            Err(Stop::Fork(forked)) => return Entered::Forked(forked),
+            Err(Stop::Exec(request)) => return Entered::Exec(request),
             Err(Stop::Block(wait)) => {
                 host.push();
                 return self.block(registers, tid, wait);

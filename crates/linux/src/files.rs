@@ -100,10 +100,21 @@ pub struct Descriptor {
     pub close_on_exec: bool,
 }
 
-/// The descriptor table and all descriptions.
+/// The descriptor table of a process.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct DescriptorTable(Vec<Option<Descriptor>>);
+
+impl DescriptorTable {
+    /// Open descriptors in ascending order.
+    pub fn descriptors(&self) -> impl Iterator<Item = (i32, Descriptor)> {
+        (0..).zip(&self.0).filter_map(|(fd, slot)| slot.map(|slot| (fd, slot)))
+    }
+}
+
+/// The descriptor table of the current process, and all descriptions of the machine.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Files {
-    descriptors: Vec<Option<Descriptor>>,
+    table: DescriptorTable,
     descriptions: BTreeMap<DescriptionId, Description>,
     next_id: u64,
 }
@@ -123,7 +134,7 @@ impl Files {
     /// EBADF when `fd` is not open.
     pub fn descriptor(&self, fd: i32) -> Result<Descriptor, Errno> {
         let index = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
-        self.descriptors.get(index).copied().flatten().ok_or(Errno::EBADF)
+        self.table.0.get(index).copied().flatten().ok_or(Errno::EBADF)
     }
 
     /// Changes FD_CLOEXEC of `fd`.
@@ -132,7 +143,7 @@ impl Files {
     /// EBADF when `fd` is not open.
     pub fn set_close_on_exec(&mut self, fd: i32, on: bool) -> Result<(), Errno> {
         let index = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
-        self.descriptors.get_mut(index).and_then(Option::as_mut).ok_or(Errno::EBADF)?.close_on_exec = on;
+        self.table.0.get_mut(index).and_then(Option::as_mut).ok_or(Errno::EBADF)?.close_on_exec = on;
         Ok(())
     }
 
@@ -156,20 +167,20 @@ impl Files {
         limit: usize,
         close_on_exec: bool,
     ) -> Result<i32, Errno> {
-        let free = (minimum..limit).find(|&index| self.descriptors.get(index).is_none_or(Option::is_none));
+        let free = (minimum..limit).find(|&index| self.table.0.get(index).is_none_or(Option::is_none));
         let index = free.ok_or(Errno::EMFILE)?;
         let fd = i32::try_from(index).map_err(|_| Errno::EMFILE)?;
-        if self.descriptors.len() <= index {
-            self.descriptors.resize(index + 1, None);
+        if self.table.0.len() <= index {
+            self.table.0.resize(index + 1, None);
         }
-        self.descriptors[index] = Some(Descriptor { description: id, close_on_exec });
+        self.table.0[index] = Some(Descriptor { description: id, close_on_exec });
         Ok(fd)
     }
 
     /// Whether a descriptor below `limit` is free.
     #[must_use]
     pub fn has_room(&self, limit: usize) -> bool {
-        self.descriptors.len() < limit || self.descriptors.iter().take(limit).any(Option::is_none)
+        self.table.0.len() < limit || self.table.0.iter().take(limit).any(Option::is_none)
     }
 
     /// Opens `description` at the lowest free descriptor below `limit`.
@@ -190,7 +201,7 @@ impl Files {
     /// EBADF when `fd` is not open.
     pub fn take(&mut self, fd: i32) -> Result<DescriptionId, Errno> {
         let index = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
-        let slot = self.descriptors.get_mut(index).ok_or(Errno::EBADF)?;
+        let slot = self.table.0.get_mut(index).ok_or(Errno::EBADF)?;
         Ok(slot.take().ok_or(Errno::EBADF)?.description)
     }
 
@@ -231,9 +242,24 @@ impl Files {
         self.descriptions.get_mut(&id).expect("a live description")
     }
 
+    /// Puts another process's table in the place of this one, and the other way round.
+    pub fn exchange_table(&mut self, other: &mut DescriptorTable) {
+        std::mem::swap(&mut self.table, other);
+    }
+
+    /// A copy of the table for another process, which shares the descriptions.
+    pub fn share_table(&mut self) -> DescriptorTable {
+        for slot in self.table.0.iter().flatten() {
+            if let Some(description) = self.descriptions.get_mut(&slot.description) {
+                description.references = description.references.saturating_add(1);
+            }
+        }
+        self.table.clone()
+    }
+
     /// Open descriptors in ascending order.
     pub fn descriptors(&self) -> impl Iterator<Item = (i32, Descriptor)> {
-        (0..).zip(&self.descriptors).filter_map(|(fd, slot)| slot.map(|slot| (fd, slot)))
+        self.table.descriptors()
     }
 
     /// What is open behind all descriptions.

@@ -6,43 +6,62 @@
 use warmfork_abi::threads::{
     FUTEX_BITSET_MATCH_ANY, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, ROBUST_LIST_LIMIT,
 };
-use warmfork_memory::{Fault, GuestMemory};
+use warmfork_memory::{Backing, Fault, GuestMemory};
 
 use crate::kernel::Kernel;
-use crate::task::{Queued, State, Task, Tid};
+use crate::task::{FutexKey, Queued, State, Task, Tid, Word};
 
 impl Kernel {
-    /// A place at the end of the queue of the futex at `address`.
-    pub fn futex_place(&mut self, address: u64, bitset: u32, lock: bool) -> Queued {
-        let sequence = self.process.futex_tickets;
-        self.process.futex_tickets = sequence.wrapping_add(1);
-        Queued { address, bitset, lock, sequence, woken: false }
+    /// The futex word at `address`. One in a file that is mapped shared is the same wherever the file is mapped, unless
+    /// the caller says that it is `private`.
+    #[must_use]
+    pub fn futex_word(&self, address: u64, private: bool) -> Word {
+        let key = FutexKey::Private(self.process.space, address);
+        let area = if private { None } else { self.space.areas().find(address) };
+        let shared = area.filter(|area| area.shared).and_then(|area| match &area.backing {
+            Backing::File { file, offset } => {
+                let at = offset.saturating_add(address - area.span.start);
+                Some(FutexKey::Shared(file.device, file.inode, at))
+            }
+            Backing::Anonymous => None,
+        });
+        Word { key: shared.unwrap_or(key), address }
     }
 
-    /// The threads that `matches` accepts among those that wait on the futex at `address`, first come first.
-    fn futex_waiters(&self, address: u64, matches: impl Fn(&Queued) -> bool) -> Vec<Tid> {
+    /// A place at the end of the queue of futex `word`.
+    pub fn futex_place(&mut self, word: Word, bitset: u32, lock: bool) -> Queued {
+        let sequence = self.family.futex_tickets;
+        self.family.futex_tickets = sequence.wrapping_add(1);
+        Queued { word, bitset, lock, sequence, woken: false }
+    }
+
+    /// The threads that `matches` accepts among those that wait on futex `word`, first come first.
+    fn futex_waiters(&self, word: Word, matches: impl Fn(&Queued) -> bool) -> Vec<Tid> {
         let place = |task: &Task| match (task.state.waits(), task.restart.queued) {
-            (true, Some(queued)) if !queued.woken && queued.address == address && matches(&queued) => {
+            (true, Some(queued)) if !queued.woken && queued.word.key == word.key && matches(&queued) => {
                 Some((queued.sequence, task.tid))
             }
             _ => None,
         };
         let mut waiters: Vec<_> = self.tasks.iter().filter_map(place).collect();
+        if !self.family.is_empty() {
+            waiters.extend(self.family.tasks().filter_map(place));
+        }
         waiters.sort_unstable();
         waiters.into_iter().map(|(_, tid)| tid).collect()
     }
 
     fn wake_waiter(&mut self, tid: Tid) {
-        let task = self.tasks.get_mut(tid);
+        let Some(task) = self.any_task_mut(tid) else { return };
         if let Some(queued) = &mut task.restart.queued {
             queued.woken = true;
         }
         task.wake();
     }
 
-    /// Wakes up to `count` threads that wait on `address` with a bit of `bitset`; how many.
-    pub fn futex_wake(&mut self, address: u64, count: usize, bitset: u32) -> u64 {
-        let mut waiters = self.futex_waiters(address, |queued| !queued.lock && queued.bitset & bitset != 0);
+    /// Wakes up to `count` threads that wait on `word` with a bit of `bitset`; how many.
+    pub fn futex_wake(&mut self, word: Word, count: usize, bitset: u32) -> u64 {
+        let mut waiters = self.futex_waiters(word, |queued| !queued.lock && queued.bitset & bitset != 0);
         waiters.truncate(count);
         for &tid in &waiters {
             self.wake_waiter(tid);
@@ -51,39 +70,40 @@ impl Kernel {
     }
 
     /// Wakes up to `wake` waiters of `from` and moves up to `moves` others to the queue of `to`; how many in all.
-    pub fn futex_requeue(&mut self, from: u64, to: u64, wake: usize, moves: usize) -> u64 {
+    pub fn futex_requeue(&mut self, from: Word, to: Word, wake: usize, moves: usize) -> u64 {
         let woken = self.futex_wake(from, wake, FUTEX_BITSET_MATCH_ANY);
         let mut waiters = self.futex_waiters(from, |queued| !queued.lock);
         waiters.truncate(moves);
         for &tid in &waiters {
             let place = self.futex_place(to, FUTEX_BITSET_MATCH_ANY, false);
-            if let Some(queued) = &mut self.tasks.get_mut(tid).restart.queued {
+            if let Some(queued) = self.any_task_mut(tid).and_then(|task| task.restart.queued.as_mut()) {
                 *queued = Queued { bitset: queued.bitset, ..place };
             }
         }
         woken + waiters.len() as u64
     }
 
-    /// Takes the priority-inheritance lock at `address` for `tid`; false when another thread owns it, and the word
-    /// then says that somebody waits. `None` when the owner is no thread of this process.
+    /// Takes the priority-inheritance lock `futex` for `tid`; false when another thread owns it, and the word
+    /// then says that somebody waits. `None` when the owner is no thread of this machine.
     ///
     /// # Errors
     /// [`Fault`] when the word is not accessible.
     pub fn futex_lock(
         &mut self,
         memory: &dyn GuestMemory,
-        address: u64,
+        futex: Word,
         tid: Tid,
         wait: bool,
     ) -> Result<Option<bool>, Fault> {
+        let address = futex.address;
         let word = memory.read_u32(address)?;
         let owner = (word & FUTEX_TID_MASK).cast_signed();
         if owner == 0 {
-            let waiters = if self.futex_waiters(address, |queued| queued.lock).is_empty() { 0 } else { FUTEX_WAITERS };
+            let waiters = if self.futex_waiters(futex, |queued| queued.lock).is_empty() { 0 } else { FUTEX_WAITERS };
             memory.write_u32(address, word & FUTEX_OWNER_DIED | waiters | tid.cast_unsigned())?;
             return Ok(Some(true));
         }
-        if self.tasks.lookup(owner).is_none() {
+        if self.any_task(owner).is_none() {
             return Ok(None);
         }
         if wait {
@@ -92,18 +112,18 @@ impl Kernel {
         Ok(Some(false))
     }
 
-    /// Hands the priority-inheritance lock at `address` to the thread that has waited longest, or frees it. `died`
+    /// Hands the priority-inheritance lock `word` to the thread that has waited longest, or frees it. `died`
     /// is FUTEX_OWNER_DIED or nothing.
     ///
     /// # Errors
     /// [`Fault`] when the word is not accessible.
-    pub fn futex_hand_over(&mut self, memory: &dyn GuestMemory, address: u64, died: u32) -> Result<(), Fault> {
-        let waiters = self.futex_waiters(address, |queued| queued.lock);
+    pub fn futex_hand_over(&mut self, memory: &dyn GuestMemory, word: Word, died: u32) -> Result<(), Fault> {
+        let waiters = self.futex_waiters(word, |queued| queued.lock);
         let Some((&next, rest)) = waiters.split_first() else {
-            return memory.write_u32(address, died);
+            return memory.write_u32(word.address, died);
         };
         let others = if rest.is_empty() { 0 } else { FUTEX_WAITERS };
-        memory.write_u32(address, next.cast_unsigned() | others | died)?;
+        memory.write_u32(word.address, next.cast_unsigned() | others | died)?;
         self.wake_waiter(next);
         Ok(())
     }
@@ -121,7 +141,7 @@ impl Kernel {
         }
         self.release_locks(memory, tid);
         if clear != 0 && memory.write_u32(clear, 0).is_ok() {
-            self.futex_wake(clear, 1, FUTEX_BITSET_MATCH_ANY);
+            self.futex_wake(self.futex_word(clear, false), 1, FUTEX_BITSET_MATCH_ANY);
         }
         self.tasks.remove(tid);
     }
@@ -165,18 +185,18 @@ impl Kernel {
         let word = memory.read_u32(address)?;
         let owner = word & FUTEX_TID_MASK;
         if pending && !inherits && owner == 0 {
-            self.futex_wake(address, 1, FUTEX_BITSET_MATCH_ANY);
+            self.futex_wake(self.futex_word(address, false), 1, FUTEX_BITSET_MATCH_ANY);
             return Ok(());
         }
         if owner != tid.cast_unsigned() {
             return Ok(());
         }
         if inherits {
-            return self.futex_hand_over(memory, address, FUTEX_OWNER_DIED);
+            return self.futex_hand_over(memory, self.futex_word(address, false), FUTEX_OWNER_DIED);
         }
         memory.write_u32(address, word & FUTEX_WAITERS | FUTEX_OWNER_DIED)?;
         if word & FUTEX_WAITERS != 0 {
-            self.futex_wake(address, 1, FUTEX_BITSET_MATCH_ANY);
+            self.futex_wake(self.futex_word(address, false), 1, FUTEX_BITSET_MATCH_ANY);
         }
         Ok(())
     }
@@ -184,15 +204,15 @@ impl Kernel {
     /// Hands over every priority-inheritance lock that the dying thread `tid` owns and others wait for.
     fn release_locks(&mut self, memory: &dyn GuestMemory, tid: Tid) {
         let awaited = |task: &Task| match (task.state.waits(), task.restart.queued) {
-            (true, Some(queued)) if queued.lock && !queued.woken => Some(queued.address),
+            (true, Some(queued)) if queued.lock && !queued.woken => Some(queued.word),
             _ => None,
         };
-        let addresses: Vec<u64> = self.tasks.iter().filter_map(awaited).collect();
-        for address in addresses {
-            let owner = memory.read_u32(address).map(|word| word & FUTEX_TID_MASK);
+        let words: Vec<Word> = self.tasks.iter().filter_map(awaited).collect();
+        for word in words {
+            let owner = memory.read_u32(word.address).map(|word| word & FUTEX_TID_MASK);
             if owner == Ok(tid.cast_unsigned()) {
                 // The word was readable just now; one that is not writable keeps its dead owner.
-                let _ = self.futex_hand_over(memory, address, FUTEX_OWNER_DIED);
+                let _ = self.futex_hand_over(memory, word, FUTEX_OWNER_DIED);
             }
         }
     }

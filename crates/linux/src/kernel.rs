@@ -6,6 +6,7 @@ use std::sync::Arc;
 use warmfork_abi::Errno;
 use warmfork_memory::{AddressSpace, Backing, MappedFile};
 
+use crate::family::Family;
 use crate::files::{DescriptionId, Events, Files};
 use crate::objects::memfd::Memfd;
 use crate::objects::{Context, Object, Operations, Shared, epoll, signalfd};
@@ -18,12 +19,13 @@ use crate::timers::Timers;
 
 pub use crate::signal::TaskSignals;
 
-/// Everything a guest can observe of its kernel.
+/// Everything a guest can observe of its kernel. Of what each process has its own, this is the current process's;
+/// [`crate::family`] has the others'.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Kernel {
     /// Threads.
     pub tasks: Tasks,
-    /// Descriptors and open file descriptions.
+    /// Descriptors, and the open file descriptions of all processes.
     pub files: Files,
     /// Mappings.
     pub space: AddressSpace,
@@ -37,6 +39,8 @@ pub struct Kernel {
     pub signals: ProcessSignals,
     /// alarm, setitimer and timer_create timers.
     pub timers: Timers,
+    /// What the machine's processes have in common, and those that are not the current one.
+    pub family: Family,
     /// What the guest may touch. Never changes.
     pub policy: Arc<Policy>,
 }
@@ -159,7 +163,15 @@ impl Kernel {
             _ => None,
         });
         let objects = self.files.descriptions().filter_map(|(_, description)| description.object.deadline());
-        waits.chain(objects).chain(self.timers.next_deadline()).min()
+        let own = waits.chain(objects).chain(self.timers.next_deadline()).min();
+        if self.family.is_empty() {
+            return own;
+        }
+        let others = self.family.tasks().filter_map(|task| match &task.state {
+            crate::task::State::Blocked(wait) => wait.deadline,
+            _ => None,
+        });
+        own.into_iter().chain(others).chain(self.family.next_timer()).min()
     }
 }
 
@@ -191,7 +203,8 @@ impl Kernel {
         });
         let named = self.shared.memory.files().cloned();
         // A memory file may be mapped although no descriptor refers to it any more.
-        let mapped = self.space.areas().iter().filter_map(|area| match &area.backing {
+        let areas = self.all_spaces().flat_map(|(_, space)| space.areas().iter());
+        let mapped = areas.filter_map(|area| match &area.backing {
             Backing::File { file, .. } if area.shared => Memfd::of_mapping(file),
             _ => None,
         });
@@ -221,7 +234,9 @@ impl Kernel {
             }
         }
         let copy_of = |file: &Arc<MappedFile>| own.iter().find(|copy| copy.is_copy_of(file));
-        self.space.replace_files(|file| copy_of(file).map(|copy| Arc::clone(&copy.file)));
+        for space in self.all_spaces_mut() {
+            space.replace_files(|file| copy_of(file).map(|copy| Arc::clone(&copy.file)));
+        }
         self.shared.memory_files = own;
         Ok(())
     }
@@ -233,7 +248,8 @@ impl Kernel {
             Object::Memfd(memfd) => Some(memfd.clone()),
             _ => None,
         });
-        let mapped = self.space.areas().iter().filter_map(|area| match &area.backing {
+        let areas = self.all_spaces().flat_map(|(_, space)| space.areas().iter());
+        let mapped = areas.filter_map(|area| match &area.backing {
             Backing::File { file, .. } => Memfd::of_mapping(file),
             Backing::Anonymous => None,
         });
@@ -266,11 +282,14 @@ impl Kernel {
                 to.clone_from(from);
             }
         }
-        let Self { tasks, files, space, shared, process, fs, signals, timers, policy: _ } = self;
+        let Self { tasks, files, space, shared, process, fs, signals, timers, family, policy: _ } = self;
         assign(tasks, &snapshot.tasks);
         assign(files, &snapshot.files);
         assign(space, &snapshot.space);
         space.mark();
+        if !family.is_empty() || family != &snapshot.family {
+            family.clone_from(&snapshot.family);
+        }
         let copies = std::mem::take(&mut shared.memory_files);
         let own = !copies.is_empty() || !snapshot.shared.memory_files.is_empty();
         assign(shared, &snapshot.shared);
@@ -284,6 +303,7 @@ impl Kernel {
             self.space.clone_from(&snapshot.space);
             self.shared.memory.clone_from(&snapshot.shared.memory);
             self.space.mark();
+            self.family.clone_from(&snapshot.family);
             self.take_own_files(copies)?;
         }
         Ok(())

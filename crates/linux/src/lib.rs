@@ -14,6 +14,7 @@ pub mod call;
 pub mod clock;
 mod coalesce;
 pub mod dispatch;
+pub mod family;
 pub mod files;
 pub mod futex;
 pub mod guest_path;

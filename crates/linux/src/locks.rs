@@ -1,10 +1,11 @@
-//! File locks: flock(2) and fcntl(2) record locks, of the process and of open file descriptions. Plain data; other
+//! File locks: flock(2) and fcntl(2) record locks, of processes and of open file descriptions. Plain data; other
 //! processes of the host and other forks do not see them.
 
 use std::collections::BTreeMap;
 
 use warmfork_abi::Errno;
 
+use crate::family::Pid;
 use crate::files::DescriptionId;
 
 /// Which file: device and inode number.
@@ -13,8 +14,8 @@ pub type FileId = ((u32, u32), u64);
 /// Who holds a record lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Owner {
-    /// The process (F_SETLK).
-    Process,
+    /// A process (F_SETLK).
+    Process(Pid),
     /// An open file description (F_OFD_SETLK).
     Description(DescriptionId),
 }
@@ -126,16 +127,24 @@ impl Locks {
         });
     }
 
-    /// The process has closed a descriptor of `file`: its own locks on it are gone, by POSIX's rule.
-    pub fn release_process(&mut self, file: FileId) {
-        let all = Record { owner: Owner::Process, first: 0, last: u64::MAX, exclusive: false };
+    /// Process `pid` has closed a descriptor of `file`: its own locks on it are gone, by POSIX's rule.
+    pub fn release_process(&mut self, pid: Pid, file: FileId) {
+        let all = Record { owner: Owner::Process(pid), first: 0, last: u64::MAX, exclusive: false };
         self.clear(file, &all);
     }
 
-    /// Whether the process holds record locks at all.
+    /// Process `pid` has ended, and its own locks with it.
+    pub fn end_process(&mut self, pid: Pid) {
+        self.records.retain(|_, held| {
+            held.retain(|record| record.owner != Owner::Process(pid));
+            !held.is_empty()
+        });
+    }
+
+    /// Whether process `pid` holds record locks at all.
     #[must_use]
-    pub fn any_of_process(&self) -> bool {
-        self.records.values().flatten().any(|record| record.owner == Owner::Process)
+    pub fn any_of_process(&self, pid: Pid) -> bool {
+        self.records.values().flatten().any(|record| record.owner == Owner::Process(pid))
     }
 }
 
@@ -152,23 +161,35 @@ mod tests {
     #[test]
     fn locks_of_different_owners_conflict_where_they_overlap() {
         let mut locks = Locks::default();
-        locks.set(FILE, record(Owner::Process, 10, 19, true)).unwrap();
+        locks.set(FILE, record(Owner::Process(2), 10, 19, true)).unwrap();
         let other = Owner::Description(DescriptionId(1));
         assert!(locks.conflict(FILE, &record(other, 19, 30, false)).is_some());
         assert!(locks.conflict(FILE, &record(other, 20, 30, true)).is_none());
-        assert!(locks.conflict(FILE, &record(Owner::Process, 0, 30, true)).is_none());
+        assert!(locks.conflict(FILE, &record(Owner::Process(2), 0, 30, true)).is_none());
+        assert!(locks.conflict(FILE, &record(Owner::Process(3), 0, 30, true)).is_some());
         assert!(locks.conflict(((8, 1), 43), &record(other, 0, 30, true)).is_none());
     }
 
     #[test]
     fn unlocking_the_middle_leaves_both_ends() {
         let mut locks = Locks::default();
-        locks.set(FILE, record(Owner::Process, 0, 99, true)).unwrap();
-        locks.clear(FILE, &record(Owner::Process, 40, 59, false));
+        locks.set(FILE, record(Owner::Process(2), 0, 99, true)).unwrap();
+        locks.clear(FILE, &record(Owner::Process(2), 40, 59, false));
         let other = Owner::Description(DescriptionId(1));
         assert!(locks.conflict(FILE, &record(other, 40, 59, true)).is_none());
         assert!(locks.conflict(FILE, &record(other, 39, 39, false)).is_some());
         assert!(locks.conflict(FILE, &record(other, 60, 60, false)).is_some());
+    }
+
+    #[test]
+    fn a_process_takes_its_locks_with_it() {
+        let mut locks = Locks::default();
+        locks.set(FILE, record(Owner::Process(2), 0, 9, true)).unwrap();
+        locks.set(FILE, record(Owner::Process(3), 10, 19, true)).unwrap();
+        locks.end_process(3);
+        assert!(locks.any_of_process(2) && !locks.any_of_process(3));
+        locks.end_process(2);
+        assert_eq!(locks, Locks::default());
     }
 
     #[test]
@@ -188,8 +209,8 @@ mod tests {
     #[test]
     fn there_are_only_so_many() {
         let mut locks = Locks::default();
-        let last = (0..MOST_RECORDS as u64).map(|at| locks.set(FILE, record(Owner::Process, 2 * at, 2 * at, true)));
+        let last = (0..MOST_RECORDS as u64).map(|at| locks.set(FILE, record(Owner::Process(2), 2 * at, 2 * at, true)));
         assert_eq!(last.last(), Some(Ok(())));
-        assert_eq!(locks.set(FILE, record(Owner::Process, 1 << 40, 1 << 40, true)), Err(Errno::ENOLCK));
+        assert_eq!(locks.set(FILE, record(Owner::Process(2), 1 << 40, 1 << 40, true)), Err(Errno::ENOLCK));
     }
 }

@@ -1,5 +1,7 @@
 //! What a process is beside its threads, memory and files: ids, names, limits, working directory.
 
+use warmfork_abi::signals::SIGCHLD;
+
 /// One resource limit (getrlimit(2)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limit {
@@ -42,10 +44,12 @@ pub const RLIMIT_RTPRIO: usize = 14;
 /// RLIM_INFINITY
 pub const UNLIMITED: u64 = u64::MAX;
 
-/// The process id of a program: it is alone but for an init that it never sees.
+/// The id of a machine's first process, with which the machine ends. Process 1 is an init that nobody sees.
 pub const FIRST_PID: i32 = 2;
-/// Most threads unless configured otherwise.
+/// Most threads of a machine unless configured otherwise.
 pub const DEFAULT_MAX_THREADS: usize = 512;
+/// Most processes of a machine unless configured otherwise.
+pub const DEFAULT_MAX_PROCESSES: usize = 64;
 
 /// The limits of a new process.
 #[must_use]
@@ -66,7 +70,7 @@ pub fn default_limits() -> [Limit; LIMITS] {
     limits
 }
 
-/// Ids, names and limits of the one process.
+/// Ids, names and limits of a process.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Process {
     /// Process id, which is also the first thread's.
@@ -89,10 +93,8 @@ pub struct Process {
     pub limits: [Limit; LIMITS],
     /// PR_SET_DUMPABLE.
     pub dumpable: u32,
-    /// Most threads at once.
-    pub max_threads: usize,
-    /// Next thread id to give out.
-    pub next_tid: i32,
+    /// Its address space; only a child of vfork has its parent's.
+    pub space: SpaceId,
     /// Supplementary groups.
     pub groups: Vec<u32>,
     /// Process group.
@@ -105,12 +107,32 @@ pub struct Process {
     pub leader_status: Option<i32>,
     /// When the process started (monotonic nanoseconds).
     pub started: u64,
-    /// CPU time used up to the moment from which [`crate::Host::busy`] counts, in nanoseconds.
+    /// CPU time used up to the moment from which [`crate::Host::busy`] counts (for the process that runs then), in
+    /// nanoseconds.
     pub cpu_time: u64,
+    /// CPU time of the children that it has waited for, and theirs.
+    pub children_cpu_time: u64,
     /// CPU time of the process at which the current thread began to run.
     pub switched_at: u64,
-    /// The ticket of the next futex waiter.
-    pub futex_tickets: u64,
+    /// The signal that its parent gets when it ends; 0 for none.
+    pub exit_signal: u32,
+    /// It has called execve since it was forked.
+    pub executed: bool,
+    /// Where it is between stopping and going on.
+    pub job: Job,
+}
+
+/// Names an address space of one machine; never given out twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct SpaceId(pub u64);
+
+/// What a parent can learn about stops of its child.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Job {
+    /// The signal that stopped it, until it is waited for.
+    pub stopped_by: Option<u32>,
+    /// It went on, and nobody has waited for that.
+    pub continued: bool,
 }
 
 /// Attributes that a process sets and reads back.
@@ -157,8 +179,7 @@ impl Process {
             auxiliary_vector: Vec::new(),
             limits: default_limits(),
             dumpable: 1,
-            max_threads: DEFAULT_MAX_THREADS,
-            next_tid: FIRST_PID + 1,
+            space: SpaceId::default(),
             groups: groups.into_iter().map(rustix::process::Gid::as_raw).collect(),
             group: FIRST_PID,
             session: FIRST_PID,
@@ -167,7 +188,10 @@ impl Process {
             started: 0,
             cpu_time: 0,
             switched_at: 0,
-            futex_tickets: 0,
+            children_cpu_time: 0,
+            exit_signal: SIGCHLD,
+            executed: true,
+            job: Job::default(),
         }
     }
 

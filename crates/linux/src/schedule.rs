@@ -4,7 +4,7 @@ use crate::files::{DescriptionId, Events};
 use crate::kernel::Kernel;
 use crate::objects::{Object, epoll};
 use crate::poller::Host;
-use crate::task::{State, Tid, Wait};
+use crate::task::{State, Task, Tid, Wait};
 
 impl Kernel {
     /// Lets every blocked thread try again whose wait is over: an event, a timeout, or a signal that is due.
@@ -12,12 +12,25 @@ impl Kernel {
     /// Call it after whatever may have ended a wait (a system call, a signal, [`Host::wait`]), and before
     /// [`Host::wait`]: it has the host watch everything that threads wait for.
     pub fn wake(&mut self, host: &mut Host) {
-        self.expire_timers(host);
         self.settle_timerfds(host);
+        let mut begun = false;
+        self.wake_threads(host, &mut begun);
+        if !self.family.is_empty() {
+            for pid in self.family.parked() {
+                self.with_process(pid, |kernel| kernel.wake_threads(host, &mut begun));
+            }
+        }
+    }
+
+    /// [`Kernel::wake`], for the current process; `begun` says whether this round of questions has begun.
+    fn wake_threads(&mut self, host: &mut Host, begun: &mut bool) {
+        self.expire_timers(host);
         if self.tasks.iter().all(|task| !matches!(task.state, State::Blocked(_))) {
             return;
         }
-        host.begin_round();
+        if !std::mem::replace(begun, true) {
+            host.begin_round();
+        }
         let now = host.monotonic();
         let mut next = self.tasks.first_blocked(Tid::MIN);
         while let Some(tid) = next {
@@ -62,10 +75,18 @@ impl Kernel {
         let mut listening = false;
         for task in self.tasks.iter() {
             let State::Blocked(wait) = &task.state else { return false };
-            listening |=
-                wait.descriptions.iter().any(|&(id, events)| events.contains(Events::IN) && self.leads_to_listener(id));
+            listening |= self.waits_for_connection(wait);
         }
-        listening
+        if self.family.is_empty() {
+            return listening;
+        }
+        let Some(others) = self.family.blocked() else { return false };
+        let waits = |task: &&Task| matches!(&task.state, State::Blocked(wait) if self.waits_for_connection(wait));
+        listening || others.iter().any(waits)
+    }
+
+    fn waits_for_connection(&self, wait: &Wait) -> bool {
+        wait.descriptions.iter().any(|&(id, events)| events.contains(Events::IN) && self.leads_to_listener(id))
     }
 
     fn leads_to_listener(&self, id: DescriptionId) -> bool {

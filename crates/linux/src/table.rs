@@ -4,9 +4,10 @@
 
 use crate::call::{Call, SyscallResult};
 use crate::syscalls::{
-    attributes, copying, descriptors, directories, events, extended_attributes, file_systems, files, futex, headers,
-    identity, ioctl, limits, locks, memory, messages, metadata, ownership, paths, pipes, polling, process, random,
-    refused, scheduling, signals, socket_options, sockets, splice, storage, threads, time, timers, transfer,
+    attributes, copying, descriptors, directories, events, execution, extended_attributes, file_systems, files, fork,
+    futex, headers, identity, ioctl, limits, locks, memory, messages, metadata, ownership, paths, pipes, polling,
+    process, random, refused, scheduling, signals, socket_options, sockets, splice, storage, threads, time, timers,
+    transfer,
 };
 
 /// Answers one system call.
@@ -15,7 +16,7 @@ pub type Handler = fn(&mut Call<'_>) -> SyscallResult;
 /// How completely a call is emulated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Support {
-    /// As Linux, within one process.
+    /// As Linux.
     Full,
     /// With the limits that the note names.
     Partial,
@@ -126,13 +127,13 @@ pub static TABLE: &[Entry] = &[
     full(53, "socketpair", sockets::socketpair),
     partial(54, "setsockopt", socket_options::setsockopt, "a list of options, without multicast groups, filters and what needs privileges"),
     partial(55, "getsockopt", socket_options::getsockopt, "a list of options"),
-    partial(56, "clone", threads::clone, "threads only"),
-    refused(57, "fork", refused::no_new_process, "ENOSYS: a machine has one process"),
-    refused(58, "vfork", refused::no_new_process, "ENOSYS: a machine has one process"),
-    refused(59, "execve", refused::no_new_process, "ENOSYS: a machine has one process"),
+    partial(56, "clone", threads::clone, "threads and processes; no namespaces, no CLONE_PIDFD, memory shared by vfork only"),
+    full(57, "fork", fork::fork),
+    full(58, "vfork", fork::vfork),
+    partial(59, "execve", execution::execve, "no set-user-ID"),
     full(60, "exit", process::exit),
-    refused(61, "wait4", process::wait4, "ECHILD: a machine has one process"),
-    partial(62, "kill", signals::kill, "this process and its group are the only ones"),
+    full(61, "wait4", process::wait4),
+    full(62, "kill", signals::kill),
     full(63, "uname", identity::uname),
     refused(64, "semget", refused::not_implemented, "ENOSYS: no System V IPC"),
     refused(65, "semop", refused::not_implemented, "ENOSYS: no System V IPC"),
@@ -317,7 +318,7 @@ pub static TABLE: &[Entry] = &[
     refused(244, "mq_notify", refused::not_implemented, "ENOSYS: no message queues"),
     refused(245, "mq_getsetattr", refused::not_implemented, "ENOSYS: no message queues"),
     refused(246, "kexec_load", refused::not_permitted, "EPERM: needs privileges that no guest has"),
-    refused(247, "waitid", process::waitid, "ECHILD: a machine has one process"),
+    partial(247, "waitid", process::waitid, "no P_PIDFD"),
     refused(248, "add_key", refused::not_implemented, "ENOSYS: no keyrings"),
     refused(249, "request_key", refused::not_implemented, "ENOSYS: no keyrings"),
     refused(250, "keyctl", refused::not_implemented, "ENOSYS: no keyrings"),
@@ -392,7 +393,7 @@ pub static TABLE: &[Entry] = &[
     partial(319, "memfd_create", files::memfd_create, "no huge pages"),
     refused(320, "kexec_file_load", refused::not_permitted, "EPERM: needs privileges that no guest has"),
     refused(321, "bpf", refused::not_implemented, "ENOSYS: no BPF"),
-    refused(322, "execveat", refused::no_new_process, "ENOSYS: a machine has one process"),
+    partial(322, "execveat", execution::execveat, "no set-user-ID"),
     refused(323, "userfaultfd", refused::not_implemented, "ENOSYS: no userfaultfd"),
     full(324, "membarrier", threads::membarrier),
     partial(325, "mlock2", memory::mlock2, "checked only"),
@@ -416,7 +417,7 @@ pub static TABLE: &[Entry] = &[
     refused(432, "fsmount", refused::not_permitted, "EPERM: needs privileges that no guest has"),
     refused(433, "fspick", refused::not_permitted, "EPERM: needs privileges that no guest has"),
     refused(434, "pidfd_open", refused::not_implemented, "ENOSYS: no process descriptors"),
-    partial(435, "clone3", threads::clone3, "threads only"),
+    partial(435, "clone3", threads::clone3, "as clone"),
     full(436, "close_range", descriptors::close_range),
     partial(437, "openat2", files::openat2, "RESOLVE_NO_XDEV has no effect"),
     refused(438, "pidfd_getfd", refused::not_implemented, "ENOSYS: no process descriptors"),

@@ -6,6 +6,7 @@ use warmfork_abi::Registers;
 use warmfork_abi::process::SCHED_NORMAL;
 
 use crate::files::{DescriptionId, Events};
+use crate::process::SpaceId;
 
 /// A guest thread id. The first thread's is the process id.
 pub type Tid = i32;
@@ -25,6 +26,8 @@ pub struct Wait {
     pub restartable: bool,
     /// The call starts again after any handler, SA_RESTART or not.
     pub always_restarts: bool,
+    /// A child's end, stop or continuation ends the wait.
+    pub children: bool,
     /// The signal mask to take while waiting (ppoll, pselect6, epoll_pwait, rt_sigsuspend).
     pub mask: Option<u64>,
 }
@@ -54,13 +57,33 @@ pub struct Restart {
     pub messages: u64,
     /// Where it queues for a futex.
     pub queued: Option<Queued>,
+    /// The child of its vfork, which has its memory.
+    pub lent_to: Option<Tid>,
+}
+
+/// What makes two futex words the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FutexKey {
+    /// An address in an address space.
+    Private(SpaceId, u64),
+    /// A place in a file (device, inode, offset) that is mapped shared.
+    Shared(u64, u64, u64),
+}
+
+/// A futex word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Word {
+    /// Which one it is.
+    pub key: FutexKey,
+    /// Its guest address, for whoever named it.
+    pub address: u64,
 }
 
 /// A thread's place among the waiters of a futex.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Queued {
-    /// The futex word's guest address.
-    pub address: u64,
+    /// The futex.
+    pub word: Word,
     /// The bits of which a waker must name one.
     pub bitset: u32,
     /// Waits for the lock of a priority-inheritance futex, not for a FUTEX_WAKE.
@@ -136,12 +159,14 @@ impl Task {
     }
 }
 
-/// All threads of a machine.
+/// All threads of a process.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Tasks {
     tasks: BTreeMap<Tid, Task>,
-    /// Whose registers and FPU state the platform has loaded.
+    /// The thread that runs, or that ran last. While its process runs, the platform has its registers and FPU state.
     pub current: Tid,
+    /// A signal has stopped the process: none of them may run.
+    pub stopped: bool,
 }
 
 impl Tasks {
@@ -207,10 +232,10 @@ impl Tasks {
         self.tasks.is_empty()
     }
 
-    /// Whether thread `tid` lives and is not blocked.
+    /// Whether thread `tid` lives and may run.
     #[must_use]
     pub fn runnable(&self, tid: Tid) -> bool {
-        self.tasks.get(&tid).is_some_and(|task| !matches!(task.state, State::Blocked(_)))
+        !self.stopped && self.tasks.get(&tid).is_some_and(|task| !matches!(task.state, State::Blocked(_)))
     }
 
     /// The blocked thread with the lowest id from `minimum` on.
@@ -220,11 +245,21 @@ impl Tasks {
         blocked.next().map(|(tid, _)| *tid)
     }
 
-    /// The first thread after `tid` (in a circle) that is not blocked.
+    /// The first thread after `tid` that may run.
     #[must_use]
-    pub fn next_runnable(&self, tid: Tid) -> Option<Tid> {
-        let runnable = |task: &&Task| !matches!(task.state, State::Blocked(_));
-        let after = self.tasks.range(tid.saturating_add(1)..).map(|(_, task)| task).find(runnable);
-        after.or_else(|| self.tasks.range(..=tid).map(|(_, task)| task).find(runnable)).map(|task| task.tid)
+    pub fn runnable_after(&self, tid: Tid) -> Option<Tid> {
+        let mut after = self.tasks.range(tid.saturating_add(1)..).map(|(_, task)| task);
+        after.find(|task| self.may_run(task)).map(|task| task.tid)
+    }
+
+    /// The first thread up to `tid` that may run.
+    #[must_use]
+    pub fn runnable_up_to(&self, tid: Tid) -> Option<Tid> {
+        let mut before = self.tasks.range(..=tid).map(|(_, task)| task);
+        before.find(|task| self.may_run(task)).map(|task| task.tid)
+    }
+
+    fn may_run(&self, task: &Task) -> bool {
+        !self.stopped && !matches!(task.state, State::Blocked(_))
     }
 }

@@ -116,6 +116,7 @@ impl Bench {
             fs: FileSystemContext { cwd: b"/".to_vec(), umask: 0o022 },
             signals: ProcessSignals::default(),
             timers: Timers::default(),
+            family: crate::family::Family::default(),
             policy: Arc::new(Policy::default()),
         };
         Self { kernel, host: Host::new().unwrap(), guest: FakeGuest { memory, fpu: vector_state() } }
@@ -178,8 +179,7 @@ impl Bench {
 
     /// Adds a thread.
     pub fn spawn(&mut self) -> Tid {
-        let tid = self.kernel.process.next_tid;
-        self.kernel.process.next_tid += 1;
+        let tid = self.kernel.new_id().unwrap();
         let mut task = Task::new(tid, Registers::at_entry(CODE, STACK - 0x4000), b"thread".to_vec());
         task.fpu = Some(vector_state());
         self.kernel.tasks.insert(task);

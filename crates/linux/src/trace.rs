@@ -69,6 +69,8 @@ fn answer(result: &SyscallResult) -> String {
         Err(Stop::Block(_)) => "sleeps".to_owned(),
         Err(Stop::Yield) => "0, after the others".to_owned(),
         Err(Stop::Resumed) => "back from a signal".to_owned(),
+        Err(Stop::Fork(forked)) => number(u64::from(forked.pid.cast_unsigned())),
+        Err(Stop::Exec(_)) => "runs another program".to_owned(),
         Err(Stop::ExitThread | Stop::ExitProgram(_)) => "ends".to_owned(),
     }
 }

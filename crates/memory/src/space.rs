@@ -13,6 +13,7 @@
 
 mod advise;
 mod check;
+mod fork;
 mod heap;
 mod map;
 mod protect;

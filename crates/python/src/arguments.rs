@@ -61,6 +61,7 @@ pub struct Limits {
     address_space_bytes: u64,
     files: u64,
     threads: usize,
+    processes: usize,
 }
 
 impl From<Limits> for MachineLimits {
@@ -70,6 +71,7 @@ impl From<Limits> for MachineLimits {
             address_space_bytes: limits.address_space_bytes,
             files: limits.files,
             threads: limits.threads,
+            processes: limits.processes,
         }
     }
 }

@@ -26,6 +26,7 @@ def make_machine(program: list[str], settings: Settings) -> Machine:
         max_address_space=settings.max_address_space,
         max_files=settings.max_files,
         max_threads=settings.max_threads,
+        max_processes=settings.max_processes,
     )
 
 

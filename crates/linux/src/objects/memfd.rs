@@ -38,6 +38,9 @@ impl PartialEq for Memfd {
 /// Is told of bytes that differ: from which offset on, and what they should be.
 type Found<'a> = dyn FnMut(u64, &[u8]) -> Result<(), Errno> + 'a;
 
+/// What Linux calls shared memory without a file in /proc/PID/maps.
+const ANONYMOUS: &str = "/dev/zero (deleted)";
+
 /// Bytes copied at a time.
 const CHUNK: usize = 64 * 1024;
 
@@ -58,6 +61,29 @@ impl Memfd {
         Self::new(String::from_utf8_lossy(path).into_owned(), false)
     }
 
+    /// What is behind shared memory without a file: `length` zeroes.
+    ///
+    /// # Errors
+    /// As [`Memfd::create`].
+    pub fn anonymous(length: u64) -> Result<Self, Errno> {
+        let memfd = Self::new(ANONYMOUS.into(), false)?;
+        rustix::fs::ftruncate(&memfd.file.fd, length).map_err(errno)?;
+        Ok(memfd)
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// The host's (ENOMEM, ENOSPC).
+    pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
+        let mut written = 0;
+        while written < bytes.len() {
+            let position = offset + written as u64;
+            written += rustix::io::pwrite(&self.file.fd, &bytes[written..], position).map_err(errno)?;
+        }
+        Ok(())
+    }
+
     fn new(path: String, sealable: bool) -> Result<Self, Errno> {
         let sealing = if sealable { MemfdFlags::ALLOW_SEALING } else { MemfdFlags::empty() };
         let fd = rustix::fs::memfd_create("warmfork-guest", MemfdFlags::CLOEXEC | sealing).map_err(errno)?;
@@ -70,7 +96,8 @@ impl Memfd {
     /// The memory file behind a mapping that may have outlived its descriptors; `None` for any other file.
     #[must_use]
     pub fn of_mapping(file: &Arc<MappedFile>) -> Option<Self> {
-        if !file.path.starts_with("/memfd:") && !file.path.starts_with("/dev/shm/") {
+        let path = &file.path;
+        if !path.starts_with("/memfd:") && !path.starts_with("/dev/shm/") && path != ANONYMOUS {
             return None;
         }
         rustix::fs::fcntl_get_seals(&file.fd).ok()?; // a file of that name is none
@@ -161,12 +188,7 @@ impl Memfd {
                 let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
                 return rustix::fs::fallocate(&self.file.fd, flags, at, bytes.len() as u64).map_err(errno);
             }
-            let mut written = 0;
-            while written < bytes.len() {
-                let position = at + written as u64;
-                written += rustix::io::pwrite(&self.file.fd, &bytes[written..], position).map_err(errno)?;
-            }
-            Ok(())
+            self.write_at(at, bytes)
         })
     }
 

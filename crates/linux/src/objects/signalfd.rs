@@ -1,7 +1,7 @@
 //! Signals that are read: signalfd(2). As on Linux the reader is whoever calls: its own signals and the process's.
 
 use warmfork_abi::Errno;
-use warmfork_abi::signals::{SI_KERNEL, SI_TIMER, SI_USER, UNBLOCKABLE};
+use warmfork_abi::signals::{SI_KERNEL, SI_TIMER, SI_USER, SIGCHLD, UNBLOCKABLE};
 
 use crate::files::{DescriptionId, Events};
 use crate::kernel::Kernel;
@@ -110,6 +110,11 @@ fn layout(info: &SignalInfo) -> [u8; SIGINFO] {
                 put(44, &value[..4]);
                 put(48, &value);
             }
+        }
+        _ if info.signal == SIGCHLD => {
+            put(12, &first);
+            put(40, &value[..4]);
+            put(56, &info.fields[2].to_le_bytes());
         }
         _ => put(72, &first),
     }

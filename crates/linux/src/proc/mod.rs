@@ -12,6 +12,7 @@ mod tree;
 
 use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, S_ISVTX};
 
+use crate::family::Pid;
 use crate::guest_path;
 use crate::kernel::Kernel;
 use crate::objects::device::{Device, device_metadata};
@@ -81,6 +82,14 @@ impl Text {
 /// What the plain path `path` leads to, if it is there.
 #[must_use]
 pub fn find(kernel: &Kernel, path: &[u8]) -> Option<Node> {
+    if let Some(other) = other_process(kernel, path) {
+        let kernel = kernel.seen_as(other);
+        return Some(match find(&kernel, path)? {
+            // The descriptor is another process's: only where it leads is to be seen.
+            Node::Descriptor(fd) => Node::Link(descriptor_text(&kernel, fd)?),
+            node => node,
+        });
+    }
     let (kind, tid, fd) = locate(kernel, path)?;
     Some(match kind {
         Kind::Text(generator, permissions) => Node::Text(Text { generator, permissions, tid, fd }),
@@ -99,6 +108,9 @@ pub fn find(kernel: &Kernel, path: &[u8]) -> Option<Node> {
 /// The names in the directory `path`, with the type bits of their modes.
 #[must_use]
 pub fn list(kernel: &Kernel, path: &[u8]) -> Vec<(Vec<u8>, u32)> {
+    if let Some(other) = other_process(kernel, path) {
+        return list(&kernel.seen_as(other), path);
+    }
     let numbers = |numbers: &mut dyn Iterator<Item = i32>, mode: u32| {
         numbers.map(|number| (number.to_string().into_bytes(), mode)).collect::<Vec<_>>()
     };
@@ -109,7 +121,7 @@ pub fn list(kernel: &Kernel, path: &[u8]) -> Vec<(Vec<u8>, u32)> {
         Some(Kind::Directory(entries)) => items(entries),
         Some(Kind::Processes) => {
             let mut all = items(tree::SYSTEM);
-            all.extend(numbers(&mut std::iter::once(kernel.process.pid), S_IFDIR));
+            all.extend(numbers(&mut kernel.pids().into_iter(), S_IFDIR));
             all
         }
         Some(Kind::SharedMemory) => kernel.shared.memory.names().map(|name| (name.to_vec(), S_IFREG)).collect(),
@@ -124,6 +136,9 @@ pub fn list(kernel: &Kernel, path: &[u8]) -> Vec<(Vec<u8>, u32)> {
 /// The bytes of a file, as they are now.
 #[must_use]
 pub fn text(kernel: &Kernel, host: &Host, text: &Text) -> Vec<u8> {
+    if let Some(other) = kernel.process_of(text.tid).filter(|&owner| owner != kernel.process.pid) {
+        return self::text(&kernel.seen_as(other), host, text);
+    }
     (text.generator)(&Scope { kernel, host, tid: text.tid, fd: text.fd })
 }
 
@@ -203,6 +218,23 @@ fn locate(kernel: &Kernel, path: &[u8]) -> Option<(Kind, Tid, i32)> {
         };
     }
     Some((kind, tid, fd))
+}
+
+/// The process that `path`, below /proc, is about, when that is not the current one.
+fn other_process(kernel: &Kernel, path: &[u8]) -> Option<Pid> {
+    if kernel.family.is_empty() {
+        return None;
+    }
+    let mut names = guest_path::components(path);
+    let number =
+        names.next().filter(|name| *name == b"proc").and_then(|_| number(std::str::from_utf8(names.next()?).ok()?));
+    kernel.process_of(number?).filter(|&owner| owner != kernel.process.pid)
+}
+
+/// What the link of descriptor `fd` says.
+fn descriptor_text(kernel: &Kernel, fd: i32) -> Option<Vec<u8>> {
+    let id = kernel.files.lookup(fd).ok()?;
+    Some(kernel.files.description(id).object.view().link_text())
 }
 
 /// A number as the kernel prints it: no sign, no leading zero.

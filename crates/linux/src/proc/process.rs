@@ -139,6 +139,9 @@ pub(super) fn memory_pages(scope: &Scope<'_>) -> Vec<u8> {
 }
 
 fn state(scope: &Scope<'_>) -> &'static str {
+    if scope.kernel.tasks.stopped {
+        return "T (stopped)";
+    }
     match task(scope).state {
         State::Blocked(_) => "S (sleeping)",
         State::Ready | State::Retry(_) => "R (running)",
@@ -333,7 +336,7 @@ pub(super) fn write(kernel: &mut Kernel, path: &[u8], bytes: &[u8]) -> Result<()
     let last = guest_path::split(directory).map_or(&b""[..], |(_, name)| name);
     let tid = std::str::from_utf8(last).ok().and_then(|name| name.parse().ok()).ok_or(Errno::EINVAL)?;
     let end = bytes.iter().position(|&byte| byte == 0 || byte == b'\n').unwrap_or(bytes.len());
-    let task = kernel.tasks.find(tid).ok_or(Errno::ESRCH)?;
+    let task = kernel.any_task_mut(tid).ok_or(Errno::ESRCH)?;
     task.name = bytes[..end.min(15)].to_vec();
     Ok(())
 }

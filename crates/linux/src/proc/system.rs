@@ -128,7 +128,7 @@ pub(super) fn host_name(_: &Scope<'_>) -> Vec<u8> {
 
 /// /proc/sys/kernel/threads-max
 pub(super) fn most_threads(scope: &Scope<'_>) -> Vec<u8> {
-    format!("{}\n", scope.kernel.process.max_threads).into_bytes()
+    format!("{}\n", scope.kernel.family.max_threads).into_bytes()
 }
 
 /// /proc/sys/vm/max_map_count

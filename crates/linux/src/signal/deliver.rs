@@ -29,6 +29,7 @@ pub enum Delivery {
 /// What to do about one signal.
 enum Disposition {
     Nothing,
+    Stop,
     Terminate,
     Handle(Action),
 }
@@ -58,6 +59,7 @@ impl Kernel {
         while let Some(info) = self.next_signal(host, tid) {
             match self.dispose(tid, info) {
                 Disposition::Nothing => {}
+                Disposition::Stop => break,
                 Disposition::Terminate => return Ok(Delivery::End(Ending::Signaled(info.signal))),
                 Disposition::Handle(action) => {
                     if let Some(call) = interrupted.take() {
@@ -100,6 +102,9 @@ impl Kernel {
             SIG_IGN => Disposition::Nothing,
             SIG_DFL if bit & IGNORED_BY_DEFAULT != 0 => Disposition::Nothing,
             SIG_DFL if bit & STOPPING != 0 => {
+                if self.stop(signal) {
+                    return Disposition::Stop;
+                }
                 debug!("signal {signal} would stop the program: it goes on");
                 Disposition::Nothing
             }

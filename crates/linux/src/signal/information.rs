@@ -32,6 +32,15 @@ impl SignalInfo {
         Self { signal, error: 0, code: SI_KERNEL, fields: [0; 4] }
     }
 
+    /// About child `pid` of user `uid`: `code` is CLD_EXITED and its like, `status` its exit status or signal.
+    #[must_use]
+    pub fn child(signal: u32, code: i32, pid: i32, uid: u32, status: i32, cpu_time: u64) -> Self {
+        /// Nanoseconds in the ticks of USER_HZ.
+        const TICK: u64 = 10_000_000;
+        let child = Self::sent(signal, code, pid, uid);
+        Self { fields: [child.fields[0], u64::from(status.cast_unsigned()), cpu_time / TICK, 0], ..child }
+    }
+
     /// Caused by an access to (or an instruction at) `address`.
     #[must_use]
     pub fn fault(signal: u32, code: i32, address: u64) -> Self {

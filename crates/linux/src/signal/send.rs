@@ -53,6 +53,9 @@ impl Kernel {
         } else if signal == SIGCONT {
             self.discard_pending(STOPPING);
         }
+        if self.tasks.stopped && matches!(signal, SIGCONT | SIGKILL) {
+            self.go_on(signal);
+        }
         if self.signals.action(signal).ignores(bit) && !self.blocked_for(target, bit) {
             return Ok(None);
         }

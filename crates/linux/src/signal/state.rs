@@ -146,6 +146,14 @@ impl ProcessSignals {
         }
     }
 
+    /// Back to the default for every signal that has a handler: what execve does. Ignored ones stay so.
+    pub fn reset_handlers(&mut self) {
+        for action in &mut self.actions {
+            let handler = if action.handler == SIG_IGN { SIG_IGN } else { SIG_DFL };
+            *action = Action { handler, ..Action::default() };
+        }
+    }
+
     /// The signals that are ignored by choice, for /proc/self/status.
     #[must_use]
     pub fn ignored(&self) -> u64 {

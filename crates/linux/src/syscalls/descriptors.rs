@@ -44,12 +44,8 @@ pub fn close_range(call: &mut Call<'_>) -> SyscallResult {
 impl Call<'_> {
     /// Closes `fd`. By POSIX's rule that ends all record locks of the process on its file.
     fn close_descriptor(&mut self, fd: i32) -> Result<(), Errno> {
-        if self.kernel.shared.locks.any_of_process() {
-            let id = self.description_id(fd)?;
-            if let Ok(file) = self.file_id(id) {
-                self.kernel.shared.locks.release_process(file);
-            }
-        }
+        let id = self.description_id(fd)?;
+        self.kernel.release_record_locks(self.host, id);
         self.kernel.close(self.host, fd)
     }
 

@@ -9,7 +9,7 @@ use warmfork_abi::threads::{
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::syscalls::time::read_timespec;
-use crate::task::{Queued, Wait};
+use crate::task::{Queued, Wait, Word};
 
 /// Which clock a futex timeout is given in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,20 +32,20 @@ pub fn futex(call: &mut Call<'_>) -> SyscallResult {
         return Err(Errno::ENOSYS.into());
     }
     let absolute = if realtime { Timeout::Realtime } else { Timeout::Monotonic };
-    let address = check_address(call.args[0])?;
+    let word = check_address(call, call.args[0])?;
     let bitset = call.uint(5);
     match command {
-        FUTEX_WAIT => wait(call, address, FUTEX_BITSET_MATCH_ANY, Timeout::Relative),
-        FUTEX_WAIT_BITSET => wait(call, address, bitset, absolute),
-        FUTEX_WAKE => wake(call, address, FUTEX_BITSET_MATCH_ANY),
-        FUTEX_WAKE_BITSET => wake(call, address, bitset),
-        FUTEX_REQUEUE => requeue(call, address, None),
-        FUTEX_CMP_REQUEUE => requeue(call, address, Some(bitset)),
-        FUTEX_WAKE_OP => wake_operation(call, address),
-        FUTEX_LOCK_PI => lock(call, address, Timeout::Realtime),
-        FUTEX_LOCK_PI2 => lock(call, address, absolute),
-        FUTEX_TRYLOCK_PI => try_lock(call, address),
-        FUTEX_UNLOCK_PI => unlock(call, address),
+        FUTEX_WAIT => wait(call, word, FUTEX_BITSET_MATCH_ANY, Timeout::Relative),
+        FUTEX_WAIT_BITSET => wait(call, word, bitset, absolute),
+        FUTEX_WAKE => wake(call, word, FUTEX_BITSET_MATCH_ANY),
+        FUTEX_WAKE_BITSET => wake(call, word, bitset),
+        FUTEX_REQUEUE => requeue(call, word, None),
+        FUTEX_CMP_REQUEUE => requeue(call, word, Some(bitset)),
+        FUTEX_WAKE_OP => wake_operation(call, word),
+        FUTEX_LOCK_PI => lock(call, word, Timeout::Realtime),
+        FUTEX_LOCK_PI2 => lock(call, word, absolute),
+        FUTEX_TRYLOCK_PI => try_lock(call, word),
+        FUTEX_UNLOCK_PI => unlock(call, word),
         _ => Err(Errno::ENOSYS.into()),
     }
 }
@@ -55,11 +55,12 @@ fn has_timeout(command: u32) -> bool {
     matches!(command, FUTEX_WAIT | FUTEX_WAIT_BITSET | FUTEX_LOCK_PI | FUTEX_LOCK_PI2 | FUTEX_WAIT_REQUEUE_PI)
 }
 
-fn check_address(address: u64) -> Result<u64, Errno> {
+/// The futex word at `address`.
+fn check_address(call: &Call<'_>, address: u64) -> Result<Word, Errno> {
     match address {
         _ if !address.is_multiple_of(4) => Err(Errno::EINVAL),
         warmfork_abi::USER_END.. => Err(Errno::EFAULT),
-        _ => Ok(address),
+        _ => Ok(call.kernel.futex_word(address, call.uint(1) & FUTEX_PRIVATE_FLAG != 0)),
     }
 }
 
@@ -90,14 +91,14 @@ fn go_on(call: &mut Call<'_>, queued: Queued, always_restarts: bool) -> SyscallR
     Err(Stop::Block(Wait { deadline, restartable: deadline.is_none(), always_restarts, ..Wait::default() }))
 }
 
-/// Puts the caller into the queue of `address` and to sleep.
-fn queue(call: &mut Call<'_>, address: u64, bitset: u32, lock: bool) -> SyscallResult {
-    let place = call.kernel.futex_place(address, bitset, lock);
+/// Puts the caller into the queue of `word` and to sleep.
+fn queue(call: &mut Call<'_>, word: Word, bitset: u32, lock: bool) -> SyscallResult {
+    let place = call.kernel.futex_place(word, bitset, lock);
     call.task().restart.queued = Some(place);
     go_on(call, place, lock)
 }
 
-fn wait(call: &mut Call<'_>, address: u64, bitset: u32, timeout: Timeout) -> SyscallResult {
+fn wait(call: &mut Call<'_>, word: Word, bitset: u32, timeout: Timeout) -> SyscallResult {
     if let Some(queued) = call.task().restart.queued {
         return go_on(call, queued, false);
     }
@@ -106,10 +107,10 @@ fn wait(call: &mut Call<'_>, address: u64, bitset: u32, timeout: Timeout) -> Sys
     }
     deadline(call, timeout)?;
     let expected = call.uint(2);
-    if call.memory().read_u32(address)? != expected {
+    if call.memory().read_u32(word.address)? != expected {
         return Err(Errno::EAGAIN.into());
     }
-    queue(call, address, bitset, false)
+    queue(call, word, bitset, false)
 }
 
 /// How many threads argument `index` asks to wake: at least one, as Linux has it.
@@ -117,20 +118,20 @@ fn count(call: &Call<'_>, index: usize) -> usize {
     usize::try_from(call.int(index)).unwrap_or(1).max(1)
 }
 
-fn wake(call: &mut Call<'_>, address: u64, bitset: u32) -> SyscallResult {
+fn wake(call: &mut Call<'_>, word: Word, bitset: u32) -> SyscallResult {
     if bitset == 0 {
         return Err(Errno::EINVAL.into());
     }
     let count = count(call, 2);
-    Ok(call.kernel.futex_wake(address, count, bitset))
+    Ok(call.kernel.futex_wake(word, count, bitset))
 }
 
-fn requeue(call: &mut Call<'_>, from: u64, expected: Option<u32>) -> SyscallResult {
-    let to = check_address(call.args[4])?;
+fn requeue(call: &mut Call<'_>, from: Word, expected: Option<u32>) -> SyscallResult {
+    let to = check_address(call, call.args[4])?;
     let wake = usize::try_from(call.int(2)).map_err(|_| Errno::EINVAL)?;
     let moves = usize::try_from(call.int(3)).map_err(|_| Errno::EINVAL)?;
     if let Some(expected) = expected
-        && call.memory().read_u32(from)? != expected
+        && call.memory().read_u32(from.address)? != expected
     {
         return Err(Errno::EAGAIN.into());
     }
@@ -138,13 +139,13 @@ fn requeue(call: &mut Call<'_>, from: u64, expected: Option<u32>) -> SyscallResu
 }
 
 /// FUTEX_WAKE_OP: changes the second word, wakes waiters of the first, and of the second if its old value matches.
-fn wake_operation(call: &mut Call<'_>, first: u64) -> SyscallResult {
-    let second = check_address(call.args[4])?;
+fn wake_operation(call: &mut Call<'_>, first: Word) -> SyscallResult {
+    let second = check_address(call, call.args[4])?;
     let encoded = call.uint(5);
     let sign_extend = |value: u32| ((value << 20).cast_signed() >> 20).cast_unsigned();
     let (operand, comparand) = (sign_extend(encoded >> 12 & 0xfff), sign_extend(encoded & 0xfff));
     let operand = if encoded >> 31 != 0 { 1 << (operand & 31) } else { operand };
-    let old = call.memory().read_u32(second)?;
+    let old = call.memory().read_u32(second.address)?;
     let new = match encoded >> 28 & 7 {
         0 => operand,
         1 => old.wrapping_add(operand),
@@ -153,7 +154,7 @@ fn wake_operation(call: &mut Call<'_>, first: u64) -> SyscallResult {
         4 => old ^ operand,
         _ => return Err(Errno::ENOSYS.into()),
     };
-    call.memory().write_u32(second, new)?;
+    call.memory().write_u32(second.address, new)?;
     let (signed, other) = (old.cast_signed(), comparand.cast_signed());
     let matches = match encoded >> 24 & 15 {
         0 => signed == other,
@@ -173,39 +174,39 @@ fn wake_operation(call: &mut Call<'_>, first: u64) -> SyscallResult {
 }
 
 /// FUTEX_LOCK_PI: as a lock without the priorities, of which there are none here.
-fn lock(call: &mut Call<'_>, address: u64, timeout: Timeout) -> SyscallResult {
+fn lock(call: &mut Call<'_>, word: Word, timeout: Timeout) -> SyscallResult {
     if let Some(queued) = call.task().restart.queued {
         return go_on(call, queued, true);
     }
     deadline(call, timeout)?;
-    owned_by_caller(call, address)?;
-    match call.kernel.futex_lock(call.guest.memory(), address, call.tid, true)? {
+    owned_by_caller(call, word)?;
+    match call.kernel.futex_lock(call.guest.memory(), word, call.tid, true)? {
         Some(true) => Ok(0),
-        Some(false) => queue(call, address, FUTEX_BITSET_MATCH_ANY, true),
+        Some(false) => queue(call, word, FUTEX_BITSET_MATCH_ANY, true),
         None => Err(Errno::ESRCH.into()),
     }
 }
 
-fn try_lock(call: &mut Call<'_>, address: u64) -> SyscallResult {
-    owned_by_caller(call, address)?;
-    match call.kernel.futex_lock(call.guest.memory(), address, call.tid, false)? {
+fn try_lock(call: &mut Call<'_>, word: Word) -> SyscallResult {
+    owned_by_caller(call, word)?;
+    match call.kernel.futex_lock(call.guest.memory(), word, call.tid, false)? {
         Some(true) => Ok(0),
         Some(false) => Err(Errno::EAGAIN.into()),
         None => Err(Errno::ESRCH.into()),
     }
 }
 
-fn owned_by_caller(call: &mut Call<'_>, address: u64) -> Result<(), Errno> {
-    let word = call.memory().read_u32(address)?;
+fn owned_by_caller(call: &mut Call<'_>, word: Word) -> Result<(), Errno> {
+    let word = call.memory().read_u32(word.address)?;
     if word & FUTEX_TID_MASK == call.tid.cast_unsigned() { Err(Errno::EDEADLK) } else { Ok(()) }
 }
 
-fn unlock(call: &mut Call<'_>, address: u64) -> SyscallResult {
-    if owned_by_caller(call, address) != Err(Errno::EDEADLK) {
-        call.memory().read_u32(address)?;
+fn unlock(call: &mut Call<'_>, word: Word) -> SyscallResult {
+    if owned_by_caller(call, word) != Err(Errno::EDEADLK) {
+        call.memory().read_u32(word.address)?;
         return Err(Errno::EPERM.into());
     }
-    call.kernel.futex_hand_over(call.guest.memory(), address, 0)?;
+    call.kernel.futex_hand_over(call.guest.memory(), word, 0)?;
     Ok(0)
 }
 
@@ -226,7 +227,7 @@ pub fn get_robust_list(call: &mut Call<'_>) -> SyscallResult {
         0 => call.tid,
         tid => tid,
     };
-    let list = call.kernel.tasks.lookup(tid).ok_or(Errno::ESRCH)?.robust_list;
+    let list = call.kernel.any_task(tid).ok_or(Errno::ESRCH)?.robust_list;
     call.memory().write_u64(length, ROBUST_LIST_HEAD_SIZE)?;
     call.memory().write_u64(head, list)?;
     Ok(0)

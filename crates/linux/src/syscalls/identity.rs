@@ -7,6 +7,7 @@ use warmfork_abi::process::{
 };
 
 use crate::call::{Call, SyscallResult};
+use crate::family::Pid;
 
 /// What uname(2) says, beside the machine type. A release that C libraries and runtimes take for recent enough.
 pub const SYSTEM: &str = "Linux";
@@ -41,10 +42,9 @@ pub fn getppid(call: &mut Call<'_>) -> SyscallResult {
     id(call.kernel.process.parent)
 }
 
-/// Whether `pid`, where 0 stands for the caller, is this process.
-pub(crate) fn own_process(call: &Call<'_>, pid: i32) -> Result<(), Errno> {
-    let known = pid == 0 || pid == call.kernel.process.pid || call.kernel.tasks.lookup(pid).is_some();
-    if known { Ok(()) } else { Err(Errno::ESRCH) }
+/// The process that `pid` (which may be a thread's id, or 0 for the caller) names.
+pub(crate) fn named_process(call: &Call<'_>, pid: i32) -> Result<Pid, Errno> {
+    if pid == 0 { Ok(call.kernel.process.pid) } else { call.kernel.process_of(pid).ok_or(Errno::ESRCH) }
 }
 
 /// getpgrp(2)
@@ -54,35 +54,41 @@ pub fn getpgrp(call: &mut Call<'_>) -> SyscallResult {
 
 /// getpgid(2)
 pub fn getpgid(call: &mut Call<'_>) -> SyscallResult {
-    own_process(call, call.int(0))?;
-    id(call.kernel.process.group)
+    let pid = call.int(0);
+    if let Some(zombie) = call.kernel.family.zombie(pid) {
+        return id(zombie.group);
+    }
+    let process = call.kernel.find_process(named_process(call, pid)?).ok_or(Errno::ESRCH)?;
+    id(process.group)
 }
 
 /// getsid(2)
 pub fn getsid(call: &mut Call<'_>) -> SyscallResult {
-    own_process(call, call.int(0))?;
-    id(call.kernel.process.session)
+    let pid = call.int(0);
+    if let Some(zombie) = call.kernel.family.zombie(pid) {
+        return id(zombie.session);
+    }
+    let process = call.kernel.find_process(named_process(call, pid)?).ok_or(Errno::ESRCH)?;
+    id(process.session)
 }
 
 /// setpgid(2)
 pub fn setpgid(call: &mut Call<'_>) -> SyscallResult {
     let (pid, group) = (call.int(0), call.int(1));
-    let process = &call.kernel.process;
     if group < 0 {
         return Err(Errno::EINVAL.into());
     }
-    if pid != 0 && pid != process.pid {
-        return Err(Errno::ESRCH.into());
-    }
-    permit(process.session != process.pid && (group == 0 || group == process.pid))
+    let pid = if pid == 0 { call.kernel.process.pid } else { pid };
+    call.kernel.set_group(pid, if group == 0 { pid } else { group })?;
+    Ok(0)
 }
 
-/// setsid(2): the process leads its group, so it cannot.
+/// setsid(2)
 pub fn setsid(call: &mut Call<'_>) -> SyscallResult {
-    let process = &mut call.kernel.process;
-    if process.group == process.pid {
+    if call.kernel.group_exists(call.kernel.process.pid) {
         return Err(Errno::EPERM.into());
     }
+    let process = &mut call.kernel.process;
     process.group = process.pid;
     process.session = process.pid;
     id(process.pid)
@@ -209,7 +215,7 @@ fn capability_sets(call: &mut Call<'_>) -> Result<usize, Errno> {
     if pid < 0 {
         return Err(Errno::EINVAL);
     }
-    own_process(call, pid)?;
+    named_process(call, pid)?;
     Ok(sets)
 }
 

@@ -11,8 +11,10 @@ use warmfork_memory::ResourceLimits;
 
 use crate::call::{Call, SyscallResult};
 use crate::clock::Clock;
+use crate::family::Pid;
+use crate::kernel::Kernel;
 use crate::process::{LIMITS, Limit, RLIMIT_AS, RLIMIT_DATA, RLIMIT_NOFILE};
-use crate::syscalls::identity::own_process;
+use crate::syscalls::identity::named_process;
 use crate::syscalls::time::timeval_bytes;
 
 /// Most descriptors that a hard limit may allow (fs.nr_open).
@@ -33,8 +35,8 @@ fn write_limit(call: &mut Call<'_>, address: u64, limit: Limit) -> Result<(), Er
     Ok(())
 }
 
-fn change_limit(call: &mut Call<'_>, resource: usize, wanted: Limit) -> Result<(), Errno> {
-    let current = &mut call.kernel.process.limits[resource];
+fn change_limit(kernel: &mut Kernel, resource: usize, wanted: Limit) -> Result<(), Errno> {
+    let current = &mut kernel.process.limits[resource];
     if wanted.soft > wanted.hard {
         return Err(Errno::EINVAL);
     }
@@ -42,9 +44,9 @@ fn change_limit(call: &mut Call<'_>, resource: usize, wanted: Limit) -> Result<(
         return Err(Errno::EPERM);
     }
     *current = wanted;
-    let limits = &call.kernel.process.limits;
+    let limits = &kernel.process.limits;
     let (address_space, data) = (limits[RLIMIT_AS].soft, limits[RLIMIT_DATA].soft);
-    call.kernel.space.set_resource_limits(ResourceLimits { address_space, data });
+    kernel.space.set_resource_limits(ResourceLimits { address_space, data });
     Ok(())
 }
 
@@ -59,20 +61,21 @@ pub fn getrlimit(call: &mut Call<'_>) -> SyscallResult {
 pub fn setrlimit(call: &mut Call<'_>) -> SyscallResult {
     let (number, address) = (call.uint(0), call.args[1]);
     let wanted = read_limit(call, address)?;
-    change_limit(call, resource(number)?, wanted)?;
+    change_limit(call.kernel, resource(number)?, wanted)?;
     Ok(0)
 }
 
-/// prlimit64(2), of this process
+/// prlimit64(2)
 pub fn prlimit64(call: &mut Call<'_>) -> SyscallResult {
     let (pid, number) = (call.int(0), call.uint(1));
     let [_, _, new, old, ..] = call.args;
     let resource = resource(number)?;
     let wanted = if new == 0 { None } else { Some(read_limit(call, new)?) };
-    own_process(call, pid)?;
-    let current = call.kernel.process.limits[resource];
+    let owner = named_process(call, pid)?;
+    let current = call.kernel.find_process(owner).ok_or(Errno::ESRCH)?.limits[resource];
     if let Some(wanted) = wanted {
-        change_limit(call, resource, wanted)?;
+        let changed = call.kernel.with_process(owner, |kernel| change_limit(kernel, resource, wanted));
+        changed.unwrap_or(Err(Errno::ESRCH))?;
     }
     if old != 0 {
         write_limit(call, old, current)?;
@@ -86,15 +89,20 @@ pub fn getrusage(call: &mut Call<'_>) -> SyscallResult {
     let used = match call.int(0) {
         RUSAGE_SELF => call.kernel.cpu_time(call.host),
         RUSAGE_THREAD => call.kernel.thread_cpu_time(call.host, call.tid),
-        RUSAGE_CHILDREN => 0,
+        RUSAGE_CHILDREN => call.kernel.process.children_cpu_time,
         _ => return Err(Errno::EINVAL.into()),
     };
     let resident = if call.int(0) == RUSAGE_CHILDREN { 0 } else { call.kernel.space.totals().accessible };
+    call.memory().write(address, &usage_bytes(used, resident))?;
+    Ok(0)
+}
+
+/// `struct rusage` of `used` nanoseconds of CPU time and `resident` bytes of memory.
+pub(super) fn usage_bytes(used: u64, resident: u64) -> [u8; 144] {
     let mut bytes = [0; 144];
     bytes[..16].copy_from_slice(&timeval_bytes(used));
     bytes[32..40].copy_from_slice(&(resident / 1024).to_le_bytes());
-    call.memory().write(address, &bytes)?;
-    Ok(0)
+    bytes
 }
 
 /// sysinfo(2): the machine's memory limit as the system's memory.
@@ -110,47 +118,58 @@ pub fn sysinfo(call: &mut Call<'_>) -> SyscallResult {
     for (place, value) in bytes.chunks_exact_mut(8).zip([uptime, 0, 0, 0, total, free]) {
         place.copy_from_slice(&value.to_le_bytes());
     }
-    bytes[80..82].copy_from_slice(&1_u16.to_le_bytes()); // procs
+    let processes = u16::try_from(call.kernel.thread_count()).unwrap_or(u16::MAX);
+    bytes[80..82].copy_from_slice(&processes.to_le_bytes()); // procs: threads, in truth
     bytes[104..108].copy_from_slice(&1_u32.to_le_bytes()); // mem_unit
     call.memory().write(address, &bytes)?;
     Ok(0)
 }
 
-/// Checks that `which` and `who` name this process, its group or its user.
-fn named(call: &Call<'_>, which: i32, who: i32, kinds: [i32; 3]) -> Result<(), Errno> {
+/// The processes that `which` and `who` name: one, a group's or a user's.
+fn named(call: &Call<'_>, which: i32, who: i32, kinds: [i32; 3]) -> Result<Vec<Pid>, Errno> {
     let process = &call.kernel.process;
     let [by_process, by_group, by_user] = kinds;
     let found = match which {
-        _ if which == by_process => return own_process(call, who),
-        _ if which == by_group => who == 0 || who == process.group,
-        _ if which == by_user => who == 0 || who.cast_unsigned() == process.uid,
+        _ if which == by_process => vec![named_process(call, who)?],
+        _ if which == by_group => call.kernel.signalled(if who == 0 { 0 } else { who.checked_neg().unwrap_or(0) }).0,
+        _ if which == by_user && (who == 0 || who.cast_unsigned() == process.uid) => call.kernel.pids(),
+        _ if which == by_user => Vec::new(),
         _ => return Err(Errno::EINVAL),
     };
-    if found { Ok(()) } else { Err(Errno::ESRCH) }
+    if found.is_empty() { Err(Errno::ESRCH) } else { Ok(found) }
 }
 
-/// getpriority(2)
+/// getpriority(2): of several processes the best.
 pub fn getpriority(call: &mut Call<'_>) -> SyscallResult {
-    named(call, call.int(0), call.int(1), [PRIO_PROCESS, PRIO_PGRP, PRIO_USER])?;
-    Ok(u64::from((20 - call.kernel.process.attributes.nice).cast_unsigned()))
+    let named = named(call, call.int(0), call.int(1), [PRIO_PROCESS, PRIO_PGRP, PRIO_USER])?;
+    let values = named.into_iter().filter_map(|pid| call.kernel.find_process(pid));
+    let nice = values.map(|process| process.attributes.nice).min().ok_or(Errno::ESRCH)?;
+    Ok(u64::from((20 - nice).cast_unsigned()))
 }
 
 /// setpriority(2): remembered and reported, no more; only downwards, as without privileges.
 pub fn setpriority(call: &mut Call<'_>) -> SyscallResult {
-    named(call, call.int(0), call.int(1), [PRIO_PROCESS, PRIO_PGRP, PRIO_USER])?;
     let wanted = call.int(2).clamp(-20, 19);
-    let nice = &mut call.kernel.process.attributes.nice;
-    if wanted < *nice {
-        return Err(Errno::EACCES.into());
+    for pid in named(call, call.int(0), call.int(1), [PRIO_PROCESS, PRIO_PGRP, PRIO_USER])? {
+        let lowered = call.kernel.with_process(pid, |kernel| {
+            let nice = &mut kernel.process.attributes.nice;
+            let allowed = wanted >= *nice;
+            *nice = wanted.max(*nice);
+            allowed
+        });
+        if lowered == Some(false) {
+            return Err(Errno::EACCES.into());
+        }
     }
-    *nice = wanted;
     Ok(0)
 }
 
 /// ioprio_get(2)
 pub fn ioprio_get(call: &mut Call<'_>) -> SyscallResult {
-    named(call, call.int(0), call.int(1), [IOPRIO_WHO_PROCESS, IOPRIO_WHO_PGRP, IOPRIO_WHO_USER])?;
-    Ok(u64::from(call.kernel.process.attributes.io_priority))
+    let named = named(call, call.int(0), call.int(1), [IOPRIO_WHO_PROCESS, IOPRIO_WHO_PGRP, IOPRIO_WHO_USER])?;
+    let values = named.into_iter().filter_map(|pid| call.kernel.find_process(pid));
+    let priority = values.map(|process| process.attributes.io_priority).min().ok_or(Errno::ESRCH)?;
+    Ok(u64::from(priority))
 }
 
 /// ioprio_set(2): remembered and reported, no more.
@@ -164,7 +183,8 @@ pub fn ioprio_set(call: &mut Call<'_>) -> SyscallResult {
         IOPRIO_CLASS_NONE if level == 0 => {}
         _ => return Err(Errno::EINVAL.into()),
     }
-    named(call, call.int(0), call.int(1), [IOPRIO_WHO_PROCESS, IOPRIO_WHO_PGRP, IOPRIO_WHO_USER])?;
-    call.kernel.process.attributes.io_priority = value;
+    for pid in named(call, call.int(0), call.int(1), [IOPRIO_WHO_PROCESS, IOPRIO_WHO_PGRP, IOPRIO_WHO_USER])? {
+        call.kernel.with_process(pid, |kernel| kernel.process.attributes.io_priority = value);
+    }
     Ok(0)
 }

@@ -8,7 +8,9 @@ use warmfork_abi::fcntl::{
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::files::DescriptionId;
+use crate::kernel::Kernel;
 use crate::locks::{FileId, Owner, Record};
+use crate::poller::Host;
 use crate::task::Wait;
 
 /// How long a thread that waits for a lock sleeps before it looks again, in nanoseconds.
@@ -17,14 +19,31 @@ const RETRY: u64 = 5_000_000;
 /// Length of `struct flock`.
 const FLOCK: usize = 32;
 
-impl Call<'_> {
+impl Kernel {
     /// Which file a description is of.
-    pub(super) fn file_id(&mut self, id: DescriptionId) -> Result<FileId, Errno> {
-        let metadata = self.kernel.with_object(self.host, id, |object, context| object.metadata(context))?;
+    fn file_id(&mut self, host: &mut Host, id: DescriptionId) -> Result<FileId, Errno> {
+        let metadata = self.with_object(host, id, |object, context| object.metadata(context))?;
         Ok((metadata.device, metadata.inode))
     }
 
-    /// Sleeps a little and tries again: whoever holds the lock is another thread, which goes on meanwhile.
+    /// The process closes a descriptor of description `id`: its record locks on that file are gone.
+    pub(crate) fn release_record_locks(&mut self, host: &mut Host, id: DescriptionId) {
+        let pid = self.process.pid;
+        if self.shared.locks.any_of_process(pid)
+            && let Ok(file) = self.file_id(host, id)
+        {
+            self.shared.locks.release_process(pid, file);
+        }
+    }
+}
+
+impl Call<'_> {
+    /// Which file a description is of.
+    fn file_id(&mut self, id: DescriptionId) -> Result<FileId, Errno> {
+        self.kernel.file_id(self.host, id)
+    }
+
+    /// Sleeps a little and tries again: whoever holds the lock is another thread or process, which goes on meanwhile.
     fn wait_for_lock(&self) -> Stop {
         let deadline = Some(self.host.monotonic().saturating_add(RETRY));
         Stop::Block(Wait { deadline, restartable: true, ..Wait::default() })
@@ -61,7 +80,7 @@ pub(super) fn record_lock(call: &mut Call<'_>, id: DescriptionId, command: u32) 
     if of_description && bytes[24..28] != [0; 4] || !matches!(kind, F_RDLCK | F_WRLCK | F_UNLCK) {
         return Err(Errno::EINVAL.into());
     }
-    let owner = if of_description { Owner::Description(id) } else { Owner::Process };
+    let owner = if of_description { Owner::Description(id) } else { Owner::Process(call.kernel.process.pid) };
     let (first, last) = range(call, id, &bytes)?;
     let wanted = Record { owner, first, last, exclusive: kind == F_WRLCK };
     let file = call.file_id(id)?;
@@ -70,7 +89,7 @@ pub(super) fn record_lock(call: &mut Call<'_>, id: DescriptionId, command: u32) 
             return Err(Errno::EINVAL.into());
         }
         let conflict = call.kernel.shared.locks.conflict(file, &wanted);
-        describe(&mut bytes, conflict, call.kernel.process.pid);
+        describe(&mut bytes, conflict);
         call.memory().write(address, &bytes)?;
         return Ok(0);
     }
@@ -116,14 +135,17 @@ fn range(call: &mut Call<'_>, id: DescriptionId, bytes: &[u8; FLOCK]) -> Result<
 }
 
 /// What F_GETLK answers.
-fn describe(bytes: &mut [u8; FLOCK], conflict: Option<Record>, pid: i32) {
+fn describe(bytes: &mut [u8; FLOCK], conflict: Option<Record>) {
     let Some(record) = conflict else {
         bytes[..2].copy_from_slice(&F_UNLCK.to_le_bytes());
         return;
     };
     let open_ended = record.last == i64::MAX.unsigned_abs();
     let length = if open_ended { 0 } else { record.last - record.first + 1 };
-    let pid = if record.owner == Owner::Process { pid } else { -1 };
+    let pid = match record.owner {
+        Owner::Process(pid) => pid,
+        Owner::Description(_) => -1,
+    };
     bytes[..2].copy_from_slice(&if record.exclusive { F_WRLCK } else { F_RDLCK }.to_le_bytes());
     bytes[2..4].copy_from_slice(&[0; 2]);
     bytes[8..16].copy_from_slice(&record.first.to_le_bytes());

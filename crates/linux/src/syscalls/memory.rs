@@ -1,7 +1,5 @@
 //! mmap and its relatives: arguments to [`warmfork_memory::AddressSpace`], which has the semantics.
 
-use std::os::fd::OwnedFd;
-
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -10,9 +8,7 @@ use warmfork_abi::{Errno, PAGE, USER_END};
 use warmfork_memory::{AreaTree, Backing, MapRequest, MappedFile, Protection, RemapRequest, Span};
 
 use crate::call::{Call, SyscallResult};
-use crate::objects::memfd::Memfd;
 use crate::objects::{Mappable, Object};
-use crate::poller::errno;
 
 /// How many pages mincore looks at in one go.
 const MINCORE_PAGES: usize = 4096;
@@ -97,41 +93,11 @@ pub fn mremap(call: &mut Call<'_>) -> SyscallResult {
 }
 
 /// Puts what MAP_SHARED | MAP_ANONYMOUS has mapped at `address` into a memory file, for a second view of it is wanted:
-/// before, one process alone saw it, and it was private memory.
+/// before, nobody else saw it, and it was private memory.
 fn put_in_file(call: &mut Call<'_>, address: u64) -> Result<(), Errno> {
     let found = call.kernel.space.areas().find(address);
     let Some(area) = found.filter(|area| area.shared && area.is_anonymous()).cloned() else { return Ok(()) };
-    let file = Memfd::create(b"shared memory", false)?.file;
-    rustix::fs::ftruncate(&file.fd, area.span.len()).map_err(errno)?;
-    let (mut bytes, mut pages) = (vec![0; 256 << 10], [0; 64]);
-    for start in (area.span.start..area.span.end).step_by(bytes.len()) {
-        let length = usize::try_from(area.span.end - start).map_or(bytes.len(), |left| left.min(bytes.len()));
-        let (bytes, pages) = (&mut bytes[..length], &mut pages[..length / 4096]);
-        call.memory().resident(Span { start, end: start + length as u64 }, pages);
-        if pages.contains(&1) {
-            call.memory().read(start, bytes)?;
-            write_all(&file.fd, bytes, start - area.span.start)?;
-        }
-    }
-    let request = MapRequest {
-        address: area.span.start,
-        length: area.span.len(),
-        protection: area.protection,
-        flags: MapFlags::SHARED | MapFlags::FIXED,
-        backing: Backing::File { file, offset: 0 },
-        label: area.label,
-    };
-    call.kernel.space.map(call.guest.memory(), request)?;
-    Ok(())
-}
-
-fn write_all(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> Result<(), Errno> {
-    while !bytes.is_empty() {
-        let written = rustix::io::pwrite(file, bytes, offset).map_err(errno)?;
-        bytes = &bytes[written..];
-        offset += written as u64;
-    }
-    Ok(())
+    call.kernel.share_area(call.guest.memory(), &area)
 }
 
 /// brk(2)

@@ -25,7 +25,7 @@ pub fn sched_yield(_call: &mut Call<'_>) -> SyscallResult {
 fn thread<'a>(call: &'a mut Call<'_>) -> Result<&'a mut Task, Errno> {
     match call.int(0) {
         0 => Ok(call.task()),
-        tid @ 1.. => call.kernel.tasks.find(tid).ok_or(Errno::ESRCH),
+        tid @ 1.. => call.kernel.any_task_mut(tid).ok_or(Errno::ESRCH),
         _ => Err(Errno::EINVAL),
     }
 }

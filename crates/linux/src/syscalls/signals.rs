@@ -7,9 +7,9 @@ use warmfork_abi::signals::{
 };
 
 use crate::call::{Call, Stop, SyscallResult};
+use crate::family::Pid;
 use crate::signal::information::SIGINFO_SIZE;
 use crate::signal::{Action, AlternateStack, SignalInfo, Target, frame, vector};
-use crate::syscalls::identity::own_process;
 use crate::syscalls::time::read_timespec;
 use crate::task::{Tid, Wait};
 
@@ -109,38 +109,60 @@ pub fn rt_sigtimedwait(call: &mut Call<'_>) -> SyscallResult {
     Err(Stop::Block(Wait { signals: wanted, deadline, ..Wait::default() }))
 }
 
-/// Sends signal `signal` (0 only asks whether it could be sent).
-fn send(call: &mut Call<'_>, target: Target, signal: i32, info: impl FnOnce(u32) -> SignalInfo) -> SyscallResult {
-    let signal = u32::try_from(signal).ok().filter(|&signal| signal <= SIGMAX).ok_or(Errno::EINVAL)?;
+/// A signal number that kill takes, 0 included.
+fn checked(signal: i32) -> Result<u32, Errno> {
+    u32::try_from(signal).ok().filter(|&signal| signal <= SIGMAX).ok_or(Errno::EINVAL)
+}
+
+/// Sends `info` to the processes in `targets`; succeeds when it reached one of them.
+fn send_to_all(call: &mut Call<'_>, targets: &[Pid], info: SignalInfo) -> Result<(), Errno> {
+    let mut result = Ok(());
+    let mut reached = false;
+    for &pid in targets {
+        let sent = call.kernel.with_process(pid, |kernel| kernel.send_signal(Target::Process, info));
+        match sent.unwrap_or(Err(Errno::ESRCH)) {
+            Ok(()) => reached = true,
+            Err(error) => result = Err(error),
+        }
+    }
+    if reached { Ok(()) } else { result }
+}
+
+/// kill(2)
+pub fn kill(call: &mut Call<'_>) -> SyscallResult {
+    let (pid, signal) = (call.int(0), checked(call.int(1)));
+    if pid == i32::MIN {
+        return Err(Errno::ESRCH.into());
+    }
+    let (targets, any) = call.kernel.signalled(pid);
+    let signal = signal?;
+    if !any {
+        return Err(Errno::ESRCH.into());
+    }
     if signal != 0 {
-        call.kernel.send_signal(target, info(signal))?;
+        let process = &call.kernel.process;
+        let info = SignalInfo::sent(signal, SI_USER, process.pid, process.uid);
+        send_to_all(call, &targets, info)?;
     }
     Ok(0)
 }
 
-/// kill(2): to this process or its group; there is no other.
-pub fn kill(call: &mut Call<'_>) -> SyscallResult {
-    let (pid, signal) = (call.int(0), call.int(1));
-    let process = &call.kernel.process;
-    let (own, group, uid) = (process.pid, process.group, process.uid);
-    let reached = match pid {
-        0 => true,
-        1.. => pid == own || call.kernel.tasks.lookup(pid).is_some(),
-        // -1 is everybody but the caller.
-        _ => pid != -1 && pid.checked_neg() == Some(group),
-    };
-    if !reached {
-        return Err(Errno::ESRCH.into());
+/// Sends a signal (0 only asks whether it could be sent) to thread `tid` of any process.
+fn send_to_thread(call: &mut Call<'_>, tid: Tid, signal: i32, info: impl FnOnce(u32) -> SignalInfo) -> SyscallResult {
+    let signal = checked(signal)?;
+    let owner = call.kernel.process_of(tid).filter(|_| call.kernel.any_task(tid).is_some()).ok_or(Errno::ESRCH)?;
+    if signal != 0 {
+        let info = info(signal);
+        let sent = call.kernel.with_process(owner, |kernel| kernel.send_signal(Target::Thread(tid), info));
+        sent.unwrap_or(Err(Errno::ESRCH))?;
     }
-    send(call, Target::Process, signal, |signal| SignalInfo::sent(signal, SI_USER, own, uid))
+    Ok(0)
 }
 
-fn send_to_thread(call: &mut Call<'_>, tid: Tid, signal: i32) -> SyscallResult {
-    if call.kernel.tasks.lookup(tid).is_none() {
-        return Err(Errno::ESRCH.into());
-    }
+/// tkill and tgkill say who sent the signal.
+fn directed(call: &Call<'_>) -> impl FnOnce(u32) -> SignalInfo + use<> {
     let (pid, uid) = (call.kernel.process.pid, call.kernel.process.uid);
-    send(call, Target::Thread(tid), signal, |signal| SignalInfo::sent(signal, SI_TKILL, pid, uid))
+    move |signal| SignalInfo::sent(signal, SI_TKILL, pid, uid)
 }
 
 /// tkill(2)
@@ -149,7 +171,8 @@ pub fn tkill(call: &mut Call<'_>) -> SyscallResult {
     if tid <= 0 {
         return Err(Errno::EINVAL.into());
     }
-    send_to_thread(call, tid, call.int(1))
+    let info = directed(call);
+    send_to_thread(call, tid, call.int(1), info)
 }
 
 /// tgkill(2)
@@ -158,20 +181,32 @@ pub fn tgkill(call: &mut Call<'_>) -> SyscallResult {
     if group <= 0 || tid <= 0 {
         return Err(Errno::EINVAL.into());
     }
-    if group != call.kernel.process.pid {
+    if call.kernel.process_of(tid) != Some(group) {
         return Err(Errno::ESRCH.into());
     }
-    send_to_thread(call, tid, call.int(2))
+    let info = directed(call);
+    send_to_thread(call, tid, call.int(2), info)
 }
 
 /// rt_sigqueueinfo(2)
 pub fn rt_sigqueueinfo(call: &mut Call<'_>) -> SyscallResult {
     let (pid, signal, address) = (call.int(0), call.int(1), call.args[2]);
     let bytes: [u8; SIGINFO_SIZE] = call.memory().read_array(address)?;
-    if pid <= 0 || own_process(call, pid).is_err() {
-        return Err(Errno::ESRCH.into());
+    let owner = call.kernel.process_of(pid).filter(|_| pid > 0).ok_or(Errno::ESRCH)?;
+    let signal = checked(signal)?;
+    if signal != 0 {
+        forge_check(call, owner, &bytes)?;
+        let info = SignalInfo::from_bytes(signal, &bytes);
+        let sent = call.kernel.with_process(owner, |kernel| kernel.send_signal(Target::Process, info));
+        sent.unwrap_or(Err(Errno::ESRCH))?;
     }
-    send(call, Target::Process, signal, |signal| SignalInfo::from_bytes(signal, &bytes))
+    Ok(0)
+}
+
+/// What kill(2) and the kernel send, nobody else may pretend to another process.
+fn forge_check(call: &Call<'_>, owner: Pid, bytes: &[u8; SIGINFO_SIZE]) -> Result<(), Errno> {
+    let code = i32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
+    if (code >= 0 || code == SI_TKILL) && owner != call.kernel.process.pid { Err(Errno::EPERM) } else { Ok(()) }
 }
 
 /// rt_tgsigqueueinfo(2)
@@ -181,10 +216,11 @@ pub fn rt_tgsigqueueinfo(call: &mut Call<'_>) -> SyscallResult {
     if group <= 0 || tid <= 0 {
         return Err(Errno::EINVAL.into());
     }
-    if group != call.kernel.process.pid || call.kernel.tasks.lookup(tid).is_none() {
+    if call.kernel.process_of(tid) != Some(group) {
         return Err(Errno::ESRCH.into());
     }
-    send(call, Target::Thread(tid), signal, |signal| SignalInfo::from_bytes(signal, &bytes))
+    forge_check(call, group, &bytes)?;
+    send_to_thread(call, tid, signal, |signal| SignalInfo::from_bytes(signal, &bytes))
 }
 
 /// sigaltstack(2)

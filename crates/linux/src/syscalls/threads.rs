@@ -1,4 +1,4 @@
-//! clone, set_tid_address, membarrier.
+//! clone, of threads; set_tid_address, membarrier.
 
 use warmfork_abi::threads::{
     CLONE_ARGS_SIZE_VER0, CLONE_ARGS_SIZE_VER2, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_DETACHED, CLONE_FILES,
@@ -11,18 +11,26 @@ use warmfork_abi::threads::{
 use warmfork_abi::{Errno, PAGE, Registers};
 
 use super::attributes::segment_base;
-use super::refused::no_new_process;
+use super::fork;
 use crate::call::{Call, SyscallResult};
-use crate::process::{RLIMIT_NPROC, TID_LIMIT};
-use crate::task::{Task, Tid};
+use crate::task::Task;
 
-/// What clone and clone3 ask for, as far as threads go.
-struct Request {
-    flags: u64,
-    stack_pointer: u64,
-    parent_tid: u64,
-    child_tid: u64,
-    tls: u64,
+/// What clone and clone3 ask for.
+#[derive(Default)]
+pub(super) struct Request {
+    pub flags: u64,
+    pub stack_pointer: u64,
+    pub parent_tid: u64,
+    pub child_tid: u64,
+    pub tls: u64,
+    pub exit_signal: u32,
+}
+
+impl Request {
+    /// A process with `flags`, whose end is told with `exit_signal`.
+    pub fn process(flags: u64, exit_signal: u32) -> Self {
+        Self { flags, exit_signal, ..Self::default() }
+    }
 }
 
 /// Flags that ask for namespaces of their own.
@@ -31,13 +39,14 @@ const NAMESPACES: u64 =
 /// What a thread shares with its maker, and has to.
 const SHARED: u64 = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
 
-/// clone(2), for threads
+/// clone(2)
 pub fn clone(call: &mut Call<'_>) -> SyscallResult {
     let [flags, stack_pointer, parent_tid, child_tid, tls, _] = call.args;
-    start(call, &Request { flags: flags & !CSIGNAL, stack_pointer, parent_tid, child_tid, tls })
+    let exit_signal = (flags & CSIGNAL) as u32;
+    start(call, &Request { flags: flags & !CSIGNAL, stack_pointer, parent_tid, child_tid, tls, exit_signal })
 }
 
-/// clone3(2), for threads
+/// clone3(2)
 pub fn clone3(call: &mut Call<'_>) -> SyscallResult {
     let [address, size, ..] = call.args;
     if size > PAGE {
@@ -64,7 +73,8 @@ pub fn clone3(call: &mut Call<'_>) -> SyscallResult {
         return Err(Errno::EPERM.into());
     }
     let stack_pointer = stack.checked_add(stack_size).ok_or(Errno::EINVAL)?;
-    start(call, &Request { flags, stack_pointer, parent_tid, child_tid, tls })
+    let exit_signal = u32::try_from(exit_signal).map_err(|_| Errno::EINVAL)?;
+    start(call, &Request { flags, stack_pointer, parent_tid, child_tid, tls, exit_signal })
 }
 
 fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {
@@ -76,11 +86,11 @@ fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {
     {
         return Err(Errno::EINVAL.into());
     }
-    if !has(CLONE_THREAD) {
-        return no_new_process(call);
-    }
     if has(NAMESPACES) {
         return Err(Errno::EPERM.into());
+    }
+    if !has(CLONE_THREAD) {
+        return fork::start(call, request);
     }
     if flags & SHARED != SHARED || has(CLONE_PIDFD) {
         log::warn!("clone with flags {flags:#x}: a thread with files or a directory of its own is not supported");
@@ -94,7 +104,7 @@ fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {
         registers.fs_base = segment_base(request.tls)?;
     }
     let fpu = call.kernel.vector_state(call.guest, call.tid)?;
-    let tid = new_tid(call)?;
+    let tid = call.kernel.new_id()?;
     let parent = call.task();
     let mut task = Task::new(tid, registers, parent.name.clone());
     task.signals = parent.signals.inherited();
@@ -111,23 +121,6 @@ fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {
         }
     }
     Ok(u64::from(tid.cast_unsigned()))
-}
-
-/// An id for a new thread.
-fn new_tid(call: &mut Call<'_>) -> Result<Tid, Errno> {
-    let kernel = &mut *call.kernel;
-    let limit = usize::try_from(kernel.process.limits[RLIMIT_NPROC].soft).unwrap_or(usize::MAX);
-    if kernel.tasks.len() >= kernel.process.max_threads.min(limit) {
-        return Err(Errno::EAGAIN);
-    }
-    // There are fewer threads than ids, so one of the next `len + 1` is free.
-    loop {
-        let tid = kernel.process.next_tid;
-        kernel.process.next_tid = if tid + 1 < TID_LIMIT { tid + 1 } else { kernel.process.pid + 1 };
-        if kernel.tasks.lookup(tid).is_none() && tid != kernel.process.pid {
-            return Ok(tid);
-        }
-    }
 }
 
 /// set_tid_address(2)

@@ -254,6 +254,11 @@ impl Platform for KvmPlatform {
         maps::read(&self.memory)
     }
 
+    fn duplicate(&mut self) -> Result<Option<Box<dyn Platform>>, PlatformError> {
+        // A window is this process's own memory, which the host copies on write for no other window.
+        Ok(None)
+    }
+
     fn map_all(&mut self, mappings: &[Mapping<'_>]) -> Result<(), PlatformError> {
         self.touched.forget();
         for mapping in mappings {

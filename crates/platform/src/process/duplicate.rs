@@ -13,10 +13,10 @@ use std::os::unix::net::UnixDatagram;
 
 use super::calls::{CallError, Caller, HostCall};
 use super::table::Table;
-use super::touched::Touched;
 use super::tracee::{Stopped, Tracee};
 use super::{ProcessPlatform, filter, layout, open_memory};
 use crate::PlatformError;
+use crate::touched::Touched;
 
 /// The stub's numbers of the files that it receives for its copy.
 const NEW_SOCKET: u64 = 0;
@@ -55,7 +55,7 @@ impl ProcessPlatform {
         // Its pages are shared with the copy now: what is written next is counted as a fault, but not what the copy
         // made private.
         self.touched.forget();
-        Ok(Self { tracee, caller, touched, memory, backwards: false, thread: std::marker::PhantomData })
+        Ok(Self { tracee, caller, touched, memory, backwards: false, entries: 0, thread: std::marker::PhantomData })
     }
 }
 
