@@ -32,7 +32,7 @@ ANSWERS = {
     "kernel-thread-pointer": None,
     "vsyscall": "1",
     "flood-queue": "1",
-    "fork": "0",
+    "fork": "1",
     "files": "1",
     "mapped-files": "1",
     "fill-pipes": "1",

@@ -213,9 +213,16 @@ static void threads(const char *text) {
 }
 static void fork_bomb(const char *text) {
     int made = 0;
-    for (int i = 0; i < 1000; i++) made += fork() >= 0;
-    made += vfork() >= 0;
-    sprintf(answer, "%d ", made);
+    for (int i = 0; i < 1000; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            close_range(3, ~0u, 0); // the connection too, so that its end is the parent's to tell
+            for (;;)
+                if (fork() < 0) pause();
+        }
+        made += child > 0;
+    }
+    sprintf(answer, "%d ", made > 0 && made < 64);
 }
 
 static void touch(const char *text) {
