@@ -5,13 +5,16 @@
 //!           2. every page that the fork has privately touched is rewritten from the image - mappings, page tables
 //!              and TLB stay as they are, so the next request takes no fault - or, above a limit, dropped; pages that
 //!              requests leave alone after all are given back (settle.rs)
+//!              (1 and 2 for each process of the snapshot; other processes' memory is dropped first)
 //!           3. the kernel's plain data is assigned, registers and FPU state are loaded
 //! ```
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use warmfork_linux::poller::{Host, HostHandle};
+use warmfork_linux::process::{FIRST_PID, SpaceId};
 use warmfork_linux::serve::Gate;
 use warmfork_memory::image::{Content, Image};
 use warmfork_memory::{Span, SpanSet};
@@ -49,7 +52,8 @@ pub const DEFAULT_REWRITE_LIMIT: u64 = 128 << 20;
 pub struct Fork {
     machine: Machine,
     snapshot: Arc<Snapshot>,
-    plan: Plan,
+    /// How pages were put back last, of each address space.
+    plans: BTreeMap<SpaceId, Plan>,
     /// Above this many touched bytes, private pages are dropped and not rewritten.
     pub rewrite_limit: u64,
     /// What resets have done.
@@ -58,18 +62,30 @@ pub struct Fork {
 
 impl Fork {
     pub(crate) fn new(snapshot: Arc<Snapshot>) -> Result<Self, EngineError> {
-        let mut platform = snapshot.platform.guest()?;
-        let everything = Span { start: 0, end: snapshot.kernel.space.layout().top() };
         let kernel = snapshot.kernel.fork().map_err(|source| EngineError::Kernel { operation: "forking", source })?;
-        platform.map_all(&snapshot.mappings(everything, &kernel))?;
-        platform.hold_image(snapshot.image.file(), snapshot.image.all_bytes().len() as u64)?;
+        let spaces = snapshot.spaces();
+        let mut platforms = Vec::with_capacity(spaces.len());
+        for &(space, ..) in &spaces {
+            let mut platform = snapshot.platform.guest()?;
+            let everything = Span { start: 0, end: kernel.space.layout().top() };
+            platform.map_all(&snapshot.mappings(space, everything, &kernel)?)?;
+            let image = snapshot.image(space)?;
+            platform.hold_image(image.file(), image.all_bytes().len() as u64)?;
+            platforms.push(platform);
+        }
         let host = Host::new().map_err(|error| EngineError::Kernel { operation: "forking", source: errno(error) })?;
-        let mut machine = Machine::new(snapshot.platform, platform, kernel, host);
-        load_fpu(&mut machine, &snapshot)?;
+        let mut platforms = platforms.into_iter().zip(spaces);
+        let (first, (space, _, loaded)) = platforms.next().ok_or(EngineError::State("a snapshot has no process"))?;
+        let mut machine = Machine::new(snapshot.platform, first, kernel, host);
+        machine.load_fpu(&snapshot.kernel, space, loaded)?;
+        for (platform, (space, _, loaded)) in platforms {
+            machine.add_body(space, platform, loaded);
+            machine.load_fpu(&snapshot.kernel, space, loaded)?;
+        }
         Ok(Self {
             machine,
             snapshot,
-            plan: Plan::default(),
+            plans: BTreeMap::new(),
             rewrite_limit: DEFAULT_REWRITE_LIMIT,
             resets: ResetCounters::default(),
         })
@@ -132,23 +148,39 @@ impl Fork {
     /// # Errors
     /// [`EngineError`] when the host refuses a call: throw the fork away then.
     pub fn reset(&mut self) -> Result<ResetKind, EngineError> {
-        self.machine.keep_first(self.snapshot.kernel.process.space)?;
-        self.restore_mappings()?;
-        let kind = self.restore_pages()?;
+        let spaces = self.snapshot.spaces();
+        self.machine.keep_only(&spaces)?;
+        let mut pages = Some(0);
+        for &(space, owner, _) in &spaces {
+            self.machine.visit_process(owner)?;
+            self.restore_mappings(space)?;
+            let rewritten = self.restore_pages(space)?;
+            pages = pages.zip(rewritten).map(|(all, more)| all + more);
+        }
+        self.machine.visit_process(FIRST_PID)?;
         self.machine
             .reset_kernel(&self.snapshot.kernel)
             .map_err(|source| EngineError::Kernel { operation: "resetting", source })?;
-        load_fpu(&mut self.machine, &self.snapshot)?;
-        Ok(kind)
+        for &(space, _, loaded) in &spaces {
+            self.machine.load_fpu(&self.snapshot.kernel, space, loaded)?;
+        }
+        let Some(pages) = pages else {
+            self.resets.dropped += 1;
+            return Ok(ResetKind::Dropped);
+        };
+        self.resets.rewritten += 1;
+        self.resets.pages += pages;
+        Ok(ResetKind::Rewritten)
     }
 
-    /// Undoes every mapping call of the guest since the snapshot.
-    fn restore_mappings(&mut self) -> Result<(), EngineError> {
+    /// Undoes every mapping call of the current process, which has `id`'s memory, since the snapshot.
+    fn restore_mappings(&mut self, id: SpaceId) -> Result<(), EngineError> {
         let space = &self.machine.kernel.space;
         if space.changes().is_empty() {
             return Ok(());
         }
-        let pristine = self.snapshot.kernel.space.areas();
+        let pristine =
+            self.snapshot.kernel.find_space(id).ok_or(EngineError::State("a snapshot lacks a process"))?.areas();
         let remapped: Vec<Span> = space.changes().remapped().iter().collect();
         let mut reprotected = Vec::new();
         for span in space.changes().protected().iter() {
@@ -170,7 +202,7 @@ impl Fork {
             for span in gone.iter() {
                 platform.unmap(span).map_err(map_error)?;
             }
-            platform.map_all(&self.snapshot.mappings(span, &self.machine.kernel))?;
+            platform.map_all(&self.snapshot.mappings(id, span, &self.machine.kernel)?)?;
         }
         for (span, protection) in reprotected {
             platform.protect(span, protection).map_err(map_error)?;
@@ -178,34 +210,35 @@ impl Fork {
         Ok(())
     }
 
-    /// Makes every private page what the image says.
-    fn restore_pages(&mut self) -> Result<ResetKind, EngineError> {
+    /// Makes every private page of the current process, which has `id`'s memory, what the image says. How many were
+    /// rewritten; `None` when they were dropped.
+    fn restore_pages(&mut self, id: SpaceId) -> Result<Option<u64>, EngineError> {
         let spans = self.machine.private_spans();
         let platform = self.machine.platform.as_mut();
         let touched = platform.touched(&spans)?;
-        let image = &self.snapshot.image;
+        let image = self.snapshot.image(id)?;
         if touched.iter().map(|span| span.len()).sum::<u64>() > self.rewrite_limit {
             platform.discard_all(&touched)?;
             platform.put_back(image.all_bytes(), &[])?;
-            self.resets.dropped += 1;
-            return Ok(ResetKind::Dropped);
+            return Ok(None);
         }
-        if touched != self.plan.touched {
-            self.snapshot.learn(&touched);
-            self.plan = Plan::new(image, touched);
+        let plan = self.plans.entry(id).or_default();
+        if touched != plan.touched {
+            if id == self.snapshot.kernel.process.space {
+                self.snapshot.learn(&touched);
+            }
+            *plan = Plan::new(image, touched);
         }
         let settled;
         let plan = if settle::due(self.resets.rewritten) {
-            settled = self.plan.settled(platform, image).map_err(EngineError::host("reading the guest's memory"))?;
+            settled = plan.settled(platform, image).map_err(EngineError::host("reading the guest's memory"))?;
             &settled
         } else {
-            &self.plan
+            &*plan
         };
-        self.resets.rewritten += 1;
-        self.resets.pages += plan.pages.iter().map(|(span, _)| span.len()).sum::<u64>() / warmfork_abi::PAGE;
         platform.discard_all(&plan.returned)?;
         platform.put_back(image.all_bytes(), &plan.pages)?;
-        Ok(ResetKind::Rewritten)
+        Ok(Some(plan.pages.iter().map(|(span, _)| span.len()).sum::<u64>() / warmfork_abi::PAGE))
     }
 }
 
@@ -241,15 +274,6 @@ impl Plan {
         }
         Ok(plan)
     }
-}
-
-/// Loads the current thread's FPU state, as the snapshot has it.
-fn load_fpu(machine: &mut Machine, snapshot: &Snapshot) -> Result<(), EngineError> {
-    let kernel = &snapshot.kernel;
-    if let Some(state) = &kernel.tasks.get(kernel.tasks.current).fpu {
-        machine.platform.set_fpu(state)?;
-    }
-    Ok(())
 }
 
 fn map_error(error: warmfork_memory::MapError) -> EngineError {

@@ -2,6 +2,7 @@
 
 use warmfork_abi::{PAGE, Registers};
 use warmfork_linux::Kernel;
+use warmfork_linux::process::{FIRST_PID, SpaceId};
 use warmfork_memory::image::Content;
 use warmfork_memory::{Area, Span, SpanSet};
 
@@ -32,9 +33,23 @@ impl Fork {
     pub fn differences(&mut self) -> Result<Vec<String>, EngineError> {
         let mut found = Vec::new();
         self.compare_kernel(&mut found);
-        self.compare_memory(&mut found)?;
         self.compare_memory_files(&mut found)?;
         let mut fresh = Fork::new(std::sync::Arc::clone(self.snapshot()))?;
+        for (space, owner, _) in self.snapshot().spaces() {
+            let mut differs = Vec::new();
+            self.machine_mut().visit_process(owner)?;
+            fresh.machine_mut().visit_process(owner)?;
+            self.compare_memory(space, &mut differs)?;
+            self.compare_platforms(&mut fresh, &mut differs)?;
+            let name = |text| if owner == FIRST_PID { text } else { format!("process {owner}: {text}") };
+            found.extend(differs.into_iter().map(name));
+        }
+        self.machine_mut().visit_process(FIRST_PID)?;
+        Ok(found)
+    }
+
+    /// Compares what the host has of the current process and of the same one in a new fork.
+    fn compare_platforms(&mut self, fresh: &mut Fork, found: &mut Vec<String>) -> Result<(), EngineError> {
         let (own, new) = (self.machine_mut().platform.fpu()?, fresh.machine_mut().platform.fpu()?);
         if own != new {
             found.push("FPU and vector registers".into());
@@ -46,7 +61,7 @@ impl Fork {
         for mapping in new.iter().filter(|mapping| !own.contains(mapping)) {
             found.push(format!("host mapping {mapping} of a new fork is missing"));
         }
-        Ok(found)
+        Ok(())
     }
 
     fn compare_kernel(&self, found: &mut Vec<String>) {
@@ -67,7 +82,11 @@ impl Fork {
         differs("working directory or umask", *fs == new.fs);
         differs("signal actions or pending signals", *signals == new.signals);
         differs("timers", *timers == new.timers);
-        differs("processes", *family == new.family);
+        let mut family = family.clone();
+        for space in family.spaces_mut() {
+            space.replace_files(|file| own.original_file(file));
+        }
+        differs("processes", family == new.family);
         differs("policy", *policy == new.policy);
         let current: &Registers = &new.tasks.get(new.tasks.current).registers;
         differs("registers", self.machine().registers == *current);
@@ -86,13 +105,14 @@ impl Fork {
         Ok(())
     }
 
-    fn compare_memory(&mut self, found: &mut Vec<String>) -> Result<(), EngineError> {
+    fn compare_memory(&mut self, space: SpaceId, found: &mut Vec<String>) -> Result<(), EngineError> {
         let spans = self.machine().private_spans();
         let touched: SpanSet = self.machine_mut().platform.touched(&spans)?.into_iter().collect();
-        let areas: Vec<Area> =
-            self.snapshot().kernel().space.areas().iter().filter(|area| !area.is_shared_file()).cloned().collect();
+        let image = self.snapshot().image(space)?;
+        let Some(pristine) = self.snapshot().kernel().find_space(space) else { return Ok(()) };
+        let areas: Vec<Area> = pristine.areas().iter().filter(|area| !area.is_shared_file()).cloned().collect();
         for area in areas {
-            for (part, content) in self.snapshot().image.pieces(area.span) {
+            for (part, content) in image.pieces(area.span) {
                 // Of zeroes, which may be a huge reservation, what nobody has touched is zero.
                 let read: Vec<Span> = match content {
                     Content::Zero => touched.within(part).collect(),

@@ -95,17 +95,28 @@ impl Processes {
 }
 
 impl Machine {
-    /// Makes `pid` the current process.
+    /// Makes `pid` the current process, which runs next.
     pub(crate) fn switch_process(&mut self, pid: Pid) -> Result<(), EngineError> {
+        self.store_registers();
+        self.kernel.run_process(&mut self.host, pid);
+        self.follow()
+    }
+
+    /// Makes `pid` the current process, to look at it or to put it back: no CPU time is booked.
+    pub(crate) fn visit_process(&mut self, pid: Pid) -> Result<(), EngineError> {
         if pid == self.kernel.process.pid {
             return Ok(());
         }
+        self.store_registers();
+        self.kernel.visit_process(pid);
+        self.follow()
+    }
+
+    fn store_registers(&mut self) {
         let current = self.kernel.tasks.current;
         if let Some(task) = self.kernel.tasks.find(current) {
             task.registers = self.registers;
         }
-        self.kernel.run_process(&mut self.host, pid);
-        self.follow()
     }
 
     /// Takes the platform and the registers of the kernel's current process, and drops the platforms that no process
@@ -139,17 +150,47 @@ impl Machine {
         Ok(())
     }
 
-    /// Leaves nothing but the first process, in the memory that it has in the snapshot.
-    pub(crate) fn keep_first(&mut self, space: SpaceId) -> Result<(), EngineError> {
-        if !self.kernel.family.is_empty() {
-            self.switch_process(FIRST_PID)?;
-            self.processes.clear();
+    /// Drops the memory of the processes that are not among `pristine`, and sees to it that those still have theirs.
+    pub(crate) fn keep_only(&mut self, pristine: &[(SpaceId, Pid, Tid)]) -> Result<(), EngineError> {
+        const GONE: &str = "a process of the snapshot has ended or executed another program: its fork cannot be reset";
+        self.visit_process(FIRST_PID)?;
+        let has = |&(space, owner, _): &(SpaceId, Pid, Tid)| {
+            self.kernel.find_process(owner).is_some_and(|process| process.space == space)
+        };
+        if !pristine.iter().all(has) {
+            return Err(EngineError::State(GONE));
         }
-        if self.processes.space == space {
-            Ok(())
+        self.processes.bodies.retain(|space, _| pristine.iter().any(|(kept, ..)| kept == space));
+        Ok(())
+    }
+
+    /// Gives the processes with address space `space` their `platform`, which has the state of thread `loaded`.
+    pub(crate) fn add_body(&mut self, space: SpaceId, platform: Box<dyn Platform>, loaded: Tid) {
+        self.processes.bodies.insert(space, Body::new(platform, loaded));
+    }
+
+    /// Loads the FPU state that thread `loaded` has in `kernel` into the platform that holds address space `space`.
+    pub(crate) fn load_fpu(&mut self, kernel: &Kernel, space: SpaceId, loaded: Tid) -> Result<(), EngineError> {
+        let (platform, loads) = if space == self.processes.space {
+            (&mut self.platform, &mut self.processes.loaded)
         } else {
-            Err(EngineError::State("the first process has executed another program: its fork cannot be reset"))
+            let Some(body) = self.processes.bodies.get_mut(&space) else { return Ok(()) };
+            (&mut body.platform, &mut body.loaded)
+        };
+        *loads = loaded;
+        match kernel.any_task(loaded).and_then(|task| task.fpu.as_ref()) {
+            Some(state) => Ok(platform.set_fpu(state)?),
+            None => Ok(()),
         }
+    }
+
+    /// Stores the FPU state that the current platform has loaded in its thread's task; whose it is.
+    pub(crate) fn save_loaded(&mut self) -> Result<Tid, EngineError> {
+        let loaded = self.processes.loaded;
+        if let Some(task) = self.kernel.any_task_mut(loaded) {
+            task.fpu = Some(self.platform.fpu()?);
+        }
+        Ok(loaded)
     }
 
     /// Gives a new process its memory and lets its maker go on, with an error when there is none.

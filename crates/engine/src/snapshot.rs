@@ -1,11 +1,15 @@
 //! A frozen machine: an immutable memory image plus the kernel's plain data.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use warmfork_linux::Kernel;
+use warmfork_linux::family::Pid;
 use warmfork_linux::poller::HostHandle;
+use warmfork_linux::process::{FIRST_PID, SpaceId};
 use warmfork_linux::serve::Gate;
+use warmfork_linux::{Kernel, Tid};
 use warmfork_memory::image::{Image, ImageBuilder, SegmentSource};
 use warmfork_memory::{Backing, Source, Span};
 use warmfork_platform::Mapping;
@@ -22,12 +26,22 @@ const MOST_FAMILIAR: u64 = 16 << 20;
 pub struct Snapshot {
     /// What runs its forks: what ran the machine.
     pub(crate) platform: PlatformKind,
-    pub(crate) image: Image,
+    /// The memory of each process, by address space.
+    images: BTreeMap<SpaceId, Frozen>,
     pub(crate) kernel: Kernel,
     /// What it listens on.
     pub(crate) listeners: Arc<Vec<HostHandle>>,
-    /// Pages that its forks write to, as far as they have told. The lock is held for moments.
+    /// Pages that the first process of its forks writes to, as far as they have told. The lock is held for moments.
     familiar: Mutex<Vec<Span>>,
+}
+
+/// One address space of a frozen machine.
+struct Frozen {
+    image: Image,
+    /// A process that has it.
+    owner: Pid,
+    /// The thread whose FPU state a platform with it has loaded.
+    loaded: Tid,
 }
 
 /// What a snapshot holds, in numbers.
@@ -54,30 +68,46 @@ impl Snapshot {
         if machine.ended().is_some() {
             return Err(EngineError::State("freezing a program that has ended: freeze it while it runs"));
         }
-        if !machine.kernel.family.is_empty() {
-            return Err(EngineError::State("freezing a program of several processes: freeze it when they have ended"));
+        let mut images = BTreeMap::new();
+        for pid in machine.kernel.pids() {
+            machine.visit_process(pid)?;
+            machine.ensure_current()?;
+            machine.save()?;
+            let space = machine.kernel.process.space;
+            if let Entry::Vacant(place) = images.entry(space) {
+                let loaded = machine.save_loaded()?;
+                place.insert(Frozen { image: image_of(&mut machine)?, owner: pid, loaded });
+            }
         }
-        machine.ensure_current()?;
-        machine.save()?;
+        machine.visit_process(FIRST_PID)?;
         machine.kernel.settle_cpu_time(&mut machine.host);
-        let spans = machine.private_spans();
-        let touched = machine.platform.touched(&spans)?;
-        let mut builder = ImageBuilder::new()?;
-        let platform = machine.platform.as_ref();
-        let mut read = |span: Span, into: &mut [u8]| platform.read_any(span.start, into);
-        for area in machine.kernel.space.areas().iter() {
-            builder.area(area, within(&touched, area.span), &mut read)?;
-        }
-        let image = builder.finish()?;
         let mut kernel =
             machine.kernel.fork().map_err(|source| EngineError::Kernel { operation: "freezing", source })?;
-        let imaged =
-            |segment: &&warmfork_memory::image::Segment| matches!(segment.source, SegmentSource::Memory { .. });
-        kernel.space.set_imaged(image.segments().iter().filter(imaged).map(|segment| segment.span));
-        kernel.space.mark();
+        for (space, frozen) in &images {
+            let imaged =
+                |segment: &&warmfork_memory::image::Segment| matches!(segment.source, SegmentSource::Memory { .. });
+            let spans = frozen.image.segments().iter().filter(imaged).map(|segment| segment.span);
+            if let Some(space) = kernel.find_space_mut(*space) {
+                space.set_imaged(spans);
+                space.mark();
+            }
+        }
         kernel.shared.gate = Gate::default();
         let listeners = Arc::new(kernel.listeners());
-        Ok(Arc::new(Self { platform: machine.kind, image, kernel, listeners, familiar: Mutex::default() }))
+        Ok(Arc::new(Self { platform: machine.kind, images, kernel, listeners, familiar: Mutex::default() }))
+    }
+
+    /// The memory of address space `space`.
+    pub(crate) fn image(&self, space: SpaceId) -> Result<&Image, EngineError> {
+        self.images.get(&space).map(|frozen| &frozen.image).ok_or(EngineError::State("a snapshot lacks a memory image"))
+    }
+
+    /// Its address spaces, the first process's first: each with a process that has it and the thread that is loaded.
+    pub(crate) fn spaces(&self) -> Vec<(SpaceId, Pid, Tid)> {
+        let mut spaces: Vec<_> =
+            self.images.iter().map(|(space, frozen)| (*space, frozen.owner, frozen.loaded)).collect();
+        spaces.sort_by_key(|(_, owner, _)| *owner != FIRST_PID);
+        spaces
     }
 
     /// A new fork, on the calling thread.
@@ -109,23 +139,30 @@ impl Snapshot {
     /// What it holds.
     #[must_use]
     pub fn info(&self) -> SnapshotInfo {
-        let areas = self.kernel.space.areas();
+        let spaces = || self.kernel.all_spaces().map(|(_, space)| space.areas());
         SnapshotInfo {
-            areas: areas.iter().count(),
-            resident_bytes: self.image.resident_bytes(),
-            mapped_bytes: areas.mapped_bytes(),
-            threads: self.kernel.tasks.len(),
+            areas: spaces().map(|areas| areas.iter().count()).sum(),
+            resident_bytes: self.images.values().map(|frozen| frozen.image.resident_bytes()).sum(),
+            mapped_bytes: spaces().map(warmfork_memory::AreaTree::mapped_bytes).sum(),
+            threads: self.kernel.thread_count(),
             files: self.kernel.files.descriptors().count(),
         }
     }
 
-    /// The host mappings that make up `span` of a pristine fork, whose kernel is `own`: where the snapshot has a memory
-    /// file mapped shared, the fork has its own copy of it.
-    pub(crate) fn mappings<'a>(&'a self, span: Span, own: &'a Kernel) -> Vec<Mapping<'a>> {
+    /// The host mappings that make up `span` of address space `space` in a pristine fork, whose kernel is `own`: where the
+    /// snapshot has a memory file mapped shared, the fork has its own copy of it.
+    pub(crate) fn mappings<'a>(
+        &'a self,
+        space: SpaceId,
+        span: Span,
+        own: &'a Kernel,
+    ) -> Result<Vec<Mapping<'a>>, EngineError> {
+        let image = self.image(space)?;
+        let Some(pristine) = self.kernel.find_space(space) else { return Ok(Vec::new()) };
         let mut mappings = Vec::new();
-        for segment in self.image.segments() {
+        for segment in image.segments() {
             let Some(part) = segment.span.intersection(span) else { continue };
-            for area in self.kernel.space.areas().overlapping(part) {
+            for area in pristine.areas().overlapping(part) {
                 let Some(part) = area.span.intersection(part) else { continue };
                 let skipped = part.start - segment.span.start;
                 mappings.push(Mapping {
@@ -137,13 +174,26 @@ impl Snapshot {
                             offset: offset + (part.start - area.span.start),
                             shared: true,
                         },
-                        _ => source(&self.image, &segment.source, skipped),
+                        _ => source(image, &segment.source, skipped),
                     },
                 });
             }
         }
-        join(mappings)
+        Ok(join(mappings))
     }
+}
+
+/// The memory of the current process.
+fn image_of(machine: &mut Machine) -> Result<Image, EngineError> {
+    let spans = machine.private_spans();
+    let touched = machine.platform.touched(&spans)?;
+    let mut builder = ImageBuilder::new()?;
+    let platform = machine.platform.as_ref();
+    let mut read = |span: Span, into: &mut [u8]| platform.read_any(span.start, into);
+    for area in machine.kernel.space.areas().iter() {
+        builder.area(area, within(&touched, area.span), &mut read)?;
+    }
+    Ok(builder.finish()?)
 }
 
 fn source<'a>(image: &'a Image, segment: &'a SegmentSource, skipped: u64) -> Source<'a> {

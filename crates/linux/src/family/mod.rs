@@ -297,9 +297,9 @@ impl Kernel {
         copy
     }
 
-    /// Makes the first process the current one, for freezing and comparing.
-    pub fn switch_to_first(&mut self, host: &mut Host) {
-        self.run_process(host, FIRST_PID);
+    /// Makes `pid` the current process without running it.
+    pub fn visit_process(&mut self, pid: Pid) {
+        self.switch_process(pid);
     }
 
     /// The address spaces of all processes, each once, that of the current one first.
@@ -326,6 +326,11 @@ impl Kernel {
         let space = self.find_process(pid).map(|process| process.space);
         let space = space.and_then(|id| self.family.spaces.get_mut(&id));
         space.map_or(Ok(()), |space| space.wipe_for_child(memory))
+    }
+
+    /// As [`Kernel::find_space`], to change it.
+    pub fn find_space_mut(&mut self, id: SpaceId) -> Option<&mut AddressSpace> {
+        if id == self.process.space { Some(&mut self.space) } else { self.family.spaces.get_mut(&id) }
     }
 
     /// Whether a process other than the current one has its address space.
