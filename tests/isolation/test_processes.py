@@ -1,0 +1,93 @@
+"""Snapshots of several processes, and requests that start more: a reset leaves the snapshot's, as they were."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from holdings import Holdings, settle
+from talking import ask, port_of
+
+from warmfork import Policy, Snapshot, WarmforkError
+
+# What a request changes, and what `differences` says of it before the reset.
+CHANGES = {
+    "fork-and-wait": ["memory at", "/dev/zero"],
+    "fork-and-leave": ["^processes$"],
+    "leave-zombie": ["^processes$"],
+    "spawn": ["memory at"],
+    "write-in-child": ["^process 3: memory at", "/dev/zero"],
+    "map-in-child": ["^processes$", "^process 3: host mapping"],
+    "change-child": ["^processes$", "^descriptors$"],
+    "stop-child": ["^processes$"],
+    "move-child": ["^processes$"],
+}
+
+
+@pytest.fixture(scope="module")
+def snapshot(freeze: Callable[..., Snapshot]) -> Snapshot:
+    return freeze("processes", policy=Policy(allow_net=True, allow_read=True))
+
+
+@pytest.mark.parametrize(("action", "expected"), CHANGES.items())
+def test_a_reset_undoes(snapshot: Snapshot, request_of: Any, action: str, expected: list[str]) -> None:
+    with snapshot.fork() as fork:
+        first = request_of(fork, "look").answer
+        assert first == b"none shared before   children 0\ndone\n"
+        fork.reset()
+        assert fork.differences() == []
+        for _ in range(2):
+            answer = request_of(fork, f"{action} secret").answer
+            assert answer.endswith(b"done\n") and b"line " not in answer
+            found = fork.differences()
+            for pattern in expected:
+                assert any(re.search(pattern, line) for line in found), (pattern, found)
+            fork.reset()
+            assert fork.differences() == []
+        assert request_of(fork, "look").answer == first
+
+
+def test_a_program_is_run(snapshot: Snapshot, request_of: Any) -> None:
+    with snapshot.fork() as fork:
+        for _ in range(3):
+            assert request_of(fork, "spawn some text").answer == b"3 SOME TEXT\ndone\n"
+            fork.reset()
+
+
+@pytest.mark.parametrize("action", ["end-child", "execute"])
+def test_a_fork_without_a_process_of_the_snapshot_is_of_no_more_use(
+    snapshot: Snapshot, request_of: Any, action: str
+) -> None:
+    with snapshot.fork() as fork:
+        request_of(fork, action, timeout=2.0)
+        with pytest.raises(WarmforkError, match="ended or executed another program"):
+            fork.reset()
+
+
+def test_a_thousand_programs_leak_nothing(snapshot: Snapshot) -> None:
+    port = port_of(snapshot)
+    with snapshot.serve(threads=2) as server:
+        for _ in range(20):
+            assert ask(port, b"spawn a\n") == b"3 A\ndone\n"
+        settle(server)
+        before = Holdings.now()
+        for _ in range(1000):
+            assert ask(port, b"spawn a\n") == b"3 A\ndone\n"
+        settle(server)
+        Holdings.now().assert_no_more_than(before, memory=8 << 20)
+        server.stop(10.0)
+        statistics = server.statistics()
+    assert statistics["served"] == 1020
+    assert statistics["forks"] == 2
+
+
+def test_a_lost_process_of_the_snapshot_costs_a_fork(snapshot: Snapshot) -> None:
+    port = port_of(snapshot)
+    with snapshot.serve(threads=1) as server:
+        for _ in range(3):
+            assert ask(port, b"end-child\n") == b"done\n"
+            assert ask(port, b"look\n") == b"none shared before   children 0\ndone\n"
+        server.stop(10.0)
+        assert server.statistics()["served"] == 6
