@@ -83,6 +83,8 @@ class Machine(_Closing):
         stdio: Host file descriptors for its standard streams; ``None`` for an empty input and captured outputs, which
             ``output`` returns.
         platform: What runs it: ``"process"``, ``"kvm"``, or ``"auto"`` for the better one that works here.
+        huge_pages: The host may back its memory with huge pages (madvise(2)), and that of its forks: for guests that
+            use much memory at once. On kvm only; resets of forks that touch it here and there become dearer.
         max_memory: Bytes that it may map, reservations without access apart.
         max_address_space: Bytes that it may map, with reservations.
         max_files: File descriptors that it may have open.
@@ -109,6 +111,7 @@ class Machine(_Closing):
         cwd: str | os.PathLike[str] | None = None,
         stdio: tuple[int, int, int] | None = None,
         platform: Platform = "auto",
+        huge_pages: bool = False,
         max_memory: int | str = "8G",
         max_address_space: int | str = "128G",
         max_files: int = 1024,
@@ -136,6 +139,7 @@ class Machine(_Closing):
             },
             stdio=stdio,
             platform=platform,
+            huge_pages=huge_pages,
         )
 
     def run(self, timeout: float | None = None) -> Outcome:

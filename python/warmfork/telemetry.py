@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -58,6 +64,9 @@ class ServerCollector(Collector):
         """Yields every metric."""
         now = self._statistics()
         yield GaugeMetricFamily("warmfork_workers", "Forks that serve side by side.", value=now["workers"])
+        platform = InfoMetricFamily("warmfork_platform", "What runs the guests, and why.")
+        platform.add_metric([], {"name": now["platform"], "reason": now["platform_reason"]})
+        yield platform
         values = {name: value for name, value in now.items() if isinstance(value, int | float)}
         for name, text in _COUNTERS.items():
             yield CounterMetricFamily(f"warmfork_{name}", text, value=values[name])

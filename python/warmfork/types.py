@@ -72,6 +72,8 @@ class Latency(TypedDict):
 class ServerStatistics(TypedDict):
     """What a server counted since its start; ``telemetry`` says what each is."""
 
+    platform: str
+    platform_reason: str
     workers: int
     connections: int
     served: int

@@ -29,15 +29,39 @@ impl PlatformKind {
             Self::Process => "process",
         }
     }
+}
+
+/// The platform of a machine, and of all that is forked from it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Chosen {
+    /// What runs the guest.
+    pub kind: PlatformKind,
+    /// `auto` chose it.
+    pub automatic: bool,
+    /// The host may back the guest's memory with huge pages.
+    pub huge_pages: bool,
+}
+
+impl Chosen {
+    /// Why it is this platform.
+    #[must_use]
+    pub fn reason(self) -> String {
+        if self.automatic { automatic().1 } else { "it was asked for".into() }
+    }
 
     /// An empty guest on it.
     pub(crate) fn guest(self) -> Result<Box<dyn Platform>, EngineError> {
-        Ok(match self {
-            Self::Kvm => {
+        Ok(match self.kind {
+            PlatformKind::Kvm => {
                 kvm::probe()?;
-                Box::new(KvmPlatform::new()?)
+                Box::new(KvmPlatform::new(self.huge_pages)?)
             }
-            Self::Process => Box::new(ProcessPlatform::new()?),
+            PlatformKind::Process => {
+                if self.huge_pages {
+                    log::warn!("huge pages are for guests on kvm: on the process platform there are none");
+                }
+                Box::new(ProcessPlatform::new()?)
+            }
         })
     }
 }
@@ -66,15 +90,16 @@ impl Choice {
 
     /// The platform to use.
     #[must_use]
-    pub fn kind(self) -> PlatformKind {
-        match self {
-            Self::Only(kind) => kind,
+    pub fn choose(self, huge_pages: bool) -> Chosen {
+        let (kind, automatic) = match self {
+            Self::Only(kind) => (kind, false),
             Self::Auto => {
                 let (kind, reason) = automatic();
                 log::info!("guests run on {}: {reason}", kind.name());
-                kind
+                (kind, true)
             }
-        }
+        };
+        Chosen { kind, automatic, huge_pages }
     }
 }
 

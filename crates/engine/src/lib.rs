@@ -33,7 +33,7 @@ mod settle;
 pub mod snapshot;
 
 pub use boot::{MachineLimits, Program, boot};
-pub use choice::{Choice, PlatformKind};
+pub use choice::{Choice, Chosen, PlatformKind};
 pub use error::EngineError;
 pub use fork::{Fork, ResetKind};
 pub use machine::{Counters, Handle, Machine, Outcome, Until};

@@ -18,7 +18,7 @@ use warmfork_loader::vdso::clock::ClockPage;
 use warmfork_platform::deadline::Watch;
 use warmfork_platform::{Exit, Interrupter, Platform};
 
-use crate::choice::PlatformKind;
+use crate::choice::Chosen;
 use crate::error::EngineError;
 use crate::guest::PlatformGuest;
 use crate::processes::Processes;
@@ -75,7 +75,7 @@ pub struct Counters {
 
 /// A guest program with everything that it runs on.
 pub struct Machine {
-    pub(crate) kind: PlatformKind,
+    pub(crate) kind: Chosen,
     pub(crate) platform: Box<dyn Platform>,
     pub(crate) kernel: Kernel,
     pub(crate) host: Host,
@@ -123,7 +123,7 @@ enum Step {
 
 impl Machine {
     /// A machine from its parts; the current thread's registers are taken from the kernel's.
-    pub(crate) fn new(kind: PlatformKind, platform: Box<dyn Platform>, kernel: Kernel, host: Host) -> Self {
+    pub(crate) fn new(kind: Chosen, platform: Box<dyn Platform>, kernel: Kernel, host: Host) -> Self {
         let processes = Processes::new(&kernel, platform.as_ref());
         let watch = Watch::new(processes.interrupter());
         let registers = kernel.tasks.get(kernel.tasks.current).registers;
@@ -138,7 +138,7 @@ impl Machine {
 
     /// What runs it.
     #[must_use]
-    pub fn platform(&self) -> PlatformKind {
+    pub fn platform(&self) -> Chosen {
         self.kind
     }
 

@@ -14,7 +14,7 @@ use warmfork_memory::image::{Image, ImageBuilder, SegmentSource};
 use warmfork_memory::{Backing, Source, Span};
 use warmfork_platform::Mapping;
 
-use crate::choice::PlatformKind;
+use crate::choice::Chosen;
 use crate::error::EngineError;
 use crate::fork::Fork;
 use crate::machine::Machine;
@@ -25,7 +25,7 @@ const MOST_FAMILIAR: u64 = 16 << 20;
 /// A frozen machine, shared by all its forks on all threads.
 pub struct Snapshot {
     /// What runs its forks: what ran the machine.
-    pub(crate) platform: PlatformKind,
+    pub(crate) platform: Chosen,
     /// The memory of each process, by address space.
     images: BTreeMap<SpaceId, Frozen>,
     pub(crate) kernel: Kernel,
@@ -116,6 +116,12 @@ impl Snapshot {
     /// The host's refusal of a process or its memory.
     pub fn fork(self: &Arc<Self>) -> Result<Fork, EngineError> {
         Fork::new(Arc::clone(self))
+    }
+
+    /// What its forks run on.
+    #[must_use]
+    pub fn platform(&self) -> Chosen {
+        self.platform
     }
 
     /// A fork has written to these pages: others will, unless it was an odd one.

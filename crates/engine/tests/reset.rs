@@ -34,6 +34,7 @@ fn fork(platform: PlatformKind) -> (Fork, File) {
         limits: MachineLimits::default(),
         stdio: [input, null(), null()],
         platform: Choice::Only(platform),
+        huge_pages: false,
     });
     std::fs::remove_file(program).unwrap();
     let mut machine = machine.unwrap();

@@ -9,7 +9,7 @@ type Tested = KvmPlatform;
 #[expect(clippy::print_stderr, reason = "a test that was skipped must say so")]
 fn empty() -> Option<Tested> {
     match probe() {
-        Ok(_) => Some(KvmPlatform::new().unwrap()),
+        Ok(_) => Some(KvmPlatform::new(false).unwrap()),
         Err(error) => {
             eprintln!("skipped: the kvm platform does not work here: {error}");
             None

@@ -117,7 +117,7 @@ impl Machine {
 #[pymethods]
 impl Machine {
     #[new]
-    #[pyo3(signature = (argv, *, env, cwd, policy, limits, stdio, platform))]
+    #[pyo3(signature = (argv, *, env, cwd, policy, limits, stdio, platform, huge_pages))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn new(
         py: Python<'_>,
@@ -128,6 +128,7 @@ impl Machine {
         limits: Limits,
         stdio: Option<(i32, i32, i32)>,
         platform: &str,
+        huge_pages: bool,
     ) -> PyResult<Self> {
         let Some(platform) = Choice::named(platform) else {
             return Err(PyValueError::new_err(format!("no platform is called {platform}: auto, process or kvm")));
@@ -146,6 +147,7 @@ impl Machine {
             limits: limits.into(),
             stdio,
             platform,
+            huge_pages,
         };
         let (owner, handle) = py
             .detach(|| {

@@ -52,6 +52,9 @@ impl Server {
     fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let statistics = self.server.statistics();
         let found = PyDict::new(py);
+        let platform = self.server.platform();
+        found.set_item("platform", platform.kind.name())?;
+        found.set_item("platform_reason", platform.reason())?;
         found.set_item("workers", self.server.workers())?;
         let mut microseconds = 0;
         for (name, value) in statistics.counters() {

@@ -22,6 +22,7 @@ def make_machine(program: list[str], settings: Settings) -> Machine:
         cwd=settings.cwd or None,
         stdio=TERMINAL,
         platform=settings.platform,
+        huge_pages=settings.huge_pages,
         max_memory=settings.max_memory,
         max_address_space=settings.max_address_space,
         max_files=settings.max_files,

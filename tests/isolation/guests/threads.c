@@ -56,7 +56,7 @@ static void interval_timer(const char *text) {
 
 static void ticking_timer(const char *text) {
     signal(SIGALRM, handler);
-    struct itimerval when = {{0, 100}, {0, 100}};
+    struct itimerval when = {{0, 5000}, {0, 5000}};
     MUST(setitimer(ITIMER_REAL, &when, 0));
     for (int i = 0; i < 3; i++) pause();
 }

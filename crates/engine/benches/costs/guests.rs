@@ -65,6 +65,7 @@ impl Guests {
             limits: MachineLimits::default(),
             stdio: [null()?, output, null()?],
             platform: Choice::Only(platform),
+            huge_pages: false,
         })?)
     }
 

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
+use crate::choice::Chosen;
 use crate::cpu;
 use crate::error::EngineError;
 use crate::machine::Handle;
@@ -85,6 +86,7 @@ impl Control {
 pub struct Server {
     control: Arc<Control>,
     threads: usize,
+    platform: Chosen,
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -109,7 +111,7 @@ impl Server {
             running: AtomicUsize::new(threads),
             ended: (Mutex::new(()), Condvar::new()),
         });
-        let server = Self { control, threads, workers: Mutex::default() };
+        let server = Self { control, platform: snapshot.platform(), threads, workers: Mutex::default() };
         let first_cpu = cpu::here();
         for index in 0..threads {
             let worker = worker::Worker::new(
@@ -133,6 +135,12 @@ impl Server {
     #[must_use]
     pub fn statistics(&self) -> &Statistics {
         &self.control.statistics
+    }
+
+    /// What the guests run on.
+    #[must_use]
+    pub fn platform(&self) -> Chosen {
+        self.platform
     }
 
     /// How many workers there are.

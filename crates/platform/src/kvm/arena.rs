@@ -41,6 +41,8 @@ pub struct Arena {
     free: BTreeSet<u64>,
     /// All windows in use are below this one.
     used: u64,
+    /// The host may back what is mapped from now on with huge pages.
+    pub huge_pages: bool,
 }
 
 fn check(result: *mut libc::c_void) -> io::Result<*mut libc::c_void> {
@@ -73,7 +75,7 @@ impl Arena {
             libc::munmap(std::ptr::without_provenance_mut(start), base - start);
             libc::munmap(std::ptr::without_provenance_mut(after), start + bytes - after);
         }
-        Ok(Self { base, size, windows: BTreeMap::new(), free: BTreeSet::new(), used: 0 })
+        Ok(Self { base, size, windows: BTreeMap::new(), free: BTreeSet::new(), used: 0, huge_pages: false })
     }
 
     /// Address in this process of the byte at `offset`.
@@ -171,7 +173,12 @@ impl Arena {
             Source::File { fd, offset, shared: false } => (libc::MAP_PRIVATE, fd.as_raw_fd(), offset + skipped),
             Source::File { fd, offset, shared: true } => (libc::MAP_SHARED, fd.as_raw_fd(), offset + skipped),
         };
-        self.map_raw(piece, host_protection(protection), flags, file, offset)
+        self.map_raw(piece, host_protection(protection), flags, file, offset)?;
+        // Else it would be as the host has it for all, and a byte written could cost each reset two megabytes.
+        let advice = if self.huge_pages { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
+        // A host without huge pages refuses both.
+        let _ = self.advise(piece, advice);
+        Ok(())
     }
 
     /// Makes `piece` inaccessible address space again.

@@ -61,16 +61,18 @@ pub struct KvmPlatform {
 }
 
 impl KvmPlatform {
-    /// A virtual machine with nothing mapped.
+    /// A virtual machine with nothing mapped, in huge pages of the host's if it may.
     ///
     /// # Errors
     /// [`PlatformError`] when this host's KVM cannot run guests; [`probe`] says why.
-    pub fn new() -> Result<Self, PlatformError> {
+    pub fn new(huge_pages: bool) -> Result<Self, PlatformError> {
         let found = probe().map_err(|error| PlatformError::Host {
             operation: "making a virtual machine",
             source: std::io::Error::other(error.to_string()),
         })?;
-        Self::with(pool::take(found.trap)?)
+        let mut platform = Self::with(pool::take(found.trap)?)?;
+        platform.memory.arena.huge_pages = huge_pages;
+        Ok(platform)
     }
 
     fn with(vm: Vm) -> Result<Self, PlatformError> {
