@@ -87,7 +87,7 @@ class Settings(BaseModel):
     platform: Literal["auto", "process", "kvm"] = Field(
         "auto", description="What runs the guest: auto, process or kvm.", title="NAME"
     )
-    huge_pages: bool = Field(False, description="Let the host back a guest on kvm with huge pages.", title="memory")
+    huge_pages: bool = Field(False, description="Let the host back a guest on kvm with huge pages.")
     max_memory: Size = Field(8 << 30, description="Memory that the program may map.", title="SIZE")
     max_address_space: Size = Field(128 << 30, description="Memory that the program may reserve.", title="SIZE")
     max_files: int = Field(1024, ge=4, le=1 << 20, description="Files that the guest may have open.", title="N")

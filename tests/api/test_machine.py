@@ -207,3 +207,20 @@ def test_arguments_that_are_none(guest: Guest) -> None:
         Machine([guest("program")], cwd="/no/such/directory")
     with pytest.raises(ValueError, match="no platform is called xen"):
         Machine([guest("program")], platform="xen")  # type: ignore[arg-type]
+
+
+def huge_bytes() -> int:
+    """Private memory of this process that is in huge pages."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("AnonHugePages:"))
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_huge_pages(platform: str, guest: Guest, asked: bool) -> None:
+    setting = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if platform != "kvm" or "[never]" in (setting.read_text() if setting.exists() else "[never]"):
+        pytest.skip("huge pages are for guests on kvm, where the host has them")
+    with Machine([guest("program"), "fill", str(64 << 20)], huge_pages=asked) as machine:
+        before = huge_bytes()
+        assert machine.run(timeout=60.0) == Outcome("exited", 0)
+        assert (huge_bytes() - before >= 32 << 10) == asked

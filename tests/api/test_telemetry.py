@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from warmfork.types import ServerStatistics
 
 COUNTED: ServerStatistics = {
+    "platform": "kvm",
+    "platform_reason": "it was asked for",
     "workers": 2,
     "connections": 100,
     "served": 99,
@@ -52,6 +54,7 @@ def test_everything_that_was_counted_is_told() -> None:
     ):
         assert answer.headers["Content-Type"].startswith("text/plain")
         told = samples(answer.read().decode())
+    assert told[("warmfork_platform_info", "kvm,it was asked for")] == 1
     assert told[("warmfork_workers", "")] == 2
     assert told[("warmfork_connections_total", "")] == 100
     assert told[("warmfork_resets_total", "rewritten")] == 98

@@ -34,18 +34,23 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int, str]
     return make
 
 
-def test_a_hundred_thousand_requests_leak_nothing(snapshot: Snapshot, client: Callable[[int, int, str], str]) -> None:
+# Where kvm is itself virtual, leaving a guest takes a tenth of a millisecond.
+REQUESTS = {"process": 100_000, "kvm": 20_000}
+
+
+def test_many_requests_leak_nothing(platform: str, snapshot: Snapshot, client: Callable[[int, int, str], str]) -> None:
     port = port_of(snapshot)
+    count = REQUESTS[platform]
     with snapshot.serve(threads=2) as server:
-        assert client(port, 5_000, "work") == "1 done\n"
+        assert client(port, 2_000, "work") == "1 done\n"
         settle(server)
         before = Holdings.now()
-        assert client(port, 95_000, "work") == "1 done\n"
+        assert client(port, count - 2_000, "work") == "1 done\n"
         settle(server)
         Holdings.now().assert_no_more_than(before, memory=4 << 20)
         server.stop(10.0)
         statistics = server.statistics()
-    assert statistics["served"] == statistics["connections"] == 100_000
+    assert statistics["served"] == statistics["connections"] == count
     assert statistics["forks"] == 2
 
 

@@ -24,5 +24,6 @@ int main(int count, char **arguments) {
     }
     if (!strcmp(what, "copy")) for (int byte; (byte = getchar()) != EOF;) putchar(byte);
     if (!strcmp(what, "allocate")) { void *at = malloc(atol(arguments[2])); puts(at ? "allocated" : "refused"); }
+    if (!strcmp(what, "fill")) { long size = atol(arguments[2]); memset(malloc(size), 1, size); }
     return 0;
 }
