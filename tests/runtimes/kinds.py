@@ -32,6 +32,7 @@ KINDS = [
     Kind("http.server-threads", "debian", "handlers.py", ("threading",)),
     Kind("wsgiref", "debian", "wsgi.py", ("wsgiref",), keeps_alive=False),
     Kind("python-blocking", "debian", "selecting.py", ("blocking",)),
+    Kind("python-forking", "debian", "selecting.py", ("forking",)),
     Kind("python-select", "debian", "selecting.py", ("select",)),
     Kind("python-poll", "debian", "selecting.py", ("poll",)),
     Kind("python-epoll", "debian", "selecting.py", ("epoll",)),

@@ -1,6 +1,6 @@
 """Debian's command-line tools, unmodified: what they print, how they end and what files they leave is as natively.
 
-Each runs in a copy of the same small tree. Nothing here forks: a tool alone, or a shell's own commands.
+Each runs in a copy of the same small tree: a tool alone, a shell with its pipelines, or one that runs many others.
 """
 
 from __future__ import annotations
@@ -34,6 +34,56 @@ exec 3<words; read -r first <&3; echo "$first"; exec 3<&-
 trap 'echo left with $?' EXIT
 kill -0 $$ && echo alive
 exit 7
+"""
+
+PIPELINES = r"""
+cat words | tr a-z A-Z | sort -r | head -n 2
+total=$(seq 20 | while read -r n; do echo $((n * n)); done | awk '{ s += $1 } END { print s }')
+echo "squares: $total"
+(cd deep && ls | wc -l; exit 3); echo "status $?"
+false || true && echo both
+sleep 0.01 & pid=$!; wait $pid; echo "waited $?"
+sh -c 'kill -TERM $$'; echo "killed $?"
+find . -name 'n*' -exec wc -l {} + | sed 's/^ *//'
+printf '%s\n' a b c | xargs -n 1 -I% echo item %
+{ echo out; echo err >&2; } 2>&1 | sort
+sh -c 'trap "echo term; exit 5" TERM; kill -TERM $$; echo not here'; echo "trapped $?"
+yes | head -n 3
+exec 2>&1; nosuchcommand; echo "missing $?"
+"""
+BASH_ONLY = r"""
+diff <(sort words) <(sort -u words); echo "differ $?"
+set -o pipefail; false | true; echo "pipefail $? ${PIPESTATUS[*]}"
+mapfile -t lines < <(cut -d' ' -f1 words); echo "${#lines[@]} ${lines[0]}"
+coproc cat; echo through >&"${COPROC[1]}"; read -r back <&"${COPROC[0]}"; echo "$back"
+eval "exec ${COPROC[1]}>&-"; wait
+trap 'echo child' CHLD; set -m; sleep 0.01 & wait; trap - CHLD
+set -m; sleep 100 & kill %1; wait %1; echo "job $?"
+(( $(jobs -p | wc -l) == 0 )) && echo none
+timeout 0.05 sleep 100; echo "timeout $?"
+"""
+REPOSITORY = r"""
+export HOME=$PWD GIT_AUTHOR_DATE=@1700000000 GIT_COMMITTER_DATE=@1700000000 GIT_CONFIG_NOSYSTEM=1
+export GIT_AUTHOR_NAME=Me GIT_AUTHOR_EMAIL=me@example.org GIT_COMMITTER_NAME=Me GIT_COMMITTER_EMAIL=me@example.org
+git init -q -b main .
+git add words deep && git commit -qm first && echo more >>words && git diff --stat && git commit -qam second
+git log --format='%H %s' && git checkout -q -b side HEAD~ && echo side >side && git add side && git commit -qm side
+git merge -q -m merged main && git log --oneline --graph | cat
+git clone -q . copies/clone && git -C copies/clone log --oneline | wc -l
+git gc -q && git fsck && git status --short | sort && git rev-parse HEAD^{tree}
+rm -rf .git copies/clone .gitconfig
+"""
+PROGRAM = r"""
+cat >one.c <<'END'
+#include <stdio.h>
+int two(void);
+int main(void) { return printf("compiled %d\n", two()) < 0; }
+END
+echo 'int two(void) { return 2; }' >two.c
+printf 'program: one.o two.o\n\tgcc -o $@ $^\n%%.o: %%.c\n\tgcc -O1 -c $<\n' >Makefile
+make -j2 program >made.log && sort made.log && ./program && make program
+gcc -c broken.c; echo "status $?"
+rm -f made.log
 """
 
 # Debian package, command line, standard input.
@@ -132,6 +182,18 @@ CASES = [
     ("bash", "bash -c 'a=(1 2 3); echo ${a[@]: -2} $((2**10)); [[ abc =~ b. ]] && echo ${BASH_REMATCH[0]}'", ""),
     ("bash", "bash -O globstar -c 'echo **/*'", ""),
     ("busybox-static", f"busybox sh -c {shlex.quote(SCRIPT)}", ""),
+    # shells that run others, and tools that do
+    ("dash", f"dash -c {shlex.quote(PIPELINES)}", ""),
+    ("bash", f"bash -c {shlex.quote(PIPELINES)}", ""),
+    ("bash", f"bash -c {shlex.quote(BASH_ONLY)}", ""),
+    ("busybox-static", f"busybox sh -c {shlex.quote(PIPELINES)}", ""),
+    ("git", f"sh -c {shlex.quote(REPOSITORY)}", ""),
+    ("make", f"sh -c {shlex.quote(PROGRAM)}", ""),
+    ("npm", "npm --version", ""),
+    ("coreutils", "env sh -c 'echo $0 | tr a-z A-Z' word", ""),
+    ("findutils", "xargs -P 3 -n 1 sh -c 'exit $0'", "0 0 1 0"),
+    ("tar", "tar -czf made.tar.gz --sort=name words deep", ""),
+    ("perl-base", "perl -e 'print `echo hi`; if (!($p = fork)) { exit 4 } waitpid $p, 0; print $? >> 8'", ""),
     ("perl-base", "perl -ne 'print scalar reverse; END { print -s \"data\", \"\\n\" }' words", ""),
     # and some that are often there
     ("xz-utils", "xz -k -T1 data", ""),

@@ -1,5 +1,7 @@
-"""A server of its own making: blocking calls, or a loop over select, poll or epoll with many connections at once."""
+"""A server of its own making: blocking calls (in one process or in several that were forked for it), or a loop over
+select, poll or epoll with many connections at once."""
 
+import os
 import selectors
 import socket
 import sys
@@ -33,6 +35,14 @@ def serve_blocking(listener: socket.socket) -> None:
                 reply, received = answer(received)
                 if reply:
                     connection.sendall(reply)
+
+
+def serve_forking(listener: socket.socket) -> None:
+    """Two children accept; their parent waits for them."""
+    for _ in range(2):
+        if os.fork() == 0:
+            serve_blocking(listener)
+    os.wait()
 
 
 class Connection:
@@ -75,5 +85,7 @@ SELECTORS = {"select": selectors.SelectSelector, "poll": selectors.PollSelector,
 listener = socket.create_server(("127.0.0.1", 0))
 if sys.argv[1] == "blocking":
     serve_blocking(listener)
+elif sys.argv[1] == "forking":
+    serve_forking(listener)
 else:
     serve_selecting(listener, SELECTORS[sys.argv[1]]())
