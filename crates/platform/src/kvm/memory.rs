@@ -203,7 +203,6 @@ impl Memory {
         }
         self.fill(page).map_err(|source| PlatformError::Host { operation: "filling page tables", source })?;
         self.slots.cover_kernel(&self.tables)?;
-        self.slots.cover(&self.arena, self.arena.used())?;
         Ok(Access::Filled)
     }
 
@@ -221,8 +220,7 @@ impl Memory {
                 }
             }
         }
-        self.slots.cover_kernel(&self.tables)?;
-        self.slots.cover(&self.arena, self.arena.used())
+        self.slots.cover_kernel(&self.tables)
     }
 
     /// Makes entries for the page and for all that is mapped in its granule.
@@ -233,6 +231,7 @@ impl Memory {
         }
         let start = page.start / WINDOW * WINDOW;
         let Some(offset) = self.arena.offset(start) else { return Err(io::Error::from_raw_os_error(libc::EFAULT)) };
+        self.slots.cover(&self.arena, offset).map_err(|error| io::Error::other(error.to_string()))?;
         for area in self.areas.within(Span { start, end: start + WINDOW }) {
             if area.protection.is_empty() {
                 continue;

@@ -4,7 +4,6 @@
 //! The pool belongs to the process that filled it: after a fork(2) the child's is empty.
 //! Locks: one, held for moments only; never while a machine is made.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::guest::own_pid;
@@ -24,8 +23,6 @@ struct Pool {
 
 static POOL: Mutex<Pool> = Mutex::new(Pool { ready: Vec::new(), of: None, failed: false });
 static TAKEN: Condvar = Condvar::new();
-/// Bytes of guest memory that the last guest used, for which the next one's memory slot is made.
-static USED: AtomicU64 = AtomicU64::new(0);
 
 fn lock() -> MutexGuard<'static, Pool> {
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
@@ -44,18 +41,13 @@ pub fn take(trap: Trap) -> Result<Vm, PlatformError> {
         if let Err(error) = filling {
             log::warn!("virtual machines are not made ahead of use: {error}");
         }
-        return Vm::new(trap, USED.load(Ordering::Relaxed));
+        return Vm::new(trap);
     }
     let ready = pool.ready.pop();
     pool.failed = false;
     drop(pool);
     TAKEN.notify_one();
-    ready.map_or_else(|| Vm::new(trap, USED.load(Ordering::Relaxed)), Ok)
-}
-
-/// Guests use so many bytes of memory now.
-pub fn expect(used: u64) {
-    USED.store(used, Ordering::Relaxed);
+    ready.map_or_else(|| Vm::new(trap), Ok)
 }
 
 fn fill(of: Option<(u32, Trap)>, trap: Trap) {
@@ -69,7 +61,7 @@ fn fill(of: Option<(u32, Trap)>, trap: Trap) {
             continue;
         }
         drop(pool);
-        let made = Vm::new(trap, USED.load(Ordering::Relaxed));
+        let made = Vm::new(trap);
         pool = lock();
         match made {
             Ok(vm) if pool.of == of => pool.ready.push(vm),

@@ -72,7 +72,7 @@ fn page(start: u64) -> Span {
 }
 
 fn look(trap: Trap) -> Result<Found, KvmError> {
-    let mut platform = KvmPlatform::with(Vm::new(trap, 0)?)?;
+    let mut platform = KvmPlatform::with(Vm::new(trap)?)?;
     let refused = |error: warmfork_memory::MapError| KvmError::Refused(error.to_string());
     platform.map(page(CODE), Protection::READ | Protection::EXEC, Source::Anonymous).map_err(refused)?;
     platform.map(page(DATA), Protection::READ | Protection::WRITE, Source::Anonymous).map_err(refused)?;

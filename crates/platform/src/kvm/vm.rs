@@ -1,5 +1,6 @@
 //! An empty virtual machine, ready for its first instruction: made on any thread, ahead of use if need be.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::OnceLock;
@@ -19,9 +20,10 @@ use crate::PlatformError;
 /// Guest-physical address of the arena's first byte.
 pub const ARENA: u64 = 4 << 30;
 /// Bytes of the kernel pages' first memory slot.
-const FIRST_KERNEL_SLOT: u64 = 4 << 20;
-/// Bytes of the arena's first memory slot, at least. KVM may keep 12 bytes for each page of a slot.
-const FIRST_SLOT: u64 = 16 << 20;
+const FIRST_KERNEL_SLOT: u64 = 512 << 10;
+/// Bytes of a memory slot in the arena's beginning, of [`SMALL`] bytes; behind that each is as large as all before it.
+const CHUNK: u64 = 8 << 20;
+const SMALL: u64 = 64 << 20;
 
 /// Bytes of the arena in slots that no guest is asked to give back.
 const LARGE: u64 = 1 << 30;
@@ -80,8 +82,8 @@ fn host() -> Result<&'static Host, PlatformError> {
 }
 
 impl Vm {
-    /// A machine with nothing in it, with a memory slot for `expected` bytes of the arena.
-    pub fn new(trap: Trap, expected: u64) -> Result<Self, PlatformError> {
+    /// A machine with nothing in it.
+    pub fn new(trap: Trap) -> Result<Self, PlatformError> {
         let host = host()?;
         if trap == Trap::Ring0 && !cpuid::has_fsgsbase(&host.cpuid) {
             // The stubs use it.
@@ -94,10 +96,17 @@ impl Vm {
         let width = 1 << cpuid::physical_bits(&host.cpuid).min(48);
         let arena = Arena::new(width - ARENA).map_err(refused("reserving the guest's address space"))?;
         let tables = template(trap).and_then(Tables::new).map_err(refused("making the guest's page tables"))?;
-        let mut slots =
-            Slots { vm, next: 0, kernel: 0, arena: 0, kernel_slots: Vec::new(), arena_slots: Vec::new(), calls: 0 };
+        let mut slots = Slots {
+            vm,
+            next: 0,
+            kernel: 0,
+            arena: 0,
+            kernel_slots: Vec::new(),
+            arena_slots: BTreeMap::new(),
+            free: Vec::new(),
+            calls: 0,
+        };
         slots.cover_kernel(&tables)?;
-        slots.cover(&arena, expected.min(arena.size()))?;
         let state = cpuid::state(&host.cpuid);
         let state_bytes = cpuid::state_bytes(&host.cpuid, state);
         let mut vm = Self { vcpu, slots, arena, tables, trap, state, state_bytes };
@@ -263,6 +272,11 @@ fn fill_kernel_pages(memory: &KernelMemory, trap: Trap) {
     memory.copy(layout::DOORBELL_PAGE + (layout::RESUME - layout::DOORBELL), resume::code());
 }
 
+/// Where in the arena the slot begins that the byte at `offset` belongs to.
+fn chunk(offset: u64) -> u64 {
+    if offset < SMALL { offset / CHUNK * CHUNK } else { 1 << offset.ilog2() }
+}
+
 /// The memory slots of one machine: few, for KVM's own bookkeeping grows with them.
 pub struct Slots {
     vm: VmFd,
@@ -271,7 +285,10 @@ pub struct Slots {
     kernel: u64,
     arena: u64,
     kernel_slots: Vec<kvm_userspace_memory_region>,
-    arena_slots: Vec<kvm_userspace_memory_region>,
+    /// By the offset in the arena.
+    arena_slots: BTreeMap<u64, kvm_userspace_memory_region>,
+    /// Numbers of slots that are gone.
+    free: Vec<u32>,
     /// Calls of KVM made for them.
     pub calls: u64,
 }
@@ -279,14 +296,16 @@ pub struct Slots {
 impl Slots {
     fn add(&mut self, physical: u64, host: usize, bytes: u64) -> Result<kvm_userspace_memory_region, PlatformError> {
         let region = kvm_userspace_memory_region {
-            slot: self.next,
+            slot: self.free.last().copied().unwrap_or(self.next),
             guest_phys_addr: physical,
             memory_size: bytes,
             userspace_addr: host as u64,
             flags: 0,
         };
         self.set(region)?;
-        self.next += 1;
+        if self.free.pop().is_none() {
+            self.next += 1;
+        }
         Ok(region)
     }
 
@@ -310,15 +329,18 @@ impl Slots {
         Ok(())
     }
 
-    /// Makes sure that the first `used` bytes of the arena are in a slot.
-    pub fn cover(&mut self, arena: &Arena, used: u64) -> Result<(), PlatformError> {
-        while self.arena < used {
-            let wanted = (used - self.arena).max(self.arena).max(FIRST_SLOT);
-            let bytes = wanted.min(arena.size() - self.arena);
-            let region = self.add(ARENA + self.arena, arena.host(self.arena), bytes)?;
-            self.arena_slots.push(region);
-            self.arena += bytes;
+    /// Makes sure that the byte at `offset` of the arena is in a slot. KVM keeps some bytes for each page of a slot: what a
+    /// guest does not touch gets none.
+    pub fn cover(&mut self, arena: &Arena, offset: u64) -> Result<(), PlatformError> {
+        let start = chunk(offset);
+        if self.arena_slots.contains_key(&start) {
+            return Ok(());
         }
+        let bytes = start.max(CHUNK).min(arena.size() - start);
+        let bytes = if start < SMALL { CHUNK.min(bytes) } else { bytes };
+        let region = self.add(ARENA + start, arena.host(start), bytes)?;
+        self.arena_slots.insert(start, region);
+        self.arena += bytes;
         Ok(())
     }
 
@@ -327,11 +349,11 @@ impl Slots {
         if self.arena <= LARGE || used > self.arena / 4 {
             return Ok(());
         }
-        while let Some(&last) = self.arena_slots.last().filter(|last| last.guest_phys_addr - ARENA >= used.max(1)) {
-            self.set(kvm_userspace_memory_region { memory_size: 0, ..last })?;
-            self.arena_slots.pop();
-            self.next -= u32::from(last.slot + 1 == self.next);
-            self.arena -= last.memory_size;
+        while let Some((&start, &region)) = self.arena_slots.range(used.max(1)..).next_back() {
+            self.set(kvm_userspace_memory_region { memory_size: 0, ..region })?;
+            self.arena_slots.remove(&start);
+            self.free.push(region.slot);
+            self.arena -= region.memory_size;
         }
         Ok(())
     }
