@@ -87,6 +87,13 @@ def test_memory_is_limited(run: Any) -> None:
     assert run("allocate", str(512 << 20), max_memory="256M")[1] == "refused\n"
 
 
+def test_what_is_mapped_without_a_reservation_counts_when_it_is_written(run: Any) -> None:
+    mapped = str(3 << 30)
+    assert run("overcommit", mapped, str(64 << 20), max_memory="256M")[1] == "written\n"
+    assert run("overcommit", mapped, mapped, max_memory="256M")[0] == Outcome("out_of_memory", 0)
+    assert run("overcommit", str(8 << 30), "0", max_memory="256M")[1] == "refused\n"
+
+
 def test_streams_of_this_process(guest: Guest, tmp_path: Path) -> None:
     with (tmp_path / "in").open("w+b") as standard_input, (tmp_path / "out").open("w+b") as output:
         standard_input.write(b"some text\n")

@@ -242,20 +242,22 @@ impl Machine {
         if until.deadline.is_some_and(|at| at <= self.host.monotonic()) {
             return Ok(Some(Outcome::TimedOut));
         }
+        let short = self.is_short_of_memory(until.touched_bytes)?;
+        Ok(short.then_some(Outcome::OutOfMemory))
+    }
+
+    /// Whether the guest has written more than it may: to memory files; in all, when it mapped some without a reservation
+    /// or has several processes (else all was counted when it was mapped); or more than `limit`.
+    fn is_short_of_memory(&mut self, limit: Option<u64>) -> Result<bool, EngineError> {
+        let most = self.kernel.space.limits().accessible_bytes;
         let files = self.kernel.memory_file_bytes();
-        if files > self.kernel.space.limits().accessible_bytes {
-            return Ok(Some(Outcome::OutOfMemory));
+        if files > most {
+            return Ok(true);
         }
-        let limit = match until.touched_bytes {
-            None if !self.kernel.family.is_empty() => Some(self.kernel.space.limits().accessible_bytes),
-            limit => limit,
-        };
-        if let Some(limit) = limit
-            && files.saturating_add(self.touched_bytes()?) > limit
-        {
-            return Ok(Some(Outcome::OutOfMemory));
-        }
-        Ok(None)
+        let unreserved = self.kernel.space.areas().accessible_bytes().unreserved > 0;
+        let uncounted = unreserved || !self.kernel.family.is_empty();
+        let limit = limit.unwrap_or(u64::MAX).min(if uncounted { most } else { u64::MAX });
+        Ok(limit < u64::MAX && files.saturating_add(self.touched_bytes()?) > limit)
     }
 
     /// Whether somebody wants this run to stop.

@@ -140,8 +140,49 @@ pub struct Area {
     pub backing: Backing,
     /// MADV_WIPEONFORK: a fork and a reset see zeroes.
     pub wipe_on_fork: bool,
+    /// MAP_NORESERVE: what is mapped is not held back for it, only what is written counts.
+    pub unreserved: bool,
     /// What /proc/self/maps shows in brackets (`heap`, `stack`, `vdso`, `vvar`), if anything.
     pub label: Option<&'static str>,
+}
+
+/// Bytes of mappings that allow any access.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Accessible {
+    /// Of those that memory is held back for.
+    pub reserved: u64,
+    /// Of those mapped with MAP_NORESERVE.
+    pub unreserved: u64,
+}
+
+impl Accessible {
+    /// Both together.
+    #[must_use]
+    pub fn all(self) -> u64 {
+        self.reserved + self.unreserved
+    }
+}
+
+impl std::ops::Add for Accessible {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { reserved: self.reserved + other.reserved, unreserved: self.unreserved + other.unreserved }
+    }
+}
+
+impl std::ops::Sub for Accessible {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self { reserved: self.reserved - other.reserved, unreserved: self.unreserved - other.unreserved }
+    }
+}
+
+impl std::iter::Sum for Accessible {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), std::ops::Add::add)
+    }
 }
 
 impl Area {
@@ -159,8 +200,20 @@ impl Area {
             && self.protection == next.protection
             && self.shared == next.shared
             && self.wipe_on_fork == next.wipe_on_fork
+            && self.unreserved == next.unreserved
             && self.label == next.label
             && self.backing.advanced(self.span.len()) == next.backing
+    }
+
+    /// Its bytes, if it allows any access: those that count as reserved, and those that do not.
+    #[must_use]
+    pub fn accessible(&self) -> Accessible {
+        let bytes = if self.protection.is_empty() { 0 } else { self.span.len() };
+        if self.unreserved {
+            Accessible { reserved: 0, unreserved: bytes }
+        } else {
+            Accessible { reserved: bytes, unreserved: 0 }
+        }
     }
 
     /// Whether the bytes begin as zeroes and are the machine's own, to freeze and to reset.

@@ -197,7 +197,15 @@ impl GuestMemory for FakeMemory {
             }
         };
         self.forget(span);
-        self.areas.insert(Area { span, protection, shared, backing, wipe_on_fork: false, label: None });
+        self.areas.insert(Area {
+            span,
+            protection,
+            shared,
+            backing,
+            wipe_on_fork: false,
+            unreserved: false,
+            label: None,
+        });
         Ok(())
     }
 

@@ -27,7 +27,7 @@ pub mod spans;
 pub mod tree;
 
 pub use access::Fault;
-pub use areas::{Area, Backing, MappedFile, Protection, Span};
+pub use areas::{Accessible, Area, Backing, MappedFile, Protection, Span};
 pub use changes::Changes;
 #[cfg(any(test, feature = "fake"))]
 pub use fake::FakeMemory;

@@ -105,7 +105,8 @@ fn flags(area: &Area) -> String {
         (true, "me "),
         (area.shared, "ms "),
         (area.label == Some("stack"), "gd "),
-        (area.protection.contains(Protection::WRITE) && !area.shared, "ac "),
+        (area.protection.contains(Protection::WRITE) && !area.shared && !area.unreserved, "ac "),
+        (area.unreserved, "nr "),
         (area.wipe_on_fork, "wf "),
     ];
     flags.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect()
@@ -139,6 +140,7 @@ mod tests {
             shared: access.ends_with('s'),
             backing: if inode == 0 { Backing::Anonymous } else { Backing::File { file, offset } },
             wipe_on_fork: false,
+            unreserved: false,
             label,
         })
     }

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use warmfork_abi::mman::{MAX_MAP_COUNT, MapFlags};
 use warmfork_abi::{Errno, USER_END};
 
-use crate::areas::{Area, Backing, MappedFile, Protection, Span};
+use crate::areas::{Accessible, Area, Backing, MappedFile, Protection, Span};
 use crate::changes::Changes;
 use crate::host::{GuestMemory, MapError};
 use crate::spans::SpanSet;
@@ -78,12 +78,16 @@ impl Layout {
     }
 }
 
+/// So many times what may be accessible may be so without a reservation. Reading alone costs page tables: a 512th of it.
+pub const UNRESERVED: u64 = 16;
+
 /// How much a guest may map; beyond it mmap and its relatives answer ENOMEM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Bytes in all mappings, inaccessible ones included (as RLIMIT_AS). Runtimes reserve hundreds of GiB.
     pub reserved_bytes: u64,
-    /// Bytes in mappings with any access.
+    /// Bytes in mappings with any access. Of those mapped with MAP_NORESERVE there may be [`UNRESERVED`] times as many;
+    /// what counts of them is what is written, and that is not counted here.
     pub accessible_bytes: u64,
     /// Number of areas (vm.max_map_count).
     pub areas: usize,
@@ -276,23 +280,29 @@ impl AddressSpace {
         &self.imaged
     }
 
-    /// Refuses what would bring the mapped bytes above a limit once `span` is replaced by a mapping with `protection`.
-    fn charge(&self, span: Span, protection: Protection, shared: bool) -> Result<(), Errno> {
+    /// Refuses what would bring the mapped bytes above a limit once `span` is replaced by a mapping like `area`.
+    fn charge(&self, span: Span, area: &Area) -> Result<(), Errno> {
         let mapped = self.areas.mapped_bytes() - self.areas.mapped_bytes_in(span) + span.len();
-        let mut accessible = self.areas.accessible_bytes() - self.areas.accessible_bytes_in(span);
-        if !protection.is_empty() {
-            accessible += span.len();
-        }
-        // What was too much before a limit was lowered may stay, and may shrink.
-        let too_much = |after, before, limit| after > limit && after > before;
         let most = self.limits.reserved_bytes.min(self.resource_limits.address_space);
-        if too_much(mapped, self.areas.mapped_bytes(), most)
-            || too_much(accessible, self.areas.accessible_bytes(), self.limits.accessible_bytes)
+        if too_much(mapped, self.areas.mapped_bytes(), most) {
+            return Err(Errno::ENOMEM);
+        }
+        let new = Area { span, backing: Backing::Anonymous, ..area.clone() }.accessible();
+        self.charge_accessible(self.areas.accessible_bytes() - self.areas.accessible_bytes_in(span) + new)?;
+        let is_data = !area.shared && area.protection.contains(Protection::WRITE);
+        self.charge_data(if is_data { span.len() - self.private_bytes(span, true) } else { 0 })
+    }
+
+    /// Refuses more accessible bytes than there may be.
+    fn charge_accessible(&self, after: Accessible) -> Result<(), Errno> {
+        let (before, limits) = (self.areas.accessible_bytes(), self.limits);
+        let unreserved = limits.accessible_bytes.saturating_mul(UNRESERVED);
+        if too_much(after.reserved, before.reserved, limits.accessible_bytes)
+            || too_much(after.unreserved, before.unreserved, unreserved)
         {
             return Err(Errno::ENOMEM);
         }
-        let is_data = !shared && protection.contains(Protection::WRITE);
-        self.charge_data(if is_data { span.len() - self.private_bytes(span, true) } else { 0 })
+        Ok(())
     }
 
     /// Refuses `more` bytes of private writable memory where the program has limited itself to less.
@@ -345,6 +355,11 @@ impl AddressSpace {
         self.areas.remove(span);
         self.full_from = self.full_from.max(span.end).min(self.layout.mmap_base());
     }
+}
+
+/// What was too much before a limit was lowered may stay, and may shrink.
+fn too_much(after: u64, before: u64, limit: u64) -> bool {
+    after > limit && after > before
 }
 
 /// What a guest is told when the host refuses: ENOMEM, or why a file can't be mapped.

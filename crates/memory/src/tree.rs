@@ -6,7 +6,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::areas::{Area, Protection, Span};
+use crate::areas::{Accessible, Area, Protection, Span};
 
 /// From which end of a range [`AreaTree::find_gap`] looks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,7 +22,7 @@ pub enum Direction {
 pub struct AreaTree {
     areas: BTreeMap<u64, Area>,
     mapped: u64,
-    accessible: u64,
+    accessible: Accessible,
 }
 
 impl AreaTree {
@@ -51,7 +51,7 @@ impl AreaTree {
 
     /// Bytes in the areas that allow any access.
     #[must_use]
-    pub fn accessible_bytes(&self) -> u64 {
+    pub fn accessible_bytes(&self) -> Accessible {
         self.accessible
     }
 
@@ -105,9 +105,8 @@ impl AreaTree {
 
     /// Bytes of `span` that allow any access.
     #[must_use]
-    pub fn accessible_bytes_in(&self, span: Span) -> u64 {
-        let accessible = self.overlapping(span).filter(|area| !area.protection.is_empty());
-        accessible.filter_map(|area| area.span.intersection(span)).map(Span::len).sum()
+    pub fn accessible_bytes_in(&self, span: Span) -> Accessible {
+        self.pieces(span).map(|area| area.accessible()).sum()
     }
 
     /// Whether `span` has no hole.
@@ -200,18 +199,14 @@ impl AreaTree {
 
     fn place(&mut self, area: Area) {
         self.mapped += area.span.len();
-        if !area.protection.is_empty() {
-            self.accessible += area.span.len();
-        }
+        self.accessible = self.accessible + area.accessible();
         self.areas.insert(area.span.start, area);
     }
 
     fn take(&mut self, start: u64) -> Option<Area> {
         let area = self.areas.remove(&start)?;
         self.mapped -= area.span.len();
-        if !area.protection.is_empty() {
-            self.accessible -= area.span.len();
-        }
+        self.accessible = self.accessible - area.accessible();
         Some(area)
     }
 

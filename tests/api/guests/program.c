@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -25,5 +26,11 @@ int main(int count, char **arguments) {
     if (!strcmp(what, "copy")) for (int byte; (byte = getchar()) != EOF;) putchar(byte);
     if (!strcmp(what, "allocate")) { void *at = malloc(atol(arguments[2])); puts(at ? "allocated" : "refused"); }
     if (!strcmp(what, "fill")) { long size = atol(arguments[2]); memset(malloc(size), 1, size); }
+    if (!strcmp(what, "overcommit")) {
+        size_t mapped = atol(arguments[2]), written = atol(arguments[3]);
+        char *at = mmap(0, mapped, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        for (size_t done = 0; at != MAP_FAILED && done < written; done += 4096) at[done] = 1;
+        puts(at == MAP_FAILED ? "refused" : "written");
+    }
     return 0;
 }

@@ -69,8 +69,7 @@ fn memory(scope: &Scope<'_>) -> (u64, u64) {
     const UNLIMITED: u64 = 8 << 30;
     let limit = scope.kernel.space.limits().accessible_bytes;
     let total = if limit >= warmfork_abi::USER_END { UNLIMITED } else { limit };
-    let accessible = |area: &&warmfork_memory::Area| !area.protection.is_empty();
-    let used: u64 = scope.kernel.space.areas().iter().filter(accessible).map(|area| area.span.len()).sum();
+    let used = scope.kernel.space.areas().accessible_bytes().reserved;
     (total / 1024, total.saturating_sub(used) / 1024)
 }
 

@@ -17,7 +17,15 @@ fn span(start: u64, pages: u64) -> Span {
 
 fn anonymous(span: Span) -> Area {
     let protection = Protection::READ;
-    Area { span, protection, shared: false, backing: Backing::Anonymous, wipe_on_fork: false, label: None }
+    Area {
+        span,
+        protection,
+        shared: false,
+        backing: Backing::Anonymous,
+        wipe_on_fork: false,
+        unreserved: false,
+        label: None,
+    }
 }
 
 /// A file of `length` bytes, page `n` full of the letter `a + n`.

@@ -91,7 +91,7 @@ impl AddressSpace {
     pub fn totals(&self) -> Totals {
         let mut totals = Totals {
             mapped: self.areas.mapped_bytes(),
-            accessible: self.areas.accessible_bytes(),
+            accessible: self.areas.accessible_bytes().reserved,
             ..Totals::default()
         };
         for area in self.areas.iter() {

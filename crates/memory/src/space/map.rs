@@ -34,7 +34,7 @@ impl AddressSpace {
     /// Maps as mmap does, and returns the address.
     ///
     /// MAP_SHARED without a file is private memory to the host, for one process shares it with nobody. MAP_GROWSDOWN does not
-    /// grow; MAP_POPULATE, MAP_LOCKED and MAP_NORESERVE change nothing.
+    /// grow; MAP_POPULATE and MAP_LOCKED change nothing.
     ///
     /// # Errors
     /// Those of mmap(2).
@@ -56,10 +56,12 @@ impl AddressSpace {
             return Err(Errno::EEXIST);
         }
         let shared = check_kind(&request, length)?;
-        self.charge(span, request.protection, shared)?;
-        self.check_split(span)?;
+        let unreserved = flags.contains(MapFlags::NORESERVE);
         let MapRequest { protection, backing, label, .. } = request;
-        self.install(memory, Area { span, protection, shared, backing, wipe_on_fork: false, label })?;
+        let area = Area { span, protection, shared, backing, wipe_on_fork: false, unreserved, label };
+        self.charge(span, &area)?;
+        self.check_split(span)?;
+        self.install(memory, area)?;
         Ok(address)
     }
 

@@ -85,11 +85,8 @@ impl AddressSpace {
     }
 
     fn charge_protection(&self, span: Span, protection: Protection) -> Result<(), Errno> {
-        let before = self.areas.accessible_bytes();
-        let after = before - self.areas.accessible_bytes_in(span) + if protection.is_empty() { 0 } else { span.len() };
-        if after > before && after > self.limits.accessible_bytes {
-            return Err(Errno::ENOMEM);
-        }
+        let new = self.areas.pieces(span).map(|area| Area { protection, ..area }.accessible()).sum();
+        self.charge_accessible(self.areas.accessible_bytes() - self.areas.accessible_bytes_in(span) + new)?;
         let is_data = protection.contains(Protection::WRITE);
         self.charge_data(if is_data { self.private_bytes(span, false) } else { 0 })
     }

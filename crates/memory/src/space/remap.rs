@@ -87,7 +87,7 @@ impl AddressSpace {
         let from = Span { start: address, end: address + old.min(new) };
         let left = area.clipped(from).filter(|_| keep);
         if let (Some(left), Some(target)) = (&left, Span::new(to, new)) {
-            self.charge(target, left.protection, left.shared)?;
+            self.charge(target, left)?;
         }
         self.relocate(memory, &area, from, to, new)?;
         if let Some(left) = left {
@@ -131,7 +131,7 @@ impl AddressSpace {
         let is_free = more.end <= self.layout.top()
             && self.areas.overlapping(more).next().is_none()
             && !self.layout.meets_reserved(more);
-        self.charge(more, area.protection, area.shared)?;
+        self.charge(more, area)?;
         if is_free {
             self.install(memory, continuation(area, more, area.span.end)?)?;
         }
@@ -153,7 +153,7 @@ impl AddressSpace {
         // The host makes the last piece longer, and keeps it one mapping. What is an image's would go on in that.
         let stretched = pieces.last().copied().filter(|last| !self.imaged.contains(last.start));
         if let Some(rest) = rest {
-            self.charge(rest, area.protection, area.shared)?;
+            self.charge(rest, area)?;
             let rest = continuation(area, rest, from.end)?;
             if stretched.is_none() {
                 self.install(memory, rest)?;

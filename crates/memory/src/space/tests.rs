@@ -159,7 +159,7 @@ fn huge_reservations_fit() {
         let address = guest.map(request).expect("a reservation");
         guest.protect(address + GIB, 16, 3).expect("a part of it");
     }
-    assert_eq!(guest.space.areas().accessible_bytes(), 48 * PAGE);
+    assert_eq!(guest.space.areas().accessible_bytes().all(), 48 * PAGE);
 }
 
 #[test]
@@ -189,6 +189,28 @@ fn limits_hold() {
     guest.protect(address, 5, 0).expect("less");
     assert_eq!(guest.protect(address, 1, 1), Err(Errno::ENOMEM));
     assert_eq!(guest.space.areas(), guest.memory.areas());
+}
+
+#[test]
+fn what_needs_no_reservation_has_a_limit_of_its_own() {
+    let limits = Limits { reserved_bytes: 1000 * PAGE, accessible_bytes: 10 * PAGE, areas: 1000 };
+    let mut guest = Guest::limited(limits);
+    let unreserved = |pages, protection| {
+        let mut request = MapRequest::anonymous(pages * PAGE, protection);
+        request.flags |= MapFlags::NORESERVE;
+        request
+    };
+    let address = guest.map(unreserved(50, BOTH)).expect("more than may be accessible with a reservation");
+    guest.map(MapRequest::anonymous(10 * PAGE, BOTH)).expect("which all is left");
+    assert_eq!(guest.map(MapRequest::anonymous(PAGE, BOTH)), Err(Errno::ENOMEM));
+    let more = guest.map(unreserved(200, Protection::empty())).expect("without access");
+    guest.protect(more, 110, 3).expect("16 times 10 in all");
+    assert_eq!(guest.protect(more, 111, 3), Err(Errno::ENOMEM));
+    assert_eq!(guest.map(unreserved(1, READ)), Err(Errno::ENOMEM));
+    guest.protect(address, 50, 0).expect("none");
+    guest.protect(more, 160, 3).expect("more");
+    let expected = Accessible { reserved: 10 * PAGE, unreserved: 160 * PAGE };
+    assert_eq!(guest.space.areas().accessible_bytes(), expected);
 }
 
 #[test]

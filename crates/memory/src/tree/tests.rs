@@ -61,7 +61,7 @@ fn pages_of(span: Span) -> impl Iterator<Item = u64> {
 }
 
 fn area(span: Span, protection: Protection, backing: Backing) -> Area {
-    Area { span, protection, shared: false, backing, wipe_on_fork: false, label: None }
+    Area { span, protection, shared: false, backing, wipe_on_fork: false, unreserved: false, label: None }
 }
 
 fn apply(tree: &mut AreaTree, model: &mut Model, operation: Operation, files: &[Arc<MappedFile>]) {
@@ -72,7 +72,7 @@ fn apply(tree: &mut AreaTree, model: &mut Model, operation: Operation, files: &[
                 offset: offset + span.start - BASE,
             });
             let label = label.then_some("heap");
-            let area = Area { span, protection, shared, backing, wipe_on_fork: false, label };
+            let area = Area { span, protection, shared, backing, wipe_on_fork: false, unreserved: false, label };
             let removed = tree.insert(area.clone());
             assert_eq!(flatten(removed.iter()), take(model, span));
             model.extend(flatten([&area].into_iter()));
@@ -108,17 +108,17 @@ fn check(tree: &AreaTree, model: &Model) {
         assert!(pair[0].span.end <= pair[1].span.start, "{pair:?} overlap");
         assert!(!pair[0].continues_into(pair[1]), "{pair:?} are one");
     }
-    let accessible = model.values().filter(|page| !page.protection.is_empty()).count() as u64;
+    let accessible = model.values().map(Area::accessible).sum();
     assert_eq!(tree.mapped_bytes(), model.len() as u64 * PAGE);
-    assert_eq!(tree.accessible_bytes(), accessible * PAGE);
+    assert_eq!(tree.accessible_bytes(), accessible);
 }
 
 fn check_questions(tree: &AreaTree, model: &Model, span: Span) {
     let pages: Vec<u64> = pages_of(span).filter(|page| model.contains_key(page)).collect();
     assert_eq!(tree.mapped_bytes_in(span), pages.len() as u64 * PAGE);
     assert_eq!(tree.is_fully_mapped(span), pages.len() as u64 * PAGE == span.len());
-    let accessible = pages.iter().filter(|page| !model[page].protection.is_empty()).count() as u64;
-    assert_eq!(tree.accessible_bytes_in(span), accessible * PAGE);
+    let accessible = pages.iter().map(|page| model[page].accessible()).sum();
+    assert_eq!(tree.accessible_bytes_in(span), accessible);
     assert_eq!(flatten(tree.pieces(span).collect::<Vec<_>>().iter()).into_keys().collect::<Vec<_>>(), pages);
     assert_eq!(tree.mapped_runs(span).into_iter().flat_map(pages_of).collect::<Vec<_>>(), pages);
     assert!(tree.mapped_runs(span).windows(2).all(|pair| pair[0].end < pair[1].start));
