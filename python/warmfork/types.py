@@ -26,6 +26,7 @@ class Limits(TypedDict):
     address_space_bytes: int
     files: int
     threads: int
+    processes: int
 
 
 class SnapshotInfo(TypedDict):

@@ -84,7 +84,7 @@ pub fn boot(mut program: Program) -> Result<Machine, EngineError> {
     let limits = Limits {
         reserved_bytes: program.limits.address_space_bytes,
         accessible_bytes: program.limits.memory_bytes,
-        ..Limits::default()
+        areas: kind.kind.most_areas(),
     };
     let mut space = AddressSpace::new(Layout::new(RESERVED.start, &[RESERVED]), limits);
     let mut files = HostFiles::new(&program.rules, &program.cwd);

@@ -21,6 +21,15 @@ pub enum PlatformKind {
 }
 
 impl PlatformKind {
+    /// How many mappings a guest may have. A traced process has Linux's usual number for itself; virtual machines share
+    /// that of this process, and none may take so much of it that others go without.
+    pub(crate) fn most_areas(self) -> usize {
+        match self {
+            Self::Kvm => 8192,
+            Self::Process => warmfork_memory::Limits::default().areas,
+        }
+    }
+
     /// Its name, as `--platform` has it.
     #[must_use]
     pub fn name(self) -> &'static str {

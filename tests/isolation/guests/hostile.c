@@ -263,7 +263,8 @@ static void map_storm(const char *text) {
     // As many mappings as there can be: most of them by mprotect, which makes two with each call.
     enum { LENGTH = 30000 * 2 * PAGE };
     char *range = (char *)MUST(mmap(0, LENGTH + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    for (long at = 0; at < LENGTH; at += 2 * PAGE) MUST(mprotect(range + at, PAGE, PROT_READ | PROT_WRITE));
+    for (long at = 0; at < LENGTH; at += 2 * PAGE)
+        if (mprotect(range + at, PAGE, PROT_READ | PROT_WRITE)) break;
     for (long made = 0;; made++) {
         int protection = made % 2 ? PROT_READ : PROT_READ | PROT_WRITE;
         if (mmap(0, PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED) break;
