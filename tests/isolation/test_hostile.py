@@ -24,7 +24,15 @@ EXITS = ["exit"]
 TIMEOUTS = [
     "spin", "spin-calls", "spin-blocked", "sleep", "flood", "flood-faults", "output", "allocate-file", "threads spin",
 ]  # fmt: skip
-TOO_LARGE = ["touch", "read-zeroes", "fill-file", "fill-file-at-once", "fill-file-view", "break-storm"]
+TOO_LARGE = [
+    "touch",
+    "fork-and-touch",
+    "read-zeroes",
+    "fill-file",
+    "fill-file-at-once",
+    "fill-file-view",
+    "break-storm",
+]
 ANSWERS = {
     "fine": "fine",
     "no-segments": "",

@@ -14,6 +14,7 @@ from warmfork import Outcome, Snapshot
 MEMORY = {
     "write": ["memory at"],
     "write-shared": ["memory at"],
+    "share-with-child": ["^mappings$", "host mapping .* is not in a new fork"],
     "map": ["^mappings$", "host mapping .* is not in a new fork"],
     "unmap": ["^mappings$", "host mapping .* is missing"],
     "unmap-and-fill": ["memory at", "host mapping"],

@@ -225,6 +225,13 @@ static void fork_bomb(const char *text) {
     sprintf(answer, "%d ", made > 0 && made < 64);
 }
 
+// Each of its processes stays within the limit, all of them together do not.
+static void fork_and_touch(const char *text) {
+    for (int i = 0; i < 32 && fork() == 0; i++)
+        memset(mmap(0, 8 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 1, 8 << 20);
+    for (;;) pause();
+}
+
 static void touch(const char *text) {
     for (;;) {
         char *more = mmap(0, 64 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -341,7 +348,7 @@ static const struct action actions[] = {
     {"change-reserved", change_reserved}, {"calls-into-reserved", calls_into_reserved}, {"spin", spin},
     {"spin-calls", spin_calls}, {"spin-blocked", spin_blocked}, {"sleep", sleep_for_ever}, {"flood", flood},
     {"flood-faults", flood_faults}, {"flood-queue", flood_queue}, {"kill", kill_itself}, {"exit", exit_quietly},
-    {"recurse", recurse_for_ever}, {"threads", threads}, {"fork", fork_bomb}, {"touch", touch},
+    {"recurse", recurse_for_ever}, {"threads", threads}, {"fork", fork_bomb}, {"fork-and-touch", fork_and_touch}, {"touch", touch},
     {"read-zeroes", read_zeroes}, {"fill-file", fill_file}, {"fill-file-at-once", fill_file_at_once},
     {"fill-file-view", fill_file_view}, {"allocate-file", allocate_file}, {"map-storm", map_storm},
     {"break-storm", break_storm}, {"files", files}, {"mapped-files", mapped_files},

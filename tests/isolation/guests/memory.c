@@ -1,5 +1,6 @@
 // Requests that change memory and mappings in every way that there is.
 #include "server.h"
+#include <sys/wait.h>
 
 enum { SIZE = 64 * PAGE };
 
@@ -39,6 +40,17 @@ static void write_stores(const char *text) {
 }
 
 static void write_shared(const char *text) { strcpy(shared + PAGE, text); }
+
+// What was private memory of the host becomes a file, for there is somebody to share it with.
+static void share_with_child(const char *text) {
+    pid_t child = MUST(fork());
+    if (child == 0) {
+        strcpy(shared + PAGE, text);
+        _exit(0);
+    }
+    MUST(waitpid(child, 0, 0));
+    if (strcmp(shared + PAGE, text)) MUST(-1);
+}
 
 static void map_more(const char *text) {
     strcpy(map(SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE), text);
@@ -175,7 +187,7 @@ static void look(const char *text) {
 }
 
 static const struct action actions[] = {
-    {"write", write_stores}, {"write-shared", write_shared}, {"map", map_more}, {"unmap", unmap},
+    {"write", write_stores}, {"write-shared", write_shared}, {"share-with-child", share_with_child}, {"map", map_more}, {"unmap", unmap},
     {"unmap-and-fill", unmap_and_fill}, {"protect", protect}, {"protect-written", protect_written}, {"grow", grow},
     {"shrink", shrink}, {"move", move}, {"map-over", map_over}, {"drop", drop}, {"drop-much", drop_much},
     {"wipe", wipe}, {"extend", extend}, {"retract", retract}, {"write-file", write_file},

@@ -121,7 +121,8 @@ pub fn list(kernel: &Kernel, path: &[u8]) -> Vec<(Vec<u8>, u32)> {
         Some(Kind::Directory(entries)) => items(entries),
         Some(Kind::Processes) => {
             let mut all = items(tree::SYSTEM);
-            all.extend(numbers(&mut kernel.pids().into_iter(), S_IFDIR));
+            let zombies = kernel.family.zombies().map(|(pid, _)| pid);
+            all.extend(numbers(&mut kernel.pids().into_iter().chain(zombies), S_IFDIR));
             all
         }
         Some(Kind::SharedMemory) => kernel.shared.memory.names().map(|name| (name.to_vec(), S_IFREG)).collect(),
@@ -194,10 +195,16 @@ fn locate(kernel: &Kernel, path: &[u8]) -> Option<(Kind, Tid, i32)> {
             Kind::Directory(items) => among(items)?,
             Kind::Processes => match among(tree::SYSTEM) {
                 Some(kind) => kind,
-                None => {
-                    tid = live(kernel, name)?;
-                    Kind::Directory(tree::PROCESS)
-                }
+                None => match live(kernel, name) {
+                    Some(live) => {
+                        tid = live;
+                        Kind::Directory(tree::PROCESS)
+                    }
+                    None => {
+                        tid = number(name).filter(|&pid| kernel.family.zombie(pid).is_some())?;
+                        Kind::Directory(tree::ZOMBIE)
+                    }
+                },
             },
             Kind::Tasks => {
                 tid = live(kernel, name)?;

@@ -7,6 +7,7 @@ use warmfork_abi::PAGE;
 use warmfork_memory::maps as memory_maps;
 
 use super::Scope;
+use crate::family::Zombie;
 use crate::guest_path;
 use crate::kernel::Kernel;
 use crate::process::UNLIMITED;
@@ -339,4 +340,35 @@ pub(super) fn write(kernel: &mut Kernel, path: &[u8], bytes: &[u8]) -> Result<()
     let task = kernel.any_task_mut(tid).ok_or(Errno::ESRCH)?;
     task.name = bytes[..end.min(15)].to_vec();
     Ok(())
+}
+
+/// The zombie that a text is about, if it has not been waited for since.
+fn zombie<'a>(scope: &'a Scope<'_>) -> Option<&'a Zombie> {
+    scope.kernel.family.zombie(scope.tid)
+}
+
+/// comm of a zombie
+pub(super) fn zombie_name(scope: &Scope<'_>) -> Vec<u8> {
+    let mut name = zombie(scope).map(|zombie| zombie.name.clone()).unwrap_or_default();
+    name.push(b'\n');
+    name
+}
+
+/// stat of a zombie
+pub(super) fn zombie_stat(scope: &Scope<'_>) -> Vec<u8> {
+    let Some(zombie) = zombie(scope) else { return Vec::new() };
+    let (name, cpu) = (String::from_utf8_lossy(&zombie.name), zombie.cpu_time / TICK);
+    let Zombie { parent, group, session, .. } = zombie;
+    let mut text = format!("{} ({name}) Z {parent} {group} {session} 0 -1 0 0 0 0 0 {cpu} 0 0 0 20 0 1", scope.tid);
+    text.push_str(&" 0".repeat(32));
+    text.push('\n');
+    text.into_bytes()
+}
+
+/// status of a zombie
+pub(super) fn zombie_status(scope: &Scope<'_>) -> Vec<u8> {
+    let Some(zombie) = zombie(scope) else { return Vec::new() };
+    let (name, uid) = (String::from_utf8_lossy(&zombie.name), zombie.uid);
+    let ids = format!("Tgid:\t{0}\nNgid:\t0\nPid:\t{0}\nPPid:\t{1}\nTracerPid:\t0", scope.tid, zombie.parent);
+    format!("Name:\t{name}\nState:\tZ (zombie)\n{ids}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\nThreads:\t1\n").into_bytes()
 }

@@ -107,6 +107,15 @@ pub(super) static PROCESS: &[Item] = &[
     ("wchan", text(|_| b"0".to_vec())),
 ];
 
+/// /proc/PID of a process that has ended and has not been waited for
+pub(super) static ZOMBIE: &[Item] = &[
+    ("cmdline", text(|_| Vec::new())),
+    ("comm", text(process::zombie_name)),
+    ("stat", text(process::zombie_stat)),
+    ("statm", text(|_| b"0 0 0 0 0 0 0\n".to_vec())),
+    ("status", text(process::zombie_status)),
+];
+
 /// /proc/PID/task/TID
 pub(super) static TASK: &[Item] = &[
     ("auxv", Kind::Text(process::auxiliary_vector, 0o400)),

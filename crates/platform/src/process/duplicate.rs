@@ -29,20 +29,15 @@ impl ProcessPlatform {
         let mut table = Table::new()?;
         let (ours, theirs) =
             UnixDatagram::pair().map_err(|source| PlatformError::Host { operation: "socketpair", source })?;
-        let mut pid = 0;
-        {
-            let Self { tracee, caller, .. } = self;
-            caller.receive(tracee, &[theirs.as_fd(), table.file()]).map_err(failed)?;
-            let clone = HostCall::new(libc::SYS_clone, [filter::CLONE_FLAGS.into(), 0, 0, 0, 0, 0]);
-            let cloned = caller.call(tracee, clone);
-            let close = |number| HostCall::new(libc::SYS_close, [number, 0, 0, 0, 0, 0]);
-            let closed = caller.batch(tracee, &[close(NEW_SOCKET), close(NEW_TABLE)]);
-            if let Ok(number) = &cloned {
-                pid = i32::try_from(*number).unwrap_or(0);
-            }
-            cloned.and(closed.map(|()| 0)).map_err(failed)?;
-        }
-        let mut tracee = Tracee::adopt(pid)?;
+        let files = [theirs.as_fd(), table.file()];
+        self.caller.receive(&mut self.tracee, &files).map_err(failed)?;
+        let clone = HostCall::new(libc::SYS_clone, [filter::CLONE_FLAGS.into(), 0, 0, 0, 0, 0]);
+        // Adopted before anything else can fail: who drops it kills it.
+        let cloned = self.caller.call(&mut self.tracee, clone).map_err(failed);
+        let adopted = cloned.and_then(|pid| Tracee::adopt(libc::pid_t::try_from(pid).unwrap_or(0)));
+        let close = |number| HostCall::new(libc::SYS_close, [number, 0, 0, 0, 0, 0]);
+        self.caller.batch(&mut self.tracee, &[close(NEW_SOCKET), close(NEW_TABLE)]).map_err(failed)?;
+        let mut tracee = adopted?;
         match tracee.wait()? {
             Stopped::Signal(libc::SIGSTOP) => {}
             stopped => return Err(PlatformError::Gone(format!("the copy of a stub did not stop: {stopped:?}"))),
