@@ -42,8 +42,8 @@ pub const USER_CS: u64 = 0x33;
 pub const USER_SS: u64 = 0x2b;
 /// RFLAGS of a program at its entry: interrupts on, the bit that is always one.
 pub const RFLAGS_AT_ENTRY: u64 = 0x202;
-/// RFLAGS bits that a guest may choose (arithmetic flags, DF, TF, NT, AC, ID): what rt_sigreturn accepts.
-pub const RFLAGS_USER: u64 = 0x0024_4dd5;
+/// RFLAGS bits that a guest may choose: arithmetic flags, DF, TF, NT, AC, ID, and RF, which a fault leaves in its frame.
+pub const RFLAGS_USER: u64 = 0x0025_4dd5;
 
 impl Registers {
     /// The context in which a program starts: `rip` and `rsp` given, everything else as execve(2) leaves it.

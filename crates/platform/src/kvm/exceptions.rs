@@ -1,6 +1,6 @@
 //! What Linux makes of a CPU exception: a signal, its code and its address.
 
-use warmfork_abi::{Registers, signals};
+use warmfork_abi::{Registers, USER_END, signals};
 
 use crate::{ExceptionInfo, FaultInfo};
 
@@ -68,8 +68,8 @@ fn float_code(status: u32) -> i32 {
 
 /// A page fault at an address that is not mapped.
 pub fn unmapped(address: u64, error: u64) -> FaultInfo {
-    // Linux hides what it has mapped for itself in the upper half.
-    let present = if address >= 1 << 63 { PRESENT } else { 0 };
+    // Linux hides what it has mapped for itself above the programs' part.
+    let present = if address >= USER_END { PRESENT } else { 0 };
     FaultInfo { signal: signals::SIGSEGV, code: signals::SEGV_MAPERR, address, error: error & !PRESENT | present }
 }
 

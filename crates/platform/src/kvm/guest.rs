@@ -33,11 +33,11 @@ pub fn is_canonical(address: u64) -> bool {
     address >> 47 == 0 || address >> 47 == u64::MAX >> 47
 }
 
-/// A #GP, as Linux signals it.
-pub fn general_protection() -> Exit {
+/// A #GP with this error code, as Linux signals it.
+pub fn general_protection(error: u64) -> Exit {
     let trap = u8::try_from(GENERAL_PROTECTION).unwrap_or(0);
     let (signal, code) = (signals::SIGSEGV, signals::SI_KERNEL);
-    Exit::Exception(ExceptionInfo { signal, code, address: 0, trap, error: 0 })
+    Exit::Exception(ExceptionInfo { signal, code, address: 0, trap, error })
 }
 
 /// Appends the privately written pages of `span` to `found`, in address order.

@@ -94,8 +94,10 @@ impl KvmPlatform {
         if vector == exceptions::PAGE_FAULT {
             return self.page_fault(error, address, registers);
         }
-        if vector == exceptions::INVALID_OPCODE && self.is_old_system_call(registers.rip) {
-            return Ok(Some(guest::general_protection()));
+        if vector == exceptions::INVALID_OPCODE
+            && let Some(number) = self.software_interrupt(registers.rip)
+        {
+            return Ok(Some(guest::general_protection(u64::from(number) * 8 + 2)));
         }
         let mut details = Details::default();
         match vector {
@@ -112,10 +114,11 @@ impl KvmPlatform {
         }))
     }
 
-    /// Whether `int 0x80` is at `address`: where ring 0 is emulated it raises #UD, elsewhere #GP.
-    fn is_old_system_call(&self, address: u64) -> bool {
+    /// The number of the `int` at `address`: where ring 0 is emulated it raises #UD, elsewhere #GP.
+    fn software_interrupt(&self, address: u64) -> Option<u8> {
         let mut code = [0; 2];
-        self.read_some(address, &mut code) == code.len() && code == [0xcd, 0x80]
+        let whole = self.read_some(address, &mut code) == code.len();
+        (whole && code[0] == 0xcd).then_some(code[1])
     }
 
     /// Whether a CPU that had the host's page tables would find a page at `address`. To run a page that may only be read,
@@ -174,11 +177,12 @@ impl Platform for KvmPlatform {
         }
         let mut refusals = 0;
         loop {
-            if registers.rflags & TRAP_FLAG != 0 {
+            // It would be stepped through, or run without a stack, which an emulator cannot.
+            if registers.rflags & TRAP_FLAG != 0 || !guest::is_canonical(registers.rsp) {
                 self.load_rest()?;
             }
             if !guest::is_canonical(registers.rip) {
-                return Ok(guest::general_protection());
+                return Ok(guest::general_protection(0));
             }
             self.vcpu.load(self.memory.tables.memory(), registers)?;
             match self.vcpu.run(self.memory.tables.memory(), registers)? {
@@ -195,7 +199,7 @@ impl Platform for KvmPlatform {
                 }
                 Stop::Port => {
                     self.step_back(registers);
-                    return Ok(guest::general_protection());
+                    return Ok(guest::general_protection(0));
                 }
                 Stop::Interrupted => {
                     if self.vcpu.take_interrupt() {
@@ -314,7 +318,7 @@ impl Platform for KvmPlatform {
 }
 
 impl KvmPlatform {
-    /// Has the CPU have at once what the guest was to load by itself: that would be stepped through.
+    /// Has the CPU have at once what the guest was to load by itself.
     fn load_rest(&mut self) -> Result<(), PlatformError> {
         let (state, bases) = self.vcpu.resume.take();
         if let Some(state) = state {
@@ -334,7 +338,7 @@ impl KvmPlatform {
         let read = self.read_some(at, &mut code);
         if read == 2 && matches!(code, [0xe6 | 0xe7, 0x10]) {
             registers.rip = at;
-        } else if read == 2 && matches!(code[1], 0xee | 0xef) {
+        } else if read == 2 && matches!(code[1], 0x6e | 0xee | 0xef) {
             registers.rip = at + 1;
         }
     }

@@ -21,14 +21,16 @@ use warmfork_abi::{Registers, USER_END};
 use super::interrupt::KvmInterrupter;
 use super::resume::{self, Resume};
 use super::tables::KernelMemory;
-use super::vm::{Trap, data_segment, failed, set_msrs, user_mode};
-use super::{exceptions, layout};
+use super::vm::{OLD_CS, Trap, data_segment, failed, set_msrs, user_mode};
+use super::{exceptions, guest, layout};
 use crate::{Interrupter, PlatformError};
 
 const MSR_FS_BASE: u32 = 0xc000_0100;
 const MSR_GS_BASE: u32 = 0xc000_0101;
 /// RFLAGS.TF
 pub const TRAP_FLAG: u64 = 1 << 8;
+/// RF and TF: `sysret` drops the one, and takes the other for its own.
+const STEPS: u64 = 1 << 16 | TRAP_FLAG;
 /// RFLAGS in ring 0: nothing but the bit that is always one.
 const RFLAGS_RING0: u64 = 2;
 
@@ -135,7 +137,7 @@ impl Vcpu {
         regs.rflags = RFLAGS_RING0;
         if self.at == At::User {
             regs.rflags = flags;
-        } else if self.at == At::SyscallStub && start == registers.rcx && flags == registers.r11 {
+        } else if self.at == At::SyscallStub && start == registers.rcx && flags == registers.r11 && flags & STEPS == 0 {
             regs.rip = layout::STUBS + layout::SYSRET_STUB;
         } else {
             let frame = layout::DATA + layout::IRET_FRAME as u64;
@@ -152,10 +154,12 @@ impl Vcpu {
 
     fn load_segments(&mut self, registers: &Registers) -> Result<(), PlatformError> {
         let wanted = segments(registers);
-        if wanted == self.segments {
+        // Where ring 0 is emulated, `iretq` does not take a stack pointer that is no address.
+        let at_once = self.at != At::User && !guest::is_canonical(registers.rsp);
+        if wanted == self.segments && !at_once {
             return Ok(());
         }
-        if wanted.selectors == self.segments.selectors {
+        if wanted.selectors == self.segments.selectors && !at_once {
             let stepped = registers.rflags & TRAP_FLAG != 0;
             if stepped {
                 self.set_bases(wanted.fs_base, wanted.gs_base)?;
@@ -266,10 +270,13 @@ impl Vcpu {
             *word = if (layout::DATA..layout::DATA + 0xff9).contains(&at) { memory.get(at) } else { 0 };
         }
         let [vector, error, rip, cs, rflags, rsp, _] = frame;
-        if cs != USER_CS {
+        if cs & 3 != 3 {
             log::warn!("the guest's CPU took exception {vector} (error {error:#x}) outside of user code, at {rip:#x}");
             return Stop::Broken;
         }
+        // An emulated `iretq` of ring 3 loads code segments that no CPU takes: as if it had been refused.
+        let refused = (exceptions::GENERAL_PROTECTION, cs & 0xfffc);
+        let (vector, error) = if cs == USER_CS { (vector, error) } else { refused };
         if self.resuming && resume::holds(rip) && vector != exceptions::DEBUG {
             log::warn!("the guest's CPU took exception {vector} (error {error:#x}) while it loaded a context");
             return Stop::Broken;
@@ -416,7 +423,7 @@ fn store(registers: &mut Registers, regs: &kvm_regs, segments: Segments) {
 /// What can be loaded of what `registers` ask for: bases in user space, selectors of ring 3.
 fn segments(registers: &Registers) -> Segments {
     let base = |value: u64| if value < USER_END { value } else { 0 };
-    let selector = |value: u64| if matches!(value, USER_CS | USER_SS | 1..4) { value } else { 0 };
+    let selector = |value: u64| if matches!(value, USER_CS | USER_SS | OLD_CS | 1..4) { value } else { 0 };
     Segments {
         fs_base: base(registers.fs_base),
         gs_base: base(registers.gs_base),

@@ -198,12 +198,16 @@ fn narrow(value: u64) -> u16 {
     u16::try_from(value).unwrap_or(0)
 }
 
+/// Linux's selector of 32-bit user code, which guests do not run.
+pub const OLD_CS: u64 = 0x23;
+
 /// A data segment of ring 3 as `mov` from `selector` loads it; nothing where the GDT has none.
 pub fn data_segment(selector: u64) -> kvm_segment {
     let flat = kvm_segment { limit: u32::MAX, present: 1, dpl: 3, s: 1, g: 1, ..kvm_segment::default() };
     match selector {
         USER_SS => kvm_segment { selector: narrow(USER_SS), type_: 3, db: 1, ..flat },
         USER_CS => kvm_segment { selector: narrow(USER_CS), type_: 11, l: 1, ..flat },
+        OLD_CS => kvm_segment { selector: narrow(OLD_CS), type_: 1, db: 1, ..flat },
         other => {
             let selector = u16::try_from(other).ok().filter(|selector| *selector < 4).unwrap_or(0);
             kvm_segment { selector, unusable: 1, ..kvm_segment::default() }
@@ -227,6 +231,8 @@ fn fill_kernel_pages(memory: &KernelMemory, trap: Trap) {
     let descriptors = [
         (2, 0x00af_9b00_0000_ffff),
         (3, 0x00cf_9300_0000_ffff),
+        // Only to be read: a program may load it where Linux has 32-bit code, and not run it.
+        (4, 0x00cf_f100_0000_ffff),
         (5, 0x00cf_f300_0000_ffff),
         (6, 0x00af_fb00_0000_ffff),
         (8, u64::from(layout::TSS_LIMIT) | layout::TSS << 16 | 0x8b << 40),
