@@ -138,7 +138,8 @@ class Machine:
 
     def _arguments(self, qemu: Path, unpacked: Kernel, scratch: Path, writers: Sequence[int]) -> list[str | Path]:
         arguments: list[str | Path] = [qemu, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
-        arguments += ["-accel", "tcg,tb-size=512", "-cpu", "max,+svm,+invtsc", "-machine", "q35"]
+        # Without SMAP: QEMU has far returns of programs read the stack as a kernel would.
+        arguments += ["-accel", "tcg,tb-size=512", "-cpu", "max,+svm,+invtsc,-smap", "-machine", "q35"]
         arguments += ["-smp", str(self.cpus), "-m", str(self.megabytes)]
         arguments += ["-kernel", unpacked.image, "-initrd", scratch / "initramfs", "-append", KERNEL_OPTIONS]
         arguments += ["-serial", f"file:{scratch}/console", "-device", "virtio-serial-pci"]

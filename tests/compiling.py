@@ -28,7 +28,7 @@ GUESTS = {
     TESTS / "api" / "guests": ["-O1", "-static", "-pthread"],
     TESTS / "isolation" / "guests": ["-O1", "-w", "-static", "-pthread"],
 }
-MARKER = re.compile(r"// (build|args|stdin|exit): (.*)")
+MARKER = re.compile(r"// (build|args|stdin|exit|kvm): (.*)")
 
 
 class CompileError(Exception):

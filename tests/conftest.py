@@ -54,6 +54,13 @@ def platform(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
+def hardware(platform: str) -> bool:
+    """Whether the processor itself has the last word on what guests do: not where KVM emulates some of it."""
+    facts = {fact["name"]: fact["value"] for fact in _core.doctor()["facts"]}
+    return platform != "kvm" or "emulated" not in facts["kvm platform"]
+
+
+@pytest.fixture(scope="session")
 def warmfork_command() -> Path:
     """The installed command-line tool of this checkout."""
     command = REPOSITORY / ".venv" / "bin" / "warmfork"

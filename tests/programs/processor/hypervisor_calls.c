@@ -34,6 +34,7 @@ int main(void)
     show("skinit", CODE("skinit"));
     show("invlpga", CODE(".byte 0x0f, 0x01, 0xdf"));
     show("encls", CODE(".byte 0x0f, 0x01, 0xcf"));
+    show("sysexit", CODE("sysexitl"));
     show("monitor", CODE("monitor"));
     show("mwait", CODE("mwait"));
     show("read cr1", CODE(".byte 0x0f, 0x20, 0xc8"));

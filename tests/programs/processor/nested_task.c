@@ -1,3 +1,4 @@
+// kvm: hardware
 // The nested task flag: iret is refused with it, system calls and signals are not.
 #include "trap.h"
 

@@ -26,7 +26,6 @@ int main(void)
     TRY("swapgs", "swapgs");
     TRY("sysretl", "sysretl");
     TRY("sysretq", "sysretq");
-    TRY("sysexit", "sysexitl");
     TRY("rsm", "rsm");
     TRY("stac", "stac");
     TRY("clac", "clac");
