@@ -133,8 +133,8 @@ pub struct Area {
     pub span: Span,
     /// What the guest may do with it.
     pub protection: Protection,
-    /// MAP_SHARED. With a file, writes reach it. Anonymous memory is private memory of the host either way, as there
-    /// is one process only.
+    /// MAP_SHARED. With a file, writes reach it. Anonymous memory is private memory of the host either way,
+    /// until the guest forks: then it gets a memory file.
     pub shared: bool,
     /// Where the bytes come from.
     pub backing: Backing,

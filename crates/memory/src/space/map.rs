@@ -33,7 +33,7 @@ const LOW: Span = Span { start: 0x4000_0000, end: 0x8000_0000 };
 impl AddressSpace {
     /// Maps as mmap does, and returns the address.
     ///
-    /// MAP_SHARED without a file is private memory to the host, for one process shares it with nobody. MAP_GROWSDOWN does not
+    /// MAP_SHARED without a file is private memory to the host until the guest forks, see `fork.rs`. MAP_GROWSDOWN does not
     /// grow; MAP_POPULATE and MAP_LOCKED change nothing.
     ///
     /// # Errors
