@@ -73,3 +73,13 @@ pub const MEMBARRIER_CMD_PRIVATE_EXPEDITED: i32 = 1 << 3;
 pub const MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED: i32 = 1 << 4;
 pub const MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE: i32 = 1 << 5;
 pub const MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE: i32 = 1 << 6;
+pub const MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ: i32 = 1 << 7;
+pub const MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ: i32 = 1 << 8;
+pub const MEMBARRIER_CMD_FLAG_CPU: u32 = 1;
+
+pub const RSEQ_FLAG_UNREGISTER: u32 = 1;
+pub const RSEQ_CPU_ID_UNINITIALIZED: u32 = u32::MAX;
+/// Bytes of `struct rseq`, and its alignment.
+pub const RSEQ_AREA_SIZE: usize = 32;
+/// Bytes of `struct rseq_cs`.
+pub const RSEQ_DESCRIPTOR_SIZE: usize = 32;

@@ -407,7 +407,11 @@ impl Machine {
                 let info = SignalInfo::fault(exception.signal, exception.code, exception.address);
                 Ok(self.exception(tid, info, exception.trap, exception.error))
             }
-            Exit::Interrupted => Ok(self.asked(until).map_or(Step::Switch, Step::Stop)),
+            Exit::Interrupted => {
+                let mut guest = PlatformGuest(self.platform.as_mut());
+                self.kernel.interrupted(guest.memory(), &mut self.registers, tid);
+                Ok(self.asked(until).map_or(Step::Switch, Step::Stop))
+            }
             Exit::Dead => Err(EngineError::State("the guest's host process was killed from outside")),
         }
     }

@@ -27,6 +27,7 @@ pub mod proc;
 pub mod process;
 pub mod resolve;
 pub mod schedule;
+pub mod sequences;
 pub mod serve;
 pub mod signal;
 pub mod syscalls;

@@ -142,6 +142,8 @@ pub struct Attributes {
     pub parent_death_signal: u32,
     /// PR_SET_NO_NEW_PRIVS.
     pub no_new_privileges: bool,
+    /// The commands of membarrier that it has registered for.
+    pub barriers: i32,
     /// PR_SET_KEEPCAPS.
     pub keep_capabilities: bool,
     /// PR_SET_CHILD_SUBREAPER.

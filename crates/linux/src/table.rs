@@ -6,8 +6,8 @@ use crate::call::{Call, SyscallResult};
 use crate::syscalls::{
     attributes, copying, descriptors, directories, events, execution, extended_attributes, file_systems, files, fork,
     futex, headers, identity, ioctl, limits, locks, memory, messages, metadata, ownership, paths, pipes, polling,
-    process, random, refused, scheduling, signals, socket_options, sockets, splice, storage, threads, time, timers,
-    transfer,
+    process, random, refused, scheduling, sequences, signals, socket_options, sockets, splice, storage, threads, time,
+    timers, transfer,
 };
 
 /// Answers one system call.
@@ -395,7 +395,7 @@ pub static TABLE: &[Entry] = &[
     refused(321, "bpf", refused::not_implemented, "ENOSYS: no BPF"),
     partial(322, "execveat", execution::execveat, "no set-user-ID"),
     refused(323, "userfaultfd", refused::not_implemented, "ENOSYS: no userfaultfd"),
-    full(324, "membarrier", threads::membarrier),
+    full(324, "membarrier", sequences::membarrier),
     partial(325, "mlock2", memory::mlock2, "checked only"),
     full(326, "copy_file_range", copying::copy_file_range),
     full(327, "preadv2", transfer::preadv2),
@@ -405,7 +405,7 @@ pub static TABLE: &[Entry] = &[
     refused(331, "pkey_free", memory::pkey_free, "EINVAL: no key was given out"),
     full(332, "statx", metadata::statx),
     refused(333, "io_pgetevents", refused::not_implemented, "ENOSYS: no asynchronous I/O"),
-    refused(334, "rseq", refused::not_implemented, "ENOSYS: a C library goes on without"),
+    full(334, "rseq", sequences::rseq),
     refused(424, "pidfd_send_signal", refused::not_implemented, "ENOSYS: no process descriptors"),
     refused(425, "io_uring_setup", refused::not_implemented, "ENOSYS: no io_uring"),
     refused(426, "io_uring_enter", refused::not_implemented, "ENOSYS: no io_uring"),

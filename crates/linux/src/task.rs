@@ -7,6 +7,7 @@ use warmfork_abi::process::SCHED_NORMAL;
 
 use crate::files::{DescriptionId, Events};
 use crate::process::SpaceId;
+use crate::sequences::Sequences;
 
 /// A guest thread id. The first thread's is the process id.
 pub type Tid = i32;
@@ -124,6 +125,8 @@ pub struct Task {
     pub clear_child_tid: u64,
     /// set_robust_list: head address.
     pub robust_list: u64,
+    /// rseq: its area, once registered.
+    pub sequences: Option<Sequences>,
     /// Signal state of this thread.
     pub signals: crate::kernel::TaskSignals,
     /// CPU time used in earlier turns, in nanoseconds; see [`crate::Kernel::thread_cpu_time`].
@@ -145,6 +148,7 @@ impl Task {
             name,
             clear_child_tid: 0,
             robust_list: 0,
+            sequences: None,
             signals: crate::kernel::TaskSignals::default(),
             cpu_time: 0,
             policy: SCHED_NORMAL,

@@ -72,6 +72,7 @@ impl Kernel {
         process.leader_status = None;
         process.dumpable = 1;
         process.attributes.keep_capabilities = false;
+        process.attributes.barriers = 0;
         self.give_memory_back(pid);
         space
     }

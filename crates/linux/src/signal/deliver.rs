@@ -131,6 +131,10 @@ impl Kernel {
         info: SignalInfo,
         action: Action,
     ) -> Result<(), Errno> {
+        if self.restart_sequence(guest.memory(), registers, tid).is_err() {
+            self.force_fatal(tid, info.signal);
+            return Ok(());
+        }
         let vector_state = self.vector_state(guest, tid)?;
         let signals = &self.tasks.get(tid).signals;
         let frame = Frame {
@@ -144,10 +148,7 @@ impl Kernel {
         };
         let Ok(entry) = frame.write(guest.memory()) else {
             debug!("no room for the frame of signal {} at {:#x}", info.signal, registers.rsp);
-            if info.signal == SIGSEGV {
-                self.signals.set_action(SIGSEGV, Action { handler: SIG_DFL, ..action });
-            }
-            self.force(tid, SignalInfo::kernel(SIGSEGV));
+            self.force_fatal(tid, info.signal);
             return Ok(());
         };
         *registers = entry;
@@ -160,6 +161,16 @@ impl Kernel {
             signals.stack = AlternateStack::DISABLED;
         }
         Ok(())
+    }
+
+    /// Forces SIGSEGV on thread `tid`, which could not go on to the handler of `signal`: without a handler when that was
+    /// SIGSEGV itself.
+    fn force_fatal(&mut self, tid: Tid, signal: u32) {
+        if signal == SIGSEGV {
+            let action = self.signals.action(SIGSEGV);
+            self.signals.set_action(SIGSEGV, Action { handler: SIG_DFL, ..action });
+        }
+        self.force(tid, SignalInfo::kernel(SIGSEGV));
     }
 
     /// The vector state of thread `tid`, wherever it is kept now: the platform has the current thread's.

@@ -28,6 +28,7 @@ pub mod process;
 pub mod random;
 pub mod refused;
 pub mod scheduling;
+pub mod sequences;
 pub mod shared_memory;
 pub mod signals;
 pub mod socket_options;

@@ -1,12 +1,9 @@
-//! clone, of threads; set_tid_address, membarrier.
+//! clone, of threads; set_tid_address.
 
 use warmfork_abi::threads::{
     CLONE_ARGS_SIZE_VER0, CLONE_ARGS_SIZE_VER2, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_DETACHED, CLONE_FILES,
     CLONE_FS, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS,
     CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_SETTLS, CLONE_SIGHAND, CLONE_THREAD, CLONE_VM, CSIGNAL,
-    MEMBARRIER_CMD_GLOBAL, MEMBARRIER_CMD_GLOBAL_EXPEDITED, MEMBARRIER_CMD_PRIVATE_EXPEDITED,
-    MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, MEMBARRIER_CMD_QUERY, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED,
-    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE,
 };
 use warmfork_abi::{Errno, PAGE, Registers};
 
@@ -127,24 +124,4 @@ fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {
 pub fn set_tid_address(call: &mut Call<'_>) -> SyscallResult {
     call.task().clear_child_tid = call.args[0];
     Ok(u64::from(call.tid.cast_unsigned()))
-}
-
-/// membarrier(2): one thread runs at a time, so every barrier has already happened.
-pub fn membarrier(call: &mut Call<'_>) -> SyscallResult {
-    const SUPPORTED: i32 = MEMBARRIER_CMD_GLOBAL
-        | MEMBARRIER_CMD_GLOBAL_EXPEDITED
-        | MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED
-        | MEMBARRIER_CMD_PRIVATE_EXPEDITED
-        | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED
-        | MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE
-        | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE;
-    let (command, flags) = (call.int(0), call.uint(1));
-    if flags != 0 {
-        return Err(Errno::EINVAL.into());
-    }
-    match command {
-        MEMBARRIER_CMD_QUERY => Ok(u64::from(SUPPORTED.cast_unsigned())),
-        _ if command & SUPPORTED != 0 && command.count_ones() == 1 => Ok(0),
-        _ => Err(Errno::EINVAL.into()),
-    }
 }
