@@ -11,7 +11,9 @@ from benches.compare.machine import ROOT
 
 SYSTEM_CALL_RATIO = "interception/ratio"
 RESET = "process/reset, 200 dirty pages"
+FORK_MEMORY = "kvm/memory of a fork of a Python server"
 RATIO_AT_MOST = 1.5
+FORK_KIBIBYTES = 300.0
 RESET_MICROSECONDS = 120.0
 
 
@@ -43,7 +45,7 @@ def checks(measured: Mapping[str, Measurement]) -> list[tuple[str, float, str, b
         return []
     ratio = measured[SYSTEM_CALL_RATIO].value
     reset = measured[RESET].value
-    return [
+    checked = [
         (
             "a trivial system call, times the bare interception",
             ratio,
@@ -52,3 +54,9 @@ def checks(measured: Mapping[str, Measurement]) -> list[tuple[str, float, str, b
         ),
         ("reset with 200 dirty pages, us", reset, f"<= {RESET_MICROSECONDS:g}", reset <= RESET_MICROSECONDS),
     ]
+    if FORK_MEMORY in measured:
+        memory = measured[FORK_MEMORY].value
+        checked.append(
+            ("memory of a fork on kvm, KiB", memory, f"<= {FORK_KIBIBYTES:g}", memory <= FORK_KIBIBYTES),
+        )
+    return checked
