@@ -10,6 +10,7 @@ use warmfork_linux::dispatch::Entered;
 use warmfork_linux::family::Pid;
 use warmfork_linux::poller::{Host, Waker, Woken};
 use warmfork_linux::process::FIRST_PID;
+use warmfork_linux::schedule::Turn;
 use warmfork_linux::signal::frame::unreturnable;
 use warmfork_linux::signal::{Delivery, SignalInfo, Trap};
 use warmfork_linux::task::State;
@@ -72,6 +73,9 @@ pub struct Counters {
     /// Switches between guest threads.
     pub switches: u64,
 }
+
+/// After so many ticks in which threads were preferred whose wait was over, it is everybody's turn once.
+const TICKS_OF_THE_WOKEN: u64 = 4;
 
 /// A guest program with everything that it runs on.
 pub struct Machine {
@@ -196,6 +200,7 @@ impl Machine {
 
     fn drive(&mut self, until: &Until<'_>) -> Result<Outcome, EngineError> {
         let mut ticks = self.watch.ticks();
+        let mut last_turn_of_all = ticks;
         let mut switch = false;
         let counts = self.kernel.shared.gate.counts();
         loop {
@@ -216,7 +221,12 @@ impl Machine {
                 // What the last thread did may have ended another's wait.
                 self.kernel.wake(&mut self.host);
             }
-            let Some((pid, tid)) = self.kernel.next_thread(switch) else {
+            let mut turn = switch.then_some(Turn::OfTheWoken);
+            if switch && ticks.wrapping_sub(last_turn_of_all) >= TICKS_OF_THE_WOKEN {
+                last_turn_of_all = ticks;
+                turn = Some(Turn::OfAll);
+            }
+            let Some((pid, tid)) = self.kernel.next_thread(turn) else {
                 if let Some(outcome) = self.idle(until)? {
                     return Ok(outcome);
                 }
@@ -293,7 +303,7 @@ impl Machine {
     /// No thread can run: waits for the host, or stops.
     fn idle(&mut self, until: &Until<'_>) -> Result<Option<Outcome>, EngineError> {
         self.kernel.wake(&mut self.host);
-        if self.kernel.next_thread(false).is_some() {
+        if self.kernel.next_thread(None).is_some() {
             return Ok(None);
         }
         if until.ready && self.kernel.awaits_connection() {

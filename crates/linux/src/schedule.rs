@@ -6,6 +6,16 @@ use crate::objects::{Object, epoll};
 use crate::poller::Host;
 use crate::task::{State, Task, Tid, Wait};
 
+/// Whose turn it is when a thread has had its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// Whose wait is over, so that threads that only compute do not keep those waiting that answer somebody; then
+    /// everybody's.
+    OfTheWoken,
+    /// Everybody's: threads that wake each other all the time must not keep the others from computing.
+    OfAll,
+}
+
 impl Kernel {
     /// Lets every blocked thread try again whose wait is over: an event, a timeout, or a signal that is due.
     ///

@@ -155,6 +155,18 @@ impl Task {
         }
     }
 
+    /// Whether it may run.
+    #[must_use]
+    pub fn is_runnable(&self) -> bool {
+        !matches!(self.state, State::Blocked(_))
+    }
+
+    /// Whether its wait is over and it has not run since.
+    #[must_use]
+    pub fn is_woken(&self) -> bool {
+        matches!(self.state, State::Retry(_))
+    }
+
     /// Ends its wait, if it waits: its call runs again.
     pub fn wake(&mut self) {
         if let State::Blocked(wait) = &mut self.state {
@@ -249,21 +261,17 @@ impl Tasks {
         blocked.next().map(|(tid, _)| *tid)
     }
 
-    /// The first thread after `tid` that may run.
+    /// The first thread after `tid` that is `wanted`, unless all are stopped.
     #[must_use]
-    pub fn runnable_after(&self, tid: Tid) -> Option<Tid> {
+    pub fn first_after(&self, tid: Tid, wanted: fn(&Task) -> bool) -> Option<Tid> {
         let mut after = self.tasks.range(tid.saturating_add(1)..).map(|(_, task)| task);
-        after.find(|task| self.may_run(task)).map(|task| task.tid)
+        after.find(|task| !self.stopped && wanted(task)).map(|task| task.tid)
     }
 
-    /// The first thread up to `tid` that may run.
+    /// The first thread up to `tid` that is `wanted`, unless all are stopped.
     #[must_use]
-    pub fn runnable_up_to(&self, tid: Tid) -> Option<Tid> {
+    pub fn first_up_to(&self, tid: Tid, wanted: fn(&Task) -> bool) -> Option<Tid> {
         let mut before = self.tasks.range(..=tid).map(|(_, task)| task);
-        before.find(|task| self.may_run(task)).map(|task| task.tid)
-    }
-
-    fn may_run(&self, task: &Task) -> bool {
-        !self.stopped && !matches!(task.state, State::Blocked(_))
+        before.find(|task| !self.stopped && wanted(task)).map(|task| task.tid)
     }
 }

@@ -35,6 +35,7 @@ use crate::poller::Host;
 use crate::process::{
     DEFAULT_MAX_PROCESSES, DEFAULT_MAX_THREADS, FIRST_PID, FileSystemContext, Process, SpaceId, TID_LIMIT,
 };
+use crate::schedule::Turn;
 use crate::signal::ProcessSignals;
 use crate::task::{State, Task, Tasks, Tid};
 use crate::timers::Timers;
@@ -339,27 +340,36 @@ impl Kernel {
         !self.family.is_empty() && self.family.any(|process| process.space == self.process.space)
     }
 
-    /// The thread to run next, with its process: the current thread unless it cannot or `switch` gives others their
-    /// turn, then those after it, then those of the processes after its own.
+    /// The thread to run next, with its process, for whoever gives the others their `turn`: the current thread unless it
+    /// cannot go on or there is one, then those after it, then those of the processes after its own.
     #[must_use]
-    pub fn next_thread(&self, switch: bool) -> Option<(Pid, Tid)> {
+    pub fn next_thread(&self, turn: Option<Turn>) -> Option<(Pid, Tid)> {
+        let current = self.tasks.current;
+        match turn {
+            None if self.tasks.runnable(current) => Some((self.process.pid, current)),
+            Some(Turn::OfTheWoken) => {
+                self.first_thread(Task::is_woken).or_else(|| self.first_thread(Task::is_runnable))
+            }
+            _ => self.first_thread(Task::is_runnable),
+        }
+    }
+
+    /// The first thread after the current one, in a circle through all processes, that is `wanted`.
+    fn first_thread(&self, wanted: fn(&Task) -> bool) -> Option<(Pid, Tid)> {
         let current = self.tasks.current;
         let pid = self.process.pid;
-        if !switch && self.tasks.runnable(current) {
-            return Some((pid, current));
-        }
-        if let Some(next) = self.tasks.runnable_after(current) {
+        if let Some(next) = self.tasks.first_after(current, wanted) {
             return Some((pid, next));
         }
         if !self.family.is_empty() {
-            let first = |parked: &Parked| parked.tasks.runnable_after(0).map(|tid| (parked.process.pid, tid));
+            let first = |parked: &Parked| parked.tasks.first_after(0, wanted).map(|tid| (parked.process.pid, tid));
             let after = self.family.parked.range(pid..).find_map(|(_, parked)| first(parked));
             let found = after.or_else(|| self.family.parked.range(..pid).find_map(|(_, parked)| first(parked)));
             if found.is_some() {
                 return found;
             }
         }
-        self.tasks.runnable_up_to(current).map(|tid| (pid, tid))
+        self.tasks.first_up_to(current, wanted).map(|tid| (pid, tid))
     }
 
     /// Threads of all processes.

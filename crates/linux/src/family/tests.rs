@@ -10,6 +10,7 @@ use warmfork_abi::{Errno, numbers::*};
 use super::{Executed, Pid};
 use crate::call::Ending;
 use crate::dispatch::Entered;
+use crate::schedule::Turn;
 use crate::signal::{Delivery, SignalInfo, Target};
 use crate::task::State;
 use crate::testing::{Bench, CODE, DATA, STACK, id, vector_state};
@@ -283,10 +284,10 @@ fn threads_of_all_processes_have_their_turn() {
     let first = bench.pid();
     let thread = bench.spawn();
     let child = fork(&mut bench);
-    assert_eq!(bench.kernel.next_thread(false), Some((first, first)));
-    assert_eq!(bench.kernel.next_thread(true), Some((first, thread)));
+    assert_eq!(bench.kernel.next_thread(None), Some((first, first)));
+    assert_eq!(bench.kernel.next_thread(Some(Turn::OfAll)), Some((first, thread)));
     bench.kernel.tasks.current = thread;
-    assert_eq!(bench.kernel.next_thread(true), Some((child, child)));
+    assert_eq!(bench.kernel.next_thread(Some(Turn::OfAll)), Some((child, child)));
     run(&mut bench, child);
-    assert_eq!(bench.kernel.next_thread(true), Some((first, first)));
+    assert_eq!(bench.kernel.next_thread(Some(Turn::OfAll)), Some((first, first)));
 }
