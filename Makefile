@@ -1,11 +1,13 @@
 # One line a target; the work is in scripts/. Each target does its own set-up; stamps in .make/ keep repetition fast.
 RUST := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name '*.toml' -o -name '*.S' -o -name '*.c')
 
-.PHONY: help build demo test bench lint docs clean
-help: ; @echo 'make demo | test | build | bench | lint | docs | clean'
+.PHONY: help build demo test test-kvm test-all bench lint docs clean
+help: ; @echo 'make demo | test | test-kvm | build | bench | lint | docs | clean'
 build: .make/build
 demo: .make/build .make/packages ; @.venv/bin/python -m examples.demo
-test: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py
+test: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py process kvm
+test-kvm: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py kvm machine
+test-all: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py process kvm machine
 bench: .make/build .make/packages ; @.venv/bin/python -m benches.compare
 lint: .make/venv ; @scripts/lint.sh
 docs: .make/build ; @.venv/bin/python scripts/generate_docs.py

@@ -39,7 +39,7 @@ must $b ip link set lo up
 $b cp /command /root/run/command
 echo "<1>{started}" >/dev/kmsg
 $b dmesg -n 5
-$b chroot /root /bin/sh /run/command </dev/null >/dev/vport0p{output} 2>/dev/vport0p{errors}
+$b setsid $b chroot /root /bin/sh /run/command </dev/null >/dev/vport0p{output} 2>/dev/vport0p{errors}
 report "exit $?"
 """
 STARTED = "machine: the command starts"

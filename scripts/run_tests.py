@@ -1,15 +1,26 @@
-"""Runs the Rust and the Python tests and ends in their sum; the exit code says whether all passed.
+"""Runs suites of tests and ends in their sum; the exit code says whether all passed.
 
-Called by ``make test``. The last line is also left in ``.make/test-counts`` for ``.ci/run``.
+The suites, in the order of the command line:
+    process   all Rust and Python tests, guests on the process platform
+    kvm       the Python tests that run guests, on the kvm platform, where that works
+    machine   some of them, and the platform's own, in an emulated machine with hardware KVM (svm_machine.py)
+
+Called by ``make test`` and ``make test-kvm``. The last line is also left in ``.make/test-counts`` for ``.ci/run``.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
 import re
+import shlex
 import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,13 +37,53 @@ PYTEST_KIND = {
     "skipped": "skipped",
     "xfailed": "skipped",
 }
+RUN_GUESTS = ["syscalls", "isolation", "runtimes", "cli/test_run.py", "cli/test_serve.py", "api"]
+KVM_SLOWNESS = 4
+"""How much longer tests wait on the kvm platform: inside a virtual machine, each exit can cost a tenth of a ms."""
+MACHINE_SLOWNESS = 30
+MACHINE_SECONDS = 1800
+MACHINE_TESTS = ROOT / "tests" / "machine.txt"
 
 
-def stream(command: list[str]) -> tuple[list[str], int]:
+@dataclass
+class Result:
+    """How a suite went."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    notices: list[str] = field(default_factory=list)
+
+    def run(self, command: Sequence[str], slowness: int = 1) -> bool:
+        """Runs a command, adds what came of the tests in it, and says whether it ended well."""
+        lines, code = stream(command, slowness)
+        counts = cargo_counts(lines) + pytest_counts(lines)
+        if code != 0 and counts["failed"] == 0:
+            counts["failed"] += 1  # it did not get as far as running, or was killed
+        self.counts += counts
+        self.notices += [line for line in lines if line.startswith(("SKIPPED", "notice:"))]
+        return code == 0
+
+    def skip(self, reason: str) -> None:
+        """Notes that the suite cannot run here."""
+        print(f"notice: {reason}", flush=True)
+        self.counts["skipped"] += 1
+        self.notices.append(reason)
+
+    def __str__(self) -> str:
+        """The counts in words."""
+        return ", ".join(f"{self.counts[kind]} {kind}" for kind in ("passed", "failed", "skipped"))
+
+
+def stream(command: Sequence[str], slowness: int) -> tuple[list[str], int]:
     """Runs ``command``, shows its output as it comes, and returns it with the exit code."""
-    print("+", " ".join(command), flush=True)
+    print("+", shlex.join(command), flush=True)
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command,
+        cwd=ROOT,
+        env=os.environ | {"TEST_SLOWNESS": str(slowness)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
     lines = []
     assert process.stdout is not None
@@ -69,33 +120,80 @@ def pytest_counts(lines: list[str]) -> Counter[str]:
     return counts
 
 
+def process(result: Result) -> None:
+    """Everything, as a machine without KVM can."""
+    result.run(["cargo", "test", "--workspace", "--locked", "--no-fail-fast"])
+    result.run([sys.executable, "-m", "pytest"])
+
+
+def kvm(result: Result) -> None:
+    """What runs guests, on the kvm platform of this very host."""
+    from warmfork import _core
+
+    fact = next(fact for fact in _core.doctor()["facts"] if fact["name"] == "kvm platform")
+    if not fact["good"]:
+        result.skip(f"no test has run on this host's own KVM: {fact['value']}")
+        return
+    tests = [f"tests/{name}" for name in RUN_GUESTS]
+    result.run([sys.executable, "-m", "pytest", "--platform=kvm", "-k", "not test_native", *tests], KVM_SLOWNESS)
+
+
+def machine(result: Result) -> None:
+    """A choice of tests, on the kvm platform of an emulated machine."""
+    script = str(ROOT / "scripts" / "svm_machine.py")
+    ready = subprocess.run([sys.executable, script, "--prepare"], stderr=subprocess.PIPE, text=True, check=False)
+    if ready.returncode:
+        result.skip(f"no test has run in the emulated machine: {ready.stderr.removeprefix('error: ').strip()}")
+        return
+    program = platform_tests()
+    if program is None or not result.run([sys.executable, str(ROOT / "tests" / "compiling.py")]):
+        result.counts["failed"] += program is None
+        return
+    tests = [line for line in MACHINE_TESTS.read_text().splitlines() if line and not line.startswith("#")]
+    pytest = [sys.executable, "-m", "pytest", "--platform=kvm", "-p", "no:cacheprovider", *tests]
+    commands = " && ".join(shlex.join(command) for command in ([program, "--test-threads=1"], pytest))
+    options = [f"--seconds={MACHINE_SECONDS}", f"--env=TEST_SLOWNESS={MACHINE_SLOWNESS}"]
+    before = len(result.notices)
+    result.run([sys.executable, script, *options, "--", "sh", "-c", commands])
+    if any("no kvm platform here" in notice for notice in result.notices[before:]):
+        result.counts["failed"] += 1  # there it has to work
+
+
+def platform_tests() -> str | None:
+    """The program with the kvm platform's own tests; nothing when it does not compile, and cargo has said why."""
+    command = ["cargo", "test", "-p", "warmfork-platform", "--test", "kvm", "--locked", "--no-run"]
+    done = subprocess.run([*command, "--message-format=json"], cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        return None
+    messages = [json.loads(line) for line in done.stdout.splitlines()]
+    return str([message["executable"] for message in messages if message.get("executable")][-1])
+
+
+SUITES: dict[str, Callable[[Result], None]] = {"process": process, "kvm": kvm, "machine": machine}
+
+
 def main() -> int:
-    """Runs both; returns the exit code."""
-    total: Counter[str] = Counter()
-    notices = []
-    good = True
-    runs = [
-        (["cargo", "test", "--workspace", "--locked", "--no-fail-fast"], cargo_counts),
-        ([sys.executable, "-m", "pytest", *sys.argv[1:]], pytest_counts),
-    ]
-    for command, count in runs:
-        lines, code = stream(command)
-        counts = count(lines)
-        if code != 0 and counts["failed"] == 0:
-            counts["failed"] += 1  # it did not get as far as running, or was killed
-        if code != 0 or counts["failed"]:
-            good = False
-        total += counts
-        notices += [line for line in lines if line.startswith(("SKIPPED", "notice:"))]
-    if notices:
+    """Runs the suites; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suites", nargs="+", choices=SUITES, metavar="SUITE")
+    results = {}
+    total = Result()
+    for name in parser.parse_args().suites:
+        began = time.monotonic()
+        results[name] = result = Result()
+        SUITES[name](result)
+        total.counts += result.counts
+        total.notices += [f"{name}: {notice}" for notice in result.notices]
+        result.notices = [f"{name}: {result} in {time.monotonic() - began:.0f} s"]
+    if total.notices:
         print("\nnot run on this machine:")
-        for notice in notices:
+        for notice in total.notices:
             print(" ", notice)
-    summary = ", ".join(f"{total[kind]} {kind}" for kind in ("passed", "failed", "skipped"))
+    print("\n".join(["", *(line for result in results.values() for line in result.notices)]))
     COUNTS.parent.mkdir(exist_ok=True)
-    COUNTS.write_text(summary + "\n")
-    print(summary, flush=True)
-    return 0 if good else 1
+    COUNTS.write_text(f"{total}\n")
+    print(total, flush=True)
+    return 1 if total.counts["failed"] or not total.counts["passed"] else 0
 
 
 if __name__ == "__main__":

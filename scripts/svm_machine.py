@@ -75,19 +75,27 @@ class Machine:
     environment: Mapping[str, str] = field(default_factory=dict)
     """The command's variables, besides PATH, HOME, LANG and TMPDIR."""
 
+    def prepare(self) -> tuple[Path, Path, Kernel]:
+        """QEMU, busybox and a kernel, which is downloaded when there is none yet.
+
+        Raises:
+            MissingError: One of them cannot be had.
+        """
+        qemu, busybox = _find(QEMU, "qemu-system-x86"), _find("busybox", "busybox-static")
+        try:
+            return qemu, busybox, kernel(self.cache)
+        except KernelError as error:
+            raise MissingError(str(error), error.hint) from error
+
     def run(self, command: Sequence[str], directory: Path) -> int:
         """Runs ``command`` in ``directory``, with its output on this process's streams; returns its exit status.
 
         Raises:
-            MissingError: QEMU, busybox or a kernel is missing.
+            MissingError: It cannot be made here.
             TimeLimitError: It was not done in time.
             DiedError: The machine failed.
         """
-        qemu, busybox = _find(QEMU, "qemu-system-x86"), _find("busybox", "busybox-static")
-        try:
-            unpacked = kernel(self.cache)
-        except KernelError as error:
-            raise MissingError(str(error), error.hint) from error
+        qemu, busybox, unpacked = self.prepare()
         variables = {
             "PATH": os.environ.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
             "HOME": os.environ.get("HOME", "/root"),
@@ -217,8 +225,11 @@ def main() -> int:
     parser.add_argument(
         "--env", action="append", default=[], metavar="NAME=VALUE", help="a variable for the command; repeatable"
     )
-    parser.add_argument("command", nargs="+", metavar="COMMAND", help="the program and its arguments")
+    parser.add_argument("--prepare", action="store_true", help="only see to it that all is there; download the kernel")
+    parser.add_argument("command", nargs="*", metavar="COMMAND", help="the program and its arguments")
     arguments = parser.parse_args()
+    if not arguments.command and not arguments.prepare:
+        parser.error("the following arguments are required: COMMAND")
     if arguments.megabytes < LEAST_MEGABYTES:
         parser.error(f"--megabytes {arguments.megabytes}: the kernel needs {LEAST_MEGABYTES}")
     if wrong := [assignment for assignment in arguments.env if "=" not in assignment[1:]]:
@@ -232,6 +243,9 @@ def main() -> int:
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends QEMU on the way out
     try:
+        if arguments.prepare:
+            machine.prepare()
+            return 0
         return machine.run(arguments.command, arguments.directory.resolve())
     except MachineError as error:
         print(f"error: {error}", file=sys.stderr)

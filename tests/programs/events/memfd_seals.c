@@ -34,6 +34,6 @@ int main(void)
     SHOW(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW));
     SHOW(fcntl(fd, F_ADD_SEALS, 0x1000));
     int file = MUST(open("file", O_CREAT | O_RDWR, 0644));
-    SHOW(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE));
+    CHECK(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE) == -1); // EPERM on tmpfs, EINVAL elsewhere
     return guest_status();
 }
