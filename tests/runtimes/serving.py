@@ -26,8 +26,9 @@ READY = re.compile(r"ready: \S+ on 127\.0\.0\.1:(\d+)")
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, with no setting of warmfork but the platform."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WARMFORK_") or name == PLATFORM}
+    """This process's environment, with no setting of warmfork but the platform, and none of a make around the tests."""
+    foreign = ("WARMFORK_", "MAKE", "MFLAGS")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign) or name == PLATFORM}
     return kept | {"NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
