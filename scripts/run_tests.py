@@ -3,6 +3,7 @@
 The suites, in the order of the command line:
     process   all Rust and Python tests, guests on the process platform
     kvm       the Python tests that run guests, on the kvm platform, where that works
+    kvm-some  those of them that are done in minutes where leaving a guest takes a tenth of a millisecond
     machine   some of them, and the platform's own, in an emulated machine with hardware KVM (svm_machine.py)
 
 Called by ``make test`` and ``make test-kvm``. The last line is also left in ``.make/test-counts`` for ``.ci/run``.
@@ -38,6 +39,13 @@ PYTEST_KIND = {
     "xfailed": "skipped",
 }
 RUN_GUESTS = ["syscalls", "isolation", "runtimes", "cli/test_run.py", "cli/test_serve.py", "api"]
+RUN_SOME_GUESTS = [
+    "syscalls",
+    "isolation/test_pristine.py",
+    "runtimes/test_servers.py",
+    "api/test_snapshot.py",
+    "api/test_machine.py",
+]
 KVM_SLOWNESS = 4
 """How much longer tests wait on the kvm platform: inside a virtual machine, each exit can cost a tenth of a ms."""
 MACHINE_SLOWNESS = 30
@@ -126,7 +134,14 @@ def process(result: Result) -> None:
     result.run([sys.executable, "-m", "pytest"])
 
 
-def kvm(result: Result) -> None:
+def kvm_some(result: Result) -> None:
+    """Some of what runs guests, on the kvm platform of this very host."""
+    kvm(result, RUN_SOME_GUESTS)
+    left = " ".join(name for name in RUN_GUESTS if name not in RUN_SOME_GUESTS)
+    result.notices.append(f"not all of tests/ that runs guests ({left}): make test-kvm does")
+
+
+def kvm(result: Result, names: Sequence[str] = RUN_GUESTS) -> None:
     """What runs guests, on the kvm platform of this very host."""
     from warmfork import _core
 
@@ -134,7 +149,7 @@ def kvm(result: Result) -> None:
     if not fact["good"]:
         result.skip(f"no test has run on this host's own KVM: {fact['value']}")
         return
-    tests = [f"tests/{name}" for name in RUN_GUESTS]
+    tests = [f"tests/{name}" for name in names]
     result.run([sys.executable, "-m", "pytest", "--platform=kvm", "-k", "not test_native", *tests], KVM_SLOWNESS)
 
 
@@ -169,7 +184,12 @@ def platform_tests() -> str | None:
     return str([message["executable"] for message in messages if message.get("executable")][-1])
 
 
-SUITES: dict[str, Callable[[Result], None]] = {"process": process, "kvm": kvm, "machine": machine}
+SUITES: dict[str, Callable[[Result], None]] = {
+    "process": process,
+    "kvm": kvm,
+    "kvm-some": kvm_some,
+    "machine": machine,
+}
 
 
 def main() -> int:
