@@ -277,9 +277,9 @@ impl Vcpu {
         // An emulated `iretq` of ring 3 loads code segments that no CPU takes: as if it had been refused.
         let refused = (exceptions::GENERAL_PROTECTION, cs & 0xfffc);
         let (vector, error) = if cs == USER_CS { (vector, error) } else { refused };
-        if self.resuming && resume::holds(rip) && vector != exceptions::DEBUG {
-            log::warn!("the guest's CPU took exception {vector} (error {error:#x}) while it loaded a context");
-            return Stop::Broken;
+        if self.resuming && resume::holds(rip) {
+            // It may have jumped there by itself.
+            log::debug!("the guest's CPU took exception {vector} (error {error:#x}) where it loads a context");
         }
         self.resumed();
         let address = match self.trap {
