@@ -27,6 +27,14 @@ static unsigned char *other_place(void)
     return (unsigned char *)guest_map(16384, PROT_READ | PROT_WRITE);
 }
 
+// Bytes of the area, its last magic word included.
+static size_t whole_size(const unsigned char *area)
+{
+    unsigned size;
+    memcpy(&size, area + MAGIC_1 + 4, sizeof size);
+    return size;
+}
+
 #define CHANGE(name, ...)                                                                          \
     static void name(unsigned char *area, greg_t *registers, ucontext_t *context)                  \
     {                                                                                              \
@@ -43,8 +51,8 @@ CHANGE(area_not_canonical, AREA(0x1234567812345640))
 CHANGE(area_in_kernel, AREA(0xffff888000000000))
 CHANGE(area_unaligned, AREA(area + 8))
 CHANGE(area_last_page, AREA(other_place() + 16384 - 512))
-CHANGE(area_read_only, unsigned char *place = other_place(); memcpy(place, area, 4096); AREA(place);
-       mprotect(place, 16384, PROT_READ))
+CHANGE(area_read_only, unsigned char *place = other_place(); memcpy(place, area, whole_size(area));
+       AREA(place); mprotect(place, 16384, PROT_READ))
 CHANGE(all_zero, memset(area, 0, 512))
 CHANGE(all_ones, memset(area, 0xff, 576))
 CHANGE(no_magic, put(area + MAGIC_1, 0))
