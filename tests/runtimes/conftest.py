@@ -35,14 +35,14 @@ def command_of(
     directory = tmp_path_factory.mktemp("servers")
 
     def command(kind: Kind) -> list[str | Path]:
-        source = SERVERS / kind.source
+        source = SERVERS / kind.source  # or elsewhere, where it is absolute
         if kind.program == "debian":
             return [tool(DEBIAN_PYTHON, "python3"), source, *kind.arguments]
         if kind.program == "venv":
             return [sys.executable, source, *kind.arguments]
         if kind.program in INTERPRETERS:
             interpreter, package, options = INTERPRETERS[kind.program]
-            return [tool(interpreter, package), *options, source, *kind.arguments]
+            return [tool(interpreter, package), *options, *kind.options, source, *kind.arguments]
         if kind.program == "cargo":
             return [crate(tool("cargo", "cargo"), source), *kind.arguments]
         binary = directory / kind.name

@@ -23,9 +23,14 @@ class Kind:
     source: str
     """File (or crate) in servers/."""
     arguments: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    """What the interpreter is told before the source."""
     keeps_alive: bool = True
     """Whether a connection takes more than one request."""
 
+
+PHP_SERVES = ("-dffi.enable=1", "-dopcache.lockfile_path=/scratch", "-q", "-S", "127.0.0.1:0")
+PUMA_SERVES = ("--workers=0", "--threads=1:4", "--bind=tcp://127.0.0.1:0", "--quiet")
 
 KINDS = [
     Kind("http.server", "debian", "handlers.py", ("plain",)),
@@ -56,9 +61,9 @@ KINDS = [
     Kind("node", "node", "javascript/node.mjs"),
     Kind("deno", "deno", "javascript/deno.mjs"),
     Kind("bun", "bun", "javascript/bun.mjs"),
-    Kind("php", "php", "server.php", keeps_alive=False),
+    Kind("php", "php", "server.php", options=PHP_SERVES, keeps_alive=False),
     Kind("webrick", "ruby", "ruby/webrick.rb"),
-    Kind("puma", "puma", "ruby/puma.ru"),
+    Kind("puma", "puma", "ruby/puma.ru", options=PUMA_SERVES),
     Kind("lua", "lua", "server.lua"),
     Kind("luajit", "luajit", "server.lua"),
 ]
@@ -82,11 +87,11 @@ INTERPRETERS = {
     "lua": ("lua5.1", "lua5.1", ()),
     "luajit": ("luajit", "luajit", ()),
     "node": ("node", "nodejs", ()),
-    "php": ("php", "php-cli", ("-dffi.enable=1", "-dopcache.lockfile_path=/scratch", "-q", "-S", "127.0.0.1:0")),
-    "puma": ("puma", "puma", ("--workers=0", "--threads=1:4", "--bind=tcp://127.0.0.1:0", "--quiet")),
+    "php": ("php", "php-cli", ()),
+    "puma": ("puma", "puma", ()),
     "ruby": ("ruby", "ruby", ()),
 }
-"""A command, the package that has it, and what it is told before the source."""
+"""A command, the package that has it, and what it is always told first."""
 
 ENVIRONMENT = ("TMPDIR=/scratch", "HOME=/scratch", "DENO_DIR=/scratch", "DENO_NO_UPDATE_CHECK=1")
 """Every server's environment: /scratch is a directory of the test's own, which it may write."""

@@ -74,9 +74,6 @@ pub struct Counters {
     pub switches: u64,
 }
 
-/// After so many ticks in which threads were preferred whose wait was over, it is everybody's turn once.
-const TICKS_OF_THE_WOKEN: u64 = 4;
-
 /// A guest program with everything that it runs on.
 pub struct Machine {
     pub(crate) kind: Chosen,
@@ -121,6 +118,8 @@ enum Step {
     Same,
     /// Let another thread run.
     Switch,
+    /// Let another thread run, if there is one.
+    Yield,
     /// Stop.
     Stop(Outcome),
 }
@@ -200,8 +199,8 @@ impl Machine {
 
     fn drive(&mut self, until: &Until<'_>) -> Result<Outcome, EngineError> {
         let mut ticks = self.watch.ticks();
-        let mut last_turn_of_all = ticks;
-        let mut switch = false;
+        let mut turn = Turn::Lasts;
+        let mut began = self.host.monotonic();
         let counts = self.kernel.shared.gate.counts();
         loop {
             if self.kernel.shared.gate.finished() {
@@ -212,30 +211,30 @@ impl Machine {
             }
             if self.watch.ticks() != ticks {
                 ticks = self.watch.ticks();
-                switch = true;
+                turn = Turn::Over;
                 if let Some(outcome) = self.tick(until)? {
                     return Ok(outcome);
                 }
             }
-            if switch && (self.kernel.tasks.len() > 1 || !self.kernel.family.is_empty()) {
+            if turn != Turn::Lasts && (self.kernel.tasks.len() > 1 || !self.kernel.family.is_empty()) {
                 // What the last thread did may have ended another's wait.
                 self.kernel.wake(&mut self.host);
-            }
-            let mut turn = switch.then_some(Turn::OfTheWoken);
-            if switch && ticks.wrapping_sub(last_turn_of_all) >= TICKS_OF_THE_WOKEN {
-                last_turn_of_all = ticks;
-                turn = Some(Turn::OfAll);
+                let now = self.host.monotonic();
+                self.kernel.count_turn(now.saturating_sub(began));
+                began = now;
             }
             let Some((pid, tid)) = self.kernel.next_thread(turn) else {
                 if let Some(outcome) = self.idle(until)? {
                     return Ok(outcome);
                 }
+                began = self.host.monotonic();
                 continue;
             };
             self.load(pid, tid)?;
-            switch = match self.step(tid, until)? {
-                Step::Same => false,
-                Step::Switch => true,
+            turn = match self.step(tid, until)? {
+                Step::Same => Turn::Lasts,
+                Step::Switch => Turn::Over,
+                Step::Yield => Turn::Given,
                 Step::Stop(outcome) => return Ok(outcome),
             };
         }
@@ -303,7 +302,7 @@ impl Machine {
     /// No thread can run: waits for the host, or stops.
     fn idle(&mut self, until: &Until<'_>) -> Result<Option<Outcome>, EngineError> {
         self.kernel.wake(&mut self.host);
-        if self.kernel.next_thread(None).is_some() {
+        if self.kernel.next_thread(Turn::Lasts).is_some() {
             return Ok(None);
         }
         if until.ready && self.kernel.awaits_connection() {
@@ -438,7 +437,8 @@ impl Machine {
     fn after(&mut self, tid: Tid, entered: Entered) -> Result<Step, EngineError> {
         Ok(match entered {
             Entered::Continue => Step::Same,
-            Entered::Blocked | Entered::Yielded | Entered::ThreadEnded => Step::Switch,
+            Entered::Blocked | Entered::ThreadEnded => Step::Switch,
+            Entered::Yielded => Step::Yield,
             Entered::ProcessEnded => {
                 self.follow()?;
                 Step::Switch

@@ -1,22 +1,66 @@
 //! Which thread runs next, and what to wait for when none can.
 
+use crate::family::Pid;
 use crate::files::{DescriptionId, Events};
 use crate::kernel::Kernel;
 use crate::objects::{Object, epoll};
 use crate::poller::Host;
 use crate::task::{State, Task, Tid, Wait};
 
-/// Whose turn it is when a thread has had its own.
+/// What has become of the current thread's turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Turn {
-    /// Whose wait is over, so that threads that only compute do not keep those waiting that answer somebody; then
-    /// everybody's.
-    OfTheWoken,
-    /// Everybody's: threads that wake each other all the time must not keep the others from computing.
-    OfAll,
+    /// It goes on, unless the thread sleeps.
+    Lasts,
+    /// It is over; the next may be the same thread's.
+    Over,
+    /// The thread has given it away (sched_yield).
+    Given,
 }
 
+/// Who has slept may run for so many nanoseconds before the others are as entitled to.
+const CREDIT: u64 = 10_000_000;
+
 impl Kernel {
+    /// The thread to run next, with its process: the one that has had the CPU for the shortest time, as the kernel's fair
+    /// scheduler has it. What a thread did not use while it slept does not count, but for [`CREDIT`].
+    #[must_use]
+    pub fn next_thread(&self, turn: Turn) -> Option<(Pid, Tid)> {
+        let current = self.tasks.current;
+        if turn == Turn::Lasts && self.tasks.runnable(current) {
+            return Some((self.process.pid, current));
+        }
+        let floor = self.family.fair_time.saturating_sub(CREDIT);
+        let mut best: Option<(u64, (Pid, Tid))> = None;
+        for (pid, task) in self.runnable_threads() {
+            // Equals take turns: those after the current thread come before those up to it, which it ends.
+            let time = task.fair_time.max(floor);
+            let given = turn == Turn::Given && task.tid == current;
+            if best.is_none_or(|(least, _)| time < least) && !given {
+                best = Some((time, (pid, task.tid)));
+            }
+        }
+        best.map(|(_, thread)| thread).or_else(|| self.tasks.runnable(current).then_some((self.process.pid, current)))
+    }
+
+    /// The threads that may run: those after the current one, those of other processes, those up to the current one.
+    fn runnable_threads(&self) -> impl Iterator<Item = (Pid, &Task)> {
+        let (current, own) = (self.tasks.current, self.process.pid);
+        let after = self.tasks.all_runnable().filter(move |task| task.tid > current).map(move |task| (own, task));
+        let until = self.tasks.all_runnable().filter(move |task| task.tid <= current).map(move |task| (own, task));
+        let others = self.family.all_tasks().flat_map(|(pid, tasks)| tasks.all_runnable().map(move |task| (pid, task)));
+        after.chain(others).chain(until)
+    }
+
+    /// The current thread has had the CPU for `nanoseconds`.
+    pub fn count_turn(&mut self, nanoseconds: u64) {
+        let floor = self.family.fair_time.saturating_sub(CREDIT);
+        let Some(task) = self.tasks.find(self.tasks.current) else { return };
+        let began = task.fair_time.max(floor);
+        task.fair_time = began.saturating_add(nanoseconds);
+        self.family.fair_time = self.family.fair_time.max(began);
+    }
+
     /// Lets every blocked thread try again whose wait is over: an event, a timeout, or a signal that is due.
     ///
     /// Call it after whatever may have ended a wait (a system call, a signal, [`Host::wait`]), and before

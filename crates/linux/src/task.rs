@@ -131,6 +131,8 @@ pub struct Task {
     pub signals: crate::kernel::TaskSignals,
     /// CPU time used in earlier turns, in nanoseconds; see [`crate::Kernel::thread_cpu_time`].
     pub cpu_time: u64,
+    /// For how long it has had the CPU, in nanoseconds, as [`crate::Kernel::next_thread`] counts.
+    pub fair_time: u64,
     /// Scheduling policy as sched_getscheduler reports it. All threads are scheduled alike.
     pub policy: i32,
 }
@@ -151,6 +153,7 @@ impl Task {
             sequences: None,
             signals: crate::kernel::TaskSignals::default(),
             cpu_time: 0,
+            fair_time: 0,
             policy: SCHED_NORMAL,
         }
     }
@@ -159,12 +162,6 @@ impl Task {
     #[must_use]
     pub fn is_runnable(&self) -> bool {
         !matches!(self.state, State::Blocked(_))
-    }
-
-    /// Whether its wait is over and it has not run since.
-    #[must_use]
-    pub fn is_woken(&self) -> bool {
-        matches!(self.state, State::Retry(_))
     }
 
     /// Ends its wait, if it waits: its call runs again.
@@ -261,17 +258,8 @@ impl Tasks {
         blocked.next().map(|(tid, _)| *tid)
     }
 
-    /// The first thread after `tid` that is `wanted`, unless all are stopped.
-    #[must_use]
-    pub fn first_after(&self, tid: Tid, wanted: fn(&Task) -> bool) -> Option<Tid> {
-        let mut after = self.tasks.range(tid.saturating_add(1)..).map(|(_, task)| task);
-        after.find(|task| !self.stopped && wanted(task)).map(|task| task.tid)
-    }
-
-    /// The first thread up to `tid` that is `wanted`, unless all are stopped.
-    #[must_use]
-    pub fn first_up_to(&self, tid: Tid, wanted: fn(&Task) -> bool) -> Option<Tid> {
-        let mut before = self.tasks.range(..=tid).map(|(_, task)| task);
-        before.find(|task| !self.stopped && wanted(task)).map(|task| task.tid)
+    /// The threads that may run.
+    pub fn all_runnable(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.values().filter(|task| !self.stopped && task.is_runnable())
     }
 }

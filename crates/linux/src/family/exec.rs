@@ -43,6 +43,7 @@ impl Kernel {
         task.policy = old.policy;
         // What other threads used counts for the process, which keeps its time.
         task.cpu_time = old.cpu_time;
+        task.fair_time = old.fair_time;
         self.tasks.insert(task);
         self.tasks.current = pid;
         self.forget_timers();

@@ -82,6 +82,7 @@ impl Kernel {
         let mut task = Task::new(pid, request.registers, maker.name.clone());
         task.signals = TaskSignals { stack: maker.signals.stack, ..maker.signals.inherited() };
         task.policy = maker.policy;
+        task.fair_time = maker.fair_time;
         task.sequences = maker.sequences.filter(|_| !request.shares_memory);
         task.fpu = request.fpu;
         task.clear_child_tid = request.clear_child_tid;

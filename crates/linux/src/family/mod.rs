@@ -35,7 +35,6 @@ use crate::poller::Host;
 use crate::process::{
     DEFAULT_MAX_PROCESSES, DEFAULT_MAX_THREADS, FIRST_PID, FileSystemContext, Process, SpaceId, TID_LIMIT,
 };
-use crate::schedule::Turn;
 use crate::signal::ProcessSignals;
 use crate::task::{State, Task, Tasks, Tid};
 use crate::timers::Timers;
@@ -97,6 +96,8 @@ pub struct Family {
     pub max_processes: usize,
     /// The ticket of the next futex waiter.
     pub futex_tickets: u64,
+    /// For how long the thread had had the CPU that got it last, at most: see [`Kernel::next_thread`].
+    pub fair_time: u64,
 }
 
 impl Default for Family {
@@ -119,6 +120,7 @@ impl Family {
             max_threads,
             max_processes,
             futex_tickets: 0,
+            fair_time: 0,
         }
     }
 
@@ -158,6 +160,11 @@ impl Family {
     /// Whether `is` holds for a process that is not the current one.
     pub fn any(&self, is: impl Fn(&Process) -> bool) -> bool {
         self.parked.values().any(|parked| is(&parked.process))
+    }
+
+    /// The processes that are not the current one, with their threads.
+    pub(crate) fn all_tasks(&self) -> impl Iterator<Item = (Pid, &Tasks)> {
+        self.parked.iter().map(|(pid, parked)| (*pid, &parked.tasks))
     }
 
     /// The threads of the processes that are not the current one.
@@ -338,38 +345,6 @@ impl Kernel {
     #[must_use]
     pub fn shares_space(&self) -> bool {
         !self.family.is_empty() && self.family.any(|process| process.space == self.process.space)
-    }
-
-    /// The thread to run next, with its process, for whoever gives the others their `turn`: the current thread unless it
-    /// cannot go on or there is one, then those after it, then those of the processes after its own.
-    #[must_use]
-    pub fn next_thread(&self, turn: Option<Turn>) -> Option<(Pid, Tid)> {
-        let current = self.tasks.current;
-        match turn {
-            None if self.tasks.runnable(current) => Some((self.process.pid, current)),
-            Some(Turn::OfTheWoken) => {
-                self.first_thread(Task::is_woken).or_else(|| self.first_thread(Task::is_runnable))
-            }
-            _ => self.first_thread(Task::is_runnable),
-        }
-    }
-
-    /// The first thread after the current one, in a circle through all processes, that is `wanted`.
-    fn first_thread(&self, wanted: fn(&Task) -> bool) -> Option<(Pid, Tid)> {
-        let current = self.tasks.current;
-        let pid = self.process.pid;
-        if let Some(next) = self.tasks.first_after(current, wanted) {
-            return Some((pid, next));
-        }
-        if !self.family.is_empty() {
-            let first = |parked: &Parked| parked.tasks.first_after(0, wanted).map(|tid| (parked.process.pid, tid));
-            let after = self.family.parked.range(pid..).find_map(|(_, parked)| first(parked));
-            let found = after.or_else(|| self.family.parked.range(..pid).find_map(|(_, parked)| first(parked)));
-            if found.is_some() {
-                return found;
-            }
-        }
-        self.tasks.first_up_to(current, wanted).map(|tid| (pid, tid))
     }
 
     /// Threads of all processes.

@@ -284,10 +284,10 @@ fn threads_of_all_processes_have_their_turn() {
     let first = bench.pid();
     let thread = bench.spawn();
     let child = fork(&mut bench);
-    assert_eq!(bench.kernel.next_thread(None), Some((first, first)));
-    assert_eq!(bench.kernel.next_thread(Some(Turn::OfAll)), Some((first, thread)));
+    assert_eq!(bench.kernel.next_thread(Turn::Lasts), Some((first, first)));
+    assert_eq!(bench.kernel.next_thread(Turn::Over), Some((first, thread)));
     bench.kernel.tasks.current = thread;
-    assert_eq!(bench.kernel.next_thread(Some(Turn::OfAll)), Some((child, child)));
+    assert_eq!(bench.kernel.next_thread(Turn::Over), Some((child, child)));
     run(&mut bench, child);
-    assert_eq!(bench.kernel.next_thread(Some(Turn::OfAll)), Some((first, first)));
+    assert_eq!(bench.kernel.next_thread(Turn::Over), Some((first, first)));
 }

@@ -106,6 +106,7 @@ fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {
     let mut task = Task::new(tid, registers, parent.name.clone());
     task.signals = parent.signals.inherited();
     task.policy = parent.policy;
+    task.fair_time = parent.fair_time;
     task.fpu = Some(fpu);
     if has(CLONE_CHILD_CLEARTID) {
         task.clear_child_tid = request.child_tid;
