@@ -1,6 +1,8 @@
 //! The few host calls that no safe library wraps, each behind a safe function. Called by the emulated kernel and by
 //! the binding, which have no unsafe code.
 
+pub mod vectors;
+
 use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use warmfork_abi::Errno;

@@ -7,6 +7,7 @@ enum { MAGIC_1 = 464, FEATURES = 472, SIZE = 480, HEADER = 512, COMPACTED = 520,
 static void (*change)(unsigned char *area, greg_t *registers, ucontext_t *context);
 __attribute__((used)) static unsigned long pattern[2] = {0x1111111111111111, 0x2222222222222222};
 __attribute__((used)) static unsigned long found[2];
+__attribute__((used)) static unsigned long high;
 __attribute__((used)) static unsigned modes;
 
 static void on_signal(int signal_number, siginfo_t *information, void *context)
@@ -64,6 +65,14 @@ CHANGE(header_zero, put(area + HEADER, 0))
 CHANGE(header_ones, put(area + HEADER, -1ul))
 CHANGE(header_unknown, area[HEADER + 7] |= 0x40)
 CHANGE(compacted, put(area + COMPACTED, 1ul << 63 | 3))
+CHANGE(compacted_all, put(area + COMPACTED, 1ul << 63 | 7); put(area + HEADER, 7);
+       memset(area + 576, 0x66, 256))
+CHANGE(compacted_modes, put(area + COMPACTED, 1ul << 63 | 7); put(area + HEADER, 4);
+       memset(area + 24, 0xff, 4); memset(area + 576, 0x66, 256))
+CHANGE(compacted_nothing, put(area + COMPACTED, 1ul << 63); put(area + HEADER, 0))
+CHANGE(compacted_less, put(area + COMPACTED, 1ul << 63 | 1); put(area + HEADER, 3))
+CHANGE(compacted_unknown, put(area + COMPACTED, 1ul << 63 | 1ul << 62 | 7))
+CHANGE(compacted_reserved, put(area + COMPACTED, 1ul << 63 | 7); area[575] = 1)
 CHANGE(reserved, put(area + RESERVED, 1))
 CHANGE(reserved_last, area[575] = 1)
 CHANGE(modes_reserved, memset(area + 24, 0xff, 4))
@@ -71,19 +80,26 @@ CHANGE(modes_unmasked, put(area + 24, 0xffff00000000 | 0))
 CHANGE(x87_pending, area[0] = 0x40; area[1] = 3; area[2] = 0x84; area[3] = 0x80)
 CHANGE(registers_changed, memset(area + 160, 0x55, 16))
 
+#define LOAD \
+    "movups pattern(%%rip), %%xmm0\n syscall\n movups %%xmm0, found(%%rip)\n"
+#define LOAD_MODES LOAD "stmxcsr modes(%%rip)\n"
+
 static void show(const char *name, void (*what)(unsigned char *, greg_t *, ucontext_t *))
 {
     change = what;
-    found[0] = found[1] = 0;
-    bool ran =
-        trap_run(CODE("movups pattern(%%rip), %%xmm0\n syscall\n movups %%xmm0, found(%%rip)\n"
-                      "stmxcsr modes(%%rip)"),
-                 (Registers){.rax = SYS_tgkill,
-                             .rdi = (unsigned long)getpid(),
-                             .rsi = (unsigned long)gettid(),
-                             .rdx = SIGUSR1});
+    found[0] = found[1] = high = 0;
+    Registers call = {.rax = SYS_tgkill,
+                      .rdi = (unsigned long)getpid(),
+                      .rsi = (unsigned long)gettid(),
+                      .rdx = SIGUSR1};
+    bool ran;
+    if (__builtin_cpu_supports("avx"))
+        ran = trap_run(
+            CODE(LOAD_MODES "vextractf128 $1, %%ymm0, %%xmm0\n movq %%xmm0, high(%%rip)"), call);
+    else
+        ran = trap_run(CODE(LOAD_MODES), call);
     if (ran)
-        printf("%s: %lx %lx modes %x\n", name, found[0], found[1], modes);
+        printf("%s: %lx %lx above %lx modes %x\n", name, found[0], found[1], high, modes);
     else
         printf("%s: signal=%d code=%d at %ld\n", name, trap_seen.signal, trap_seen.code,
                trap_seen.offset);
@@ -125,6 +141,13 @@ int main(void)
     SHOW_CHANGE(header_ones);
     SHOW_CHANGE(header_unknown);
     SHOW_CHANGE(compacted);
+    SHOW_CHANGE(compacted_all);
+    if (refuses_modes)
+        SHOW_CHANGE(compacted_modes);
+    SHOW_CHANGE(compacted_nothing);
+    SHOW_CHANGE(compacted_less);
+    SHOW_CHANGE(compacted_unknown);
+    SHOW_CHANGE(compacted_reserved);
     SHOW_CHANGE(reserved);
     SHOW_CHANGE(reserved_last);
     if (refuses_modes)

@@ -3,11 +3,12 @@
 //! ```text
 //!   0    legacy area: x87, MXCSR at 24, SSE registers
 //!   464  `_fpx_sw_bytes` in a frame; the mask of features (XCR0) in states that a platform reports
-//!   512  header: features in use (XSTATE_BV), compaction (0 here), reserved zeros
+//!   512  header: features in use (XSTATE_BV), compaction (0 but in frames that a guest made), reserved zeros
 //!   576  AVX and later features, where the CPU keeps them
 //! ```
 
 use warmfork_abi::signals::{FP_XSTATE_MAGIC1, FP_XSTATE_MAGIC2};
+use warmfork_host::vectors;
 
 /// Bytes of the legacy area.
 const LEGACY: usize = 512;
@@ -15,6 +16,8 @@ const LEGACY: usize = 512;
 const HEADER_END: usize = 576;
 /// Where software bytes begin.
 const SOFTWARE: usize = 464;
+/// In the header's second word: the layout is the compacted one, of the features that the word's other bits name.
+const COMPACTED: u64 = 1 << 63;
 /// x87 and SSE.
 const LEGACY_FEATURES: u64 = 3;
 /// Protection keys: not reset when a handler begins.
@@ -127,8 +130,14 @@ pub fn from_frame(area: &[u8], extent: Extent, current: &[u8]) -> Option<Vec<u8>
         Extent::Legacy => (LEGACY, LEGACY_FEATURES),
         Extent::Extended { size, features } => (size, features),
     };
+    let expanded;
+    let mut area = area.get(..size)?;
+    if matches!(extent, Extent::Extended { .. }) && word(area, LEGACY + 8)? & COMPACTED != 0 {
+        expanded = expand(area, mask)?;
+        area = &expanded;
+    }
     let mut state = vec![0; current.len()];
-    state.get_mut(..size)?.copy_from_slice(area.get(..size)?);
+    state.get_mut(..size)?.copy_from_slice(area);
     let mut used = LEGACY_FEATURES;
     if let Extent::Extended { .. } = extent {
         let header = word(area, LEGACY)?;
@@ -152,6 +161,35 @@ pub fn from_frame(area: &[u8], extent: Extent, current: &[u8]) -> Option<Vec<u8>
         state[LEGACY + 8..HEADER_END].fill(0);
     }
     Some(state)
+}
+
+/// An area of the same size in the standard layout; `None` when the CPU would refuse this one. Linux has the CPU load the
+/// frame, which takes the compacted layout too where it has one.
+fn expand(area: &[u8], mask: u64) -> Option<Vec<u8>> {
+    let (header, compaction) = (word(area, LEGACY)?, word(area, LEGACY + 8)?);
+    let features = compaction & !COMPACTED;
+    let reserved_clear = area.get(LEGACY + 16..HEADER_END)?.iter().all(|&byte| byte == 0);
+    if !vectors::compacts() || features & !mask != 0 || header & !features != 0 || !reserved_clear {
+        return None;
+    }
+    let mut expanded = vec![0; area.len()];
+    expanded[..LEGACY + 8].copy_from_slice(&area[..LEGACY + 8]);
+    if header & 2 == 0 {
+        put(&mut expanded, 24, &INITIAL_MXCSR.to_le_bytes());
+    }
+    let mut at = HEADER_END;
+    for feature in (2..63).filter(|feature| features >> feature & 1 == 1) {
+        let part = vectors::part(feature)?;
+        if part.aligned {
+            at = at.next_multiple_of(64);
+        }
+        if header >> feature & 1 == 1 {
+            let bytes = area.get(at..at + part.size)?;
+            expanded.get_mut(part.offset..part.offset + part.size)?.copy_from_slice(bytes);
+        }
+        at += part.size;
+    }
+    Some(expanded)
 }
 
 /// The state after rt_sigreturn of a frame without a vector area.

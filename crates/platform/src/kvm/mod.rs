@@ -23,6 +23,7 @@ mod memory;
 mod pool;
 mod probe;
 mod resume;
+mod selectors;
 mod state;
 mod tables;
 mod vcpu;

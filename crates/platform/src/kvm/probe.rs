@@ -4,6 +4,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use warmfork_abi::registers::{USER_CS, USER_SS};
 use warmfork_abi::{Registers, signals};
 use warmfork_memory::{GuestMemory, Protection, Source, Span};
 
@@ -25,7 +26,7 @@ impl Found {
     pub fn how(self) -> &'static str {
         match self.trap {
             Trap::Ring0 => "by a stub in ring 0",
-            Trap::Doorbell => "by a doorbell in ring 3, for ring 0 is emulated",
+            Trap::Doorbell { .. } => "by a doorbell in ring 3, for ring 0 is emulated",
         }
     }
 }
@@ -64,7 +65,11 @@ const ROUNDS: u32 = 16;
 /// [`KvmError`] when guests cannot run on it.
 pub fn probe() -> Result<Found, KvmError> {
     static FOUND: OnceLock<Result<Found, KvmError>> = OnceLock::new();
-    FOUND.get_or_init(|| look(Trap::Ring0).or_else(|first| look(Trap::Doorbell).map_err(|_| first))).clone()
+    let look_at_all = || {
+        let doorbell = |selectors_left| look(Trap::Doorbell { selectors_left });
+        look(Trap::Ring0).or_else(|first| doorbell(false).or_else(|_| doorbell(true)).map_err(|_| first))
+    };
+    FOUND.get_or_init(look_at_all).clone()
 }
 
 fn page(start: u64) -> Span {
@@ -90,6 +95,16 @@ fn look(trap: Trap) -> Result<Found, KvmError> {
             once(&mut platform)?;
         }
         exit = exit.min(start.elapsed() / ROUNDS);
+    }
+    for selector in [USER_SS, USER_CS, 0] {
+        let [low, ..] = selector.to_le_bytes();
+        // mov eax, selector; mov ds, es, fs, gs, eax; syscall
+        let code = [0xb8, low, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xe0, 0x8e, 0xe8, 0x0f, 0x05];
+        let mut registers = load(&mut platform, &code)?;
+        let exit = platform.run(&mut registers)?;
+        if exit != Exit::Syscall || [registers.ds, registers.es, registers.fs, registers.gs] != [selector; 4] {
+            return Err(wrong("loading segment registers", exit, &registers));
+        }
     }
     for (operation, code, address) in REFUSED {
         let mut registers = load(&mut platform, code)?;

@@ -22,7 +22,7 @@ use super::interrupt::KvmInterrupter;
 use super::resume::{self, Resume};
 use super::tables::KernelMemory;
 use super::vm::{OLD_CS, Trap, data_segment, failed, set_msrs, user_mode};
-use super::{exceptions, guest, layout};
+use super::{exceptions, guest, layout, selectors};
 use crate::{Interrupter, PlatformError};
 
 const MSR_FS_BASE: u32 = 0xc000_0100;
@@ -154,6 +154,11 @@ impl Vcpu {
 
     fn load_segments(&mut self, registers: &Registers) -> Result<(), PlatformError> {
         let wanted = segments(registers);
+        if self.selectors_left() {
+            // Whatever was here before, maybe another guest.
+            selectors::load(wanted.selectors)?;
+            self.segments.selectors = wanted.selectors;
+        }
         // Where ring 0 is emulated, `iretq` does not take a stack pointer that is no address.
         let at_once = self.at != At::User && !guest::is_canonical(registers.rsp);
         if wanted == self.segments && !at_once {
@@ -178,6 +183,25 @@ impl Vcpu {
         }
         self.segments = wanted;
         Ok(())
+    }
+
+    fn selectors_left(&self) -> bool {
+        self.trap == Trap::Doorbell { selectors_left: true }
+    }
+
+    /// What KVM told at this exit.
+    fn told_segments(&mut self) -> Segments {
+        let sregs = self.fd.sync_regs_mut().sregs;
+        self.segments_of(&sregs)
+    }
+
+    fn segments_of(&self, sregs: &kvm_sregs) -> Segments {
+        let told = || [sregs.ds, sregs.es, sregs.fs, sregs.gs].map(|segment| u64::from(segment.selector));
+        Segments {
+            fs_base: sregs.fs.base,
+            gs_base: sregs.gs.base,
+            selectors: if self.selectors_left() { selectors::own() } else { told() },
+        }
     }
 
     /// Sets the bases of FS and GS at once.
@@ -213,7 +237,7 @@ impl Vcpu {
         let stop = match exit {
             Ok(VcpuExit::IoOut(layout::SYSCALL_PORT, _)) => Stop::Syscall,
             Ok(VcpuExit::IoOut(layout::EXCEPTION_PORT, _)) => Stop::Exception { vector: 0, error: 0, address: 0 },
-            Ok(VcpuExit::IoIn(layout::SYSCALL_PORT, _)) if self.trap == Trap::Doorbell => Stop::Port,
+            Ok(VcpuExit::IoIn(layout::SYSCALL_PORT, _)) if self.trap.is_doorbell() => Stop::Port,
             Ok(VcpuExit::Intr) => Stop::Interrupted,
             Ok(VcpuExit::MemoryFault { .. }) => Stop::Refused,
             Ok(exit) => {
@@ -247,8 +271,8 @@ impl Vcpu {
                 self.segments = saved_segments(memory);
                 self.at = At::SyscallStub;
             }
-            Trap::Doorbell => {
-                self.segments = synced_segments(&self.fd.sync_regs_mut().sregs);
+            Trap::Doorbell { .. } => {
+                self.segments = self.told_segments();
                 self.at = At::User;
                 // KVM may or may not have stepped over the instruction already.
                 if !(layout::DOORBELL..=layout::DOORBELL + layout::DOORBELL_LENGTH as u64).contains(&regs.rip) {
@@ -287,10 +311,9 @@ impl Vcpu {
                 self.segments = saved_segments(memory);
                 memory.get(layout::DATA + layout::SAVED_CR2 as u64)
             }
-            Trap::Doorbell => {
-                let sregs = self.fd.sync_regs_mut().sregs;
-                self.segments = synced_segments(&sregs);
-                sregs.cr2
+            Trap::Doorbell { .. } => {
+                self.segments = self.told_segments();
+                self.fd.sync_regs_mut().sregs.cr2
             }
         };
         self.at = At::Stub;
@@ -303,7 +326,7 @@ impl Vcpu {
     fn inside(&mut self, memory: &KernelMemory, registers: &mut Registers, stop: Stop) -> Result<Stop, PlatformError> {
         let regs = self.fd.sync_regs_mut().regs;
         let sregs = self.fd().get_sregs().map_err(failed("KVM_GET_SREGS"))?;
-        let in_doorbell = self.trap == Trap::Doorbell && regs.rip == layout::DOORBELL;
+        let in_doorbell = self.trap.is_doorbell() && regs.rip == layout::DOORBELL;
         if sregs.cs.dpl == 3 && self.resuming && resume::holds(regs.rip) {
             // Not in its context yet: `registers` are still what was loaded, and the rest is loaded again.
             self.at = At::User;
@@ -339,7 +362,7 @@ impl Vcpu {
         self.resumed();
         let sregs = self.fd().get_sregs().map_err(failed("KVM_GET_SREGS"))?;
         let regs = self.fd.sync_regs_mut().regs;
-        self.segments = synced_segments(&sregs);
+        self.segments = self.segments_of(&sregs);
         self.at = At::User;
         store(registers, &regs, self.segments);
         registers.rflags = regs.rflags & RFLAGS_USER | RFLAGS_AT_ENTRY;
@@ -438,13 +461,5 @@ fn saved_segments(memory: &KernelMemory) -> Segments {
         fs_base: word(layout::SAVED_FS_BASE),
         gs_base: word(layout::SAVED_GS_BASE),
         selectors: [0, 16, 32, 48].map(|shift| selectors >> shift & 0xffff),
-    }
-}
-
-fn synced_segments(sregs: &kvm_sregs) -> Segments {
-    Segments {
-        fs_base: sregs.fs.base,
-        gs_base: sregs.gs.base,
-        selectors: [sregs.ds, sregs.es, sregs.fs, sregs.gs].map(|segment| u64::from(segment.selector)),
     }
 }

@@ -34,7 +34,17 @@ pub enum Trap {
     /// Through a stub in ring 0, as on hardware.
     Ring0,
     /// Through a page of ring-3 code, where `syscall` stays in ring 3 and ring 0 is emulated.
-    Doorbell,
+    Doorbell {
+        /// KVM leaves the guest's segment selectors in the CPU, and does not tell them.
+        selectors_left: bool,
+    },
+}
+
+impl Trap {
+    /// Whether it is a doorbell.
+    pub fn is_doorbell(self) -> bool {
+        matches!(self, Self::Doorbell { .. })
+    }
 }
 
 /// A virtual machine with one CPU.
@@ -125,14 +135,14 @@ impl Vm {
         vcpu.set_xcrs(&xcrs).map_err(failed("KVM_SET_XCRS"))?;
         let (star, entry) = match self.trap {
             Trap::Ring0 => (layout::STUBS + layout::SYSCALL_STUB, 0x4_4700),
-            Trap::Doorbell => (layout::DOORBELL, 0x4_4700),
+            Trap::Doorbell { .. } => (layout::DOORBELL, 0x4_4700),
         };
         // STAR, LSTAR, and SFMASK: TF, IF, DF, NT and AC.
         let selectors = u64::from(layout::KERNEL_CS) << 32 | 0x23 << 48;
         set_msrs(vcpu, &[(0xc000_0081, selectors), (0xc000_0082, star), (0xc000_0084, entry)])?;
         share_clock(vcpu)?;
         vcpu.set_sync_valid_reg(SyncReg::Register);
-        if self.trap == Trap::Doorbell {
+        if self.trap.is_doorbell() {
             vcpu.set_sync_valid_reg(SyncReg::SystemRegister);
         }
         Ok(())
@@ -218,7 +228,7 @@ pub fn data_segment(selector: u64) -> kvm_segment {
 /// The kernel pages that machines begin with.
 fn template(trap: Trap) -> io::Result<&'static Template> {
     static TEMPLATES: [OnceLock<Template>; 2] = [OnceLock::new(), OnceLock::new()];
-    let template = &TEMPLATES[usize::from(trap == Trap::Doorbell)];
+    let template = &TEMPLATES[usize::from(trap.is_doorbell())];
     if let Some(template) = template.get() {
         return Ok(template);
     }
@@ -247,13 +257,13 @@ fn fill_kernel_pages(memory: &KernelMemory, trap: Trap) {
     tss[36..44].copy_from_slice(&special.to_le_bytes());
     tss[102..104].copy_from_slice(&104_u16.to_le_bytes());
     tss[104..].fill(0xff);
-    if trap == Trap::Doorbell {
+    if trap.is_doorbell() {
         tss[104 + usize::from(layout::SYSCALL_PORT / 8)] = !(1 << (layout::SYSCALL_PORT % 8));
     }
     memory.copy(layout::TSS, &tss);
     let stubs = match trap {
         Trap::Ring0 => layout::EXCEPTION_STUBS,
-        Trap::Doorbell => layout::PLAIN_EXCEPTION_STUBS,
+        Trap::Doorbell { .. } => layout::PLAIN_EXCEPTION_STUBS,
     };
     for vector in 0..u64::from(layout::VECTORS) {
         let target = layout::STUBS + stubs + vector * 16;
@@ -269,7 +279,7 @@ fn fill_kernel_pages(memory: &KernelMemory, trap: Trap) {
     }
     memory.copy(layout::STUBS, layout::stubs());
     memory.copy(layout::DOORBELL_PAGE, &[0xcc; 4096]);
-    if trap == Trap::Doorbell {
+    if trap.is_doorbell() {
         let mut bell = [0xcc; 8];
         bell[..layout::DOORBELL_LENGTH]
             .copy_from_slice(&layout::stubs()[layout::DOORBELL_STUB..][..layout::DOORBELL_LENGTH]);
