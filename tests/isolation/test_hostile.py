@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import patience
 from stubs import Stub, stubs
 from talking import all_of, ask, port_of
 
@@ -123,7 +124,7 @@ def test_what_is_answered(snapshot: Snapshot, request_line: str, expected: str |
 
 def test_an_endless_answer_ends(snapshot: Snapshot) -> None:
     port = port_of(snapshot)
-    with snapshot.serve(max_request_time=0.5) as server:
+    with snapshot.serve(max_request_time=patience(0.5)) as server:
         assert len(ask(port, b"answer-much\n")) > 1 << 20
         assert ask(port, b"fine\n") == b"fine done\n"
         assert server.statistics()["timeouts"] == 1

@@ -26,10 +26,10 @@ READY = re.compile(r"ready: \S+ on 127\.0\.0\.1:(\d+)")
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, with no setting of warmfork but the platform, and none of a make around the tests."""
+    """This process's environment: of warmfork's only the platform and time to boot, and nothing of a make around us."""
     foreign = ("WARMFORK_", "MAKE", "MFLAGS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign) or name == PLATFORM}
-    return kept | {"NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return kept | {"WARMFORK_MAX_BOOT_TIME": f"{patience(20):.0f}s", "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 class Served:

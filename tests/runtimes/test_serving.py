@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from kinds import DEBIAN_PYTHON, KINDS, SERVERS, Kind
+from patience import patience
 from serving import PATIENCE, ask, serving, starting
 
 READ = "--allow-read"
@@ -186,7 +187,7 @@ def test_without_resetting(name: str, command_of: Callable[[Kind], list[str | Pa
 
 
 def test_a_request_that_takes_too_long(behaving: list[str | Path]) -> None:
-    with serving(behaving, READ, LISTEN, "--max-request-time=300ms") as server:
+    with serving(behaving, READ, LISTEN, f"--max-request-time={patience(300):.0f}ms") as server:
         for way in ("sleep", "spin", "lock", "silence"):
             cut(lambda way=way: server.get(f"/{way}"))
             assert server.get("/count") == "1"
@@ -226,7 +227,7 @@ def test_settings_from_a_file(behaving: list[str | Path], tmp_path: Path) -> Non
         threads = 2
         warmup = 2
         warmup-path = "/count"
-        max-request-time = "300ms"
+        max-request-time = "{patience(300):.0f}ms"
         """
     )
     with serving(behaving, f"--config={tmp_path}/settings.toml", "--warmup=3") as server:
