@@ -13,34 +13,64 @@ use warmfork_engine::boot::MachineLimits;
 use warmfork_engine::{Choice, Machine, Outcome, PlatformKind, Program, Snapshot, Until, boot};
 use warmfork_linux::call::Ending;
 use warmfork_linux::policy::Rules;
-use warmfork_platform::Counts;
 
 use super::{BATCHES, CALLS, Failure, Samples};
 
 /// Pages that a fork dirties.
 pub const PAGES: u64 = 200;
-/// Resets that are measured.
-pub const RESETS: usize = 2000;
+/// Resets that are measured, at most.
+const RESETS: usize = 2000;
 /// Forks that are there at once, and how often so many are made.
 pub const CROWD: usize = 200;
 const CROWDS: usize = 5;
 /// The interpreter whose server is frozen for that.
 pub const PYTHON: &str = "/usr/bin/python3";
-/// Forks that are taken.
-pub const FORKS: usize = 100;
+/// Forks that are taken, at most.
+const FORKS: usize = 100;
 /// Forks run until one finds its time over: it is the first, or one of a few on a very slow machine.
 const WARM_UPS: usize = 200;
+
+/// Where guests run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub platform: PlatformKind,
+    pub huge_pages: bool,
+}
+
+impl Place {
+    pub const PROCESS: Self = Self { platform: PlatformKind::Process, huge_pages: false };
+    pub const KVM: Self = Self { platform: PlatformKind::Kvm, huge_pages: false };
+    pub const KVM_HUGE: Self = Self { platform: PlatformKind::Kvm, huge_pages: true };
+
+    pub fn name(self) -> &'static str {
+        match self.platform {
+            PlatformKind::Kvm if self.huge_pages => "kvm, huge pages",
+            platform => platform.name(),
+        }
+    }
+}
 
 /// The guest programs, built from C in a directory of their own.
 pub struct Guests {
     directory: PathBuf,
+    /// Everything is done so many times less often.
+    less: usize,
+}
+
+/// What the resets of one fork were like.
+pub struct Resets {
+    /// How long each took, in nanoseconds.
+    pub taken: Samples,
+    /// What the host did for a request and its reset.
+    pub calls: f64,
+    pub faults: f64,
 }
 
 impl Guests {
-    pub fn build() -> Result<Self, Failure> {
+    pub fn build(less: usize) -> Result<Self, Failure> {
         let directory = std::env::temp_dir().join(format!("warmfork-costs-{}", std::process::id()));
         std::fs::create_dir(&directory)?;
-        let guests = Self { directory };
+        let guests = Self { directory, less };
         for name in ["system_calls", "dirty_pages", "native_fork"] {
             let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/costs/guests").join(name);
             let status = Command::new(std::env::var_os("CC").unwrap_or_else(|| "gcc".into()))
@@ -54,7 +84,12 @@ impl Guests {
         Ok(guests)
     }
 
-    fn boot(&self, platform: PlatformKind, arguments: &[&str], output: OwnedFd) -> Result<Machine, Failure> {
+    /// How often to do what is done `often` times when there is time.
+    pub fn times(&self, often: usize) -> usize {
+        (often / self.less).max(1)
+    }
+
+    fn boot(&self, place: Place, arguments: &[&str], output: OwnedFd) -> Result<Machine, Failure> {
         let [name, ..] = arguments else { return Err("a guest has a name".into()) };
         let null = || rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
         Ok(boot(Program {
@@ -65,17 +100,17 @@ impl Guests {
             rules: Rules::everything(),
             limits: MachineLimits::default(),
             stdio: [null()?, output, null()?],
-            platform: Choice::Only(platform),
-            huge_pages: false,
+            platform: Choice::Only(place.platform),
+            huge_pages: place.huge_pages,
         })?)
     }
 
     /// [`BATCHES`] batches of system calls, in nanoseconds for one; and how often the guest was entered for each.
-    pub fn system_calls(&self, platform: PlatformKind) -> Result<(Samples, f64), Failure> {
+    pub fn system_calls(&self, place: Place) -> Result<(Samples, f64), Failure> {
         let mut samples = Samples::default();
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         let (batches, calls) = (BATCHES.to_string(), CALLS.to_string());
-        let mut machine = self.boot(platform, &["system_calls", &batches, &calls], write)?;
+        let mut machine = self.boot(place, &["system_calls", &batches, &calls], write)?;
         let outcome = machine.run(&Until::default())?;
         let counted = machine.counts();
         let entries = (counted.entries - counted.fills) as f64 / machine.counters.syscalls as f64;
@@ -95,23 +130,23 @@ impl Guests {
     }
 
     /// A guest that dirties [`PAGES`] pages and reads `megabytes` whenever it is run, frozen.
-    fn snapshot(&self, platform: PlatformKind, megabytes: usize) -> Result<Arc<Snapshot>, Failure> {
+    fn snapshot(&self, place: Place, megabytes: usize) -> Result<Arc<Snapshot>, Failure> {
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-        let mut machine = self.boot(platform, &["dirty_pages", &megabytes.to_string()], null)?;
+        let mut machine = self.boot(place, &["dirty_pages", &megabytes.to_string()], null)?;
         expect_ready(machine.run(&ready())?)?;
         Ok(Snapshot::freeze(machine)?)
     }
 
     /// Bytes of host memory, the kernel's included, for each of [`CROWD`] forks of a Python server that have not run yet.
-    pub fn memory(&self, platform: PlatformKind) -> Result<f64, Failure> {
+    pub fn memory(&self, place: Place) -> Result<f64, Failure> {
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
         let server = [PYTHON, "-m", "http.server", "--bind", "127.0.0.1", "0"];
-        let mut machine = self.boot(platform, &server, null)?;
+        let mut machine = self.boot(place, &server, null)?;
         expect_ready(machine.run(&ready())?)?;
         let snapshot = Snapshot::freeze(machine)?;
         let mut taken = Samples::default();
         // What others on the machine take and give back meanwhile is not the same each time.
-        for _ in 0..CROWDS {
+        for _ in 0..self.times(CROWDS) {
             let mut forks = vec![snapshot.fork()?];
             let before = free_memory()?;
             for _ in 0..CROWD {
@@ -124,13 +159,13 @@ impl Guests {
 
     /// How long it took to take a fork of that, and then until the fork had first done its work, in nanoseconds.
     /// With `prepared`, forks before have told what they write to.
-    pub fn forks(&self, platform: PlatformKind, prepared: bool) -> Result<(Samples, Samples), Failure> {
-        let snapshot = self.snapshot(platform, 0)?;
+    pub fn forks(&self, place: Place, prepared: bool) -> Result<(Samples, Samples), Failure> {
+        let snapshot = self.snapshot(place, 0)?;
         let mut teacher = snapshot.fork()?;
         expect_ready(teacher.run(&ready())?)?;
         teacher.reset()?;
         let (mut taken, mut first) = (Samples::default(), Samples::default());
-        for _ in 0..FORKS {
+        for _ in 0..self.times(FORKS) {
             let start = Instant::now();
             let mut fork = snapshot.fork()?;
             if prepared {
@@ -145,21 +180,20 @@ impl Guests {
 
     /// How long fork(2) of the same process took natively, and then until the child had done the same work and ended.
     pub fn native_forks(&self) -> Result<(Samples, Samples), Failure> {
-        let output = Command::new(self.directory.join("native_fork")).arg(FORKS.to_string()).output()?;
+        let output = Command::new(self.directory.join("native_fork")).arg(self.times(FORKS).to_string()).output()?;
         let (mut taken, mut first) = (Samples::default(), Samples::default());
         for line in String::from_utf8(output.stdout)?.lines() {
             let (fork, all) = line.split_once(' ').ok_or("the program says two numbers in a line")?;
             taken.add(fork.parse()?);
             first.add(all.parse()?);
         }
-        if taken.0.len() == FORKS { Ok((taken, first)) } else { Err("native_fork did not end well".into()) }
+        if taken.0.len() == self.times(FORKS) { Ok((taken, first)) } else { Err("native_fork did not end well".into()) }
     }
 
-    /// How long resets took, in nanoseconds, of a fork that had dirtied [`PAGES`] pages and read `megabytes`; and what the
-    /// host did for it meanwhile.
-    pub fn resets(&self, platform: PlatformKind, megabytes: usize) -> Result<(Samples, Counts), Failure> {
+    /// Resets of a fork that had dirtied [`PAGES`] pages and read `megabytes`.
+    pub fn resets(&self, place: Place, megabytes: usize) -> Result<Resets, Failure> {
         let ready = ready();
-        let mut fork = self.snapshot(platform, megabytes)?.fork()?;
+        let mut fork = self.snapshot(place, megabytes)?.fork()?;
         let mut samples = Samples::default();
         for _ in 0..WARM_UPS {
             expect_ready(fork.run(&ready)?)?;
@@ -169,28 +203,26 @@ impl Guests {
             }
         }
         let (before, counted) = (fork.resets, fork.machine().counts());
-        for _ in 0..RESETS {
+        let resets = self.times(RESETS);
+        for _ in 0..resets {
             expect_ready(fork.run(&ready)?)?;
             let start = Instant::now();
             fork.reset()?;
             samples.add(start.elapsed().as_secs_f64() * 1e9);
         }
         let counts = fork.machine().counts();
-        let during = Counts {
-            entries: counts.entries - counted.entries,
-            calls: counts.calls - counted.calls,
-            faults: counts.faults - counted.faults,
-            fills: counts.fills - counted.fills,
-        };
-        let pages = (fork.resets.pages - before.pages) / RESETS as u64;
-        if pages < PAGES || fork.resets.rewritten - before.rewritten != RESETS as u64 {
+        let each = |after: u64, before: u64| (after - before) as f64 / resets as f64;
+        let calls = each(counts.calls, counted.calls);
+        let faults = each(counts.faults + counts.fills, counted.faults + counted.fills);
+        let pages = (fork.resets.pages - before.pages) / resets as u64;
+        if pages < PAGES || fork.resets.rewritten - before.rewritten != resets as u64 {
             return Err(format!("a reset rewrote {pages} pages").into());
         }
         let differences = fork.differences()?;
         if !differences.is_empty() {
             return Err(format!("a fork is not pristine after its reset: {differences:?}").into());
         }
-        Ok((samples, during))
+        Ok(Resets { taken: samples, calls, faults })
     }
 }
 
@@ -207,6 +239,12 @@ fn ready() -> Until<'static> {
 
 fn expect_ready(outcome: Outcome) -> Result<(), Failure> {
     if outcome == Outcome::Ready { Ok(()) } else { Err(format!("the guest is not ready: {outcome:?}").into()) }
+}
+
+/// Whether this host gives huge pages to who asks for them.
+pub fn host_has_huge_pages() -> bool {
+    let setting = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+    setting.is_ok_and(|setting| !setting.contains("[never]"))
 }
 
 /// Bytes of the host's memory that nobody uses.

@@ -1,6 +1,7 @@
 //! What the engine adds to the price of an intercepted system call, and what a reset costs: `cargo bench --bench costs`.
 //!
-//! Prints a table; with `--json`, one JSON object of name, value and unit. `make bench` reads that.
+//! Prints a table; with `--json`, one JSON object of name, value and unit. `make bench` reads that. `--less=10` does
+//! everything ten times less often: for an emulated CPU.
 //! benches/interception has the prices of the mechanisms themselves.
 
 mod bare;
@@ -10,7 +11,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
-use warmfork_engine::PlatformKind;
+use self::guests::{Guests, Place};
 
 /// Measurements take turns in so many rounds, so that a slow moment does not fall on one of them alone.
 const ROUNDS: usize = 9;
@@ -54,6 +55,8 @@ struct Lines(Vec<Line>);
 
 impl Lines {
     fn add(&mut self, name: &str, value: f64, unit: &'static str) {
+        // On an emulated CPU it takes minutes: this says how far it is. Nobody reads it if it cannot be written.
+        let _ = writeln!(std::io::stderr(), "{name}: {value:.3} {unit}");
         self.0.push(Line { name: name.into(), value, unit });
     }
 
@@ -63,27 +66,30 @@ impl Lines {
     }
 }
 
-fn measure() -> Result<Vec<Line>, Failure> {
+fn measure(less: usize) -> Result<Vec<Line>, Failure> {
     // Hand-offs across CPUs would be all that is measured.
     warmfork_engine::cpu::pin(0);
-    let guests = guests::Guests::build()?;
+    let guests = Guests::build(less)?;
     let mut lines = Lines::default();
     interception(&guests, &mut lines)?;
     let (taken, first) = guests.native_forks()?;
     lines.times("native/fork(2)", &taken);
     lines.times("native/fork(2) until the first work is done", &first);
-    on(PlatformKind::Process, &guests, &mut lines)?;
+    on(Place::PROCESS, &guests, &mut lines)?;
     if warmfork_platform::kvm::probe().is_ok() {
-        on(PlatformKind::Kvm, &guests, &mut lines)?;
+        on(Place::KVM, &guests, &mut lines)?;
+        if guests::host_has_huge_pages() {
+            on(Place::KVM_HUGE, &guests, &mut lines)?;
+        }
     }
     Ok(lines.0)
 }
 
 /// The engine's system calls beside the bare mechanism.
-fn interception(guests: &guests::Guests, lines: &mut Lines) -> Result<(), Failure> {
+fn interception(guests: &Guests, lines: &mut Lines) -> Result<(), Failure> {
     let (mut bare, mut engine, mut ratios) = (Samples::default(), Samples::default(), Samples::default());
-    for _ in 0..ROUNDS {
-        let (bare_round, engine_round) = (bare::measure()?, guests.system_calls(PlatformKind::Process)?.0);
+    for _ in 0..guests.times(ROUNDS) {
+        let (bare_round, engine_round) = (bare::measure()?, guests.system_calls(Place::PROCESS)?.0);
         ratios.add(engine_round.percentile(50) / bare_round.percentile(50));
         bare.0.extend(bare_round.0);
         engine.0.extend(engine_round.0);
@@ -95,29 +101,27 @@ fn interception(guests: &guests::Guests, lines: &mut Lines) -> Result<(), Failur
 }
 
 /// What machines and forks cost on one platform.
-fn on(platform: PlatformKind, guests: &guests::Guests, lines: &mut Lines) -> Result<(), Failure> {
-    let named = |name: &str| format!("{}/{name}", platform.name());
-    let (calls, entries) = guests.system_calls(platform)?;
+fn on(place: Place, guests: &Guests, lines: &mut Lines) -> Result<(), Failure> {
+    let named = |name: &str| format!("{}/{name}", place.name());
+    let (calls, entries) = guests.system_calls(place)?;
     lines.times(&named("system call"), &calls);
     lines.add(&named("entries for a system call"), entries, "");
     for (kind, prepared) in [("fork", false), ("prepared fork", true)] {
-        let (taken, first) = guests.forks(platform, prepared)?;
+        let (taken, first) = guests.forks(place, prepared)?;
         lines.times(&named(kind), &taken);
         lines.times(&named(&format!("{kind} until its first work is done")), &first);
     }
     // Other processes' memory comes back to the host at its leisure: there is nothing to see on that platform.
-    if platform == PlatformKind::Kvm && Path::new(guests::PYTHON).exists() {
-        lines.add(&named("memory of a fork of a Python server"), guests.memory(platform)? / 1024.0, "KiB");
+    if place != Place::PROCESS && Path::new(guests::PYTHON).exists() {
+        lines.add(&named("memory of a fork of a Python server"), guests.memory(place)? / 1024.0, "KiB");
     }
     for (name, megabytes) in [("reset, 200 dirty pages", 0), ("reset, 200 dirty pages and 20 MB read", READ)] {
-        let (resets, during) = guests.resets(platform, megabytes)?;
-        lines.times(&named(name), &resets);
-        lines.add(&named(&format!("{name}, p99")), resets.percentile(99) / 1e3, "us");
+        let resets = guests.resets(place, megabytes)?;
+        lines.times(&named(name), &resets.taken);
+        lines.add(&named(&format!("{name}, p99")), resets.taken.percentile(99) / 1e3, "us");
         if megabytes == 0 {
-            let requests = guests::RESETS as f64;
-            lines.add(&named("host calls in a steady request"), during.calls as f64 / requests, "");
-            let faults = (during.faults + during.fills) as f64;
-            lines.add(&named("page faults in a steady request"), faults / requests, "");
+            lines.add(&named("host calls in a steady request"), resets.calls, "");
+            lines.add(&named("page faults in a steady request"), resets.faults, "");
         }
     }
     Ok(())
@@ -152,7 +156,8 @@ fn main() -> Result<(), Failure> {
     if !given("--bench") {
         return Ok(());
     }
-    let lines = measure()?;
+    let less = arguments.iter().find_map(|argument| argument.strip_prefix("--less="));
+    let lines = measure(less.map_or(Ok(1), str::parse)?.max(1))?;
     let text = if given("--json") { json(&lines)? } else { table(&lines)? };
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
