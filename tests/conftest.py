@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from compatibility import MARKER, Lister, Recorder
 from patience import SLOWNESS, patience
 
 from warmfork import Machine, _core
@@ -22,6 +23,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The platform is chosen for a whole session."""
     parser.addoption("--platform", choices=("process", "kvm"), default="process", help="what runs the guests")
+    parser.addoption("--requests", type=int, help="how many requests tests make that nothing leaks, where not a few")
+    parser.addoption("--compatibility", choices=("record", "list"), help="of what docs/compatibility.md tells")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,6 +32,11 @@ def pytest_configure(config: pytest.Config) -> None:
     chosen = config.getoption("--platform")
     os.environ["WARMFORK_PLATFORM"] = chosen
     Machine.__init__.__kwdefaults__["platform"] = chosen
+    config.addinivalue_line("markers", MARKER)
+    if config.getoption("--compatibility") == "record":
+        config.pluginmanager.register(Recorder(config))
+    elif config.getoption("--compatibility") == "list":
+        config.pluginmanager.register(Lister())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,8 +1,9 @@
 """``make bench``: one driver, one JSON file, one table.
 
-Serves the same app natively, with a fork per connection and in warmfork, in turn, several times; the median round of
-each counts. Then the same with pages that React renders on Node and on Deno, which cannot fork. Then runs the benches
-of the crates and checks what SPECIFICATION.md promises, as ratios within one run.
+Serves the same app natively, with a fork per connection where the runtime can, and in warmfork on each platform, in
+turn, several times; the median round of each counts. The apps are a Hello on several runtimes, and pages that React
+renders on Node and on Deno. Then runs the benches of the crates and checks what SPECIFICATION.md promises, as ratios
+within one run.
 """
 
 from __future__ import annotations
@@ -17,34 +18,26 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benches.compare import crates, pages
+from benches.compare import contests, crates, promises
+from benches.compare.contests import Contest
 from benches.compare.load import Load, generate, generator
 from benches.compare.machine import ROOT, describe, undisturbed
-from benches.compare.servers import PYTHON, free_port, in_warmfork, running
+from benches.compare.promises import Check, Loads
+from benches.compare.servers import free_port, running
 from benches.interception import run as interception
 
-HELLO = str(Path(__file__).with_name("hello.py"))
-Loads = dict[str, Load]
-HELLO_CONTESTANTS: pages.Contestants = {
-    "native": lambda port: [PYTHON, HELLO, str(port)],
-    "fork per connection": lambda port: [PYTHON, HELLO, str(port), "fork"],
-    "warmfork": lambda port: in_warmfork([PYTHON, HELLO, str(port)]),
-    "warmfork, not reset": lambda port: in_warmfork([PYTHON, HELLO, str(port)], "--no-ephemeral"),
-}
-OF_FORKING = 5.0
 WARM_UP = 2
 """Seconds of load that do not count."""
-OF_NATIVE = 0.4
 
 console = Console(highlight=False)
 
 
-def compare(app: str, contestants: pages.Contestants, rounds: int, seconds: int) -> Loads:
+def compare(contest: Contest, rounds: int, seconds: int) -> Loads:
     """The median round of each contestant. They take turns, so that a slow minute hits all of them."""
-    loads: dict[str, list[Load]] = {name: [] for name in contestants}
+    loads: dict[str, list[Load]] = {name: [] for name in contest.contestants}
     for number in range(rounds):
-        for name, command in contestants.items():
-            console.print(f"round {number + 1} of {rounds}: {app}, {name}", style="dim")
+        for name, command in contest.contestants.items():
+            console.print(f"round {number + 1} of {rounds}: {contest.app}, {name}", style="dim")
             port = free_port()
             with running(command(port), port):
                 generate(f"http://127.0.0.1:{port}/", WARM_UP)
@@ -52,17 +45,15 @@ def compare(app: str, contestants: pages.Contestants, rounds: int, seconds: int)
     return {name: sorted(runs, key=lambda load: load.per_second)[len(runs) // 2] for name, runs in loads.items()}
 
 
-def check(loads: Loads, rendered: dict[str, Loads], measured: dict[str, crates.Measurement]) -> list[dict[str, Any]]:
+def check(
+    hellos: dict[str, Loads], pages: dict[str, Loads], measured: dict[str, crates.Measurement]
+) -> list[dict[str, Any]]:
     """What is promised, and whether it holds here."""
-    forking = loads["warmfork"].per_second / loads["fork per connection"].per_second
-    native = loads["warmfork"].per_second / loads["native"].per_second
-    checks: list[tuple[str, float, str, bool]] = [
-        ("throughput, times fork per connection", forking, f">= {OF_FORKING:g}", forking >= OF_FORKING),
-        ("throughput, of native without isolation", native, f">= {OF_NATIVE:g}", native >= OF_NATIVE),
-        ("failed requests in warmfork", loads["warmfork"].errors, "0", loads["warmfork"].errors == 0),
-        *(pages.check(name, contest) for name, contest in rendered.items() if f"warmfork {pages.BOUND}" in contest),
-        *crates.checks(measured),
-    ]
+    python = hellos.get("Python", {})
+    checks: list[Check] = promises.hello(python) if promises.BOUND in python else []
+    checks += [promises.page(name, loads) for name, loads in pages.items() if promises.BOUND in loads]
+    checks += [promises.errors(hellos), promises.errors(pages)]
+    checks += crates.checks(measured)
     return [
         {"promise": promise, "measured": round(value, 3), "bound": bound, "holds": holds}
         for promise, value, bound, holds in checks
@@ -85,9 +76,9 @@ def show_loads(app: str, loads: dict[str, dict[str, float]]) -> None:
 
 def show(results: dict[str, Any]) -> None:
     """Prints the tables."""
-    show_loads("wsgiref Hello", results["requests"])
-    for name, loads in results["pages"].items():
-        show_loads(f"A page by React on {name}", loads)
+    for kind in ("Hello", "A page by React"):
+        for name, loads in results[kind].items():
+            show_loads(f"{kind} on {name}", loads)
     if results["crates"]:
         table = Table(title="Benches of the crates", title_justify="left")
         table.add_column("bench")
@@ -120,30 +111,36 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=4, help="of load in a round")
     parser.add_argument("--output", type=Path, default=ROOT / "benches" / "results" / "latest.local.json")
     parser.add_argument("--no-pages", action="store_true", help="leave out the pages")
-    parser.add_argument("--page-platform", action="append", help="one that renders pages; may be repeated")
+    parser.add_argument("--only", help="leave out the runtimes that are not called so")
+    parser.add_argument("--platform", action="append", help="one that serves; may be repeated; all that work otherwise")
     parser.add_argument("--no-crates", action="store_true", help="leave out the benches of the crates")
     options = parser.parse_args()
-    options.page_platform = options.page_platform or [pages.BOUND]
+    chosen = options.platform or contests.platforms()
 
     if not options.no_crates:
         crates.build()
+
+    def all_of(found: dict[str, Contest]) -> dict[str, Loads]:
+        return {
+            name: compare(contest, options.rounds, options.seconds)
+            for name, contest in found.items()
+            if options.only in (None, name)
+        }
+
     with undisturbed() as alone:
         if not alone:
             console.print("not allowed to go before other work (SCHED_FIFO): a busy machine will show", style="yellow")
-        loads = compare("Hello", HELLO_CONTESTANTS, options.rounds, options.seconds)
-        rendered = {
-            name: compare(name, pages.contestants(command, options.page_platform), options.rounds, options.seconds)
-            for name, command in ({} if options.no_pages else pages.runtimes()).items()
-        }
+        hellos = all_of(contests.hellos(chosen))
+        pages = {} if options.no_pages else all_of(contests.pages(chosen))
         measured = {} if options.no_crates else crates.measure()
         prices = {} if options.no_crates else interception.measure(sys.stdout)
     results: dict[str, Any] = {
         "machine": {**describe(), "undisturbed": alone},
-        "requests": as_plain(loads),
-        "pages": {name: as_plain(contest) for name, contest in rendered.items()},
+        "Hello": {name: as_plain(loads) for name, loads in hellos.items()},
+        "A page by React": {name: as_plain(loads) for name, loads in pages.items()},
         "crates": {name: asdict(measurement) for name, measurement in measured.items()},
         "interception": prices,
-        "checks": check(loads, rendered, measured),
+        "checks": check(hellos, pages, measured),
     }
     show(results)
     options.output.parent.mkdir(parents=True, exist_ok=True)

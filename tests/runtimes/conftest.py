@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from kinds import BUILD_ENVIRONMENT, BUILDS, DEBIAN_PYTHON, ENVIRONMENT, INTERPRETERS, KINDS, SERVERS, Kind
 from serving import WARMFORK, Served, serving
+from wrk import Load
 
 
 def build(command: Sequence[str]) -> None:
@@ -25,6 +26,22 @@ def crate(cargo: str, source: Path) -> Path:
     manifest = f"--manifest-path={source}/Cargo.toml"
     build([cargo, "build", "--release", "--locked", "--jobs=2", manifest, f"--target-dir={target}"])
     return target / "release" / f"{source.name}-server"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Whoever asks for many requests has the time for them."""
+    if config.getoption("--requests"):
+        for item in items:
+            if "requests" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.timeout(3600), append=False)
+
+
+@pytest.fixture
+def requests(request: pytest.FixtureRequest, platform: str, record_property: Callable[[str, object], None]) -> int:
+    """How many requests a test makes to see that nothing leaks. Where kvm is itself virtual, each takes long."""
+    count = int(request.config.getoption("--requests") or {"process": 1000, "kvm": 300}[platform])
+    record_property("requests", count)
+    return count
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +97,9 @@ def server(
     options = ["--allow-read", "--allow-listen", f"--volume={scratch}:/scratch:rw"]
     with serving(command_of(kind), *options, *environment) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def load(tool: Callable[[str, str], str]) -> Load:
+    """Loads a server with wrk."""
+    return Load(tool("wrk", "wrk"))

@@ -6,7 +6,10 @@ import gzip
 import re
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
 from typing import BinaryIO
 
 import pytest
@@ -14,13 +17,13 @@ from holdings import Holdings, settle
 from kinds import INSTALLED, SERVERS
 from patience import patience
 from serving import PATIENCE, Served, ask, serving
+from wrk import Load
 
 from warmfork import Fork, Machine, Outcome, Policy, Snapshot
 
 NGINX = INSTALLED / "debian" / "usr" / "sbin" / "nginx"
 PAGE = b"<p>a page</p>\n" * 100
 LARGE = bytes(range(256)) * 8192
-REQUESTS = 2000
 
 
 def free_port() -> int:
@@ -29,37 +32,71 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def port_of(snapshot: Snapshot) -> int:
+    """Where its forks listen."""
+    return int(snapshot.info()["listening"][0].rsplit(":", 1)[1])
+
+
+@contextmanager
+def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Both ends of a connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname(), PATIENCE)
+        far, _ = listener.accept()
+    with near, far:
+        yield near, far
+
+
 # nginx
+
+
+class Nginx:
+    """The server in one process, with a few pages: how it is started."""
+
+    def __init__(self, program: str, directory: Path) -> None:
+        for name in ("pages", "scratch"):
+            (directory / name).mkdir()
+        (directory / "pages" / "page").write_bytes(PAGE)
+        (directory / "pages" / "large").write_bytes(LARGE)
+        (directory / "nginx.conf").write_text((SERVERS / "nginx.conf").read_text().replace("PORT", str(free_port())))
+        self.command = [program, "-c", str(directory / "nginx.conf")]
+        self.volumes = [f"{directory}/pages:/pages", f"{directory}/scratch:/scratch:rw"]
 
 
 @pytest.fixture(scope="module")
 def nginx(tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The server in one process, with a few pages."""
-    directory = tmp_path_factory.mktemp("nginx")
-    for name in ("pages", "scratch"):
-        (directory / name).mkdir()
-    (directory / "pages" / "page").write_bytes(PAGE)
-    (directory / "pages" / "large").write_bytes(LARGE)
-    (directory / "nginx.conf").write_text((SERVERS / "nginx.conf").read_text().replace("PORT", str(free_port())))
-    volumes = [f"--volume={directory}/pages:/pages", f"--volume={directory}/scratch:/scratch:rw"]
-    command = [tool(str(NGINX), "nginx"), "-c", directory / "nginx.conf"]
-    with serving(command, "--allow-read", "--allow-listen", *volumes) as server:
+    """The server, as the command line serves it."""
+    nginx = Nginx(tool(str(NGINX), "nginx"), tmp_path_factory.mktemp("nginx"))
+    volumes = (f"--volume={volume}" for volume in nginx.volumes)
+    with serving(nginx.command, "--allow-read", "--allow-listen", *volumes) as server:
         yield server
 
 
-def requests(status: bytes) -> int:
+@pytest.fixture(scope="module")
+def frozen_nginx(tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
+    """The server when it was ready."""
+    nginx = Nginx(tool(str(NGINX), "nginx"), tmp_path_factory.mktemp("nginx"))
+    policy = Policy(allow_read=True, allow_listen=True, volumes=nginx.volumes)
+    with Machine(nginx.command, policy=policy, env={}) as machine:
+        machine.boot(patience(60.0))
+        yield machine.freeze()
+
+
+def counted(status: bytes) -> int:
     """How many requests nginx has counted, the present one included."""
     found = re.search(rb"accepts handled requests\s+\d+ \d+ (\d+)", status)
     assert found
     return int(found[1])
 
 
+@pytest.mark.shows("isolation", of="nginx")
 def test_nginx_counts_anew_for_each_connection(nginx: Served) -> None:
-    assert [requests(nginx.fetch("/requests")) for _ in range(4)] == [1] * 4
+    assert [counted(nginx.fetch("/requests")) for _ in range(4)] == [1] * 4
     with closing(nginx.connect()) as connection:
-        assert [requests(ask(connection, "/requests")) for _ in range(3)] == [1, 2, 3]
+        assert [counted(ask(connection, "/requests")) for _ in range(3)] == [1, 2, 3]
 
 
+@pytest.mark.shows("files", of="nginx")
 def test_nginx_serves_files(nginx: Served) -> None:
     for _ in range(3):
         with closing(nginx.connect()) as connection:
@@ -78,6 +115,7 @@ def test_nginx_serves_files(nginx: Served) -> None:
             response.read()
 
 
+@pytest.mark.shows("large bodies", of="nginx")
 def test_nginx_takes_files(nginx: Served) -> None:
     """The second one finds what the first one left: files are not the fork's."""
     for status in (201, 204):
@@ -86,6 +124,55 @@ def test_nginx_takes_files(nginx: Served) -> None:
             response = connection.getresponse()
             assert (response.status, response.read()) == (status, b"")
             assert ask(connection, "/put/file") == LARGE
+
+
+@pytest.mark.shows("wrk", of="nginx")
+def test_nginx_under_load(nginx: Served, load: Load) -> None:
+    """Its answers to wrk; the counts show which connection each was on."""
+    assert load(nginx, "/requests", "close", 2) > 1
+    assert load(nginx, "/requests", "keep", 1) > 1
+
+
+@pytest.mark.shows("pristine", of="nginx")
+def test_nginx_resets_to_the_last_byte(frozen_nginx: Snapshot) -> None:
+    with frozen_nginx.fork() as fork:
+        for _ in range(3):
+            with connected() as (near, far), closing(HTTPConnection("127.0.0.1")) as connection:
+                connection.sock = near
+                with ThreadPoolExecutor(1) as pool:
+                    outcome = pool.submit(ask_all, connection)
+                    assert fork.serve(far.fileno(), timeout=PATIENCE) == Outcome("served", 0)
+                    outcome.result(PATIENCE)
+            assert fork.differences() != []
+            fork.reset()
+            assert fork.differences() == []
+
+
+def ask_all(connection: HTTPConnection) -> None:
+    """Requests of each kind, then the end of the connection."""
+    assert counted(ask(connection, "/requests")) == 1
+    assert ask(connection, "/page") == PAGE
+    assert ask(connection, "/large") == LARGE
+    assert counted(ask(connection, "/requests")) == 4
+    connection.close()
+
+
+@pytest.mark.shows("no leak", of="nginx")
+def test_thousands_of_connections_to_nginx_leak_nothing(frozen_nginx: Snapshot, requests: int) -> None:
+    port = port_of(frozen_nginx)
+
+    def fetch() -> int:
+        with closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+            assert ask(connection, "/page") == PAGE
+            return counted(ask(connection, "/requests"))
+
+    with frozen_nginx.serve(threads=2) as server:
+        assert {fetch() for _ in range(50)} == {2}
+        settle(server)
+        before = Holdings.now()
+        assert {fetch() for _ in range(requests)} == {2}
+        settle(server)
+        Holdings.now().assert_no_more_than(before, memory=4 << 20)
 
 
 # Redis
@@ -141,13 +228,13 @@ class Client:
 @contextmanager
 def talking(snapshot: Snapshot) -> Iterator[Client]:
     """A client of what serves the snapshot."""
-    port = int(snapshot.info()["listening"][0].rsplit(":", 1)[1])
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+    with socket.create_connection(("127.0.0.1", port_of(snapshot)), PATIENCE) as connection:
         client = Client(connection)
         with client.answers:
             yield client
 
 
+@pytest.mark.shows("isolation", of="redis")
 def test_redis_forgets_what_a_connection_stored(redis: Snapshot) -> None:
     value = LARGE[:1000000]
     with redis.serve() as server:
@@ -171,6 +258,7 @@ def test_redis_forgets_what_a_connection_stored(redis: Snapshot) -> None:
         assert server.statistics()["forks"] == 1
 
 
+@pytest.mark.shows("scripts and background threads", of="redis")
 def test_redis_runs_scripts_and_background_work(redis: Snapshot) -> None:
     script = "local sum = 0 for i = 1, ARGV[1] do sum = sum + redis.call('INCR', KEYS[1]) end return sum"
     with redis.serve():
@@ -187,12 +275,10 @@ def test_redis_runs_scripts_and_background_work(redis: Snapshot) -> None:
                 assert client.ask("MGET", "key0", "key199") == [b"0", b"199"]
 
 
+@pytest.mark.shows("pristine", of="redis")
 def test_redis_resets_to_the_last_byte(redis: Snapshot) -> None:
     def serve(fork: Fork) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            near = socket.create_connection(listener.getsockname(), PATIENCE)
-            far, _ = listener.accept()
-        with near, far:
+        with connected() as (near, far):
             client = Client(near)
             client.send("RPUSH", "list", *(str(number) for number in range(20000)))
             client.send("QUIT")
@@ -209,7 +295,8 @@ def test_redis_resets_to_the_last_byte(redis: Snapshot) -> None:
             assert fork.differences() == []
 
 
-def test_thousands_of_connections_to_redis_leak_nothing(redis: Snapshot) -> None:
+@pytest.mark.shows("no leak", of="redis")
+def test_thousands_of_connections_to_redis_leak_nothing(redis: Snapshot, requests: int) -> None:
     def count() -> object:
         with talking(redis) as client:
             return client.ask("INCR", "counter")
@@ -218,6 +305,6 @@ def test_thousands_of_connections_to_redis_leak_nothing(redis: Snapshot) -> None
         assert {count() for _ in range(50)} == {1}
         settle(server)
         before = Holdings.now()
-        assert {count() for _ in range(REQUESTS)} == {1}
+        assert {count() for _ in range(requests)} == {1}
         settle(server)
         Holdings.now().assert_no_more_than(before, memory=4 << 20)

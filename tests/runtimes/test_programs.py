@@ -54,7 +54,13 @@ def run(command: list[str | Path], directory: Path) -> str:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize(("program", "source", "options"), CASES, ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(
+    ("program", "source", "options"),
+    [
+        pytest.param(*case, marks=pytest.mark.shows("as natively", of=f"{case[0]} program"), id=case[0])
+        for case in CASES
+    ],
+)
 def test_as_natively(
     program: str,
     source: str,

@@ -12,6 +12,7 @@ import pytest
 from kinds import DEBIAN_PYTHON
 from serving import PATIENCE, WARMFORK, environment
 
+pytestmark = pytest.mark.shows("as natively", of="python")
 SCRIPTS = Path(__file__).parent / "scripts"
 PERMISSIONS = ("--allow-read", "--allow-write", "--allow-net", "--allow-env=LC_ALL,TZ,HOME")
 PROCESSES = """

@@ -16,6 +16,7 @@ from kinds import DEBIAN_PYTHON, KINDS, SERVERS, Kind
 from patience import patience
 from serving import PATIENCE, ask, serving, starting
 
+pytestmark = pytest.mark.shows("flags", of="warmfork serve")
 READ = "--allow-read"
 LISTEN = "--allow-listen"
 KIND = {kind.name: kind for kind in KINDS}

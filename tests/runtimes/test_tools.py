@@ -86,6 +86,58 @@ gcc -c broken.c; echo "status $?"
 rm -f made.log
 """
 
+HISTORY = r"""
+export HOME=$PWD GIT_AUTHOR_DATE=@1700000000 GIT_COMMITTER_DATE=@1700000000 GIT_CONFIG_NOSYSTEM=1
+export GIT_AUTHOR_NAME=Me GIT_AUTHOR_EMAIL=me@example.org GIT_COMMITTER_NAME=Me GIT_COMMITTER_EMAIL=me@example.org
+git init -q -b main . && git add . && git commit -qm all && git tag -m tagged v1
+for n in 1 2 3; do echo line $n >>words; git commit -qam "change $n"; done
+git checkout -q -b topic HEAD~2 && echo topic >topic && git add topic && git commit -qm topic
+git rebase -q main && git log --oneline | wc -l && git describe
+echo more >>words && git stash -q && git status --short && git stash pop -q && git diff --numstat
+git blame -s words | cut -d' ' -f2- && git grep -n t[wh] -- words && git checkout -q words
+git clone -q --no-local file://$PWD/. copies/over && git -C copies/over branch -a && (cd copies/over && git pull -q)
+git worktree add -q copies/tree v1 2>&1 && ls copies/tree | wc -l && git archive HEAD words | tar -tv --full-time
+git bisect start -q HEAD v1 && git bisect run sh -c '! grep -q "line 2" words' | grep 'first bad'
+git repack -qadf && git count-objects -v | grep packs && git fsck --full --strict && git cat-file --batch-check --batch-all-objects | wc -l
+rm -rf .git copies/over copies/tree
+"""
+COMPILED = r"""
+cat >one.c <<'END'
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+int two(int);
+static void *thread(void *number) { return (void *)(long)two((int)(long)number); }
+int main(int count, char **words) {
+    pthread_t made;
+    void *result;
+    if (pthread_create(&made, NULL, thread, (void *)20L) || pthread_join(made, &result)) return 1;
+    return printf("%ld %.3f %d\n", (long)result, sqrt(count), words[count] == NULL) < 0;
+}
+END
+printf 'int two(int number) { return number * 2 + 2; }\n' >two.c
+gcc -O2 -Wall -Wextra -s -o plain one.c two.c -lm -pthread && ./plain
+gcc -O2 -s -static -o static one.c two.c -lm -pthread && ./static a
+gcc -O2 -s -flto=2 -o whole one.c two.c -lm -pthread && ./whole a b
+gcc -shared -fPIC -s -o libtwo.so two.c && gcc -s -o shared one.c -L. -ltwo -Wl,-rpath,. -lm -pthread && ./shared
+gcc -c two.c && ar rcD libtwo.a two.o && gcc -s -o archived one.c libtwo.a -lm -pthread && ./archived && nm -g two.o
+gcc -E -P two.c && gcc -S -O1 -o - two.c | grep -c two && echo 'int main(void) { return missing(); }' >three.c
+gcc -o never three.c 2>&1 | grep -o 'undefined reference.*'; echo 'int x = "' | gcc -xc - 2>&1 | grep -c error
+"""
+DATABASE = r"""
+sqlite3 made.db 'pragma journal_mode = wal; create table t(id integer primary key, name text, n int); create index i on t(n)'
+seq 2000 | sed "s/.*/insert into t(name, n) values ('name &', & * 7919 % 1000);/; 1i begin;
+\$a commit;" | sqlite3 made.db
+sqlite3 made.db 'select count(*), sum(n), max(name) from t where n between 100 and 200; pragma integrity_check'
+for n in 1 2 3; do
+    sqlite3 -cmd '.timeout 60000' made.db "begin immediate; update t set n = n + $n where id = 1; commit" &
+done; wait
+sqlite3 -header -column made.db 'select * from t order by id limit 2; select json_object("a", n) from t limit 1'
+sqlite3 made.db 'begin; delete from t; rollback; select count(*) from t; attach "other.db" as o; create table o.c as select * from t'
+sqlite3 other.db .dump | md5sum; sqlite3 made.db 'vacuum; pragma journal_mode = delete; insert into nothing values (1)'; echo $?
+sqlite3 made.db '.backup copied.db' && sqlite3 copied.db 'select count(distinct n) from t' && rm -f *.db; ls
+"""
+
 # Debian package, command line, standard input.
 CASES = [
     # busybox, static: the shell's own commands and applets.
@@ -188,7 +240,11 @@ CASES = [
     ("bash", f"bash -c {shlex.quote(BASH_ONLY)}", ""),
     ("busybox-static", f"busybox sh -c {shlex.quote(PIPELINES)}", ""),
     ("git", f"sh -c {shlex.quote(REPOSITORY)}", ""),
+    ("git", f"sh -c {shlex.quote(HISTORY)}", ""),
     ("make", f"sh -c {shlex.quote(PROGRAM)}", ""),
+    ("gcc", f"sh -c {shlex.quote(COMPILED)}", ""),
+    ("gcc", "gcc -xc -O1 -s -o made -", "int main(void) { return 7; }\n"),
+    ("tar", "sh -c 'tar -cf - words deep link | tar -xvf - -C copies; tar -cJf made.tar.xz --sort=name deep'", ""),
     ("npm", "npm --version", ""),
     ("coreutils", "env sh -c 'echo $0 | tr a-z A-Z' word", ""),
     ("findutils", "xargs -P 3 -n 1 sh -c 'exit $0'", "0 0 1 0"),
@@ -199,6 +255,8 @@ CASES = [
     ("xz-utils", "xz -k -T1 data", ""),
     ("xz-utils", "xz -k -T2 --block-size=50000 words", ""),
     ("sqlite3", "sqlite3 made.db 'create table t(a, b); insert into t values (1, 2), (3, 4); select a * b from t'", ""),
+    ("sqlite3", f"sh -c {shlex.quote(DATABASE)}", ""),
+    ("sqlite3", "sqlite3 :memory: -csv", "create table t(a); insert into t values ('x,y'), (NULL); select * from t;\n"),
     ("openssl", "openssl dgst -sha256 data", ""),
 ]  # fmt: skip
 
@@ -266,6 +324,7 @@ def run(command: list[str], root: Path, stdin: str, prefix: tuple[str | Path, ..
 
 
 @pytest.mark.parametrize(("package", "line", "stdin"), CASES, ids=[f"{line[:60]}" for _, line, _ in CASES])
+@pytest.mark.shows("as natively")
 def test_as_natively(package: str, line: str, stdin: str, tool: Callable[[str, str], str], tmp_path: Path) -> None:
     command = shlex.split(line)
     command[0] = tool(command[0], package)

@@ -14,6 +14,8 @@ class Handler(BaseHTTPRequestHandler):
         status, body = contract.answer(self.command, self.path, self.rfile.read(length))
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 

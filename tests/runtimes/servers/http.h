@@ -34,14 +34,16 @@ static void consume(struct buffer *from, size_t length) {
     memmove(from->bytes, from->bytes + length, from->length + 1);
 }
 
-static void respond(struct buffer *out, int status, const void *body, size_t length) {
+// Who wants the connection closed closes it after the answer.
+static void respond(struct buffer *out, int keep, int status, const void *body, size_t length) {
     char head[128];
-    int size = snprintf(head, sizeof head, "HTTP/1.1 %d Answer\r\nContent-Length: %zu\r\n\r\n", status, length);
+    int size = snprintf(head, sizeof head, "HTTP/1.1 %d Answer\r\nContent-Length: %zu\r\nConnection: %s\r\n\r\n",
+                        status, length, keep ? "keep-alive" : "close");
     append(out, head, size);
     append(out, body, length);
 }
 
-static void respond_file(struct buffer *out) {
+static void respond_file(struct buffer *out, int keep) {
     static const char text[] = "written by a request";
     char name[256], body[64] = "";
     snprintf(name, sizeof name, "%s/request-XXXXXX", getenv("TMPDIR"));
@@ -51,7 +53,7 @@ static void respond_file(struct buffer *out) {
     unlink(name);
     close(fd);
     strcat(body, ", 0 before");
-    respond(out, 200, body, strlen(body));
+    respond(out, keep, 200, body, strlen(body));
 }
 
 // Answers the first request in `in`, if it is all there; whether it was. The count must be the caller's to add to.
@@ -60,23 +62,26 @@ static int answer(struct buffer *in, struct buffer *out) {
     char *end = in->length ? strstr(in->bytes, "\r\n\r\n") : NULL;
     if (!end) return 0;
     size_t head = end + 4 - in->bytes, length = 0;
-    for (char *line = in->bytes; line < end; line = strstr(line, "\r\n") + 2)
+    int keep = 1;
+    for (char *line = in->bytes; line < end; line = strstr(line, "\r\n") + 2) {
         if (!strncasecmp(line, "content-length:", 15)) length = strtoul(line + 15, NULL, 10);
+        if (!strncasecmp(line, "connection: close", 17)) keep = 0;
+    }
     if (in->length - head < length) return 0;
     char text[32];
     if (!strncmp(in->bytes, "GET /count ", 11)) {
-        respond(out, 200, text, sprintf(text, "%d", __atomic_add_fetch(&counted, 1, __ATOMIC_SEQ_CST)));
+        respond(out, keep, 200, text, sprintf(text, "%d", __atomic_add_fetch(&counted, 1, __ATOMIC_SEQ_CST)));
     } else if (!strncmp(in->bytes, "POST /echo ", 11)) {
-        respond(out, 200, in->bytes + head, length);
+        respond(out, keep, 200, in->bytes + head, length);
     } else if (!strncmp(in->bytes, "GET /large ", 11)) {
         char *large = malloc(LARGE);
         for (int i = 0; i < LARGE; i++) large[i] = "0123456789abcdef"[i % 16];
-        respond(out, 200, large, LARGE);
+        respond(out, keep, 200, large, LARGE);
         free(large);
     } else if (!strncmp(in->bytes, "GET /file ", 10)) {
-        respond_file(out);
+        respond_file(out, keep);
     } else {
-        respond(out, 404, "nothing here", 12);
+        respond(out, keep, 404, "nothing here", 12);
     }
     consume(in, head + length);
     return 1;

@@ -22,7 +22,9 @@ def answer(received: bytes) -> tuple[bytes | None, bytes]:
     if len(rest) < length:
         return None, received
     status, body = contract.answer(method, path, rest[:length])
-    return f"HTTP/1.1 {status} Answer\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body, rest[length:]
+    keeping = headers.get("connection", "keep-alive")  # who wants it closed closes it after the answer
+    reply = f"HTTP/1.1 {status} Answer\r\nContent-Length: {len(body)}\r\nConnection: {keeping}\r\n\r\n"
+    return reply.encode() + body, rest[length:]
 
 
 def serve_blocking(listener: socket.socket) -> None:

@@ -32,13 +32,14 @@ local function serve(connection)
     while true do
         local line = connection:receive()
         if not line then return end
-        local length = 0
+        local length, keeping = 0, 'keep-alive'
         for header in function() return connection:receive() end do
             if header == '' then break end
             length = tonumber(header:lower():match '^content%-length: (%d+)') or length
+            keeping = header:lower():match '^connection: (%S+)' or keeping -- who wants it closed does that
         end
         local status, body = answer(line:match '^(%u+ %S+)', length > 0 and connection:receive(length) or '')
-        local head = ('HTTP/1.1 %d Answer\r\nContent-Length: %d\r\n\r\n'):format(status, #body)
+        local head = ('HTTP/1.1 %d Answer\r\nContent-Length: %d\r\nConnection: %s\r\n\r\n'):format(status, #body, keeping)
         if not connection:send(head .. body) then return end
     end
 end

@@ -20,7 +20,7 @@ fn file() -> std::io::Result<String> {
 fn serve(mut stream: TcpStream) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     loop {
-        let (mut request, mut length) = (String::new(), 0);
+        let (mut request, mut length, mut keeping) = (String::new(), 0, "keep-alive");
         if reader.read_line(&mut request)? == 0 {
             return Ok(());
         }
@@ -34,6 +34,9 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
                 if name.eq_ignore_ascii_case("content-length") {
                     length = value.trim().parse().unwrap_or(0);
                 }
+                if name.eq_ignore_ascii_case("connection") && value.trim() == "close" {
+                    keeping = "close"; // who wants that closes it after the answer
+                }
             }
         }
         let mut body = vec![0; length];
@@ -46,7 +49,9 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
             (Some("GET"), Some("/file")) => (200, file().unwrap_or_else(|error| error.to_string()).into()),
             _ => (404, b"nothing here".to_vec()),
         };
-        write!(stream, "HTTP/1.1 {status} Answer\r\nContent-Length: {}\r\n\r\n", body.len())?;
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status} Answer\r\nContent-Length: {length}\r\nConnection: {keeping}\r\n\r\n");
+        stream.write_all(head.as_bytes())?;
         stream.write_all(&body)?;
     }
 }

@@ -1,0 +1,92 @@
+"""What is served in which ways: a Hello on several runtimes, and pages that React renders on Node and on Deno."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+
+from benches.compare.machine import ROOT
+from benches.compare.servers import PYTHON, in_warmfork
+from warmfork import _core
+
+SOURCES = Path(__file__).parent
+NPM = ROOT / ".make" / "npm" / "node_modules"
+DENO = NPM / "@deno" / "linux-x64-glibc" / "deno"
+BUILT = ROOT / ".make" / "bench"
+
+# A JIT compiler is warm after some hundred requests, here as natively.
+WARM_UP = ("--warmup=500", "--env=NODE_ENV=production", "--env=DENO_NO_UPDATE_CHECK=1")
+
+
+@dataclass(frozen=True)
+class Contest:
+    """An app, and the ways to serve it: each takes a port and is a command."""
+
+    app: str
+    contestants: dict[str, Callable[[int], list[str]]]
+
+
+def platforms() -> list[str]:
+    """The platforms that work here."""
+    facts = {fact["name"]: fact["good"] for fact in _core.doctor()["facts"]}
+    return [name for name in ("process", "kvm") if facts[f"{name} platform"]]
+
+
+def isolated(command: Sequence[str], *options: str) -> Callable[[int], list[str]]:
+    """Serves in warmfork."""
+    return lambda port: in_warmfork([*command, str(port)], *options)
+
+
+def contest(app: str, command: Sequence[str], chosen: Sequence[str], *options: str) -> Contest:
+    """Natively, and in warmfork on each platform."""
+    native = {"native": lambda port: ["env", "NODE_ENV=production", *command, str(port)]}
+    warm = {f"warmfork {platform}": isolated(command, f"--platform={platform}", *options) for platform in chosen}
+    return Contest(app, native | warm)
+
+
+def python(chosen: Sequence[str]) -> Contest:
+    """The smallest wsgiref server, which can fork for each connection itself; and what resetting costs."""
+    command = [PYTHON, str(SOURCES / "hello" / "wsgi.py")]
+    plain = contest("Hello by wsgiref", command, chosen).contestants
+    forking = {"fork per connection": lambda port: [*command, str(port), "fork"]}
+    kept = {"warmfork process, not reset": isolated(command, "--platform=process", "--no-ephemeral")}
+    return Contest("Hello by wsgiref", {"native": plain.pop("native"), **forking, **plain, **kept})
+
+
+def hellos(chosen: Sequence[str]) -> dict[str, Contest]:
+    """Those of the runtimes that are here."""
+    found = {"Python": python(chosen)}
+    for name, command in runtimes("hello").items():
+        found[name] = contest(f"Hello on {name}", command, chosen, *WARM_UP)
+    if go := which("go"):
+        BUILT.mkdir(parents=True, exist_ok=True)
+        source, binary = str(SOURCES / "hello" / "hello.go"), str(BUILT / "hello")
+        environment = os.environ | {"CGO_ENABLED": "0", "GO111MODULE": "off", "GOFLAGS": ""}
+        subprocess.run([go, "build", "-o", binary, source], env=environment, check=True)
+        found["Go"] = contest("Hello on Go", [binary], chosen)
+    return found
+
+
+def pages(chosen: Sequence[str]) -> dict[str, Contest]:
+    """Pages by React, on the runtimes that are here."""
+    if not (NPM / "react-dom").exists():
+        return {}
+    return {
+        name: contest(f"A page by React on {name}", command, chosen, *WARM_UP)
+        for name, command in runtimes("pages").items()
+    }
+
+
+def runtimes(directory: str) -> dict[str, list[str]]:
+    """The commands of the JavaScript servers, but for the port: of those runtimes that are here."""
+    commands = {}
+    if node := which("node"):
+        commands["Node"] = [node, str(SOURCES / directory / "node.mjs")]
+    if DENO.exists():
+        deno = [str(DENO), "run", "--allow-all", "--no-remote", "--quiet"]
+        commands["Deno"] = [*deno, str(SOURCES / directory / "deno.mjs")]
+    return commands
