@@ -1,8 +1,8 @@
 # One line a target; the work is in scripts/. Each target does its own set-up; stamps in .make/ keep repetition fast.
 RUST := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name '*.toml' -o -name '*.S' -o -name '*.c')
 
-.PHONY: help build demo test test-kvm test-all bench lint docs clean
-help: ; @echo 'make demo | test | test-kvm | build | bench | lint | docs | clean'
+.PHONY: help build demo test test-kvm test-all bench lint docs compatibility lune clean
+help: ; @echo 'make demo | test | test-kvm | build | bench | lint | docs | compatibility | lune | clean'
 build: .make/build
 demo: .make/build .make/packages ; @.venv/bin/python -m examples.demo
 test: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py process kvm-some
@@ -10,6 +10,8 @@ test-kvm: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py kv
 test-all: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py process kvm-some machine
 bench: .make/build .make/packages ; @.venv/bin/python -m benches.compare
 lint: .make/venv ; @scripts/lint.sh
+compatibility: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py compatibility compatibility-kvm; $(MAKE) docs
+lune: ; @scripts/lune.sh
 docs: .make/build ; @.venv/bin/python scripts/generate_docs.py
 clean: ; @rm -rf .make .venv target python/warmfork/*.so
 

@@ -16,8 +16,8 @@ PLATFORMS = ("process", "kvm")
 TESTS = "../tests/runtimes"
 
 ASPECTS = {
-    "isolation": "What one connection left in memory, no other sees: not after another, not beside others, not after one "
-    "that says nothing",
+    "isolation": "What one connection left in memory, no other sees: not the next, not those beside it, not the one "
+    "after a connection that says nothing",
     "keep-alive": "A connection keeps its own state from request to request, where the server keeps connections open",
     "large bodies": "A MiB goes each way",
     "files": "A request writes, reads and removes files",
@@ -30,9 +30,9 @@ ASPECTS = {
 INTRODUCTION = """\
 # Compatibility
 
-What runs unmodified, shown by [tests/runtimes](../tests/runtimes) on Linux x86-64 with the versions named. `make compatibility`
-runs those tests on both platforms and writes this page; what each system call comes to is in
-[reference/syscalls.md](reference/syscalls.md): {levels}.
+What runs unmodified, shown by [tests/runtimes](../tests/runtimes) on Linux x86-64 with the versions named. `make
+compatibility` runs those tests on both platforms and writes this page. What each system call comes to, and what is
+missing, is in [reference/syscalls.md](reference/syscalls.md): {levels}.
 """
 SERVERS = """\
 ## Servers
@@ -50,8 +50,8 @@ Each was booted, frozen when it listened, and served with a fork for each connec
 PROGRAMS = """\
 ## Programs
 
-Each ran in `warmfork run`; what it printed, how it ended and the files that it left were compared with a run without warmfork.
-The numbers count such runs.
+Each ran in `warmfork run`; what it printed, how it ended and the files that it left were compared with a run without
+warmfork. The numbers count such runs.
 
 | program | version | process | kvm | remarks |
 | --- | --- | --- | --- | --- |
@@ -103,6 +103,13 @@ def ran(aspects: Aspects) -> str:
     return "all" if passed == run == 1 else f"{passed} of {run}"
 
 
+def refused(aspects: Aspects) -> str:
+    """Whether a platform refuses what cannot be had as the page tells."""
+    if not aspects:
+        return "not tested"
+    return "refused" if all(works(tally) for tally in aspects.values()) else "not as told"
+
+
 def requests(results: dict[str, Any]) -> str:
     """How many requests the tests for leaks made, at least."""
     counts = {
@@ -128,7 +135,7 @@ def page(levels: dict[str, int]) -> str:
     rows: dict[str, list[str]] = {"serves": [], "runs": [], "refused": []}
     for name, subject in sorted(results.items(), key=lambda entry: entry[1]["about"].lower()):
         kind, about = subject["kind"], subject["about"]
-        show = served if kind == "serves" else ran
+        show = {"serves": served, "runs": ran, "refused": refused}[kind]
         cells = [show(subject.get(platform, {})) for platform in PLATFORMS]
         if kind == "refused":
             happens = next(iter(next(subject[platform] for platform in PLATFORMS if platform in subject)))

@@ -1,10 +1,14 @@
 """Writes docs/reference from the code: the system calls from their table, the command line from its options.
 
+And docs/compatibility.md from what the tests of runtimes have shown, which compatibility.py reads.
+
 Called by ``make docs``; tests/style checks that what is committed is current.
 """
 
 from __future__ import annotations
 
+import importlib.util
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +61,16 @@ def system_calls() -> str:
     )
 
 
+def compatibility() -> tuple[Path, str]:
+    """The page of what runs unmodified, and its file. The script that writes it is beside this one."""
+    spec = importlib.util.spec_from_file_location("compatibility", Path(__file__).with_name("compatibility.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.PAGE, module.page(dict(Counter(call[2] for call in _core.syscalls())))
+
+
 def _option(parameter: Any) -> str:
     names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
     value = f" `{parameter.metavar}`" if parameter.metavar else ""
@@ -78,7 +92,8 @@ def command_line() -> str:
 
 def generate() -> dict[Path, str]:
     """Every generated page, by its file."""
-    return {REFERENCE / "cli.md": command_line(), REFERENCE / "syscalls.md": system_calls()}
+    page, text = compatibility()
+    return {REFERENCE / "cli.md": command_line(), REFERENCE / "syscalls.md": system_calls(), page: text}
 
 
 if __name__ == "__main__":

@@ -48,6 +48,8 @@ RUN_SOME_GUESTS = [
 ]
 KVM_SLOWNESS = 4
 """How much longer tests wait on the kvm platform: inside a virtual machine, each exit can cost a tenth of a ms."""
+MANY_REQUESTS = 10_000
+"""After so many of every server, nothing may have leaked."""
 MACHINE_SLOWNESS = 30
 MACHINE_SECONDS = 1800
 MACHINE_TESTS = ROOT / "tests" / "machine.txt"
@@ -153,6 +155,17 @@ def kvm(result: Result, names: Sequence[str] = RUN_GUESTS) -> None:
     result.run([sys.executable, "-m", "pytest", "--platform=kvm", "-k", "not test_native", *tests], KVM_SLOWNESS)
 
 
+def compatibility(result: Result, platform: str = "process", slowness: int = 2) -> None:
+    """What docs/compatibility.md tells of, with many requests each, and recorded."""
+    options = [f"--platform={platform}", "--compatibility=record", f"--requests={MANY_REQUESTS}"]
+    result.run([sys.executable, "-m", "pytest", *options, "tests/runtimes"], slowness)
+
+
+def compatibility_kvm(result: Result) -> None:
+    """The same, on the kvm platform of this very host."""
+    compatibility(result, "kvm", KVM_SLOWNESS)
+
+
 def machine(result: Result) -> None:
     """A choice of tests, on the kvm platform of an emulated machine."""
     script = str(ROOT / "scripts" / "svm_machine.py")
@@ -189,6 +202,8 @@ SUITES: dict[str, Callable[[Result], None]] = {
     "kvm": kvm,
     "kvm-some": kvm_some,
     "machine": machine,
+    "compatibility": compatibility,
+    "compatibility-kvm": compatibility_kvm,
 }
 
 

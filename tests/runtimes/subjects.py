@@ -143,4 +143,3 @@ SUBJECTS: dict[str, Subject] = {
         ]
     ),
 }
-

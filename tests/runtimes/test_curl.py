@@ -67,13 +67,15 @@ class Handler(BaseHTTPRequestHandler):
             case _:
                 self.answer(404, b"nothing here\n")
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.answer(200, body if self.path == "/echo" else b"%d\n" % len(body))
 
-    do_PUT = do_POST
+    def do_PUT(self) -> None:
+        self.do_POST()
 
 
 @pytest.fixture(scope="module")

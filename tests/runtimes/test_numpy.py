@@ -16,7 +16,9 @@ pytestmark = [pytest.mark.timeout(240), pytest.mark.shows("numpy in a request", 
 
 
 @pytest.fixture(scope="module")
-def server(command_of: Callable[[Kind], list[str | Path]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def server(
+    command_of: Callable[[Kind], list[str | Path]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
     """The application, warmed up as it would be."""
     kind = next(kind for kind in KINDS if kind.name == "fastapi")
     options = [f"--volume={tmp_path_factory.mktemp('scratch')}:/scratch:rw", "--warmup=3", "--warmup-path=/count"]

@@ -98,7 +98,8 @@ git blame -s words | cut -d' ' -f2- && git grep -n t[wh] -- words && git checkou
 git clone -q --no-local file://$PWD/. copies/over && git -C copies/over branch -a && (cd copies/over && git pull -q)
 git worktree add -q copies/tree v1 2>&1 && ls copies/tree | wc -l && git archive HEAD words | tar -tv --full-time
 git bisect start -q HEAD v1 && git bisect run sh -c '! grep -q "line 2" words' | grep 'first bad'
-git repack -qadf && git count-objects -v | grep packs && git fsck --full --strict && git cat-file --batch-check --batch-all-objects | wc -l
+git repack -qadf && git count-objects -v | grep packs && git fsck --full --strict
+git cat-file --batch-check --batch-all-objects | wc -l
 rm -rf .git copies/over copies/tree
 """
 COMPILED = r"""
@@ -125,7 +126,8 @@ gcc -E -P two.c && gcc -S -O1 -o - two.c | grep -c two && echo 'int main(void) {
 gcc -o never three.c 2>&1 | grep -o 'undefined reference.*'; echo 'int x = "' | gcc -xc - 2>&1 | grep -c error
 """
 DATABASE = r"""
-sqlite3 made.db 'pragma journal_mode = wal; create table t(id integer primary key, name text, n int); create index i on t(n)'
+sqlite3 made.db 'pragma journal_mode = wal; create table t(id integer primary key, name text, n int)'
+sqlite3 made.db 'create index i on t(n)'
 seq 2000 | sed "s/.*/insert into t(name, n) values ('name &', & * 7919 % 1000);/; 1i begin;
 \$a commit;" | sqlite3 made.db
 sqlite3 made.db 'select count(*), sum(n), max(name) from t where n between 100 and 200; pragma integrity_check'
@@ -133,8 +135,9 @@ for n in 1 2 3; do
     sqlite3 -cmd '.timeout 60000' made.db "begin immediate; update t set n = n + $n where id = 1; commit" &
 done; wait
 sqlite3 -header -column made.db 'select * from t order by id limit 2; select json_object("a", n) from t limit 1'
-sqlite3 made.db 'begin; delete from t; rollback; select count(*) from t; attach "other.db" as o; create table o.c as select * from t'
-sqlite3 other.db .dump | md5sum; sqlite3 made.db 'vacuum; pragma journal_mode = delete; insert into nothing values (1)'; echo $?
+sqlite3 made.db 'begin; delete from t; rollback; select count(*) from t'
+sqlite3 made.db 'attach "other.db" as o; create table o.c as select * from t' && sqlite3 other.db .dump | md5sum
+sqlite3 made.db 'vacuum; pragma journal_mode = delete; insert into nothing values (1)'; echo $?
 sqlite3 made.db '.backup copied.db' && sqlite3 copied.db 'select count(distinct n) from t' && rm -f *.db; ls
 """
 
