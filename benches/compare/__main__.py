@@ -29,7 +29,7 @@ from benches.interception import run as interception
 WARM_UP = 2
 """Seconds of load that do not count."""
 
-console = Console(highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
 
 
 def compare(contest: Contest, rounds: int, seconds: int) -> Loads:
@@ -52,7 +52,7 @@ def check(
     python = hellos.get("Python", {})
     checks: list[Check] = promises.hello(python) if promises.BOUND in python else []
     checks += [promises.page(name, loads) for name, loads in pages.items() if promises.BOUND in loads]
-    checks += [promises.errors(hellos), promises.errors(pages)]
+    checks.append(promises.errors([*hellos.values(), *pages.values()]))
     checks += crates.checks(measured)
     return [
         {"promise": promise, "measured": round(value, 3), "bound": bound, "holds": holds}
@@ -64,8 +64,8 @@ def show_loads(app: str, loads: dict[str, dict[str, float]]) -> None:
     """Prints what each contestant did."""
     title = f"{app}, one at a time, Connection: close, by {generator()}"
     table = Table(title=title, title_justify="left")
-    for column in ("", "p50", "p90", "p99", "1/s", "p50/native", "rate/native"):
-        table.add_column(column, justify="right" if column else "left")
+    for column in ("", "p50", "p90", "p99", "1/s", "of native", "rate, of it"):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
     native = loads["native"]
     for name, load in loads.items():
         times = (f"{load[share] * 1e3:.2f} ms" for share in ("p50", "p90", "p99"))

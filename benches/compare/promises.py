@@ -32,7 +32,7 @@ def page(name: str, loads: Loads) -> Check:
     return what, ratio, f"<= {PAGE_OF_NATIVE:g}", ratio <= PAGE_OF_NATIVE
 
 
-def errors(contests: dict[str, Loads]) -> Check:
+def errors(contests: list[Loads]) -> Check:
     """Of all that was served in warmfork."""
-    count = sum(load.errors for loads in contests.values() for name, load in loads.items() if "warmfork" in name)
+    count = sum(load.errors for loads in contests for name, load in loads.items() if "warmfork" in name)
     return "failed requests in warmfork", count, "0", count == 0

@@ -24,7 +24,7 @@ SERVER_CPU = CPUS[0]
 LOAD_CPU = CPUS[-1]
 """The load generator has a CPU of its own where there is a second one."""
 
-_START_TIMEOUT = 30.0
+_START_TIMEOUT = 120.0
 _STOP_TIMEOUT = 15.0
 
 

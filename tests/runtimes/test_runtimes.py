@@ -110,7 +110,11 @@ def test_thousands_of_requests_leak_nothing(snapshot: Snapshot, kind: Kind, requ
         counts = {count() for _ in range(40)}
         files = {count("/file") for _ in range(10)}
         assert files == {b"written by a request, 0 before"}
-        assert counts == set(COUNTS[:1]) or (kind.name in FORKING and len(counts) == 1)
+        if kind.name in FORKING:  # two of them had the warm-up requests, and either may have this one
+            counts |= {b"%d" % (WARM_UP + 2 - int(other)) for other in counts}
+            assert len(counts) <= 2
+        else:
+            assert counts == set(COUNTS[:1])
         settle(server)
         before = Holdings.now()
         for number in range(requests):
