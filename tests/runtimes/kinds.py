@@ -37,6 +37,7 @@ class Kind:
 
 PHP_SERVES = ("-dffi.enable=1", "-dopcache.lockfile_path=/scratch", "-q", "-S", "127.0.0.1:0")
 PUMA_SERVES = ("--workers=0", "--threads=1:4", "--bind=tcp://127.0.0.1:0", "--quiet")
+PUMA_FORKS = ("--workers=2", "--threads=1:2", "--bind=tcp://127.0.0.1:0", "--quiet")
 
 KINDS = [
     Kind("http.server", "debian", "handlers.py", ("plain",), about="CPython, http.server"),
@@ -85,11 +86,13 @@ KINDS = [
     ),
     Kind("go", "go", "server.go", about="Go, net/http"),
     Kind("node", "node", "javascript/node.mjs", about="Node.js, http"),
+    Kind("node-cluster", "node", "javascript/cluster.mjs", about="Node.js, cluster of two processes"),
     Kind("deno", "deno", "javascript/deno.mjs", about="Deno, Deno.serve"),
     Kind("bun", "bun", "javascript/bun.mjs", ends=True, about="Bun, Bun.serve"),
     Kind("php", "php", "server.php", options=PHP_SERVES, keeps_alive=False, ends=True, about="PHP, its own server"),
     Kind("webrick", "ruby", "ruby/webrick.rb", about="Ruby, WEBrick"),
     Kind("puma", "puma", "ruby/puma.ru", options=PUMA_SERVES, about="Ruby, Puma in one process"),
+    Kind("puma-cluster", "puma", "ruby/puma.ru", options=PUMA_FORKS, about="Ruby, Puma in two processes"),
     Kind("lua", "lua", "server.lua", about="Lua, LuaSocket"),
     Kind("luajit", "luajit", "server.lua", about="LuaJIT, LuaSocket"),
     Kind("lune", "lune", "server.luau", about="Lune (Luau), net.serve"),

@@ -41,6 +41,7 @@ CASES = {
     "namespaces": ("Namespaces, and what is built of them: containers", "EPERM", "call(272, 0x10000000)"),
     "mounting": ("Mounting", "EPERM", "call(165, 0, 0, 0, 0, 0)"),
     "chroot": ("Changing the root directory", "EPERM", "os.chroot('/')"),
+    "users": ("Other users: what starts as root and leaves it, as nginx's workers do", "EPERM", "os.setgid(65533)"),
     "system-v": ("System V shared memory, semaphores and queues", "ENOSYS", "call(29, 0, 4096, 0o600)"),
     "queues": ("POSIX message queues", "ENOSYS", "call(240, 0, 0, 0, 0)"),
     "bpf": ("eBPF", "ENOSYS", "call(321, 0, 0, 0)"),

@@ -69,7 +69,7 @@ EXPECTED = [*COUNTS[:2], b"in between", b"written by a request, 0 before", b"012
 
 
 # Which of several processes served the warm-up requests is not the same each time, nor is their count.
-FORKING = {"python-forking"}
+FORKING = {"node-cluster", "puma-cluster", "python-forking"}
 
 
 def serve_one(fork: Fork, kind: Kind) -> list[bytes]:
