@@ -95,7 +95,7 @@ KINDS = [
     Kind("puma-cluster", "puma", "ruby/puma.ru", options=PUMA_FORKS, about="Ruby, Puma in two processes"),
     Kind("lua", "lua", "server.lua", about="Lua, LuaSocket"),
     Kind("luajit", "luajit", "server.lua", about="LuaJIT, LuaSocket"),
-    Kind("lune", "lune", "server.luau", about="Lune (Luau), net.serve"),
+    Kind("lune", "lune", "lune/server.luau", about="Lune (Luau), net.serve"),
 ]
 
 C_FLAGS = ("-O1", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-pthread")
