@@ -21,10 +21,12 @@ ASPECTS = {
     "keep-alive": "A connection keeps its own state from request to request, where the server keeps connections open",
     "large bodies": "A MiB goes each way",
     "files": "A request writes, reads and removes files",
-    "wrk, close": "wrk, a connection for each request: no answer is missing, each is a pristine fork's",
-    "wrk, keep-alive": "wrk, many requests on a connection: no answer is missing, each is the connection's next",
+    "wrk with close": "A connection for each request: no answer is missing, each is a pristine fork's",
+    "wrk with keep-alive": "Many requests on a connection: no answer is missing, each is the connection's next",
     "pristine": "After a reset no byte, register, descriptor, timer or mapping differs from a new fork's "
     "(`Fork.differences`)",
+    "numpy in a request": "FastAPI: pydantic validates models, numpy does linear algebra with threads of its own",
+    "flags": "`warmfork serve`: permissions, warm-up, workers, limits, metrics, stopping",
     "no leak": "{requests} requests leave no file, process, thread, mapping or memory behind",
 }
 INTRODUCTION = """\
@@ -81,7 +83,7 @@ def remarks(subject: dict[str, Any]) -> str:
     for platform in PLATFORMS:
         for aspect, tally in subject.get(platform, {}).items():
             for reason in tally.get("reasons", []):
-                found[f"{aspect}: {reason.removeprefix('Skipped: ')}"] = None
+                found[f"{aspect}: {reason}"] = None
     return "; ".join(found)
 
 
@@ -141,6 +143,7 @@ def page(levels: dict[str, int]) -> str:
             happens = next(iter(next(subject[platform] for platform in PLATFORMS if platform in subject)))
             rows[kind].append(f"| {about} | {happens} | {' | '.join(cells)} |")
         else:
+            assert kind != "serves" or set().union(*(subject.get(each, {}) for each in PLATFORMS)) <= set(ASPECTS), name
             title = about if name.endswith(" program") else f"{about} (`{name}`)"
             rows[kind].append(f"| {title} | {subject['version']} | {' | '.join(cells)} | {remarks(subject)} |")
     count = requests(results)

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-RESULTS = Path(__file__).parent / "runtimes" / "results.json"
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "tests" / "runtimes" / "results.json"
 MARKER = "shows(aspect, of=subject): what the test shows, in docs/compatibility.md"
 
 
@@ -84,7 +85,8 @@ class Recorder:
         tally = self.tallies[key]
         if report.skipped:
             tally.skipped += 1
-            tally.reasons.add(str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr))
+            reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+            tally.reasons.add(reason.removeprefix("Skipped: ").replace(f"{ROOT}/", ""))
         elif report.failed:
             tally.failed += 1
         elif report.when == "call":

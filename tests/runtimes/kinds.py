@@ -116,7 +116,7 @@ INTERPRETERS = {
     "deno": (str(NPM / "@deno/linux-x64-glibc/deno"), "npm", ("run", "--allow-all", "--no-remote", "--quiet")),
     "lua": ("lua5.1", "lua5.1", ()),
     "luajit": ("luajit", "luajit", ()),
-    "lune": (str(INSTALLED / "lune" / "bin" / "lune"), "lune: make lune", ("run",)),
+    "lune": (str(INSTALLED / "lune" / "bin" / "lune"), "lune", ("run",)),
     "node": ("node", "nodejs", ()),
     "php": ("php", "php-cli", ()),
     "puma": ("puma", "puma", ()),

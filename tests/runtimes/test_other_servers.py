@@ -126,10 +126,13 @@ def test_nginx_takes_files(nginx: Served) -> None:
             assert ask(connection, "/put/file") == LARGE
 
 
-@pytest.mark.shows("wrk", of="nginx")
-def test_nginx_under_load(nginx: Served, load: Load) -> None:
-    """Its answers to wrk; the counts show which connection each was on."""
+@pytest.mark.shows("wrk with close", of="nginx")
+def test_a_connection_to_nginx_for_each_request(nginx: Served, load: Load) -> None:
     assert load(nginx, "/requests", "close", 2) > 1
+
+
+@pytest.mark.shows("wrk with keep-alive", of="nginx")
+def test_many_requests_to_nginx_on_a_connection(nginx: Served, load: Load) -> None:
     assert load(nginx, "/requests", "keep", 1) > 1
 
 
@@ -258,7 +261,7 @@ def test_redis_forgets_what_a_connection_stored(redis: Snapshot) -> None:
         assert server.statistics()["forks"] == 1
 
 
-@pytest.mark.shows("scripts and background threads", of="redis")
+@pytest.mark.shows("keep-alive", of="redis")
 def test_redis_runs_scripts_and_background_work(redis: Snapshot) -> None:
     script = "local sum = 0 for i = 1, ARGV[1] do sum = sum + redis.call('INCR', KEYS[1]) end return sum"
     with redis.serve():

@@ -10,12 +10,12 @@ from wrk import Load
 pytestmark = pytest.mark.timeout(240)  # the first of a kind compiles and boots it
 
 
-@pytest.mark.shows("wrk, close")
+@pytest.mark.shows("wrk with close")
 def test_a_connection_for_each_request(server: Served, kind: Kind, load: Load) -> None:
     assert load(server, "/count", "close", 2, ends=kind.ends) > 1
 
 
-@pytest.mark.shows("wrk, keep-alive")
+@pytest.mark.shows("wrk with keep-alive")
 def test_many_requests_on_a_connection(server: Served, kind: Kind, load: Load) -> None:
     if not kind.keeps_alive:
         pytest.skip("it closes each connection after an answer, natively too")
