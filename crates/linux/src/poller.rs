@@ -291,6 +291,8 @@ impl Host {
         self.last_edge += 1;
         let watched = Watched { handle: Arc::downgrade(&handle.0), idle: Events::empty(), edge: self.last_edge };
         self.watched.insert(raw, watched);
+        // What it is ready for already comes as an edge, which must not look like a later one.
+        self.fresh = false;
     }
 
     /// Collects the edges that are there already, unless that was done since the guest last ran.
