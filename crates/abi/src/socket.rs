@@ -98,6 +98,8 @@ pub const SOL_IP: u32 = 0;
 pub const SOL_TCP: u32 = 6;
 /// Option level: UDP.
 pub const SOL_UDP: u32 = 17;
+/// Option level: UDP-Lite.
+pub const SOL_UDPLITE: u32 = 136;
 /// Option level: IPv6.
 pub const SOL_IPV6: u32 = 41;
 
@@ -164,6 +166,10 @@ pub const IP_TTL: u32 = 2;
 pub const IP_MTU_DISCOVER: u32 = 10;
 /// Queue of errors.
 pub const IP_RECVERR: u32 = 11;
+/// Received datagrams tell their time to live.
+pub const IP_RECVTTL: u32 = 12;
+/// Received datagrams tell their type of service.
+pub const IP_RECVTOS: u32 = 13;
 /// Path MTU (read only).
 pub const IP_MTU: u32 = 14;
 /// Binding to addresses that are not there.
@@ -193,8 +199,14 @@ pub const IPV6_MTU: u32 = 24;
 pub const IPV6_RECVERR: u32 = 25;
 /// No IPv4 on this socket.
 pub const IPV6_V6ONLY: u32 = 26;
+/// Received datagrams tell their hop limit.
+pub const IPV6_RECVHOPLIMIT: u32 = 51;
+/// Control message: the hop limit.
+pub const IPV6_HOPLIMIT: u32 = 52;
 /// No fragments.
 pub const IPV6_DONTFRAG: u32 = 62;
+/// Received datagrams tell their traffic class.
+pub const IPV6_RECVTCLASS: u32 = 66;
 /// Traffic class.
 pub const IPV6_TCLASS: u32 = 67;
 /// Automatic flow labels.
@@ -243,3 +255,8 @@ pub const TCP_FASTOPEN_CONNECT: u32 = 30;
 pub const UDP_CORK: u32 = 1;
 /// Segment size of one large send.
 pub const UDP_SEGMENT: u32 = 103;
+
+/// Bytes that the checksum of a sent UDP-Lite datagram covers.
+pub const UDPLITE_SEND_CSCOV: u32 = 10;
+/// Bytes that the checksum of a received UDP-Lite datagram covers at least.
+pub const UDPLITE_RECV_CSCOV: u32 = 11;

@@ -1,10 +1,12 @@
 //! The few host calls that no safe library wraps, each behind a safe function. Called by the emulated kernel and by
 //! the binding, which have no unsafe code.
 
+mod message;
 pub mod vectors;
 
 use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
 
+pub use message::{Ancillary, Message, receive_message, send_message};
 use warmfork_abi::Errno;
 
 /// Reads a socket option as raw bytes; how many of `value` the host filled.
@@ -45,10 +47,11 @@ fn is_plain(level: i32, name: i32) -> bool {
         libc::SOL_SOCKET => ![libc::SO_ATTACH_FILTER, libc::SO_ATTACH_REUSEPORT_CBPF].contains(&name),
         libc::IPPROTO_IP => name < 64,
         libc::IPPROTO_IPV6 => {
-            name < 64 || [libc::IPV6_TCLASS, IPV6_AUTOFLOWLABEL, IPV6_ADDR_PREFERENCES].contains(&name)
+            name < 64
+                || [libc::IPV6_RECVTCLASS, libc::IPV6_TCLASS, IPV6_AUTOFLOWLABEL, IPV6_ADDR_PREFERENCES].contains(&name)
         }
         libc::IPPROTO_TCP => name != libc::TCP_ZEROCOPY_RECEIVE,
-        libc::IPPROTO_UDP => true,
+        libc::IPPROTO_UDP | libc::IPPROTO_UDPLITE => true,
         _ => false,
     }
 }

@@ -3,6 +3,7 @@
 //! Operations never block: `EAGAIN` says that a caller has to wait, and [`crate::call::Call::block_on`] decides.
 
 pub mod address;
+pub mod ancillary;
 pub mod channel;
 pub mod device;
 pub mod directory;

@@ -13,6 +13,7 @@ use warmfork_abi::socket::{
     AF_INET, AF_INET6, AF_UNIX, MSG_NOSIGNAL, MSG_TRUNC, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_STREAM,
 };
 use warmfork_abi::stat::Metadata;
+use warmfork_host::Ancillary;
 
 use crate::files::Events;
 use crate::objects::address::Address;
@@ -35,6 +36,8 @@ pub struct Received {
     pub address: Option<Address>,
     /// Descriptions that came with it (SCM_RIGHTS); the receiver owns their references.
     pub rights: Vec<crate::files::DescriptionId>,
+    /// Other ancillary data that a guest may see.
+    pub ancillary: Vec<Ancillary>,
 }
 
 impl Received {

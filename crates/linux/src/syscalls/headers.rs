@@ -5,12 +5,13 @@ use warmfork_abi::socket::{
     CMSGHDR_SIZE, IOV_MAX, MMSGHDR_SIZE, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_WAITALL, MSG_WAITFORONE,
     MSGHDR_SIZE, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS, SOCKADDR_STORAGE_SIZE, SOL_SOCKET,
 };
+use warmfork_host::Ancillary;
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::files::DescriptionId;
-use crate::objects::Object;
 use crate::objects::address::Address;
 use crate::objects::socket::Credentials;
+use crate::objects::{Object, ancillary};
 use crate::syscalls::messages::{Outgoing, Wanted, receive, send, told};
 use crate::syscalls::names::read_address;
 use crate::syscalls::time::read_timespec;
@@ -83,15 +84,19 @@ fn send_message(call: &mut Call<'_>, id: DescriptionId, address: u64, flags: u32
     let length = header.name_length.min(i32::try_from(SOCKADDR_STORAGE_SIZE).unwrap_or(i32::MAX));
     let to = if length == 0 { None } else { Some(read_address(call, header.name, length)?) };
     let vectors = header.vectors(call)?;
-    let rights = read_control(call, id, &header)?;
-    send(call, id, &vectors, &Outgoing { flags, address: to, rights })
+    let (rights, ancillary) = read_control(call, id, &header)?;
+    send(call, id, &vectors, &Outgoing { flags, address: to, rights, ancillary })
 }
 
-/// The descriptions that a message passes on. Credentials may only be the guest's own; other ancillary data is
-/// refused.
-fn read_control(call: &mut Call<'_>, id: DescriptionId, header: &Header) -> Result<Vec<DescriptionId>, Errno> {
+/// The descriptions that a message passes on, and what datagrams of the Internet protocols may have with them.
+/// Credentials may only be the guest's own; other ancillary data is refused.
+fn read_control(
+    call: &mut Call<'_>,
+    id: DescriptionId,
+    header: &Header,
+) -> Result<(Vec<DescriptionId>, Vec<Ancillary>), Errno> {
     if header.control_length == 0 {
-        return Ok(Vec::new());
+        return Ok(Default::default());
     }
     if header.control_length > MOST_CONTROL {
         return Err(Errno::ENOBUFS);
@@ -99,17 +104,19 @@ fn read_control(call: &mut Call<'_>, id: DescriptionId, header: &Header) -> Resu
     let length = usize::try_from(header.control_length).map_err(|_| Errno::ENOBUFS)?;
     let bytes = call.memory().read_vec(header.control, length)?;
     let pair = matches!(call.object(id).0, Object::Pair(_));
-    let mut rights = Vec::new();
+    let has_ancillary = matches!(call.object(id).0, Object::Socket(socket) if socket.has_ancillary());
+    let (mut rights, mut others) = (Vec::new(), Vec::new());
     for (level, kind, data) in control_messages(&bytes)? {
         match (level, kind) {
             (SOL_SOCKET, SCM_RIGHTS) if pair => read_rights(call, data, &mut rights)?,
             // A description is this machine's own: nobody outside could use it.
             (SOL_SOCKET, SCM_RIGHTS) => return Err(Errno::EPERM),
             (SOL_SOCKET, SCM_CREDENTIALS) => check_credentials(call, data)?,
+            _ if has_ancillary => others.push(ancillary::outgoing(level, kind, data)?),
             _ => return Err(Errno::EINVAL),
         }
     }
-    Ok(rights)
+    Ok((rights, others))
 }
 
 /// Level, type and data of one `struct cmsghdr`.
@@ -170,7 +177,10 @@ fn receive_message(call: &mut Call<'_>, id: DescriptionId, address: u64, flags: 
         && pair.pass_credentials
     {
         let own = own_credentials(call);
-        control.put(SCM_CREDENTIALS, &own.to_bytes());
+        control.put(SOL_SOCKET, SCM_CREDENTIALS, &own.to_bytes());
+    }
+    for message in &received.ancillary {
+        control.put(message.level, message.kind, &message.data);
     }
     if !received.rights.is_empty() {
         let peek = flags & warmfork_abi::socket::MSG_PEEK != 0;
@@ -194,8 +204,8 @@ impl Control {
         Self { bytes: Vec::new(), room: usize::try_from(length).unwrap_or(0), flags: 0 }
     }
 
-    /// Adds a message of SOL_SOCKET, cut off at the end of the guest's buffer.
-    fn put(&mut self, kind: u32, data: &[u8]) {
+    /// Adds a message, cut off at the end of the guest's buffer.
+    fn put(&mut self, level: u32, kind: u32, data: &[u8]) {
         if self.room < CMSGHDR_SIZE {
             self.flags |= MSG_CTRUNC;
             return;
@@ -206,7 +216,7 @@ impl Control {
         }
         let length = length.min(self.room);
         self.bytes.extend((length as u64).to_le_bytes());
-        self.bytes.extend(SOL_SOCKET.to_le_bytes());
+        self.bytes.extend(level.to_le_bytes());
         self.bytes.extend(kind.to_le_bytes());
         self.bytes.extend(&data[..length - CMSGHDR_SIZE]);
         let space = length.next_multiple_of(8).min(self.room);
@@ -234,7 +244,7 @@ impl Control {
             self.flags |= MSG_CTRUNC;
         }
         if !fds.is_empty() {
-            self.put(SCM_RIGHTS, &fds);
+            self.put(SOL_SOCKET, SCM_RIGHTS, &fds);
         }
     }
 }
@@ -322,15 +332,15 @@ mod tests {
     #[test]
     fn control_data_is_cut_off_at_the_end_of_the_buffer() {
         let mut control = Control::new(1, 44);
-        control.put(2, &[7; 12]);
+        control.put(SOL_SOCKET, 2, &[7; 12]);
         assert_eq!((control.bytes.len(), control.flags), (32, 0));
-        control.put(2, &[7; 12]);
+        control.put(SOL_SOCKET, 2, &[7; 12]);
         assert_eq!((control.bytes.len(), control.flags), (32, MSG_CTRUNC));
         let mut control = Control::new(1, 20);
-        control.put(2, &[7; 12]);
+        control.put(SOL_SOCKET, 2, &[7; 12]);
         assert_eq!((control.bytes.len(), control.flags, control.bytes[0]), (20, MSG_CTRUNC, 20));
         let mut control = Control::new(0, 1000);
-        control.put(2, &[7; 12]);
+        control.put(SOL_SOCKET, 2, &[7; 12]);
         assert_eq!((control.bytes.len(), control.flags), (0, MSG_CTRUNC));
     }
 }

@@ -4,6 +4,7 @@ use warmfork_abi::Errno;
 use warmfork_abi::socket::{
     MSG_DONTWAIT, MSG_EOR, MSG_ERRQUEUE, MSG_MORE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL,
 };
+use warmfork_host::Ancillary;
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::files::{DescriptionId, Events};
@@ -29,6 +30,8 @@ pub(crate) struct Outgoing {
     pub address: Option<Address>,
     /// Descriptions that go along.
     pub rights: Vec<DescriptionId>,
+    /// Other ancillary data.
+    pub ancillary: Vec<Ancillary>,
 }
 
 /// sendto(2), and send(2) through it.
@@ -37,7 +40,7 @@ pub fn sendto(call: &mut Call<'_>) -> SyscallResult {
     let (buffer, length, flags) = (call.args[1], call.size(2)?, call.uint(3));
     let (address, size) = (call.args[4], call.int(5));
     let address = if address == 0 { None } else { Some(read_address(call, address, size)?) };
-    let outgoing = Outgoing { flags, address, rights: Vec::new() };
+    let outgoing = Outgoing { flags, address, ..Outgoing::default() };
     let sent = send(call, id, &Vectors::one(buffer, length), &outgoing)?;
     Ok(sent as u64)
 }
@@ -143,7 +146,11 @@ fn send_once(
         (Object::Socket(_), _) if !outgoing.rights.is_empty() => Err(Errno::EPERM),
         (Object::Socket(socket), context) => {
             let target = target.as_ref().and_then(|target| target.address.as_ref());
-            socket.send(context.host, from, outgoing.flags & SEND_FLAGS, target)
+            let flags = outgoing.flags & SEND_FLAGS;
+            match &outgoing.ancillary[..] {
+                [] => socket.send(context.host, from, flags, target),
+                ancillary => socket.send_with_ancillary(from, ancillary, flags, target),
+            }
         }
         (Object::Pair(_), _) if outgoing.flags & MSG_OOB != 0 => Err(Errno::EOPNOTSUPP),
         (Object::Pair(pair), mut context) => pair.send(&mut context, from, rights),
@@ -160,7 +167,7 @@ pub(crate) struct Wanted {
     pub flags: u32,
     /// The sender's address, or message flags.
     pub named: bool,
-    /// Descriptions.
+    /// Descriptions and other ancillary data.
     pub rights: bool,
 }
 
@@ -249,6 +256,9 @@ fn receive_chunks(
 
 fn receive_once(call: &mut Call<'_>, id: DescriptionId, into: &mut [u8], wanted: Wanted) -> Result<Received, Errno> {
     let mut received = match call.object(id) {
+        (Object::Socket(socket), _) if wanted.rights && socket.has_ancillary() => {
+            socket.receive_with_ancillary(into, wanted.flags & RECEIVE_FLAGS)
+        }
         (Object::Socket(socket), _) => socket.receive(into, wanted.flags & RECEIVE_FLAGS, wanted.named),
         (Object::Pair(_), _) if wanted.flags & MSG_OOB != 0 => Err(Errno::EOPNOTSUPP),
         (Object::Pair(_), _) if wanted.flags & MSG_ERRQUEUE != 0 => Err(Errno::EAGAIN),

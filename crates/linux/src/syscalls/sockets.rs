@@ -6,7 +6,7 @@
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{
     AF_INET, AF_INET6, AF_UNIX, SHUT_RDWR, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET,
-    SOCK_STREAM,
+    SOCK_STREAM, SOL_UDPLITE,
 };
 
 use crate::call::{Call, Stop, SyscallResult};
@@ -46,14 +46,14 @@ pub fn socket(call: &mut Call<'_>) -> SyscallResult {
     call.open(Object::Socket(socket), O_RDWR | flags & SOCK_NONBLOCK, flags & SOCK_CLOEXEC != 0)
 }
 
-/// Only what the policy understands: TCP, UDP and Unix sockets.
+/// Only what the policy understands: TCP, UDP, UDP-Lite and Unix sockets.
 fn check_protocol(family: u16, kind: u32, protocol: u32) -> Result<(), Errno> {
     const TCP: u32 = 6;
     const UDP: u32 = 17;
     let known = match (family, kind) {
         (AF_UNIX, _) => matches!(protocol, 0 | 1),
         (AF_INET | AF_INET6, SOCK_STREAM) => matches!(protocol, 0 | TCP),
-        (AF_INET | AF_INET6, SOCK_DGRAM) => matches!(protocol, 0 | UDP),
+        (AF_INET | AF_INET6, SOCK_DGRAM) => matches!(protocol, 0 | UDP | SOL_UDPLITE),
         (AF_INET | AF_INET6, _) => return Err(Errno::ESOCKTNOSUPPORT),
         _ => return Err(Errno::EAFNOSUPPORT),
     };
