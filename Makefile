@@ -6,7 +6,7 @@ help: ; @echo 'make demo | test | test-kvm | build | bench | lint | docs | compa
 build: .make/build
 demo: .make/build .make/packages ; @.venv/bin/python -m examples.demo
 test: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py process kvm-some
-test-kvm: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py kvm machine
+test-kvm: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py slow kvm machine
 test-all: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py process kvm-some machine
 bench: .make/build .make/packages ; @.venv/bin/python -m benches.compare
 lint: .make/venv ; @scripts/lint.sh

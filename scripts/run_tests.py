@@ -1,7 +1,8 @@
 """Runs suites of tests and ends in their sum; the exit code says whether all passed.
 
 The suites, in the order of the command line:
-    process   all Rust and Python tests, guests on the process platform
+    process   all Rust and Python tests but the slow ones, guests on the process platform
+    slow      those
     kvm       the Python tests that run guests, on the kvm platform, where that works
     kvm-some  those of them that are done in minutes where leaving a guest takes a tenth of a millisecond
     machine   some of them, and the platform's own, in an emulated machine with hardware KVM (svm_machine.py)
@@ -136,6 +137,11 @@ def process(result: Result) -> None:
     result.run([sys.executable, "-m", "pytest"])
 
 
+def slow(result: Result) -> None:
+    """What takes long, on the process platform."""
+    result.run([sys.executable, "-m", "pytest", "-m", "slow"])
+
+
 def kvm_some(result: Result) -> None:
     """Some of what runs guests, on the kvm platform of this very host."""
     kvm(result, RUN_SOME_GUESTS)
@@ -199,6 +205,7 @@ def platform_tests() -> str | None:
 
 SUITES: dict[str, Callable[[Result], None]] = {
     "process": process,
+    "slow": slow,
     "kvm": kvm,
     "kvm-some": kvm_some,
     "machine": machine,
