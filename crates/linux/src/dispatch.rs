@@ -44,6 +44,7 @@ impl Kernel {
             State::Ready | State::Blocked(_) => {
                 host.guest_ran();
                 task.restart = Restart::default();
+                task.opening = None;
                 None
             }
         };

@@ -119,6 +119,8 @@ pub struct Task {
     pub state: State,
     /// What its blocked call remembers.
     pub restart: Restart,
+    /// The open(2) of a FIFO that it waits in.
+    pub opening: Option<crate::objects::fifos::Waiting>,
     /// Name (PR_SET_NAME), at most 15 bytes.
     pub name: Vec<u8>,
     /// set_tid_address: cleared and woken at exit.
@@ -147,6 +149,7 @@ impl Task {
             fpu: None,
             state: State::Ready,
             restart: Restart::default(),
+            opening: None,
             name,
             clear_child_tid: 0,
             robust_list: 0,

@@ -9,6 +9,7 @@ pub mod device;
 pub mod directory;
 pub mod epoll;
 pub mod eventfd;
+pub mod fifos;
 pub mod file;
 pub mod inherited;
 pub mod memfd;
@@ -75,6 +76,8 @@ pub struct Shared {
     pub gate: Gate,
     /// Pipes, which two or more ends share.
     pub pipes: pipe::Pipes,
+    /// FIFOs that were opened lately.
+    pub fifos: fifos::Fifos,
     /// Socket pairs.
     pub pairs: channel::Channels,
     /// How many timerfds are open.

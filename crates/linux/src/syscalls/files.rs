@@ -7,9 +7,9 @@ use rustix::fs::{Mode, OFlags};
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{
     AT_FDCWD, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MFD_HUGETLB, MFD_NOEXEC_SEAL, O_ACCMODE, O_CLOEXEC, O_CREAT,
-    O_DIRECTORY, O_EXCL, O_LARGEFILE, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TMPFILE,
-    O_TMPFILE_BIT, O_TRUNC, O_WRONLY, RESOLVE_BENEATH, RESOLVE_CACHED, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS,
-    RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV,
+    O_DIRECTORY, O_EXCL, O_LARGEFILE, O_NOCTTY, O_NOFOLLOW, O_PATH, O_RDONLY, O_RDWR, O_TMPFILE, O_TMPFILE_BIT,
+    O_TRUNC, O_WRONLY, RESOLVE_BENEATH, RESOLVE_CACHED, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
+    RESOLVE_NO_XDEV,
 };
 use warmfork_abi::stat::{S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG};
 
@@ -20,7 +20,6 @@ use crate::objects::directory::{Directory, Source};
 use crate::objects::file::File;
 use crate::objects::memfd::Memfd;
 use crate::objects::path::{self, Path};
-use crate::objects::stream::Stream;
 use crate::objects::synthetic::Synthetic;
 use crate::policy::{Access, Decision, Denial, Policy};
 use crate::poller::{HostHandle, errno};
@@ -28,10 +27,6 @@ use crate::proc::{self, Node};
 use crate::resolve::{Found, Place};
 use crate::syscalls::metadata::{host_metadata, magic_path};
 use crate::syscalls::paths::Target;
-use crate::task::Wait;
-
-/// How long an open that waits sleeps before it looks again, in nanoseconds.
-const RETRY: u64 = 2_000_000;
 
 /// How a file is to be opened.
 #[derive(Clone, Copy, Debug)]
@@ -104,8 +99,8 @@ enum Opened {
     Object(Object),
     /// A symlink that was not to be followed.
     Symlink,
-    /// A FIFO that nobody reads yet.
-    Unread,
+    /// A FIFO, by an O_PATH handle.
+    Fifo(OwnedFd),
     /// The file would have to be made, and may not be.
     Denied(Vec<u8>, Denial),
 }
@@ -181,7 +176,6 @@ fn open_existing(handle: OwnedFd, place: &Place<'_>, how: How) -> Result<Opened,
     }
     let again =
         |handle: &OwnedFd| rustix::fs::open(magic_path(handle.as_fd()), how.for_host(), Mode::empty()).map_err(errno);
-    let waits = kind == S_IFIFO && how.flags & (O_ACCMODE | O_NONBLOCK) == O_WRONLY;
     Ok(Opened::Object(match kind {
         S_IFDIR if how.has(O_CREAT) || how.access().contains(Access::WRITE) => return Err(Errno::EISDIR),
         S_IFDIR => {
@@ -190,10 +184,7 @@ fn open_existing(handle: OwnedFd, place: &Place<'_>, how: How) -> Result<Opened,
             Object::Directory(Directory { path, source: Source::Host(HostHandle::new(fd)) })
         }
         S_IFREG => Object::File(File::new(again(&handle)?, path, &metadata, how.writes())),
-        S_IFIFO => match again(&handle) {
-            Err(Errno::ENXIO) if waits => return Ok(Opened::Unread),
-            opened => Object::Stream(Stream::opened(HostHandle::new(opened?))?),
-        },
+        S_IFIFO => return Ok(Opened::Fifo(handle)),
         S_IFCHR => Object::Device(Device::from_numbers(metadata.represents).ok_or(Errno::EACCES)?),
         _ => return Err(Errno::ENXIO),
     }))
@@ -228,11 +219,7 @@ impl Call<'_> {
             Found::Host(Opened::Object(object)) => Ok(object),
             Found::Host(Opened::Symlink) => Err(Errno::ELOOP.into()),
             Found::Host(Opened::Denied(path, denial)) => Err(self.host.denied(&path, denial).into()),
-            // Its reader is another thread, which goes on meanwhile: look again a little later.
-            Found::Host(Opened::Unread) => {
-                let deadline = Some(self.host.monotonic().saturating_add(RETRY));
-                Err(Stop::Block(Wait { deadline, restartable: true, ..Wait::default() }))
-            }
+            Found::Host(Opened::Fifo(handle)) => self.open_fifo(&handle, how.flags, how.for_host()),
             Found::Synthetic(node, path) => Ok(self.open_synthetic(&node, path, how)?),
             Found::Descriptor(fd) => self.open_again(fd, how),
         }

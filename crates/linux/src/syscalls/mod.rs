@@ -7,6 +7,7 @@ pub mod directories;
 pub mod events;
 pub mod execution;
 pub mod extended_attributes;
+mod fifos;
 pub mod file_systems;
 pub mod files;
 pub mod fork;

@@ -1,0 +1,102 @@
+//! Which FIFOs were opened lately: an open that waits for the other side must learn that it came, even when it is gone
+//! again by then.
+
+use std::collections::VecDeque;
+
+use warmfork_abi::stat::Metadata;
+
+use crate::poller::HostHandle;
+
+/// Most openings that are remembered. Who waits looks again in milliseconds.
+const REMEMBERED: usize = 256;
+
+/// Which file a FIFO is: device and inode.
+pub type FifoId = ((u32, u32), u64);
+
+/// The FIFO that `metadata` is of.
+#[must_use]
+pub fn id(metadata: &Metadata) -> FifoId {
+    (metadata.device, metadata.inode)
+}
+
+/// One end, or both, of a FIFO.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ends {
+    /// It is read from.
+    pub reads: bool,
+    /// It is written to.
+    pub writes: bool,
+}
+
+/// An open(2) of one end that waits for the other.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Waiting {
+    /// The FIFO.
+    pub fifo: FifoId,
+    /// [`Fifos::now`] when it began to wait.
+    pub since: u64,
+    /// The end that reads, which a writer must find open.
+    pub reader: Option<HostHandle>,
+}
+
+/// The FIFOs that were opened lately.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Fifos {
+    recent: VecDeque<(u64, FifoId, Ends)>,
+    count: u64,
+}
+
+impl Fifos {
+    /// A number that each opening raises.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.count
+    }
+
+    /// Notes an opening.
+    pub fn opened(&mut self, fifo: FifoId, ends: Ends) {
+        if self.recent.len() == REMEMBERED {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((self.count, fifo, ends));
+        self.count += 1;
+    }
+
+    /// Whether `fifo` was opened for reading (or, with `writing`, for writing) since then.
+    #[must_use]
+    pub fn came(&self, fifo: FifoId, writing: bool, since: u64) -> bool {
+        let wanted = |ends: &Ends| if writing { ends.writes } else { ends.reads };
+        self.recent.iter().any(|(number, opened, ends)| *number >= since && *opened == fifo && wanted(ends))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READER: Ends = Ends { reads: true, writes: false };
+
+    #[test]
+    fn only_what_came_later_counts() {
+        let (one, other) = (((0, 1), 5), ((0, 1), 6));
+        let mut fifos = Fifos::default();
+        fifos.opened(one, READER);
+        let now = fifos.now();
+        assert!(!fifos.came(one, false, now));
+        fifos.opened(other, READER);
+        assert!(!fifos.came(one, false, now));
+        fifos.opened(one, READER);
+        assert!(fifos.came(one, false, now));
+        assert!(!fifos.came(one, true, now));
+    }
+
+    #[test]
+    fn few_are_remembered() {
+        let mut fifos = Fifos::default();
+        for inode in 0..10_000 {
+            fifos.opened(((0, 1), inode), READER);
+        }
+        assert_eq!(fifos.recent.len(), REMEMBERED);
+        assert!(fifos.came(((0, 1), 9_999), false, 0));
+    }
+}
