@@ -46,14 +46,16 @@ def compare(contest: Contest, rounds: int, seconds: int) -> Loads:
 
 
 def check(
-    hellos: dict[str, Loads], pages: dict[str, Loads], measured: dict[str, crates.Measurement]
+    hellos: dict[str, Loads], pages: dict[str, Loads], here: crates.Measured, in_machine: crates.Measured
 ) -> list[dict[str, Any]]:
     """What is promised, and whether it holds here."""
     python = hellos.get("Python", {})
     checks: list[Check] = promises.hello(python) if promises.BOUND in python else []
     checks += [promises.page(name, loads) for name, loads in pages.items() if promises.BOUND in loads]
     checks.append(promises.errors([*hellos.values(), *pages.values()]))
-    checks += crates.checks(measured)
+    checks += crates.checks(here)
+    checks += crates.kvm_checks("here", here)
+    checks += crates.kvm_checks("emulated machine", in_machine)
     return [
         {"promise": promise, "measured": round(value, 3), "bound": bound, "holds": holds}
         for promise, value, bound, holds in checks
@@ -82,9 +84,11 @@ def show(results: dict[str, Any]) -> None:
     if results["crates"]:
         table = Table(title="Benches of the crates", title_justify="left")
         table.add_column("bench")
-        table.add_column("measured", justify="right")
+        for column in ("here", "emulated machine, KVM of hardware"):
+            table.add_column(column, justify="right")
         for name, measurement in results["crates"].items():
-            table.add_row(name, f"{measurement['value']:,.3f} {measurement['unit']}")
+            columns = (measurement, results["crates in the machine"].get(name))
+            table.add_row(name, *(f"{one['value']:,.3f} {one['unit']}" if one else "" for one in columns))
         console.print(table)
     table = Table(title="What is promised", title_justify="left")
     for column in ("promise", "bound", "measured", ""):
@@ -114,11 +118,11 @@ def main() -> int:
     parser.add_argument("--only", help="leave out the runtimes that are not called so")
     parser.add_argument("--platform", action="append", help="one that serves; may be repeated; all that work otherwise")
     parser.add_argument("--no-crates", action="store_true", help="leave out the benches of the crates")
+    parser.add_argument("--no-machine", action="store_true", help="leave out what they measure in an emulated machine")
     options = parser.parse_args()
     chosen = options.platform or contests.platforms()
 
-    if not options.no_crates:
-        crates.build()
+    program = None if options.no_crates else crates.build()
 
     def all_of(found: dict[str, Contest]) -> dict[str, Loads]:
         return {
@@ -132,15 +136,17 @@ def main() -> int:
             console.print("not allowed to go before other work (SCHED_FIFO): a busy machine will show", style="yellow")
         hellos = all_of(contests.hellos(chosen))
         pages = {} if options.no_pages else all_of(contests.pages(chosen))
-        measured = {} if options.no_crates else crates.measure()
-        prices = {} if options.no_crates else interception.measure(sys.stdout)
+        here = crates.measure(program) if program else {}
+        prices = interception.measure(sys.stdout) if program else {}
+    in_machine = crates.measure_in_machine(program) if program and not options.no_machine else {}
     results: dict[str, Any] = {
         "machine": {**describe(), "undisturbed": alone},
         "Hello": {name: as_plain(loads) for name, loads in hellos.items()},
         "A page by React": {name: as_plain(loads) for name, loads in pages.items()},
-        "crates": {name: asdict(measurement) for name, measurement in measured.items()},
+        "crates": crates.as_plain(here),
+        "crates in the machine": crates.as_plain(in_machine),
         "interception": prices,
-        "checks": check(hellos, pages, measured),
+        "checks": check(hellos, pages, here, in_machine),
     }
     show(results)
     options.output.parent.mkdir(parents=True, exist_ok=True)
