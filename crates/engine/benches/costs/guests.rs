@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use warmfork_engine::boot::MachineLimits;
 use warmfork_engine::{Choice, Machine, Outcome, PlatformKind, Program, Snapshot, Until, boot};
 use warmfork_linux::call::Ending;
@@ -145,6 +146,7 @@ impl Guests {
         expect_ready(machine.run(&ready())?)?;
         let snapshot = Snapshot::freeze(machine)?;
         let mut taken = Samples::default();
+        allow_many_files()?;
         // What others on the machine take and give back meanwhile is not the same each time.
         for _ in 0..self.times(CROWDS) {
             let mut forks = vec![snapshot.fork()?];
@@ -239,6 +241,13 @@ fn ready() -> Until<'static> {
 
 fn expect_ready(outcome: Outcome) -> Result<(), Failure> {
     if outcome == Outcome::Ready { Ok(()) } else { Err(format!("the guest is not ready: {outcome:?}").into()) }
+}
+
+/// A fork on kvm has a few descriptors of its own, and a shell may be allowed a thousand.
+fn allow_many_files() -> Result<(), Failure> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    Ok(setrlimit(Resource::Nofile, limit)?)
 }
 
 /// Whether this host gives huge pages to who asks for them.
