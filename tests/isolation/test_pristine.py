@@ -52,6 +52,7 @@ FILES = {
     "epoll": ["^descriptors$"],
     "edge": ["^descriptors$"],
     "signalfd": ["^descriptors$"],
+    "terminal": ["^descriptors$", "^pipes"],
     "lock": ["^pipes"],
     "directory": ["^working directory"],
     "limits": ["^process attributes$"],

@@ -23,6 +23,10 @@ CHANGES = {
     "change-child": ["^processes$", "^descriptors$"],
     "stop-child": ["^processes$"],
     "move-child": ["^processes$"],
+    "describe": ["^descriptors$", "^pipes"],
+    "connect": ["^descriptors$", "^pipes", "^process 3: memory at"],
+    "watch": ["^descriptors$"],
+    "write-to": ["^descriptors$", "^pipes", "^process 3: memory at"],
 }
 
 
@@ -47,6 +51,21 @@ def test_a_reset_undoes(snapshot: Snapshot, request_of: Any, action: str, expect
             fork.reset()
             assert fork.differences() == []
         assert request_of(fork, "look").answer == first
+
+
+def test_forks_talk_to_their_own_processes(snapshot: Snapshot, request_of: Any) -> None:
+    with snapshot.fork() as one, snapshot.fork() as other:
+        for fork, text in ((one, b"first"), (other, b"second")) * 2:
+            assert request_of(fork, b"connect " + text).answer == text + b" done\n"
+            assert request_of(fork, b"write-to " + text).answer == text + b" done\n"
+            fork.reset()
+
+
+def test_forks_watch_files_each_for_itself(snapshot: Snapshot, request_of: Any) -> None:
+    with snapshot.fork() as one, snapshot.fork() as other:
+        for fork in (one, other) * 2:
+            assert request_of(fork, "watch").answer == b"1 40000020 done\n"
+            fork.reset()
 
 
 def test_a_program_is_run(snapshot: Snapshot, request_of: Any) -> None:

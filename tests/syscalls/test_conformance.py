@@ -29,6 +29,7 @@ AREAS = [
     "processor",
     "signals",
     "sockets",
+    "terminals",
     "threads",
     "time",
 ]

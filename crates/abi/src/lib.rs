@@ -7,6 +7,7 @@
 pub mod epoll;
 pub mod errno;
 pub mod fcntl;
+pub mod inotify;
 pub mod ioctl;
 pub mod mman;
 pub mod numbers;
@@ -15,6 +16,7 @@ pub mod registers;
 pub mod signals;
 pub mod socket;
 pub mod stat;
+pub mod termios;
 pub mod threads;
 pub mod time;
 

@@ -69,6 +69,14 @@ pub const P_PID: i32 = 1;
 pub const P_PGID: i32 = 2;
 pub const P_PIDFD: i32 = 3;
 
+/// O_NONBLOCK
+pub const PIDFD_NONBLOCK: u32 = 0o4000;
+/// O_EXCL
+pub const PIDFD_THREAD: u32 = 0o200;
+pub const PIDFD_SIGNAL_THREAD: u32 = 1;
+pub const PIDFD_SIGNAL_THREAD_GROUP: u32 = 2;
+pub const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 4;
+
 pub const PRIO_PROCESS: i32 = 0;
 pub const PRIO_PGRP: i32 = 1;
 pub const PRIO_USER: i32 = 2;

@@ -200,7 +200,7 @@ impl Machine {
             Ok(child) => child,
             Err(error) => {
                 log::warn!("a fork of the guest failed: {error}");
-                self.kernel.undo_fork(&mut self.host, pid);
+                self.kernel.undo_fork(&mut self.host, pid, forked.pidfd);
                 self.registers.rax = Errno::EAGAIN.as_result();
                 return;
             }

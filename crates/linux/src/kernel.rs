@@ -9,7 +9,7 @@ use warmfork_memory::{AddressSpace, Backing, MappedFile};
 use crate::family::Family;
 use crate::files::{DescriptionId, Events, Files};
 use crate::objects::memfd::Memfd;
-use crate::objects::{Context, Object, Operations, Shared, epoll, signalfd};
+use crate::objects::{Context, Object, Operations, Shared, epoll, pidfd, signalfd};
 use crate::policy::Policy;
 use crate::poller::{Host, HostHandle};
 use crate::process::{FileSystemContext, Process};
@@ -61,6 +61,7 @@ impl Kernel {
     /// The object behind `id`, with what it may use beside itself. Call [`Kernel::release_orphans`] after operations
     /// that may give up descriptions.
     pub fn object<'a>(&'a mut self, host: &'a mut Host, id: DescriptionId) -> (&'a mut Object, Context<'a>) {
+        let asking = self.process.credentials();
         let description = self.files.description_mut(id);
         let context = Context {
             shared: &mut self.shared,
@@ -68,6 +69,7 @@ impl Kernel {
             id,
             flags: description.flags,
             offset: &mut description.offset,
+            asking,
             interest: Events::all(),
         };
         (&mut description.object, context)
@@ -80,6 +82,7 @@ impl Kernel {
         interest: Events,
         operation: impl FnOnce(&mut dyn Operations, &mut Context<'_>) -> T,
     ) -> T {
+        let asking = self.process.credentials();
         let description = self.files.description_mut(id);
         let mut context = Context {
             shared: &mut self.shared,
@@ -87,6 +90,7 @@ impl Kernel {
             id,
             flags: description.flags,
             offset: &mut description.offset,
+            asking,
             interest,
         };
         operation(description.object.operations(), &mut context)
@@ -104,6 +108,7 @@ impl Kernel {
             None => Events::NVAL,
             Some(Object::Epoll(_)) => epoll::poll(self, host, id),
             Some(Object::SignalFd(_)) => signalfd::poll(self, id, host.asking),
+            Some(Object::PidFd(_)) => pidfd::poll(self, id),
             Some(_) => self.with_interest(host, id, interest, |object, context| object.poll(context)),
         }
     }
@@ -114,6 +119,7 @@ impl Kernel {
             None => 0,
             Some(Object::Epoll(_)) => epoll::edges(self, host, id),
             Some(Object::SignalFd(_)) => signalfd::edges(self, id, host.asking),
+            Some(Object::PidFd(_)) => pidfd::edges(self, id),
             Some(_) => self.with_interest(host, id, events, |object, context| object.edges(context, events)),
         }
     }
@@ -126,6 +132,7 @@ impl Kernel {
 
     fn release_one(&mut self, host: &mut Host, id: DescriptionId) {
         if let Some(mut description) = self.files.release(id) {
+            let asking = self.process.credentials();
             self.shared.gate.closed(id);
             let mut context = Context {
                 shared: &mut self.shared,
@@ -133,17 +140,19 @@ impl Kernel {
                 id,
                 flags: description.flags,
                 offset: &mut description.offset,
+                asking,
                 interest: Events::empty(),
             };
             description.object.operations().close(&mut context);
         }
     }
 
-    /// Releases what objects gave up; ending one description may give up more.
+    /// Releases what objects gave up; ending one description may give up more. Sends the signals that terminals cause.
     pub fn release_orphans(&mut self, host: &mut Host) {
         while let Some(id) = self.shared.orphans.pop() {
             self.release_one(host, id);
         }
+        self.send_notices();
     }
 
     /// Closes descriptor `fd`.
@@ -187,6 +196,7 @@ impl Kernel {
             match object {
                 Object::Socket(socket) => socket.share(),
                 Object::Stream(stream) => stream.shared = true,
+                Object::Inotify(inotify) => inotify.share(),
                 _ => {}
             }
         }

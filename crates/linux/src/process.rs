@@ -2,6 +2,8 @@
 
 use warmfork_abi::signals::SIGCHLD;
 
+use crate::objects::socket::Credentials;
+
 /// One resource limit (getrlimit(2)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limit {
@@ -195,6 +197,12 @@ impl Process {
             executed: true,
             job: Job::default(),
         }
+    }
+
+    /// Who it is, as others on a Unix socket are told.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        Credentials { pid: self.pid, uid: self.uid, gid: self.gid }
     }
 
     /// How many descriptors may be open: RLIMIT_NOFILE's soft limit.

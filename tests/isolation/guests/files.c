@@ -9,12 +9,13 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 
-static int pipes[2], full[2], pair[2], counter, timer, set, inner, member, own, signals, datagrams, unused;
+static int pipes[2], full[2], pair[2], counter, timer, set, inner, member, own, signals, datagrams, unused, master;
 
 static void set_up(void) {
     MUST(pipe(pipes));
@@ -37,6 +38,8 @@ static void set_up(void) {
     signals = MUST(signalfd(-1, &mask, 0));
     datagrams = MUST(socket(AF_INET, SOCK_DGRAM, 0));
     unused = MUST(socket(AF_INET, SOCK_STREAM, 0));
+    master = MUST(posix_openpt(O_RDWR | O_NOCTTY));
+    MUST(unlockpt(master));
 }
 
 static void open_more(const char *text) {
@@ -124,6 +127,15 @@ static void change_signalfd(const char *text) {
     sigset_t mask;
     sigfillset(&mask);
     MUST(signalfd(signals, &mask, 0));
+}
+
+static void use_terminal(const char *text) {
+    struct winsize size = {1, 2, 3, 4};
+    int slave = MUST(open(ptsname(master), O_RDWR | O_NOCTTY));
+    MUST(write(slave, text, strlen(text)));
+    MUST(write(master, text, strlen(text)));
+    MUST(ioctl(master, TIOCSWINSZ, &size));
+    MUST(posix_openpt(O_RDWR | O_NOCTTY));
 }
 
 static void lock(const char *text) { MUST(flock(own, LOCK_EX)); }
@@ -217,7 +229,7 @@ static void look(const char *text) {
 static const struct action actions[] = {
     {"open", open_more}, {"dup", dup_over}, {"close", close_some}, {"flags", change_flags}, {"offset", move_offset},
     {"pipe", fill_pipe}, {"pipe-size", size_pipe}, {"pair", fill_pair}, {"rights", pass_files}, {"count", count},
-    {"timerfd", arm_timer}, {"epoll", change_set}, {"edge", take_edge}, {"signalfd", change_signalfd}, {"lock", lock},
+    {"timerfd", arm_timer}, {"epoll", change_set}, {"edge", take_edge}, {"signalfd", change_signalfd}, {"terminal", use_terminal}, {"lock", lock},
     {"directory", change_directory}, {"limits", change_limits}, {"attributes", change_attributes},
     {"listener-options", change_listener}, {"listen-again", listen_again}, {"shut-listener", shut_listener},
     {"disconnect-listener", disconnect_listener}, {"close-listener", close_listener}, {"use-sockets", use_sockets}, {"look", look}, {0},

@@ -1,6 +1,9 @@
 // Actions of several processes. The snapshot has a child that keeps a text of its own and answers through pipes.
 #include "server.h"
 #include <spawn.h>
+#include <sys/inotify.h>
+#include <sys/random.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 extern char **environ;
@@ -8,6 +11,12 @@ extern char **environ;
 static int to_child[2], from_child[2];
 static char *shared;
 static pid_t child;
+// Two sockets that the child listens on: for connections and for datagrams.
+static int local, letters;
+// Tells who opens a directory, in each fork for itself.
+static int watched;
+// Makes their names this machine's own.
+static unsigned long token;
 static char text[256] = "none";
 
 static void keep_text(void) {
@@ -18,6 +27,10 @@ static void keep_text(void) {
         line[got] = 0;
         if (!strcmp(line, "map")) MUST(mmap(0, 16 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
         else if (!strcmp(line, "exit")) _exit(0);
+        else if (!strcmp(line, "accept")) {
+            int accepted = MUST(accept(local, 0, 0));
+            text[MUST(read(accepted, text, sizeof text - 1))] = 0;
+        } else if (!strcmp(line, "letter")) text[MUST(recv(letters, text, sizeof text - 1, 0))] = 0;
         else if (!strcmp(line, "thread")) {
             // A descriptor, an open pipe and a signal handler of its own.
             int ends[2];
@@ -31,7 +44,33 @@ static void keep_text(void) {
     }
 }
 
+static struct sockaddr_un name_of(const char *text) {
+    struct sockaddr_un name = {AF_UNIX, ""};
+    sprintf(name.sun_path + 1, "%s %lx", text, token);
+    return name;
+}
+
+static int bound(int type, const char *text) {
+    struct sockaddr_un name = name_of(text);
+    int fd = MUST(socket(AF_UNIX, type, 0));
+    MUST(bind(fd, (struct sockaddr *)&name, sizeof name));
+    return fd;
+}
+
+static int connected(int type, const char *text) {
+    struct sockaddr_un name = name_of(text);
+    int fd = MUST(socket(AF_UNIX, type, 0));
+    MUST(connect(fd, (struct sockaddr *)&name, sizeof name));
+    return fd;
+}
+
 static void set_up(void) {
+    MUST(getrandom(&token, sizeof token, 0));
+    local = bound(SOCK_STREAM, "local");
+    letters = bound(SOCK_DGRAM, "letters");
+    MUST(listen(local, 4));
+    watched = MUST(inotify_init1(IN_NONBLOCK));
+    MUST(inotify_add_watch(watched, "/usr/share", IN_OPEN | IN_CLOSE));
     MUST(pipe(to_child));
     MUST(pipe(from_child));
     shared = (char *)MUST(mmap(0, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
@@ -127,9 +166,37 @@ static void execute(const char *argument) {
     execve("/bin/sleep", arguments, environ);
 }
 
+static void describe(const char *argument) { MUST(syscall(SYS_pidfd_open, child, 0)); }
+
+static void connect_to_child(const char *argument) {
+    int fd = connected(SOCK_STREAM, "local");
+    MUST(write(fd, argument, strlen(argument)));
+    ask_child("accept");
+    // Another one that nobody accepts.
+    MUST(write(connected(SOCK_STREAM, "local"), argument, strlen(argument)));
+}
+
+static void watch(const char *argument) {
+    struct inotify_event event = {0};
+    MUST(inotify_add_watch(watched, "/usr/lib", IN_OPEN));
+    errno = 0;
+    if (read(watched, &event, sizeof event) != -1 || errno != EAGAIN) MUST(-1);
+    MUST(close(MUST(open("/usr/share", O_RDONLY))));
+    MUST(read(watched, &event, sizeof event));
+    sprintf(answer, "%d %x ", event.wd, event.mask);
+}
+
+static void write_to_child(const char *argument) {
+    int fd = connected(SOCK_DGRAM, "letters");
+    MUST(write(fd, argument, strlen(argument)));
+    ask_child("letter");
+    MUST(write(fd, argument, strlen(argument)));
+}
+
 static const struct action actions[] = {
     {"look", look}, {"fork-and-wait", fork_and_wait}, {"fork-and-leave", fork_and_leave},
     {"leave-zombie", leave_zombie}, {"spawn", spawn}, {"write-in-child", write_in_child},
     {"map-in-child", map_in_child}, {"change-child", change_child}, {"end-child", end_child},
-    {"stop-child", stop_child}, {"move-child", move_child}, {"execute", execute}, {0, 0},
+    {"stop-child", stop_child}, {"move-child", move_child}, {"execute", execute}, {"describe", describe},
+    {"connect", connect_to_child}, {"write-to", write_to_child}, {"watch", watch}, {0, 0},
 };

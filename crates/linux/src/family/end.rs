@@ -30,6 +30,10 @@ impl Kernel {
         }
         self.close_all(host);
         self.shared.locks.end_process(pid);
+        if self.process.session == pid {
+            self.shared.terminals.leave(pid);
+            self.send_notices();
+        }
         let resident = self.space.totals().accessible;
         let next = if self.family.parked.contains_key(&self.process.parent) { self.process.parent } else { FIRST_PID };
         self.run_process(host, next);

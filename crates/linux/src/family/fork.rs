@@ -40,6 +40,8 @@ pub struct Forked {
     pub parent_tid: u64,
     /// Where the child wants it, in the child's memory; 0 for nowhere.
     pub child_tid: u64,
+    /// The maker's descriptor of it (CLONE_PIDFD).
+    pub pidfd: Option<i32>,
 }
 
 impl Kernel {
@@ -103,8 +105,12 @@ impl Kernel {
         id
     }
 
-    /// Undoes [`Kernel::fork_process`] for a child that has not run.
-    pub fn undo_fork(&mut self, host: &mut Host, pid: Pid) {
+    /// Undoes [`Kernel::fork_process`] for a child that has not run, and closes what its maker has got of it.
+    pub fn undo_fork(&mut self, host: &mut Host, pid: Pid, pidfd: Option<i32>) {
+        if let Some(fd) = pidfd {
+            // It was opened just now.
+            let _ = self.close(host, fd);
+        }
         let descriptors = self.with_process(pid, |kernel| kernel.close_all(host));
         if descriptors.is_some() {
             self.forget_process(pid);

@@ -58,6 +58,14 @@ impl Kernel {
         Ok(())
     }
 
+    /// The session that process group `group` belongs to.
+    #[must_use]
+    pub fn session_of_group(&self, group: Pid) -> Option<Pid> {
+        let living = self.processes().find(|process| process.group == group).map(|process| process.session);
+        let ended = || self.family.zombies.values().find(|zombie| zombie.group == group).map(|zombie| zombie.session);
+        living.or_else(ended)
+    }
+
     /// Whether some process or zombie is in process group `group`.
     #[must_use]
     pub fn group_exists(&self, group: Pid) -> bool {
@@ -89,7 +97,7 @@ impl Kernel {
     }
 
     /// Whether no member of the current process's group has a parent in another group of the session.
-    fn group_is_orphaned(&self) -> bool {
+    pub(crate) fn group_is_orphaned(&self) -> bool {
         let (group, session) = (self.process.group, self.process.session);
         let looked_after = |process: &Process| {
             let parent = self.find_process(process.parent);

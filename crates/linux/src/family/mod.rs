@@ -363,14 +363,16 @@ impl Kernel {
         if self.thread_count() >= self.family.max_threads.min(limit) {
             return Err(Errno::EAGAIN);
         }
-        // There are fewer threads, zombies, groups and sessions than ids, so one of the next ones is free.
+        // There are fewer threads, zombies, groups, sessions and descriptors than ids, so one of the next ones is free.
         loop {
             let id = self.family.next_id;
             self.family.next_id = if id + 1 < TID_LIMIT { id + 1 } else { FIRST_PID + 1 };
             let names = |process: &Process| process.group == id || process.session == id;
             let taken = self.process_of(id).is_some()
                 || self.processes().any(names)
-                || self.family.zombies.iter().any(|(pid, zombie)| *pid == id || zombie.group == id);
+                || self.family.zombies.iter().any(|(pid, zombie)| *pid == id || zombie.group == id)
+                || self.shared.terminals.name(id)
+                || self.named_by_pidfd(id);
             if !taken {
                 return Ok(id);
             }

@@ -272,7 +272,7 @@ fn a_fork_without_memory_is_undone() {
     bench.call(PIPE, &[SCRATCH]).unwrap();
     let (files, spaces) = (bench.kernel.files.clone(), bench.kernel.family.spaces().count());
     let child = fork(&mut bench);
-    bench.kernel.undo_fork(&mut bench.host, child);
+    bench.kernel.undo_fork(&mut bench.host, child, None);
     assert_eq!(bench.kernel.files, files);
     assert_eq!(bench.kernel.family.spaces().count(), spaces);
     assert!(bench.kernel.family.is_empty());

@@ -1,4 +1,4 @@
-//! What two ends of a socketpair share: two queues of messages, kept as plain data.
+//! What two ends of a connection between Unix sockets share: two queues of messages, kept as plain data.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use warmfork_abi::socket::{MSG_TRUNC, SOCK_DGRAM, SOCK_STREAM};
 
 use crate::files::{DescriptionId, Events};
 use crate::objects::Table;
-use crate::objects::socket::Received;
+use crate::objects::socket::{Credentials, Received};
 
 /// Send buffer of a new socket (net.core.wmem_default).
 pub const DEFAULT_BUFFER: usize = 212_992;
@@ -62,6 +62,7 @@ struct Segment {
     /// What the segment counts for.
     charge: usize,
     rights: Vec<DescriptionId>,
+    sender: Credentials,
 }
 
 impl Side {
@@ -93,11 +94,18 @@ impl Channels {
         self.in_flight
     }
 
-    /// Sends from `side`. On success the channel holds the references of `rights`.
+    /// Sends from `side`, where `sender` writes. On success the channel holds the references of `rights`.
     ///
     /// # Errors
     /// EAGAIN when there is no room, EPIPE, ECONNREFUSED and ENOTCONN without a receiver, EMSGSIZE, ENOBUFS.
-    pub fn send(&mut self, id: u64, side: usize, from: &[u8], rights: &[DescriptionId]) -> Result<usize, Errno> {
+    pub fn send(
+        &mut self,
+        id: u64,
+        side: usize,
+        from: &[u8],
+        rights: &[DescriptionId],
+        sender: Credentials,
+    ) -> Result<usize, Errno> {
         let channel = self.table.get_mut(id).ok_or(Errno::ENOTCONN)?;
         channel.check_sending(side)?;
         let count = channel.room(side, from.len())?;
@@ -106,7 +114,7 @@ impl Channels {
         }
         self.buffered += count;
         self.in_flight += rights.len();
-        channel.push(side, &from[..count], rights);
+        channel.push(side, &from[..count], rights, sender);
         Ok(count)
     }
 
@@ -146,8 +154,9 @@ impl Channels {
         channel.wake_all();
     }
 
-    /// `side` is closed; the references that were in its queue, which the caller gives up.
-    pub fn close(&mut self, id: u64, side: usize) -> Vec<DescriptionId> {
+    /// `side` is closed, which its peer takes for an error when it was not even `accepted`; the references that were in
+    /// its queue, which the caller gives up.
+    pub fn close(&mut self, id: u64, side: usize, accepted: bool) -> Vec<DescriptionId> {
         let Some(channel) = self.table.get_mut(id) else { return Vec::new() };
         self.buffered -= channel.held(side);
         let connected = channel.kind != SOCK_DGRAM;
@@ -158,7 +167,7 @@ impl Channels {
         if connected {
             peer.no_receive = true;
             peer.no_send = true;
-            if !unread.is_empty() {
+            if !unread.is_empty() || !accepted {
                 peer.error = Some(Errno::ECONNRESET);
             }
         }
@@ -269,14 +278,15 @@ impl Channel {
         if free == 0 { Err(Errno::EAGAIN) } else { Ok(length) }
     }
 
-    fn push(&mut self, side: usize, from: &[u8], rights: &[DescriptionId]) {
+    fn push(&mut self, side: usize, from: &[u8], rights: &[DescriptionId], sender: Credentials) {
         let stream = self.kind == SOCK_STREAM;
         let (_, peer) = self.both(side);
         peer.read_edges += 1;
         if stream && from.is_empty() {
             return;
         }
-        let joins = |last: &Segment| last.rights.is_empty() && last.data.len() + from.len() <= JOINED;
+        let joins =
+            |last: &Segment| last.rights.is_empty() && last.sender == sender && last.data.len() + from.len() <= JOINED;
         if let Some(last) = peer.queue.back_mut().filter(|last| stream && rights.is_empty() && joins(last)) {
             last.data.extend_from_slice(from);
             last.charge += from.len();
@@ -285,7 +295,7 @@ impl Channel {
         }
         let charge = from.len() + if stream { 0 } else { OVERHEAD };
         peer.charged += charge;
-        peer.queue.push_back(Segment { data: from.to_vec(), start: 0, charge, rights: rights.to_vec() });
+        peer.queue.push_back(Segment { data: from.to_vec(), start: 0, charge, rights: rights.to_vec(), sender });
     }
 
     fn nothing(&mut self, side: usize) -> Result<Received, Errno> {
@@ -301,6 +311,10 @@ impl Channel {
         let mut received = Received::default();
         let mut ended = 0;
         for segment in &mut own.queue {
+            // What two senders wrote is told apart.
+            if *received.credentials.get_or_insert(segment.sender) != segment.sender {
+                break;
+            }
             let rest = &segment.data[segment.start..];
             let count = rest.len().min(into.len() - received.length);
             into[received.length..received.length + count].copy_from_slice(&rest[..count]);
@@ -332,6 +346,7 @@ impl Channel {
         let Some(segment) = own.queue.front_mut() else { return Received::default() };
         let (whole, length) = (segment.data.len(), segment.data.len().min(into.len()));
         into[..length].copy_from_slice(&segment.data[..length]);
+        let credentials = Some(segment.sender);
         let rights = if peek { segment.rights.clone() } else { std::mem::take(&mut segment.rights) };
         if !peek {
             own.charged -= segment.charge;
@@ -339,7 +354,7 @@ impl Channel {
             peer.write_edges += 1;
         }
         let flags = if whole > length { MSG_TRUNC } else { 0 };
-        Received { length, whole, flags, rights, ..Received::default() }
+        Received { length, whole, flags, rights, credentials, ..Received::default() }
     }
 }
 
@@ -351,6 +366,7 @@ mod tests {
 
     const TAKE: bool = false;
     const PEEK: bool = true;
+    const SENDER: Credentials = Credentials { pid: 2, uid: 0, gid: 0 };
 
     fn channels(kind: u32) -> (Channels, u64) {
         let mut channels = Channels::default();
@@ -361,8 +377,8 @@ mod tests {
     #[test]
     fn a_stream_joins_and_splits() {
         let (mut channels, id) = channels(SOCK_STREAM);
-        channels.send(id, 0, b"hello ", &[]).unwrap();
-        channels.send(id, 0, b"world", &[]).unwrap();
+        channels.send(id, 0, b"hello ", &[], SENDER).unwrap();
+        channels.send(id, 0, b"world", &[], SENDER).unwrap();
         let mut bytes = [0; 32];
         assert_eq!(channels.available(id, 1), 11);
         assert_eq!(channels.receive(id, 1, &mut bytes, PEEK).unwrap().length, 11);
@@ -376,9 +392,9 @@ mod tests {
     #[test]
     fn messages_keep_their_bounds() {
         let (mut channels, id) = channels(SOCK_DGRAM);
-        channels.send(id, 0, b"first", &[]).unwrap();
-        channels.send(id, 0, b"", &[]).unwrap();
-        channels.send(id, 0, b"third", &[]).unwrap();
+        channels.send(id, 0, b"first", &[], SENDER).unwrap();
+        channels.send(id, 0, b"", &[], SENDER).unwrap();
+        channels.send(id, 0, b"third", &[], SENDER).unwrap();
         let mut bytes = [0; 3];
         let first = channels.receive(id, 1, &mut bytes, TAKE).unwrap();
         assert_eq!((first.length, first.whole, first.flags), (3, 5, MSG_TRUNC));
@@ -390,11 +406,11 @@ mod tests {
     #[test]
     fn a_full_buffer_says_so() {
         let (mut channels, id) = channels(SOCK_STREAM);
-        assert_eq!(channels.send(id, 0, &[0; 300_000], &[]), Ok(DEFAULT_BUFFER));
-        assert_eq!(channels.send(id, 0, b"x", &[]), Err(Errno::EAGAIN));
+        assert_eq!(channels.send(id, 0, &[0; 300_000], &[], SENDER), Ok(DEFAULT_BUFFER));
+        assert_eq!(channels.send(id, 0, b"x", &[], SENDER), Err(Errno::EAGAIN));
         assert!(!channels.poll(id, 0).contains(Events::OUT));
         channels.receive(id, 1, &mut [0; 1000], TAKE).unwrap();
-        assert_eq!(channels.send(id, 0, &[0; 300_000], &[]), Ok(1000));
+        assert_eq!(channels.send(id, 0, &[0; 300_000], &[], SENDER), Ok(1000));
         channels.receive(id, 1, &mut vec![0; 300_000], TAKE).unwrap();
         assert!(channels.poll(id, 0).contains(Events::OUT));
     }
@@ -402,17 +418,17 @@ mod tests {
     #[test]
     fn a_message_that_never_fits_is_refused() {
         let (mut channels, id) = channels(SOCK_SEQPACKET);
-        assert_eq!(channels.send(id, 0, &[0; 300_000], &[]), Err(Errno::EMSGSIZE));
+        assert_eq!(channels.send(id, 0, &[0; 300_000], &[], SENDER), Err(Errno::EMSGSIZE));
     }
 
     #[test]
     fn all_pairs_together_are_bounded() {
         let (mut channels, first) = channels(SOCK_STREAM);
         let mut id = first;
-        while channels.send(id, 0, &[0; DEFAULT_BUFFER], &[]).is_ok() {
+        while channels.send(id, 0, &[0; DEFAULT_BUFFER], &[], SENDER).is_ok() {
             id = channels.create(SOCK_STREAM);
         }
-        assert_eq!(channels.send(id, 0, &[0; DEFAULT_BUFFER], &[]), Err(Errno::ENOBUFS));
+        assert_eq!(channels.send(id, 0, &[0; DEFAULT_BUFFER], &[], SENDER), Err(Errno::ENOBUFS));
         assert!(channels.buffered <= MOST_BUFFERED);
     }
 
@@ -420,9 +436,9 @@ mod tests {
     fn rights_end_a_read_and_come_once() {
         let (mut channels, id) = channels(SOCK_STREAM);
         let passed = DescriptionId(7);
-        channels.send(id, 0, b"ab", &[]).unwrap();
-        channels.send(id, 0, b"cd", &[passed]).unwrap();
-        channels.send(id, 0, b"ef", &[]).unwrap();
+        channels.send(id, 0, b"ab", &[], SENDER).unwrap();
+        channels.send(id, 0, b"cd", &[passed], SENDER).unwrap();
+        channels.send(id, 0, b"ef", &[], SENDER).unwrap();
         assert_eq!(channels.in_flight(), 1);
         let mut bytes = [0; 16];
         let received = channels.receive(id, 1, &mut bytes, TAKE).unwrap();
@@ -434,12 +450,12 @@ mod tests {
     #[test]
     fn closing_gives_up_what_was_in_flight() {
         let (mut channels, id) = channels(SOCK_SEQPACKET);
-        channels.send(id, 0, b"x", &[DescriptionId(7), DescriptionId(8)]).unwrap();
-        assert_eq!(channels.close(id, 1), vec![DescriptionId(7), DescriptionId(8)]);
-        assert_eq!(channels.send(id, 0, b"x", &[]), Err(Errno::EPIPE));
+        channels.send(id, 0, b"x", &[DescriptionId(7), DescriptionId(8)], SENDER).unwrap();
+        assert_eq!(channels.close(id, 1, true), vec![DescriptionId(7), DescriptionId(8)]);
+        assert_eq!(channels.send(id, 0, b"x", &[], SENDER), Err(Errno::EPIPE));
         assert_eq!(channels.receive(id, 0, &mut [0; 4], TAKE), Err(Errno::ECONNRESET));
         assert_eq!(channels.receive(id, 0, &mut [0; 4], TAKE), Ok(Received::default()));
-        channels.close(id, 0);
+        channels.close(id, 0, true);
         assert_eq!((channels.buffered, channels.in_flight), (0, 0));
         assert_eq!(channels.table.values().count(), 0);
     }
@@ -447,22 +463,22 @@ mod tests {
     #[test]
     fn shutdown_reaches_the_peer_of_a_stream() {
         let (mut channels, id) = channels(SOCK_STREAM);
-        channels.send(id, 0, b"x", &[]).unwrap();
+        channels.send(id, 0, b"x", &[], SENDER).unwrap();
         channels.shutdown(id, 0, false, true);
-        assert_eq!(channels.send(id, 0, b"y", &[]), Err(Errno::EPIPE));
+        assert_eq!(channels.send(id, 0, b"y", &[], SENDER), Err(Errno::EPIPE));
         assert_eq!(channels.receive(id, 1, &mut [0; 4], TAKE).unwrap().length, 1);
         assert_eq!(channels.receive(id, 1, &mut [0; 4], TAKE).unwrap().length, 0);
         assert!(channels.poll(id, 1).contains(Events::IN | Events::RDHUP));
         assert!(!channels.poll(id, 1).contains(Events::HUP));
-        assert_eq!(channels.send(id, 1, b"z", &[]), Ok(1));
+        assert_eq!(channels.send(id, 1, b"z", &[], SENDER), Ok(1));
     }
 
     #[test]
     fn a_datagram_socket_notices_that_its_peer_is_gone() {
         let (mut channels, id) = channels(SOCK_DGRAM);
-        channels.close(id, 1);
+        channels.close(id, 1, true);
         assert_eq!(channels.receive(id, 0, &mut [0; 4], TAKE), Err(Errno::EAGAIN));
-        assert_eq!(channels.send(id, 0, b"x", &[]), Err(Errno::ECONNREFUSED));
-        assert_eq!(channels.send(id, 0, b"x", &[]), Err(Errno::ENOTCONN));
+        assert_eq!(channels.send(id, 0, b"x", &[], SENDER), Err(Errno::ECONNREFUSED));
+        assert_eq!(channels.send(id, 0, b"x", &[], SENDER), Err(Errno::ENOTCONN));
     }
 }

@@ -12,14 +12,19 @@ pub mod eventfd;
 pub mod fifos;
 pub mod file;
 pub mod inherited;
+pub mod inotify;
+pub mod local;
+pub mod mailbox;
 pub mod memfd;
 pub mod pair;
 pub mod path;
+pub mod pidfd;
 pub mod pipe;
 pub mod signalfd;
 pub mod socket;
 pub mod stream;
 pub mod synthetic;
+pub mod terminal;
 pub mod timerfd;
 
 use std::collections::BTreeMap;
@@ -67,6 +72,12 @@ pub enum Object {
     Memfd(memfd::Memfd),
     /// An O_PATH descriptor.
     Path(path::Path),
+    /// A process.
+    PidFd(pidfd::PidFd),
+    /// Watched files.
+    Inotify(inotify::Inotify),
+    /// One end of a pseudo-terminal.
+    Terminal(terminal::TerminalEnd),
 }
 
 /// State that several objects share, by id.
@@ -80,8 +91,14 @@ pub struct Shared {
     pub fifos: fifos::Fifos,
     /// Socket pairs.
     pub pairs: channel::Channels,
+    /// Datagrams for named Unix sockets.
+    pub mailboxes: mailbox::Mailboxes,
     /// How many timerfds are open.
     pub timers: usize,
+    /// Pseudo-terminals.
+    pub terminals: terminal::Terminals,
+    /// How many process descriptors are open.
+    pub pidfds: usize,
     /// References to descriptions that an object gave up (in-flight SCM_RIGHTS that nobody will receive).
     /// [`crate::Kernel`] releases them after each operation, so that it is empty between calls.
     pub orphans: Vec<DescriptionId>,
@@ -105,6 +122,8 @@ pub struct Context<'a> {
     pub flags: u32,
     /// The description's file offset.
     pub offset: &'a mut u64,
+    /// The process that asks.
+    pub asking: socket::Credentials,
     /// What [`Operations::poll`] is asked about. An object may answer more, and need not look at the rest.
     pub interest: Events,
 }
@@ -253,6 +272,9 @@ impl Object {
             Self::Stream(object) => object,
             Self::Memfd(object) => object,
             Self::Path(object) => object,
+            Self::PidFd(object) => object,
+            Self::Inotify(object) => object,
+            Self::Terminal(object) => object,
         }
     }
 
@@ -274,6 +296,9 @@ impl Object {
             Self::Stream(object) => object,
             Self::Memfd(object) => object,
             Self::Path(object) => object,
+            Self::PidFd(object) => object,
+            Self::Inotify(object) => object,
+            Self::Terminal(object) => object,
         }
     }
 

@@ -1,13 +1,14 @@
-//! One end of a socketpair, kept as plain data.
+//! One end of a socketpair, or of a connection between Unix sockets of one machine, kept as plain data.
 
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{MSG_PEEK, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM};
 use warmfork_abi::stat::{Metadata, S_IFSOCK};
 
 use crate::files::{DescriptionId, Events};
+use crate::objects::address::Address;
 use crate::objects::channel::Channels;
-use crate::objects::socket::Received;
-use crate::objects::{Context, Operations, anonymous};
+use crate::objects::socket::{Credentials, Received};
+use crate::objects::{Context, Operations, Shared, anonymous};
 
 /// One end of a socketpair.
 #[derive(Clone, PartialEq, Debug)]
@@ -26,11 +27,17 @@ pub struct PairEnd {
     pub send_timeout: Option<u64>,
     /// SO_RCVBUF, which bounds nothing: the sender's buffer does.
     pub receive_buffer: usize,
+    /// Its own name.
+    pub name: Address,
+    /// Its peer's.
+    pub peer_name: Address,
+    /// Who made the other end (SO_PEERCRED).
+    pub peer: Credentials,
 }
 
 impl PairEnd {
-    /// Both ends of a new pair.
-    pub fn create(channels: &mut Channels, kind: u32) -> (Self, Self) {
+    /// Both ends of a new pair that `maker` makes.
+    pub fn create(channels: &mut Channels, kind: u32, maker: Credentials) -> (Self, Self) {
         let channel = channels.create(kind);
         let end = |side| Self {
             channel,
@@ -41,6 +48,9 @@ impl PairEnd {
             receive_timeout: None,
             send_timeout: None,
             receive_buffer: super::channel::DEFAULT_BUFFER,
+            name: Address::Unnamed,
+            peer_name: Address::Unnamed,
+            peer: maker,
         };
         (end(0), end(1))
     }
@@ -78,7 +88,7 @@ impl PairEnd {
     /// # Errors
     /// As [`Channels::send`].
     pub fn send(&mut self, context: &mut Context<'_>, from: &[u8], rights: &[DescriptionId]) -> Result<usize, Errno> {
-        context.shared.pairs.send(self.channel, self.side, from, rights)
+        context.shared.pairs.send(self.channel, self.side, from, rights, context.asking)
     }
 
     /// shutdown(2)
@@ -105,6 +115,12 @@ impl PairEnd {
 }
 
 impl PairEnd {
+    /// Ends the server's side of a connection that was never accepted.
+    pub fn reject(&self, shared: &mut Shared) {
+        let orphans = shared.pairs.close(self.channel, self.side, false);
+        shared.orphans.extend(orphans);
+    }
+
     fn inode(&self) -> u64 {
         (1 << 32) + self.channel * 2 + self.side as u64
     }
@@ -154,7 +170,7 @@ impl Operations for PairEnd {
     }
 
     fn close(&mut self, context: &mut Context<'_>) {
-        let orphans = context.shared.pairs.close(self.channel, self.side);
+        let orphans = context.shared.pairs.close(self.channel, self.side, true);
         context.shared.orphans.extend(orphans);
     }
 }

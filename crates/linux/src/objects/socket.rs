@@ -1,4 +1,4 @@
-//! Sockets of the host: TCP, UDP, named Unix sockets.
+//! Sockets of the host: TCP, UDP, named Unix sockets (to the machine's own processes these lead as [`Local`] says).
 //!
 //! The host's socket is always non-blocking; whether the guest's blocks is the description's business. A connection
 //! that is open when a snapshot is made is shared by all forks: the host has only one.
@@ -15,9 +15,12 @@ use warmfork_abi::socket::{
 use warmfork_abi::stat::Metadata;
 use warmfork_host::Ancillary;
 
-use crate::files::Events;
+use crate::files::{DescriptionId, Events};
 use crate::objects::address::Address;
+use crate::objects::channel::DEFAULT_BUFFER;
 use crate::objects::inherited::Inherited;
+use crate::objects::local::Local;
+use crate::objects::mailbox::Letter;
 use crate::objects::{Context, Operations};
 use crate::poller::{Host, HostHandle, errno};
 use crate::syscalls::metadata::host_metadata;
@@ -35,7 +38,9 @@ pub struct Received {
     /// Where it came from, when the protocol says.
     pub address: Option<Address>,
     /// Descriptions that came with it (SCM_RIGHTS); the receiver owns their references.
-    pub rights: Vec<crate::files::DescriptionId>,
+    pub rights: Vec<DescriptionId>,
+    /// Who sent it, when that is one of the machine's own processes.
+    pub credentials: Option<Credentials>,
     /// Other ancillary data that a guest may see.
     pub ancillary: Vec<Ancillary>,
 }
@@ -102,6 +107,10 @@ pub struct Socket {
     pub bound: Option<Bound>,
     /// The guest path that it is connected to.
     pub connected: Option<Vec<u8>>,
+    /// SO_PASSCRED, of a Unix socket.
+    pub pass_credentials: bool,
+    /// What the machine's own processes see of a Unix socket.
+    pub local: Box<Local>,
     /// It is its snapshot's, too: what the guest did to it, instead of the host's.
     pub inherited: Option<Inherited>,
 }
@@ -132,6 +141,8 @@ impl Socket {
             corked: false,
             bound: None,
             connected: None,
+            pass_credentials: false,
+            local: Box::default(),
             inherited: None,
         }
     }
@@ -191,6 +202,7 @@ impl Socket {
     /// The host's own.
     pub fn listen(&mut self, context: &mut Context<'_>, backlog: i32) -> Result<(), Errno> {
         self.own()?;
+        self.local.listen(context.asking, backlog);
         if let Some(inherited) = &self.inherited {
             return if self.listening && !inherited.no_receive { Ok(()) } else { Err(Errno::EADDRINUSE) };
         }
@@ -207,6 +219,9 @@ impl Socket {
     pub fn connect(&mut self, context: &mut Context<'_>, address: Option<&SocketAddrAny>) -> Result<(), Errno> {
         self.own()?;
         context.host.changed(&self.handle);
+        if self.local.peer.take().is_some() && address.is_none() {
+            return Ok(());
+        }
         match address {
             None if self.inherited.is_some() && self.listening && self.is_internet() => {
                 self.shutdown(context, SHUT_RDWR)
@@ -285,6 +300,9 @@ impl Socket {
     /// # Errors
     /// ENOTCONN; the host's own.
     pub fn peer(&self) -> Result<Address, Errno> {
+        if let Some((_, name)) = &self.local.peer {
+            return Ok(name.clone());
+        }
         let address = rustix::net::getpeername(&self.handle).map_err(errno)?;
         match &self.connected {
             Some(path) => Ok(Address::Path(path.clone())),
@@ -303,6 +321,9 @@ impl Socket {
             _ => Shutdown::Both,
         };
         self.own()?;
+        if self.listening && how != SHUT_WR {
+            self.local.shut();
+        }
         let result = match &mut self.inherited {
             Some(inherited) => {
                 inherited.shut(how);
@@ -384,10 +405,36 @@ impl Socket {
     }
 }
 
+impl Socket {
+    /// Sends a datagram to one of the machine's own sockets: to `mailbox`, or to the one that it is connected to.
+    /// `None` when it goes elsewhere. On success the references of `rights` are the datagram's.
+    pub fn send_local(
+        &mut self,
+        context: &mut Context<'_>,
+        mailbox: Option<u64>,
+        from: &[u8],
+        rights: &[DescriptionId],
+    ) -> Option<Result<usize, Errno>> {
+        let mailbox = mailbox.or(self.local.peer.as_ref().map(|(mailbox, _)| *mailbox))?;
+        if self.inherited.as_ref().is_some_and(|inherited| inherited.no_send) {
+            return Some(Err(Errno::EPIPE));
+        }
+        if from.len() > DEFAULT_BUFFER - 32 {
+            return Some(Err(Errno::EMSGSIZE));
+        }
+        let name = self.name().unwrap_or(Address::Unnamed);
+        let letter = Letter { data: from.to_vec(), rights: rights.to_vec(), sender: context.asking, from: name };
+        Some(context.shared.mailboxes.deliver(mailbox, letter))
+    }
+}
+
 impl Operations for Socket {
-    fn read(&mut self, _context: &mut Context<'_>, into: &mut [u8], at: Option<u64>) -> Result<usize, Errno> {
+    fn read(&mut self, context: &mut Context<'_>, into: &mut [u8], at: Option<u64>) -> Result<usize, Errno> {
         if at.is_some() {
             return Err(Errno::ESPIPE);
+        }
+        if let Some(received) = self.local.receive(context.shared, into, 0, false) {
+            return Ok(received.length);
         }
         Ok(self.receive(into, 0, false)?.length)
     }
@@ -396,29 +443,38 @@ impl Operations for Socket {
         if at.is_some() {
             return Err(Errno::ESPIPE);
         }
+        if let Some(sent) = self.send_local(context, None, from, &[]) {
+            return sent;
+        }
         self.send(context.host, from, 0, None)
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Events {
+        let (own, not) = self.local.events(context.shared);
+        let own = own | self.inherited.as_ref().map_or(Events::empty(), Inherited::events);
         if self.listening && context.shared.gate.guards(&self.handle) {
             let offered = context.shared.gate.has_offer(&self.handle);
-            let events = if offered { Events::IN | Events::RDNORM } else { Events::empty() };
-            return events | self.inherited.as_ref().map_or(Events::empty(), Inherited::events);
+            return own | if offered { Events::IN | Events::RDNORM } else { Events::empty() };
         }
         let events = context.host.poll(&self.handle, context.interest);
-        events | self.inherited.as_ref().map_or(Events::empty(), Inherited::events)
+        own | (events - not)
     }
 
     fn edges(&mut self, context: &mut Context<'_>, _events: Events) -> u64 {
+        let own = self.local.edges(context.shared);
         let shut = self.inherited.as_ref().map_or(0, |own| u64::from(own.no_receive) + u64::from(own.no_send));
         if self.listening && context.shared.gate.guards(&self.handle) {
             // Numbers that no host gives out, so that an offer counts as new whatever the snapshot had seen.
-            return u64::MAX - u64::from(!context.shared.gate.has_offer(&self.handle)) - 2 * shut;
+            return u64::MAX - u64::from(!context.shared.gate.has_offer(&self.handle)) - 2 * shut - 4 * own;
         }
-        context.host.edges(&self.handle).wrapping_add(shut)
+        context.host.edges(&self.handle).wrapping_add(shut).wrapping_add(own)
     }
 
-    fn available(&mut self, _context: &mut Context<'_>) -> Result<usize, Errno> {
+    fn available(&mut self, context: &mut Context<'_>) -> Result<usize, Errno> {
+        let first = self.local.mailbox.and_then(|mailbox| context.shared.mailboxes.first(mailbox));
+        if let Some(length) = first {
+            return Ok(length);
+        }
         let count = rustix::io::ioctl_fionread(&self.handle).map_err(errno)?;
         usize::try_from(count).map_err(|_| Errno::EINVAL)
     }
@@ -438,5 +494,9 @@ impl Operations for Socket {
 
     fn send_timeout(&self) -> Option<u64> {
         self.send_timeout
+    }
+
+    fn close(&mut self, context: &mut Context<'_>) {
+        self.local.close(context);
     }
 }

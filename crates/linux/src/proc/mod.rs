@@ -16,6 +16,7 @@ use crate::family::Pid;
 use crate::guest_path;
 use crate::kernel::Kernel;
 use crate::objects::device::{Device, device_metadata};
+use crate::objects::terminal::{multiplexer_metadata, slave_metadata};
 use crate::poller::Host;
 use crate::syscalls::shared_memory::DIRECTORY as SHARED_MEMORY;
 use crate::task::Tid;
@@ -39,6 +40,10 @@ pub enum Node {
     Terminal,
     /// A name in /dev/shm.
     Memory(Box<Metadata>),
+    /// /dev/ptmx
+    Multiplexer,
+    /// The slave of a pseudo-terminal.
+    Slave(u32),
 }
 
 /// What a text may tell about.
@@ -97,6 +102,8 @@ pub fn find(kernel: &Kernel, path: &[u8]) -> Option<Node> {
         Kind::Descriptor => Node::Descriptor(fd),
         Kind::Device(device) => Node::Device(device),
         Kind::Terminal => Node::Terminal,
+        Kind::Multiplexer => Node::Multiplexer,
+        Kind::Slave => Node::Slave(fd.unsigned_abs()),
         Kind::Memory => {
             let name = guest_path::split(path).map_or(&b""[..], |(_, name)| name);
             Node::Memory(Box::new(kernel.shared.memory.metadata(name)?))
@@ -126,6 +133,7 @@ pub fn list(kernel: &Kernel, path: &[u8]) -> Vec<(Vec<u8>, u32)> {
             all
         }
         Some(Kind::SharedMemory) => kernel.shared.memory.names().map(|name| (name.to_vec(), S_IFREG)).collect(),
+        Some(Kind::Slaves) => numbers(&mut kernel.shared.terminals.numbers().map(u32::cast_signed), S_IFCHR),
         Some(Kind::Tasks) => numbers(&mut kernel.tasks.iter().map(|task| task.tid), S_IFDIR),
         Some(Kind::Descriptors) => numbers(&mut kernel.files.descriptors().map(|(fd, _)| fd), S_IFLNK),
         Some(Kind::DescriptorInfos) => numbers(&mut kernel.files.descriptors().map(|(fd, _)| fd), S_IFREG),
@@ -155,6 +163,8 @@ pub fn metadata(path: &[u8], node: &Node) -> Metadata {
         Node::Descriptor(_) => Metadata { mode: S_IFLNK | 0o700, size: 64, ..blank },
         Node::Device(device) => device_metadata(*device),
         Node::Memory(metadata) => **metadata,
+        Node::Multiplexer => multiplexer_metadata(),
+        Node::Slave(number) => slave_metadata(*number),
         Node::Terminal => Metadata { mode: S_IFCHR | 0o666, represents: (5, 0), ..blank },
     }
 }
@@ -175,13 +185,14 @@ fn type_of(kind: Kind) -> u32 {
     match kind {
         Kind::Text(..) | Kind::Memory => S_IFREG,
         Kind::Link(_) | Kind::Descriptor => S_IFLNK,
-        Kind::Device(_) | Kind::Terminal => S_IFCHR,
+        Kind::Device(_) | Kind::Terminal | Kind::Multiplexer | Kind::Slave => S_IFCHR,
         Kind::Directory(_)
         | Kind::Processes
         | Kind::Tasks
         | Kind::Descriptors
         | Kind::DescriptorInfos
-        | Kind::SharedMemory => S_IFDIR,
+        | Kind::SharedMemory
+        | Kind::Slaves => S_IFDIR,
     }
 }
 
@@ -219,9 +230,19 @@ fn locate(kernel: &Kernel, path: &[u8]) -> Option<(Kind, Tid, i32)> {
                 Kind::Text(process::descriptor_info, 0o400)
             }
             Kind::SharedMemory => Kind::Memory,
-            Kind::Text(..) | Kind::Link(_) | Kind::Descriptor | Kind::Device(_) | Kind::Terminal | Kind::Memory => {
-                return None;
+            Kind::Slaves => {
+                fd = number(name)?;
+                kernel.shared.terminals.numbers().find(|number| number.cast_signed() == fd)?;
+                Kind::Slave
             }
+            Kind::Text(..)
+            | Kind::Link(_)
+            | Kind::Descriptor
+            | Kind::Device(_)
+            | Kind::Terminal
+            | Kind::Memory
+            | Kind::Multiplexer
+            | Kind::Slave => return None,
         };
     }
     Some((kind, tid, fd))

@@ -10,6 +10,7 @@ use super::Scope;
 use crate::family::Zombie;
 use crate::guest_path;
 use crate::kernel::Kernel;
+use crate::objects::pidfd::Life;
 use crate::process::UNLIMITED;
 use crate::task::{State, Task, Tid};
 
@@ -328,7 +329,13 @@ pub(super) fn descriptor_info(scope: &Scope<'_>) -> Vec<u8> {
     let Ok(descriptor) = scope.kernel.files.descriptor(scope.fd) else { return Vec::new() };
     let description = scope.kernel.files.description(descriptor.description);
     let close = if descriptor.close_on_exec { warmfork_abi::fcntl::O_CLOEXEC } else { 0 };
-    format!("pos:\t{}\nflags:\t0{:o}\nmnt_id:\t21\n", description.offset, description.flags | close).into_bytes()
+    let flags = description.flags | close;
+    let mut text = format!("pos:\t{}\nflags:\t0{flags:o}\nmnt_id:\t21\n", description.offset);
+    if let Some(pidfd) = scope.kernel.pidfd(descriptor.description) {
+        let pid = if scope.kernel.life(pidfd) == Life::Gone { -1 } else { pidfd.id };
+        text.push_str(&format!("Pid:\t{pid}\nNSpid:\t{pid}\n"));
+    }
+    text.into_bytes()
 }
 
 /// Takes what the guest writes to comm and to files whose value does not matter here.

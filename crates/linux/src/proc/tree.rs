@@ -35,6 +35,12 @@ pub(super) enum Kind {
     SharedMemory,
     /// A name in /dev/shm.
     Memory,
+    /// /dev/ptmx
+    Multiplexer,
+    /// /dev/pts
+    Slaves,
+    /// A name in /dev/pts.
+    Slave,
 }
 
 use Kind::{DescriptorInfos, Descriptors, Directory, Link, Processes, Tasks, Terminal};
@@ -53,6 +59,8 @@ static DEVICES: &[Item] = &[
     ("random", Kind::Device(Device::Random)),
     ("urandom", Kind::Device(Device::Urandom)),
     ("tty", Terminal),
+    ("ptmx", Kind::Multiplexer),
+    ("pts", Kind::Slaves),
     ("shm", Kind::SharedMemory),
     ("fd", Link(|_, _| b"/proc/self/fd".to_vec())),
     ("stdin", Link(|_, _| b"/proc/self/fd/0".to_vec())),

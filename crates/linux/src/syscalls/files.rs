@@ -253,6 +253,8 @@ impl Call<'_> {
             Node::Device(device) => Ok(Object::Device(*device)),
             Node::Memory(_) => Err(Errno::ENOTDIR), // as a directory; opened as a file it never comes here
             Node::Terminal => self.controlling_terminal(),
+            Node::Multiplexer => Ok(Object::Terminal(self.kernel.shared.terminals.create()?)),
+            Node::Slave(number) => self.open_slave(*number, how.has(O_NOCTTY)),
             Node::Link(_) | Node::Descriptor(_) => Err(Errno::ELOOP),
         }
     }
@@ -271,13 +273,6 @@ impl Call<'_> {
         if kept.sum::<usize>() + length > MOST { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
-    /// /dev/tty: the terminal that one of the guest's streams is.
-    fn controlling_terminal(&self) -> Result<Object, Errno> {
-        let mut objects = self.kernel.files.descriptions().map(|(_, description)| &description.object);
-        let terminal = objects.find(|object| matches!(object, Object::Stream(stream) if stream.terminal));
-        terminal.cloned().ok_or(Errno::ENXIO)
-    }
-
     /// Opens /proc/self/fd/N: the same file once more.
     fn open_again(&mut self, fd: i32, how: How) -> Result<Object, Stop> {
         let id = self.description_id(fd).map_err(|_| Errno::ENOENT)?;
@@ -294,6 +289,11 @@ impl Call<'_> {
                 self.open_object(&target, How { flags: how.flags & !O_CREAT, ..how })
             }
             _ if how.has(O_DIRECTORY) => Err(Errno::ENOTDIR.into()),
+            Object::Terminal(end) if end.master => Ok(Object::Terminal(self.kernel.shared.terminals.create()?)),
+            Object::Terminal(end) => {
+                let number = end.number;
+                Ok(self.open_slave(number, how.has(O_NOCTTY))?)
+            }
             Object::Pipe(end) if wanted != O_RDWR => {
                 Ok(Object::Pipe(self.kernel.shared.pipes.open(end, wanted == O_WRONLY)?))
             }

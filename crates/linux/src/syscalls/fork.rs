@@ -7,9 +7,11 @@ use warmfork_abi::threads::{
 use warmfork_abi::{Errno, Registers, signals::SIGCHLD, signals::SIGMAX};
 
 use super::attributes::segment_base;
+use super::pidfd;
 use super::threads::Request;
 use crate::call::{Call, Stop, SyscallResult};
 use crate::family::{ForkRequest, Forked, Pid};
+use crate::objects::pidfd::PidFd;
 use crate::process::FIRST_PID;
 use crate::task::Wait;
 
@@ -30,7 +32,7 @@ pub(super) fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {
     }
     let has = |flag: u64| request.flags & flag != 0;
     let shares_memory = has(CLONE_VM);
-    if has(CLONE_FILES | CLONE_FS | CLONE_SIGHAND | CLONE_PIDFD) || shares_memory && !has(CLONE_VFORK) {
+    if has(CLONE_FILES | CLONE_FS | CLONE_SIGHAND) || shares_memory && !has(CLONE_VFORK) {
         let flags = request.flags;
         log::warn!("clone with flags {flags:#x}: a process that shares memory or files for good is not supported");
         return Err(Errno::EINVAL.into());
@@ -45,6 +47,10 @@ pub(super) fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {
     }
     if has(CLONE_SETTLS) {
         registers.fs_base = segment_base(request.tls)?;
+    }
+    let limit = call.kernel.process.file_limit();
+    if has(CLONE_PIDFD) && !call.kernel.files.has_room(limit) {
+        return Err(Errno::EMFILE.into());
     }
     if !shares_memory {
         call.kernel.share_memory(call.guest.memory())?;
@@ -61,11 +67,13 @@ pub(super) fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {
         clear_child_tid: if has(CLONE_CHILD_CLEARTID) { request.child_tid } else { 0 },
     };
     let pid = call.kernel.fork_process(call.host, wanted)?;
+    let pidfd = if has(CLONE_PIDFD) { Some(describe(call, pid, request.pidfd)?) } else { None };
     let place = |flag, address| if has(flag) { address } else { 0 };
     let forked = Forked {
         pid,
         parent_tid: place(CLONE_PARENT_SETTID, request.parent_tid),
         child_tid: place(CLONE_CHILD_SETTID, request.child_tid),
+        pidfd,
     };
     if !shares_memory {
         return Err(Stop::Fork(forked));
@@ -76,6 +84,22 @@ pub(super) fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {
     }
     call.task().restart.lent_to = Some(pid);
     wait_for_memory(call, pid)
+}
+
+/// Opens a descriptor of `child`, which has just been made, and tells the guest at `address`. There is no child when that fails.
+fn describe(call: &mut Call<'_>, child: Pid, address: u64) -> Result<i32, Stop> {
+    let fd = match pidfd::open(call, PidFd { id: child, thread: false }, 0) {
+        Ok(fd) => fd,
+        Err(stop) => {
+            call.kernel.undo_fork(call.host, child, None);
+            return Err(stop);
+        }
+    };
+    if let Err(fault) = call.memory().write_u32(address, fd.cast_unsigned()) {
+        call.kernel.undo_fork(call.host, child, Some(fd));
+        return Err(fault.into());
+    }
+    Ok(fd)
 }
 
 /// Sleeps until `child`, which has the caller's memory, has its own or has ended. Only SIGKILL (and SIGSTOP) ends that.

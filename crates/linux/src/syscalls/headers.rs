@@ -2,8 +2,8 @@
 
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{
-    CMSGHDR_SIZE, IOV_MAX, MMSGHDR_SIZE, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_WAITALL, MSG_WAITFORONE,
-    MSGHDR_SIZE, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS, SOCKADDR_STORAGE_SIZE, SOL_SOCKET,
+    AF_UNIX, CMSGHDR_SIZE, IOV_MAX, MMSGHDR_SIZE, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_WAITALL,
+    MSG_WAITFORONE, MSGHDR_SIZE, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS, SOCKADDR_STORAGE_SIZE, SOL_SOCKET,
 };
 use warmfork_host::Ancillary;
 
@@ -103,13 +103,17 @@ fn read_control(
     }
     let length = usize::try_from(header.control_length).map_err(|_| Errno::ENOBUFS)?;
     let bytes = call.memory().read_vec(header.control, length)?;
-    let pair = matches!(call.object(id).0, Object::Pair(_));
+    // Whether descriptions may go where the message goes is asked when it is sent.
+    let pair = match call.object(id).0 {
+        Object::Pair(_) => true,
+        Object::Socket(socket) => socket.family == AF_UNIX,
+        _ => false,
+    };
     let has_ancillary = matches!(call.object(id).0, Object::Socket(socket) if socket.has_ancillary());
     let (mut rights, mut others) = (Vec::new(), Vec::new());
     for (level, kind, data) in control_messages(&bytes)? {
         match (level, kind) {
             (SOL_SOCKET, SCM_RIGHTS) if pair => read_rights(call, data, &mut rights)?,
-            // A description is this machine's own: nobody outside could use it.
             (SOL_SOCKET, SCM_RIGHTS) => return Err(Errno::EPERM),
             (SOL_SOCKET, SCM_CREDENTIALS) => check_credentials(call, data)?,
             _ if has_ancillary => others.push(ancillary::outgoing(level, kind, data)?),
@@ -145,20 +149,18 @@ fn read_rights(call: &mut Call<'_>, data: &[u8], rights: &mut Vec<DescriptionId>
         let fd = fd.try_into().map_or(-1, i32::from_le_bytes);
         rights.push(call.description_id(fd)?);
     }
-    let in_flight = call.kernel.shared.pairs.in_flight() + rights.len();
+    let in_flight = call.kernel.shared.pairs.in_flight() + call.kernel.shared.mailboxes.in_flight() + rights.len();
     if in_flight > call.kernel.process.file_limit() { Err(Errno::ETOOMANYREFS) } else { Ok(()) }
 }
 
 fn check_credentials(call: &Call<'_>, data: &[u8]) -> Result<(), Errno> {
     let data: &[u8; 12] = data.try_into().map_err(|_| Errno::EINVAL)?;
-    let own = own_credentials(call);
+    let own = call.kernel.process.credentials();
     if *data == own.to_bytes() { Ok(()) } else { Err(Errno::EPERM) }
 }
 
-fn own_credentials(call: &Call<'_>) -> Credentials {
-    let process = &call.kernel.process;
-    Credentials { pid: process.pid, uid: process.uid, gid: process.gid }
-}
+/// Whoever is not one of the machine's processes, as Linux shows who is outside of a namespace.
+const OUTSIDER: Credentials = Credentials { pid: 0, uid: 65_534, gid: 65_534 };
 
 /// recvmsg(2)
 pub fn recvmsg(call: &mut Call<'_>) -> SyscallResult {
@@ -173,11 +175,13 @@ fn receive_message(call: &mut Call<'_>, id: DescriptionId, address: u64, flags: 
     let wanted = Wanted { flags, named: header.name != 0, rights: true };
     let received = receive(call, id, &vectors, wanted)?;
     let mut control = Control::new(header.control, header.control_length);
-    if let Object::Pair(pair) = call.object(id).0
-        && pair.pass_credentials
-    {
-        let own = own_credentials(call);
-        control.put(SOL_SOCKET, SCM_CREDENTIALS, &own.to_bytes());
+    let pass_credentials = match call.object(id).0 {
+        Object::Pair(pair) => pair.pass_credentials,
+        Object::Socket(socket) => socket.pass_credentials,
+        _ => false,
+    };
+    if pass_credentials {
+        control.put(SOL_SOCKET, SCM_CREDENTIALS, &received.credentials.unwrap_or(OUTSIDER).to_bytes());
     }
     for message in &received.ancillary {
         control.put(message.level, message.kind, &message.data);

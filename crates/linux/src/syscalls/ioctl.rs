@@ -5,8 +5,8 @@ use rustix::termios::{
 };
 use warmfork_abi::Errno;
 use warmfork_abi::ioctl::{
-    FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, RNDGETENTCNT, TCGETS, TCSETS, TCSETSF, TCSETSW, TIOCGPGRP,
-    TIOCGSID, TIOCGWINSZ, TIOCSPGRP, TIOCSWINSZ,
+    FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, RNDGETENTCNT, TCGETS, TCSETS, TCSETSF, TCSETSW, TIOCGWINSZ,
+    TIOCSWINSZ,
 };
 
 use crate::call::{Call, SyscallResult};
@@ -14,6 +14,7 @@ use crate::files::{DescriptionId, O_NONBLOCK};
 use crate::objects::Object;
 use crate::objects::device::Device;
 use crate::poller::{HostHandle, errno};
+use crate::syscalls::terminal;
 
 /// ioctl(2)
 pub fn ioctl(call: &mut Call<'_>) -> SyscallResult {
@@ -47,8 +48,14 @@ pub fn ioctl(call: &mut Call<'_>) -> SyscallResult {
             call.memory().write_u32(argument, 256)?;
             Ok(0)
         }
+        _ if matches!(call.kernel.files.description(id).object, Object::Terminal(_)) => {
+            terminal::request(call, id, request, argument)
+        }
         _ => match terminal(call, id) {
-            Some((handle, shared)) => terminal_request(call, (&handle, shared), request, argument),
+            Some((handle, shared)) => match terminal::control_request(call, id, request, argument)? {
+                Some(answer) => Ok(answer),
+                None => terminal_request(call, (&handle, shared), request, argument),
+            },
             None => Err(Errno::ENOTTY.into()),
         },
     }
@@ -98,15 +105,6 @@ fn terminal_request(
         TIOCSWINSZ => {
             let size = window_size(&call.memory().read_array(argument)?);
             rustix::termios::tcsetwinsize(handle, size).map_err(errno)?;
-        }
-        // The guest is always in the foreground of its terminal.
-        TIOCGPGRP | TIOCGSID => {
-            let process = &call.kernel.process;
-            let id = if request == TIOCGPGRP { process.group } else { process.session };
-            call.memory().write_u32(argument, id.cast_unsigned())?;
-        }
-        TIOCSPGRP => {
-            call.memory().read_u32(argument)?;
         }
         _ => return Err(Errno::ENOTTY.into()),
     }

@@ -14,6 +14,7 @@ use crate::objects::socket::Received;
 use crate::poller::SCRATCH;
 use crate::syscalls::names::{as_guest_knows, destination, read_address, write_address};
 use crate::syscalls::vectors::Vectors;
+use crate::syscalls::within;
 use crate::task::Wait;
 
 /// Flags of sending calls that reach the host's socket.
@@ -142,7 +143,15 @@ fn send_once(
         _ => None,
     };
     let rights = if first { outgoing.rights.as_slice() } else { &[] };
+    let mailbox = target.as_ref().and_then(|target| within::mailbox(call, target));
+    let within = match call.object(id) {
+        (Object::Socket(socket), mut context) if socket.is_datagram() && (target.is_none() || mailbox.is_some()) => {
+            socket.send_local(&mut context, mailbox, from, rights)
+        }
+        _ => None,
+    };
     let sent = match call.object(id) {
+        _ if let Some(sent) = within => sent,
         (Object::Socket(_), _) if !outgoing.rights.is_empty() => Err(Errno::EPERM),
         (Object::Socket(socket), context) => {
             let target = target.as_ref().and_then(|target| target.address.as_ref());
@@ -259,7 +268,12 @@ fn receive_once(call: &mut Call<'_>, id: DescriptionId, into: &mut [u8], wanted:
         (Object::Socket(socket), _) if wanted.rights && socket.has_ancillary() => {
             socket.receive_with_ancillary(into, wanted.flags & RECEIVE_FLAGS)
         }
-        (Object::Socket(socket), _) => socket.receive(into, wanted.flags & RECEIVE_FLAGS, wanted.named),
+        (Object::Socket(socket), context) => {
+            match socket.local.receive(context.shared, into, wanted.flags, wanted.rights) {
+                Some(received) => Ok(received),
+                None => socket.receive(into, wanted.flags & RECEIVE_FLAGS, wanted.named),
+            }
+        }
         (Object::Pair(_), _) if wanted.flags & MSG_OOB != 0 => Err(Errno::EOPNOTSUPP),
         (Object::Pair(_), _) if wanted.flags & MSG_ERRQUEUE != 0 => Err(Errno::EAGAIN),
         (Object::Pair(pair), mut context) => pair.receive(&mut context, into, wanted.flags, wanted.rights),

@@ -25,6 +25,16 @@ pub fn host_metadata(fd: BorrowedFd<'_>) -> Result<Metadata, Errno> {
     rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, wanted).map(|statx| from_statx(&statx)).map_err(errno)
 }
 
+/// What the host says about the file at `path`, a symlink itself.
+///
+/// # Errors
+/// The host's own.
+pub fn host_metadata_at(path: &[u8]) -> Result<Metadata, Errno> {
+    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::MNT_ID;
+    let found = rustix::fs::statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted);
+    found.map(|statx| from_statx(&statx)).map_err(errno)
+}
+
 fn from_statx(from: &Statx) -> Metadata {
     let time = |time: &StatxTimestamp| Timestamp { seconds: time.tv_sec, nanoseconds: time.tv_nsec };
     let has = |flag: StatxFlags| from.stx_mask & flag.bits() != 0;

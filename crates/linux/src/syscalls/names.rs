@@ -6,7 +6,7 @@
 
 use std::fmt::Display;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{SocketAddrAny, SocketAddrUnix};
@@ -15,10 +15,12 @@ use warmfork_abi::socket::{AF_INET, AF_INET6, AF_UNIX, SOCKADDR_STORAGE_SIZE};
 
 use crate::call::Call;
 use crate::objects::address::Address;
+use crate::objects::local::LocalName;
 use crate::objects::socket::Socket;
 use crate::policy::{Access, Rule};
 use crate::poller::errno;
 use crate::resolve::{Found, Request};
+use crate::syscalls::metadata::host_metadata;
 
 /// What the paths of descriptors begin with, by which the host knows a guest's Unix sockets.
 const DESCRIPTORS: &str = "/proc/self/fd/";
@@ -28,13 +30,20 @@ const DESCRIPTORS: &str = "/proc/self/fd/";
 pub(crate) struct HostAddress {
     /// `None` dissolves an association (AF_UNSPEC).
     pub address: Option<SocketAddrAny>,
+    /// What one of the machine's own sockets would be found by there.
+    pub local: Option<LocalName>,
     /// What the address goes through; open while it is used.
     _through: Option<OwnedFd>,
 }
 
 impl HostAddress {
     fn plain(address: impl Into<SocketAddrAny>) -> Self {
-        Self { address: Some(address.into()), _through: None }
+        Self { address: Some(address.into()), local: None, _through: None }
+    }
+
+    fn without_file(name: &[u8]) -> Result<Self, Errno> {
+        let address = SocketAddrUnix::new_abstract_name(name).map_err(errno)?;
+        Ok(Self { local: Some(LocalName::Abstract(name.to_vec())), ..Self::plain(address) })
     }
 }
 
@@ -77,7 +86,7 @@ fn deny_abstract(call: &mut Call<'_>, doing: &str, flag: &str) -> Errno {
 pub(crate) fn destination(call: &mut Call<'_>, family: u16, address: &Address) -> Result<HostAddress, Errno> {
     let internet = matches!(family, AF_INET | AF_INET6);
     match address {
-        Address::Unspecified => Ok(HostAddress { address: None, _through: None }),
+        Address::Unspecified => Ok(HostAddress { address: None, local: None, _through: None }),
         Address::Internet(_) if !internet => Err(Errno::EINVAL),
         Address::Internet(address) if !call.kernel.policy.may_connect(address) => {
             Err(deny(call, "connecting to", address, "--allow-connect"))
@@ -88,7 +97,7 @@ pub(crate) fn destination(call: &mut Call<'_>, family: u16, address: &Address) -
         Address::Abstract(_) if call.kernel.policy.rules().connect != Rule::Everything => {
             Err(deny_abstract(call, "connecting to", "--allow-connect"))
         }
-        Address::Abstract(name) => Ok(HostAddress::plain(SocketAddrUnix::new_abstract_name(name).map_err(errno)?)),
+        Address::Abstract(name) => HostAddress::without_file(name),
         Address::Path(path) => existing(call, path),
     }
 }
@@ -101,7 +110,9 @@ fn existing(call: &mut Call<'_>, path: &[u8]) -> Result<HostAddress, Errno> {
         Found::Host(fd) => {
             let name = format!("{DESCRIPTORS}{}", fd.as_raw_fd());
             let address = SocketAddrUnix::new(name.as_str()).map_err(errno)?;
-            Ok(HostAddress { address: Some(address.into()), _through: Some(fd) })
+            let metadata = host_metadata(fd.as_fd())?;
+            let local = Some(LocalName::File(metadata.device, metadata.inode));
+            Ok(HostAddress { address: Some(address.into()), local, _through: Some(fd) })
         }
         Found::Synthetic(..) | Found::Descriptor(_) => Err(Errno::ECONNREFUSED),
     }
@@ -124,7 +135,7 @@ pub(crate) fn local(call: &mut Call<'_>, socket: &Socket, address: &Address) -> 
         Address::Abstract(_) | Address::Unnamed if call.kernel.policy.rules().listen != Rule::Everything => {
             Err(deny_abstract(call, "binding", "--allow-listen"))
         }
-        Address::Abstract(name) => Ok(HostAddress::plain(SocketAddrUnix::new_abstract_name(name).map_err(errno)?)),
+        Address::Abstract(name) => HostAddress::without_file(name),
         Address::Unnamed => Ok(HostAddress::plain(SocketAddrUnix::new_unnamed())),
         Address::Path(path) => new_name(call, path),
     }
@@ -139,7 +150,7 @@ fn new_name(call: &mut Call<'_>, path: &[u8]) -> Result<HostAddress, Errno> {
         let mut full = format!("{DESCRIPTORS}{}/", directory.as_raw_fd()).into_bytes();
         full.extend(name);
         let address = SocketAddrUnix::new(&full[..]).map_err(errno)?;
-        Ok(HostAddress { address: Some(address.into()), _through: Some(directory) })
+        Ok(HostAddress { address: Some(address.into()), local: None, _through: Some(directory) })
     });
     match found? {
         Found::Host(address) => Ok(address),

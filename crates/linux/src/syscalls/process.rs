@@ -1,13 +1,16 @@
 //! Ending a thread or the process; waiting for children.
 
 use warmfork_abi::Errno;
-use warmfork_abi::process::{P_ALL, P_PGID, P_PID, WAIT_KINDS, WCONTINUED, WEXITED, WNOHANG, WNOWAIT, WUNTRACED};
+use warmfork_abi::process::{
+    P_ALL, P_PGID, P_PID, P_PIDFD, WAIT_KINDS, WCONTINUED, WEXITED, WNOHANG, WNOWAIT, WUNTRACED,
+};
 use warmfork_abi::signals::{CLD_CONTINUED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCHLD, SIGCONT};
 
 use crate::call::{Call, Ending, Stop, SyscallResult};
 use crate::family::{Change, Reaped, Selector, WaitRequest};
 use crate::signal::SignalInfo;
 use crate::syscalls::limits::usage_bytes;
+use crate::syscalls::pidfd::waited_for;
 use crate::task::Wait;
 
 /// exit(2): ends the calling thread, and the process with the last one. The process's status is then the first
@@ -90,7 +93,13 @@ pub fn waitid(call: &mut Call<'_>) -> SyscallResult {
     if options & !(EVENTS | WNOHANG | WNOWAIT | WAIT_KINDS) != 0 || options & EVENTS == 0 {
         return Err(Errno::EINVAL.into());
     }
+    let mut impatient = false;
     let selector = match kind {
+        P_PIDFD => {
+            let (pid, nonblocking) = waited_for(call, id)?;
+            impatient = nonblocking && options & WNOHANG == 0;
+            Selector::Process(pid)
+        }
         P_ALL => Selector::Any,
         P_PID if id > 0 => Selector::Process(id),
         P_PGID if id > 0 => Selector::Group(id),
@@ -105,7 +114,10 @@ pub fn waitid(call: &mut Call<'_>) -> SyscallResult {
         kinds: options & WAIT_KINDS,
         leave: options & WNOWAIT != 0,
     };
-    let found = wait(call, &request, options)?;
+    let found = match wait(call, &request, options) {
+        Err(Stop::Block(_)) if impatient => return Err(Errno::EAGAIN.into()),
+        found => found?,
+    };
     if let Some(found) = found
         && usage != 0
     {

@@ -110,12 +110,12 @@ pub fn rt_sigtimedwait(call: &mut Call<'_>) -> SyscallResult {
 }
 
 /// A signal number that kill takes, 0 included.
-fn checked(signal: i32) -> Result<u32, Errno> {
+pub(super) fn checked(signal: i32) -> Result<u32, Errno> {
     u32::try_from(signal).ok().filter(|&signal| signal <= SIGMAX).ok_or(Errno::EINVAL)
 }
 
 /// Sends `info` to the processes in `targets`; succeeds when it reached one of them.
-fn send_to_all(call: &mut Call<'_>, targets: &[Pid], info: SignalInfo) -> Result<(), Errno> {
+pub(super) fn send_to_all(call: &mut Call<'_>, targets: &[Pid], info: SignalInfo) -> Result<(), Errno> {
     let mut result = Ok(());
     let mut reached = false;
     for &pid in targets {
@@ -204,7 +204,7 @@ pub fn rt_sigqueueinfo(call: &mut Call<'_>) -> SyscallResult {
 }
 
 /// What kill(2) and the kernel send, nobody else may pretend to another process.
-fn forge_check(call: &Call<'_>, owner: Pid, bytes: &[u8; SIGINFO_SIZE]) -> Result<(), Errno> {
+pub(super) fn forge_check(call: &Call<'_>, owner: Pid, bytes: &[u8; SIGINFO_SIZE]) -> Result<(), Errno> {
     let code = i32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
     if (code >= 0 || code == SI_TKILL) && owner != call.kernel.process.pid { Err(Errno::EPERM) } else { Ok(()) }
 }

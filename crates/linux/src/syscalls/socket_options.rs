@@ -22,7 +22,6 @@ use crate::objects::pair::PairEnd;
 use crate::objects::socket::{Credentials, Socket};
 use crate::objects::{Context, Object};
 use crate::poller::HostHandle;
-use crate::process::Process;
 use crate::syscalls::time::{combine, timeval_bytes};
 
 /// What a guest may do with an option of the host's socket.
@@ -166,11 +165,6 @@ fn timeout_bytes(timeout: Option<u64>) -> Vec<u8> {
     timeval_bytes(timeout.unwrap_or(0)).to_vec()
 }
 
-/// `struct ucred` of the guest itself: whoever a guest talks to over Unix sockets sees and is shown the guest.
-fn own_credentials(process: &Process) -> Vec<u8> {
-    Credentials { pid: process.pid, uid: process.uid, gid: process.gid }.to_bytes().to_vec()
-}
-
 /// What Linux shows of the peer of a socket that is no Unix socket.
 const NOBODY: Credentials = Credentials { pid: 0, uid: u32::MAX, gid: u32::MAX };
 
@@ -190,8 +184,11 @@ pub fn getsockopt(call: &mut Call<'_>) -> SyscallResult {
 fn value_of(call: &mut Call<'_>, id: DescriptionId, name: Name, room: usize) -> Result<Vec<u8>, Errno> {
     if (name.level, name.name) == (SOL_SOCKET, SO_PEERCRED) {
         return match call.object(id).0 {
-            Object::Pair(_) => Ok(own_credentials(&call.kernel.process)),
-            Object::Socket(socket) if socket.family == AF_UNIX => Ok(own_credentials(&call.kernel.process)),
+            Object::Pair(pair) => Ok(pair.peer.to_bytes().to_vec()),
+            Object::Socket(socket) if socket.family == AF_UNIX => {
+                let who = socket.local.owner;
+                Ok(who.unwrap_or_else(|| call.kernel.process.credentials()).to_bytes().to_vec())
+            }
             Object::Socket(_) => Ok(NOBODY.to_bytes().to_vec()),
             _ => Err(Errno::ENOTSOCK),
         };
@@ -207,6 +204,7 @@ fn socket_value(socket: &mut Socket, context: &mut Context<'_>, name: Name, room
     match (name.level, name.name) {
         (SOL_SOCKET, SO_RCVTIMEO) => Ok(timeout_bytes(socket.receive_timeout)),
         (SOL_SOCKET, SO_SNDTIMEO) => Ok(timeout_bytes(socket.send_timeout)),
+        (SOL_SOCKET, SO_PASSCRED) if socket.family == AF_UNIX => Ok(int(u32::from(socket.pass_credentials))),
         (SOL_SOCKET, SO_LINGER) => {
             let (on, seconds) = socket.linger;
             Ok([u32::from(on), seconds].iter().flat_map(|word| word.to_le_bytes()).collect())
@@ -273,6 +271,7 @@ fn change_socket(socket: &mut Socket, context: &mut Context<'_>, name: Name, val
         (SOL_SOCKET, SO_RCVTIMEO) => socket.receive_timeout = read_timeout(value)?,
         (SOL_SOCKET, SO_SNDTIMEO) => socket.send_timeout = read_timeout(value)?,
         (SOL_SOCKET, SO_LINGER) => return change_linger(socket, value),
+        (SOL_SOCKET, SO_PASSCRED) if socket.family == AF_UNIX => socket.pass_credentials = read_int(value)? != 0,
         (SOL_SOCKET, SO_PRIORITY) if !(0..=HIGHEST_PRIORITY).contains(&read_int(value)?) => return Err(Errno::EPERM),
         (SOL_TCP, TCP_CONGESTION) if !CONGESTION.contains(&value.split(|&byte| byte == 0).next().unwrap_or(value)) => {
             return Err(Errno::EPERM);

@@ -17,6 +17,7 @@ use crate::objects::socket::{Bound, Socket};
 use crate::objects::{Context, Object};
 use crate::syscalls::names::{as_guest_knows, check_listening, destination, local, read_address, write_address};
 use crate::syscalls::pipes::open_two;
+use crate::syscalls::within;
 use crate::task::Wait;
 
 /// One more than the highest socket type that Linux knows.
@@ -71,7 +72,7 @@ pub fn socketpair(call: &mut Call<'_>) -> SyscallResult {
         }
         _ => return Err(Errno::EAFNOSUPPORT.into()),
     }
-    let (one, other) = PairEnd::create(&mut call.kernel.shared.pairs, kind);
+    let (one, other) = PairEnd::create(&mut call.kernel.shared.pairs, kind, call.kernel.process.credentials());
     let status = O_RDWR | flags & SOCK_NONBLOCK;
     let address = call.args[3];
     open_two(call, [(Object::Pair(one), status), (Object::Pair(other), status)], flags & SOCK_CLOEXEC != 0, address)
@@ -112,11 +113,12 @@ pub fn bind(call: &mut Call<'_>) -> SyscallResult {
     };
     let local = local(call, &socket, &name)?;
     let host_name = local.address.ok_or(Errno::EINVAL)?;
-    let (socket, _) = host_socket(call, id, Errno::EINVAL)?;
+    let (socket, context) = host_socket(call, id, Errno::EINVAL)?;
     socket.bind(&host_name)?;
     if let (Address::Path(path), Address::Path(host)) = (name, Address::from_host(host_name)) {
         socket.bound = Some(Bound { path, host });
     }
+    within::named(socket, context.shared);
     Ok(0)
 }
 
@@ -151,9 +153,13 @@ pub fn connect(call: &mut Call<'_>) -> SyscallResult {
     let family = host_socket(call, id, Errno::EISCONN)?.0.family;
     let address = read_address(call, address, length)?;
     let target = destination(call, family, &address)?;
-    let (socket, mut context) = host_socket(call, id, Errno::EISCONN)?;
+    let within = within::connect(call, id, &target, &address);
+    let (socket, mut context) = match within {
+        Some(Ok(())) => return Ok(0),
+        _ => host_socket(call, id, Errno::EISCONN)?,
+    };
     let timeout = socket.send_timeout;
-    let error = match socket.connect(&mut context, target.address.as_ref()) {
+    let error = match within.unwrap_or_else(|| socket.connect(&mut context, target.address.as_ref())) {
         Ok(()) => {
             socket.connected = if let Address::Path(path) = address { Some(path) } else { None };
             return Ok(0);
@@ -194,30 +200,43 @@ fn accept_with(call: &mut Call<'_>, flags: u32) -> SyscallResult {
         return Err(Errno::EINVAL.into());
     }
     let id = call.description_id(call.int(0))?;
-    let (address, length) = (call.args[1], call.args[2]);
+    let named = call.args[1] != 0;
     let limit = call.kernel.process.file_limit();
     if !call.kernel.files.has_room(limit) {
         return Err(Errno::EMFILE.into());
     }
     let (listener, mut context) = host_socket(call, id, Errno::EINVAL)?;
+    if let Some(end) = listener.local.accept() {
+        return hand_out(call, Object::Pair(end.clone()), Some(end.peer_name), flags);
+    }
     let timeout = listener.receive_timeout;
-    let came_to = listener.handle().clone();
-    let (socket, peer) = match listener.accept(&mut context, address != 0) {
+    let (socket, peer) = match listener.accept(&mut context, named) {
         Err(Errno::EAGAIN) => {
             let deadline = timeout.map(|timeout| call.deadline_after(timeout));
             return Err(call.block_on(id, Events::IN, false, deadline));
         }
         result => result?,
     };
-    let description = Description::new(Object::Socket(socket), O_RDWR | flags & SOCK_NONBLOCK);
-    let accepted = call.kernel.files.insert(description);
-    call.kernel.shared.gate.accepted(&came_to, accepted);
-    if let Some(peer) = peer.map(|peer| as_guest_knows(call, peer))
+    hand_out(call, Object::Socket(socket), peer, flags)
+}
+
+/// Opens an accepted connection, having told the guest where it came from when it wants to know.
+fn hand_out(call: &mut Call<'_>, connection: Object, peer: Option<Address>, flags: u32) -> SyscallResult {
+    let (listener, address, length) = (call.description_id(call.int(0))?, call.args[1], call.args[2]);
+    let from_host = matches!(connection, Object::Socket(_));
+    let accepted = call.kernel.files.insert(Description::new(connection, O_RDWR | flags & SOCK_NONBLOCK));
+    if from_host {
+        let came_to = host_socket(call, listener, Errno::EINVAL)?.0.handle().clone();
+        call.kernel.shared.gate.accepted(&came_to, accepted);
+    }
+    if address != 0
+        && let Some(peer) = peer.map(|peer| as_guest_knows(call, peer))
         && let Err(error) = write_address(call, address, length, &peer)
     {
         call.kernel.release(call.host, accepted);
         return Err(error.into());
     }
+    let limit = call.kernel.process.file_limit();
     let fd = call.kernel.files.install(accepted, 0, limit, flags & SOCK_CLOEXEC != 0)?;
     Ok(u64::from(fd.unsigned_abs()))
 }
@@ -228,7 +247,7 @@ pub fn getsockname(call: &mut Call<'_>) -> SyscallResult {
     let (address, length) = (call.args[1], call.args[2]);
     let name = match call.object(id).0 {
         Object::Socket(socket) => socket.name()?,
-        Object::Pair(_) => Address::Unnamed,
+        Object::Pair(pair) => pair.name.clone(),
         _ => return Err(Errno::ENOTSOCK.into()),
     };
     write_address(call, address, length, &name)?;
@@ -241,7 +260,7 @@ pub fn getpeername(call: &mut Call<'_>) -> SyscallResult {
     let (address, length) = (call.args[1], call.args[2]);
     let name = match call.object(id).0 {
         Object::Socket(socket) => socket.peer()?,
-        Object::Pair(_) => Address::Unnamed,
+        Object::Pair(pair) => pair.peer_name.clone(),
         _ => return Err(Errno::ENOTSOCK.into()),
     };
     let name = as_guest_knows(call, name);

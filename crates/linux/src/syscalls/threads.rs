@@ -21,6 +21,8 @@ pub(super) struct Request {
     pub child_tid: u64,
     pub tls: u64,
     pub exit_signal: u32,
+    /// Where CLONE_PIDFD puts the descriptor.
+    pub pidfd: u64,
 }
 
 impl Request {
@@ -40,7 +42,12 @@ const SHARED: u64 = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_TH
 pub fn clone(call: &mut Call<'_>) -> SyscallResult {
     let [flags, stack_pointer, parent_tid, child_tid, tls, _] = call.args;
     let exit_signal = (flags & CSIGNAL) as u32;
-    start(call, &Request { flags: flags & !CSIGNAL, stack_pointer, parent_tid, child_tid, tls, exit_signal })
+    // Both would be told there.
+    if flags & CLONE_PIDFD != 0 && flags & (CLONE_PARENT_SETTID | CLONE_DETACHED) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let flags = flags & !CSIGNAL;
+    start(call, &Request { flags, stack_pointer, parent_tid, child_tid, tls, exit_signal, pidfd: parent_tid })
 }
 
 /// clone3(2)
@@ -61,7 +68,7 @@ pub fn clone3(call: &mut Call<'_>) -> SyscallResult {
     for (field, chunk) in fields.iter_mut().zip(bytes.chunks_exact(8)) {
         *field = chunk.try_into().map_or(0, u64::from_le_bytes);
     }
-    let [flags, _, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, _] = fields;
+    let [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, _] = fields;
     let bad_stack = (stack == 0) != (stack_size == 0);
     if flags & (CLONE_DETACHED | CSIGNAL) != 0 || bad_stack || flags & CLONE_THREAD != 0 && exit_signal != 0 {
         return Err(Errno::EINVAL.into());
@@ -71,7 +78,7 @@ pub fn clone3(call: &mut Call<'_>) -> SyscallResult {
     }
     let stack_pointer = stack.checked_add(stack_size).ok_or(Errno::EINVAL)?;
     let exit_signal = u32::try_from(exit_signal).map_err(|_| Errno::EINVAL)?;
-    start(call, &Request { flags, stack_pointer, parent_tid, child_tid, tls, exit_signal })
+    start(call, &Request { flags, stack_pointer, parent_tid, child_tid, tls, exit_signal, pidfd })
 }
 
 fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {

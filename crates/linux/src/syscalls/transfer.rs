@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{O_APPEND, RWF_APPEND, RWF_DSYNC, RWF_HIPRI, RWF_NOWAIT, RWF_SYNC};
+use warmfork_abi::signals::{SIGTTIN, SIGTTOU};
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::files::{DescriptionId, Events};
@@ -68,6 +69,7 @@ impl Call<'_> {
 
     /// Reads into `vectors` until they are full, the object has no more, or it would have to wait.
     fn read_into(&mut self, transfer: Transfer, vectors: &Vectors) -> SyscallResult {
+        self.admit(transfer.id, SIGTTIN)?;
         let mut length = vectors.total();
         if !transfer.whole && length > 0 {
             // What is read here is gone: read no more than the guest can take.
@@ -105,8 +107,12 @@ impl Call<'_> {
                 Err(_) if moved > 0 => break,
                 Err(Errno::EAGAIN) => {
                     let deadline = self.kernel.files.description(transfer.id).object.view().receive_timeout();
-                    let deadline = deadline.map(|timeout| self.deadline_after(timeout));
-                    return Err(self.block_on(transfer.id, Events::IN, transfer.dont_wait, deadline));
+                    let patience = self.patience(transfer.id);
+                    let deadline = deadline.or(patience).map(|timeout| self.deadline_after(timeout));
+                    return match self.block_on(transfer.id, Events::IN, transfer.dont_wait, deadline) {
+                        Stop::Error(_) if patience.is_some() => Ok(0),
+                        stop => Err(stop),
+                    };
                 }
                 Err(error) => return Err(error.into()),
             };
@@ -149,6 +155,7 @@ impl Call<'_> {
         if let Object::Device(Device::Null | Device::Zero) = self.kernel.files.description(transfer.id).object {
             return Ok(vectors.total() as u64);
         }
+        self.admit(transfer.id, SIGTTOU)?;
         if let Object::EventFd(_) = self.kernel.files.description(transfer.id).object {
             return self.count_up(transfer, vectors);
         }

@@ -1,0 +1,128 @@
+//! The side of a Unix socket that the machine's own processes see. They reach each other here, as plain data, and never
+//! through the host: so each fork of a snapshot talks to its own processes, and descriptors can go along.
+//!
+//! ```text
+//!   stream, seqpacket   connect(2) makes a pair; one end takes the connecting socket's place, the other waits here
+//!                       until accept(2) hands it out
+//!   datagram            bind(2) makes a mailbox (mailbox.rs); sending to the name puts the datagram there
+//! ```
+//!
+//! The host's socket stays behind it for everybody else. A name is the file that bind(2) made, or an abstract name.
+
+use std::collections::VecDeque;
+
+use warmfork_abi::Errno;
+
+use crate::files::Events;
+use crate::objects::address::Address;
+use crate::objects::pair::PairEnd;
+use crate::objects::socket::{Credentials, Received};
+use crate::objects::{Context, Shared};
+
+/// What two names have in common that lead to one socket.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LocalName {
+    /// A socket's file: its device and inode.
+    File((u32, u32), u64),
+    /// A name without a file.
+    Abstract(Vec<u8>),
+}
+
+/// What the machine's own processes can reach of a Unix socket.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Local {
+    /// The name that it is bound to.
+    pub name: Option<LocalName>,
+    /// Who listens, since it listens.
+    pub owner: Option<Credentials>,
+    /// Connections that nobody has accepted yet.
+    waiting: VecDeque<PairEnd>,
+    /// How many may wait.
+    backlog: usize,
+    /// It was shut down: nobody can connect any more.
+    shut: bool,
+    /// Connections that have come.
+    arrivals: u64,
+    /// Where datagrams for it come in.
+    pub mailbox: Option<u64>,
+    /// The box and the name of the socket that it sends datagrams to.
+    pub peer: Option<(u64, Address)>,
+}
+
+impl Local {
+    /// Connections may come, and `backlog` and one more may wait.
+    pub fn listen(&mut self, owner: Credentials, backlog: i32) {
+        /// net.core.somaxconn
+        const MOST: u32 = 4096;
+        self.owner = Some(owner);
+        self.backlog = usize::try_from(backlog.cast_unsigned().min(MOST)).unwrap_or(0);
+    }
+
+    /// No more connections may come.
+    pub fn shut(&mut self) {
+        self.shut = true;
+    }
+
+    /// Whether a connection may come now.
+    ///
+    /// # Errors
+    /// ECONNREFUSED when nobody listens, EAGAIN when too many wait.
+    pub fn room(&self) -> Result<Credentials, Errno> {
+        let owner = self.owner.filter(|_| !self.shut).ok_or(Errno::ECONNREFUSED)?;
+        if self.waiting.len() > self.backlog { Err(Errno::EAGAIN) } else { Ok(owner) }
+    }
+
+    /// A connection comes.
+    pub fn arrive(&mut self, end: PairEnd) {
+        self.arrivals += 1;
+        self.waiting.push_back(end);
+    }
+
+    /// The next connection to accept.
+    pub fn accept(&mut self) -> Option<PairEnd> {
+        self.waiting.pop_front()
+    }
+
+    /// What it is ready for beside what the host's socket is ready for, and what it is not although the host's is.
+    #[must_use]
+    pub fn events(&self, shared: &Shared) -> (Events, Events) {
+        let mut events = Events::empty();
+        let letters = self.mailbox.is_some_and(|mailbox| shared.mailboxes.first(mailbox).is_some());
+        events.set(Events::IN | Events::RDNORM, letters || !self.waiting.is_empty());
+        let full = self.peer.as_ref().is_some_and(|(peer, _)| shared.mailboxes.is_full(*peer));
+        let not = if full { Events::OUT | Events::WRNORM } else { Events::empty() };
+        (events, not)
+    }
+
+    /// A number that changes when something comes, or when there is room for a datagram again.
+    #[must_use]
+    pub fn edges(&self, shared: &Shared) -> u64 {
+        let came = self.mailbox.map_or(0, |mailbox| shared.mailboxes.counts(mailbox).0);
+        let room = self.peer.as_ref().map_or(0, |(peer, _)| shared.mailboxes.counts(*peer).1);
+        self.arrivals.wrapping_add(came).wrapping_add(room)
+    }
+
+    /// A datagram from one of the machine's own sockets, if there is one. Descriptions that come along are given up
+    /// unless `rights`.
+    pub fn receive(&self, shared: &mut Shared, into: &mut [u8], flags: u32, rights: bool) -> Option<Received> {
+        let mut received = shared.mailboxes.receive(self.mailbox?, into, flags)?;
+        if !rights {
+            let unwanted = std::mem::take(&mut received.rights);
+            if flags & warmfork_abi::socket::MSG_PEEK == 0 {
+                shared.orphans.extend(unwanted);
+            }
+        }
+        Some(received)
+    }
+
+    /// The socket is closed: those who wait to be accepted learn of it, and what nobody received is given up.
+    pub fn close(&mut self, context: &mut Context<'_>) {
+        for end in self.waiting.drain(..) {
+            end.reject(context.shared);
+        }
+        if let Some(mailbox) = self.mailbox.take() {
+            let orphans = context.shared.mailboxes.close(mailbox);
+            context.shared.orphans.extend(orphans);
+        }
+    }
+}
