@@ -204,6 +204,16 @@ class Machine(_Closing):
         """Makes a ``run`` or ``boot`` in another thread return soon, as ``"interrupted"``."""
         self._native.interrupt()
 
+    def press(self, signal: int) -> None:
+        """Passes on a signal of a key (Ctrl-C, say) of the terminal that the program was started on.
+
+        Its processes in the foreground get it. What would stop the program as a whole stops this process instead.
+
+        Args:
+            signal: Its number.
+        """
+        self._native.press(signal)
+
     def close(self) -> None:
         """Ends the guest and gives back what it holds. Can be called twice."""
         self._native.close()

@@ -24,6 +24,7 @@ mod files;
 pub mod fork;
 pub mod guest;
 pub mod inspect;
+mod keys;
 pub mod machine;
 pub mod owner;
 pub mod pristine;

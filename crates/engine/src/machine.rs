@@ -1,7 +1,7 @@
 //! One guest program being run: its memory and CPU (a platform), its kernel, and the loop between the two.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use warmfork_abi::Registers;
 use warmfork_abi::signals::SIGSEGV;
@@ -85,6 +85,8 @@ pub struct Machine {
     /// What the processes that are not the current one run on.
     pub(crate) processes: Processes,
     watch: Arc<Watch>,
+    /// Signals of the terminal's keys that have not been passed on; see `keys.rs`.
+    pub(crate) keys: Arc<AtomicU64>,
     /// What the machine has done.
     pub counters: Counters,
     ended: Option<Ending>,
@@ -96,6 +98,7 @@ pub struct Handle {
     interrupter: Arc<dyn Interrupter>,
     waker: Waker,
     asked: Arc<AtomicBool>,
+    pub(crate) keys: Arc<AtomicU64>,
 }
 
 impl Handle {
@@ -130,7 +133,8 @@ impl Machine {
         let processes = Processes::new(&kernel, platform.as_ref());
         let watch = Watch::new(processes.interrupter());
         let registers = kernel.tasks.get(kernel.tasks.current).registers;
-        Self { kind, platform, kernel, host, registers, processes, watch, counters: Counters::default(), ended: None }
+        let (keys, counters) = (Arc::default(), Counters::default());
+        Self { kind, platform, kernel, host, registers, processes, watch, keys, counters, ended: None }
     }
 
     /// The emulated kernel's state.
@@ -170,6 +174,7 @@ impl Machine {
             interrupter: self.processes.interrupter(),
             waker: self.host.waker(),
             asked: Arc::clone(&self.host.interrupt_asked),
+            keys: Arc::clone(&self.keys),
         }
     }
 
@@ -245,6 +250,7 @@ impl Machine {
         self.refresh_clock();
         self.host.push();
         self.kernel.expire_timers(&self.host);
+        self.pass_on_keys();
         if let Some(outcome) = self.asked(until) {
             return Ok(Some(outcome));
         }
@@ -313,10 +319,11 @@ impl Machine {
         self.watch.set_active(false);
         let woken = self.host.wait(deadline);
         self.watch.set_active(true);
-        if woken == Woken::Interrupted
-            && let Some(outcome) = self.asked(until)
-        {
-            return Ok(Some(outcome));
+        if woken == Woken::Interrupted {
+            self.pass_on_keys();
+            if let Some(outcome) = self.asked(until) {
+                return Ok(Some(outcome));
+            }
         }
         if until.deadline.is_some_and(|at| at <= self.host.monotonic()) {
             return Ok(Some(Outcome::TimedOut));

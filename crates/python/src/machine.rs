@@ -224,6 +224,10 @@ impl Machine {
         Ok(())
     }
 
+    fn press(&self, signal: u32) {
+        self.handle.press(signal);
+    }
+
     fn close(&self, py: Python<'_>) {
         self.end(py);
     }

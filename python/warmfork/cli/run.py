@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from warmfork.cli import output
 from warmfork.cli.start import make_machine
 from warmfork.config import load
+from warmfork.machine import Machine
 from warmfork.units import format_size
+
+_KEYS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH)
+"""What a terminal sends to those in its foreground."""
+
+
+@contextmanager
+def _passing_keys_to(machine: Machine) -> Iterator[None]:
+    """On a terminal, its keys are the program's; elsewhere signals are warmfork's own."""
+    if not any(os.isatty(fd) for fd in (0, 1, 2)):
+        yield
+        return
+
+    def press(number: int, _frame: FrameType | None) -> None:
+        machine.press(number)
+
+    before = [signal.signal(number, press) for number in _KEYS]
+    try:
+        yield
+    finally:
+        for number, handler in zip(_KEYS, before, strict=True):
+            signal.signal(number, handler)
 
 
 def run_program(program: list[str], flags: dict[str, Any], config: str | None) -> int:
@@ -19,7 +45,7 @@ def run_program(program: list[str], flags: dict[str, Any], config: str | None) -
     """
     settings = load(flags, os.environ, config)
     output.set_up_logging(settings)
-    with make_machine(program, settings) as machine:
+    with make_machine(program, settings) as machine, _passing_keys_to(machine):
         outcome = machine.run()
     if outcome.kind == "out_of_memory":
         output.say("error", f"the program wanted more memory than it may touch: {format_size(settings.max_memory)}")

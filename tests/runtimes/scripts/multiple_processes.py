@@ -1,7 +1,9 @@
 """multiprocessing by each of its ways to start a process: what is passed, shared, waited for and ended."""
 
+import asyncio
 import multiprocessing
 import os
+import select
 import signal
 import socket
 import sys
@@ -134,6 +136,30 @@ def listen():
             ended(child)
 
 
+def describe():
+    """Process descriptors, by themselves and as asyncio waits with them."""
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    descriptor = os.pidfd_open(child)
+    print(select.select([descriptor], [], [], 0)[0])
+    signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+    print(select.select([descriptor], [], [], 60)[0] == [descriptor])
+    result = os.waitid(os.P_PIDFD, descriptor, os.WEXITED)
+    print(result.si_pid == child, result.si_status, result.si_code == os.CLD_KILLED)
+
+    async def run():
+        process = await asyncio.create_subprocess_exec("cat", stdin=-1, stdout=-1)
+        answer, _ = await process.communicate(b"through a program")
+        print(answer, process.returncode)
+
+    # Newer versions have no other way, and no such name.
+    if sys.version_info < (3, 12):
+        watcher = asyncio.PidfdChildWatcher()
+        asyncio.set_child_watcher(watcher)
+    asyncio.run(run())
+
+
 if __name__ == "__main__":
     sys.stdout.reconfigure(line_buffering=True)
     for method in ("fork", "forkserver", "spawn"):
@@ -141,3 +167,5 @@ if __name__ == "__main__":
         go_through(multiprocessing.get_context(method))
     print("--- listener", flush=True)
     listen()
+    print("--- descriptors", flush=True)
+    describe()

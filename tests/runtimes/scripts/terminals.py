@@ -49,6 +49,7 @@ def pair():
 def child():
     pid, master = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         print(os.getsid(0) == os.getpid(), os.tcgetpgrp(0) == os.getpid(), sys.stdin.isatty(), flush=True)
         print(input("name? "), flush=True)
         signal.pause()

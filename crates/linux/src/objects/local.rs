@@ -72,6 +72,12 @@ impl Local {
         if self.waiting.len() > self.backlog { Err(Errno::EAGAIN) } else { Ok(owner) }
     }
 
+    /// How many connections wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// A connection comes.
     pub fn arrive(&mut self, end: PairEnd) {
         self.arrivals += 1;

@@ -15,9 +15,20 @@ use crate::policy::Access;
 use crate::poller::HostHandle;
 use crate::resolve::Found;
 
+/// Most instances of a machine: those of the host's user are few, and for all machines.
+const MOST_INSTANCES: usize = 16;
+
 /// inotify_init(2)
 pub fn inotify_init(call: &mut Call<'_>) -> SyscallResult {
-    call.open(Object::Inotify(Inotify::new()?), O_RDONLY, false)
+    open(call, 0)
+}
+
+fn open(call: &mut Call<'_>, flags: u32) -> SyscallResult {
+    let instances = call.kernel.files.objects().filter(|object| matches!(object, Object::Inotify(_))).count();
+    if instances >= MOST_INSTANCES {
+        return Err(Errno::EMFILE.into());
+    }
+    call.open(Object::Inotify(Inotify::new()?), O_RDONLY | flags & IN_NONBLOCK, flags & IN_CLOEXEC != 0)
 }
 
 /// inotify_init1(2)
@@ -26,7 +37,7 @@ pub fn inotify_init1(call: &mut Call<'_>) -> SyscallResult {
     if flags & !(IN_CLOEXEC | IN_NONBLOCK) != 0 {
         return Err(Errno::EINVAL.into());
     }
-    call.open(Object::Inotify(Inotify::new()?), O_RDONLY | flags & IN_NONBLOCK, flags & IN_CLOEXEC != 0)
+    open(call, flags)
 }
 
 /// inotify_add_watch(2): what warmfork makes up (/proc, /dev) never changes, so it cannot be watched.

@@ -9,7 +9,7 @@ use warmfork_abi::ioctl::{
     TIOCGPGRP, TIOCGPTLCK, TIOCGPTN, TIOCGPTPEER, TIOCGSID, TIOCGWINSZ, TIOCNOTTY, TIOCOUTQ, TIOCSCTTY, TIOCSPGRP,
     TIOCSPTLCK, TIOCSWINSZ,
 };
-use warmfork_abi::signals::{SIG_IGN, SIGTTIN, SIGTTOU, signal_bit};
+use warmfork_abi::signals::{SIG_DFL, SIG_IGN, SIGTTIN, SIGTTOU, STOPPING, signal_bit};
 use warmfork_abi::termios::{
     TCIFLUSH, TCIOFF, TCIOFLUSH, TCION, TCOFLUSH, TCOOFF, TCOON, TERMIOS_SIZE, TOSTOP, VSTART, VSTOP,
 };
@@ -21,7 +21,8 @@ use crate::kernel::Kernel;
 use crate::objects::Object;
 use crate::objects::terminal::discipline::Discipline;
 use crate::objects::terminal::settings::{Settings, WindowSize};
-use crate::objects::terminal::{Control, Receiver, Terminal, TerminalEnd, kept_flags};
+use crate::objects::terminal::{Control, Notice, Receiver, Terminal, TerminalEnd, kept_flags};
+use crate::process::FIRST_PID;
 use crate::signal::{SignalInfo, Target};
 use crate::task::Wait;
 
@@ -51,6 +52,22 @@ impl Kernel {
                 let _ = self.with_process(pid, |kernel| kernel.send_signal(Target::Process, info));
             }
         }
+    }
+
+    /// Sends `signal` of a key of the terminal that the machine was started on to who is in its foreground. True when that
+    /// would stop the first process, which nobody here would let go on: then nothing has been sent.
+    #[must_use]
+    pub fn press_key(&mut self, signal: u32) -> bool {
+        let foreground = self.shared.terminals.inherited.foreground;
+        let group = foreground.filter(|group| self.group_exists(*group)).unwrap_or(FIRST_PID);
+        let first = self.find_process(FIRST_PID).is_some_and(|process| process.group == group);
+        let default = self.with_process(FIRST_PID, |kernel| kernel.signals.action(signal).handler == SIG_DFL);
+        if signal_bit(signal) & STOPPING != 0 && first && default == Some(true) {
+            return true;
+        }
+        self.shared.terminals.notices.push(Notice { to: Receiver::Group(group), signal });
+        self.send_notices();
+        false
     }
 
     fn tty(&self, id: DescriptionId) -> Option<Tty> {

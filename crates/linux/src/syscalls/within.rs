@@ -16,6 +16,9 @@ use crate::objects::{Object, Shared};
 use crate::syscalls::metadata::host_metadata_at;
 use crate::syscalls::names::HostAddress;
 
+/// Most connections of a machine that wait to be accepted: no descriptor counts for them any more.
+const MOST_WAITING: usize = 8192;
+
 /// Notes by what a Unix socket is found that was just bound.
 pub(super) fn named(socket: &mut Socket, shared: &mut Shared) {
     if socket.family != AF_UNIX {
@@ -69,7 +72,9 @@ pub(super) fn connect(
     if !listener.listening() || socket.listening() || socket.peer().is_ok() {
         return None;
     }
+    let waiting: usize = call.kernel.files.objects().map(waiting).sum();
     let owner = match listener.local.room() {
+        Ok(_) if waiting >= MOST_WAITING => return Some(Err(Errno::EAGAIN)),
         Ok(owner) => owner,
         Err(error) => return Some(Err(error)),
     };
@@ -89,6 +94,14 @@ pub(super) fn connect(
         listener.local.arrive(server);
     }
     Some(Ok(()))
+}
+
+/// Connections that wait to be accepted from this object.
+fn waiting(object: &Object) -> usize {
+    match object {
+        Object::Socket(socket) => socket.local.waiting(),
+        _ => 0,
+    }
 }
 
 /// The options that a socket had before it was connected.

@@ -29,6 +29,8 @@ pub struct Discipline {
     pub settings: Settings,
     /// Finished lines, each with its end; an empty one is an end of file.
     lines: VecDeque<Vec<u8>>,
+    /// Their bytes, an empty one counting for one.
+    queued: usize,
     /// The line that is being edited, or what came without canonical mode.
     editing: Vec<u8>,
     /// The column in which the edited line began.
@@ -49,7 +51,7 @@ impl Discipline {
     }
 
     fn waiting(&self) -> usize {
-        self.editing.len() + self.lines.iter().map(Vec::len).sum::<usize>()
+        self.editing.len() + self.queued
     }
 
     /// Changes what is set. What has come so far is one line for canonical mode, and plain bytes without it.
@@ -57,9 +59,10 @@ impl Discipline {
         let was = self.canonical();
         self.settings = settings;
         if was && !self.canonical() {
+            self.queued = 0;
             self.editing.splice(0..0, std::mem::take(&mut self.lines).into_iter().flatten());
         } else if !was && self.canonical() && !self.editing.is_empty() {
-            self.lines.push_back(std::mem::take(&mut self.editing));
+            self.end_line(None);
         }
     }
 
@@ -154,6 +157,7 @@ impl Discipline {
     fn end_line(&mut self, end: Option<u8>) {
         let mut line = std::mem::take(&mut self.editing);
         line.extend(end);
+        self.queued += line.len().max(1);
         self.lines.push_back(line);
     }
 
@@ -373,9 +377,11 @@ impl Discipline {
             return Some(count);
         }
         let line = self.lines.front_mut()?;
+        let end_of_file = line.is_empty();
         let count = into.len().min(line.len());
         into[..count].copy_from_slice(&line[..count]);
         line.drain(..count);
+        self.queued -= if end_of_file { 1 } else { count };
         if line.is_empty() {
             self.lines.pop_front();
         }
@@ -385,6 +391,7 @@ impl Discipline {
     /// Forgets what was typed and not read.
     pub fn flush_input(&mut self) {
         self.lines.clear();
+        self.queued = 0;
         self.editing.clear();
         self.literal = false;
     }

@@ -243,9 +243,10 @@ impl TerminalEnd {
     /// Types `from`; how much of it there was room for.
     fn type_in(self, context: &mut Context<'_>, from: &[u8]) -> Result<usize, Errno> {
         let terminal = self.terminal(context)?;
-        let (mut typed, mut signals) = (0, Vec::new());
+        let (mut typed, mut signals): (usize, Vec<u32>) = (0, Vec::new());
         while typed < from.len() && terminal.discipline.takes_input() {
-            signals.extend(terminal.discipline.type_character(from[typed]));
+            let signal = terminal.discipline.type_character(from[typed]);
+            signals.extend(signal.filter(|signal| !signals.contains(signal)));
             typed += 1;
         }
         terminal.changed();
