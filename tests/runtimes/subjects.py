@@ -117,6 +117,7 @@ SUBJECTS: dict[str, Subject] = {
     "php program": Subject("PHP with its JIT compiler", of_program("php")),
     "ruby program": Subject("Ruby: threads, fibers, processes, signals", of_program("ruby")),
     "venv program": Subject("numpy", of_program("venv", ["numpy"])),
+    "cpython tests": Subject("CPython's own regression tests, a run for each module", of_program("debian")),
     "python": Subject("CPython: files, formats, signals, sockets, threads, asyncio, processes", of_program("debian")),
     **dict(
         [

@@ -185,12 +185,14 @@ def comparisons(compare: Compare, request: pytest.FixtureRequest) -> Iterator[di
         pool.shutdown(cancel_futures=True)
 
 
+@pytest.mark.shows("as natively", of="cpython tests")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("module", MODULES)
 def test_module(module: str, comparisons: dict[str, Future[Comparison]]) -> None:
     comparisons[module].result().check()
 
 
+@pytest.mark.shows("as natively", of="cpython tests")
 def test_almost_everything_passes(comparisons: dict[str, Future[Comparison]]) -> None:
     if set(comparisons) != set(MODULES):
         pytest.skip("needs the run of all modules")
@@ -207,6 +209,7 @@ def test_slow_tests(module: str, compare: Compare) -> None:
     compare(module, "only", [test for test in SLOW if test.startswith(f"{module}.")]).check()
 
 
+@pytest.mark.shows("as natively", of="cpython tests")
 def test_the_lists_name_tests_once() -> None:
     lists = [OPEN, LEFT_OUT, SLOW]
     tests = [test for tests in lists for test in tests]
