@@ -36,8 +36,6 @@ CASES = {
     "tracing": ("Tracing: strace, gdb", "EPERM", "call(101, 0, 0, 0, 0)"),
     "io_uring": ("io_uring: runtimes that know it use epoll instead", "ENOSYS", "call(425, 8, 0)"),
     "aio": ("Linux's own asynchronous I/O, `io_setup`", "ENOSYS", "call(206, 8, 0)"),
-    "pidfd": ("Process descriptors: runtimes wait for SIGCHLD instead", "ENOSYS", "os.pidfd_open(os.getpid())"),
-    "inotify": ("Watching files with inotify", "ENOSYS", "call(294, 0)"),
     "namespaces": ("Namespaces, and what is built of them: containers", "EPERM", "call(272, 0x10000000)"),
     "mounting": ("Mounting", "EPERM", "call(165, 0, 0, 0, 0, 0)"),
     "chroot": ("Changing the root directory", "EPERM", "os.chroot('/')"),
@@ -52,7 +50,6 @@ CASES = {
     "attributes": ("Extended attributes", "ENOTSUP", "os.setxattr('.', 'user.name', b'value')"),
     "netlink": ("Netlink sockets", "EAFNOSUPPORT", "socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 0)"),
     "packets": ("Raw and packet sockets: ping", "EPERM", "socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)"),
-    "terminals": ("Pseudo terminals", "ENOENT", "os.openpty()"),
     "devices": ("Device nodes", "EPERM", "os.mknod('device', 0o20600, os.makedev(1, 3))"),
     "small": ("32-bit programs", "ENOEXEC", "runs_32_bit()"),
 }
