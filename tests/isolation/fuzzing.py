@@ -32,8 +32,8 @@ REQUEST_MEMORY = 64 << 20
 # What may be in use besides: pages that a fork has touched stay its own. The kvm platform has them in this process, and
 # keeps machines ready for the next forks.
 SPARE = {
-    "process": Holdings(files=0, stubs=0, threads=0, memory=8 << 20, mappings=16, guests=REQUEST_MEMORY),
-    "kvm": Holdings(files=8, stubs=0, threads=2, memory=(8 << 20) + REQUEST_MEMORY, mappings=64, guests=0),
+    "process": Holdings(files=0, machines=0, stubs=0, threads=0, memory=8 << 20, mappings=16, guests=REQUEST_MEMORY),
+    "kvm": Holdings(files=8, machines=2, stubs=0, threads=2, memory=(8 << 20) + REQUEST_MEMORY, mappings=64, guests=0),
 }
 
 

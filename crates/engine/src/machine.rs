@@ -272,7 +272,10 @@ impl Machine {
         let unreserved = self.kernel.space.areas().accessible_bytes().unreserved > 0;
         let uncounted = unreserved || !self.kernel.family.is_empty();
         let limit = limit.unwrap_or(u64::MAX).min(if uncounted { most } else { u64::MAX });
-        Ok(limit < u64::MAX && files.saturating_add(self.touched_bytes()?) > limit)
+        if limit == u64::MAX || files.saturating_add(self.touched_at_most()) <= limit {
+            return Ok(false);
+        }
+        Ok(files.saturating_add(self.touched_bytes()?) > limit)
     }
 
     /// Whether somebody wants this run to stop.
@@ -297,6 +300,11 @@ impl Machine {
         let spans = self.private_spans();
         let own: u64 = self.platform.touched(&spans)?.iter().map(|span| span.len()).sum();
         Ok(own.saturating_add(self.processes.touched_bytes(&spans)?))
+    }
+
+    /// [`Self::touched_bytes`] at most, without looking: a guest with very many mappings would do nothing but be looked at.
+    fn touched_at_most(&self) -> u64 {
+        self.platform.touched_at_most().saturating_add(self.processes.touched_at_most())
     }
 
     /// The spans that can hold private pages.

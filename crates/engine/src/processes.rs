@@ -92,6 +92,11 @@ impl Processes {
         }
         Ok(bytes)
     }
+
+    /// The same at most, without looking.
+    pub(crate) fn touched_at_most(&self) -> u64 {
+        self.bodies.values().fold(0, |bytes, body| bytes.saturating_add(body.platform.touched_at_most()))
+    }
 }
 
 impl Machine {

@@ -146,6 +146,10 @@ pub trait Platform: GuestMemory {
     /// As [`Platform::run`].
     fn touched(&mut self, spans: &[Span]) -> Result<Vec<Span>, PlatformError>;
 
+    /// Bytes of the pages that [`Platform::touched`] would find at most, in the spans that it was last asked for: costs
+    /// nothing, where looking takes longer the more the guest has mapped. `u64::MAX` when nothing is known.
+    fn touched_at_most(&self) -> u64;
+
     /// Copies bytes out of the guest whatever its protection of them is: for freezing a machine.
     ///
     /// # Errors

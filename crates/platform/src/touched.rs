@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 
+use warmfork_abi::PAGE;
 use warmfork_memory::Span;
 
 use crate::PlatformError;
@@ -18,6 +19,8 @@ pub struct Touched {
     known: Option<Known>,
     /// What is known does not hold any more.
     stale: Cell<bool>,
+    /// Bytes that warmfork has since written to, elsewhere than in what was found.
+    written: Cell<u64>,
 }
 
 /// The last answer.
@@ -29,7 +32,7 @@ struct Known {
 
 impl Touched {
     pub fn open(pid: libc::pid_t) -> Result<Self, PlatformError> {
-        Ok(Self { pagemap: Pagemap::open(pid)?, known: None, stale: Cell::new(false) })
+        Ok(Self { pagemap: Pagemap::open(pid)?, known: None, stale: Cell::new(false), written: Cell::new(0) })
     }
 
     /// The page tables themselves.
@@ -57,8 +60,18 @@ impl Touched {
             scan(&mut self.pagemap, span, &mut found)?;
         }
         self.stale.set(false);
+        self.written.set(0);
         self.known = Some(Known { asked: spans.to_vec(), found: found.clone(), faults });
         Ok(found)
+    }
+
+    /// Bytes that are privately written at most, in the spans that were last asked for: each fault has added one page, and
+    /// mapping calls none. Unbounded before the first answer.
+    pub fn at_most(&self, faults: u64) -> u64 {
+        let Some(known) = &self.known else { return u64::MAX };
+        let found: u64 = known.found.iter().map(|span| span.len()).sum();
+        let faulted = faults.saturating_sub(known.faults).saturating_mul(PAGE);
+        found.saturating_add(faulted).saturating_add(self.written.get())
     }
 
     /// warmfork writes to `spans`: what was found still holds if they all were found, in this order.
@@ -76,7 +89,9 @@ impl Touched {
             }
             rest.first().is_some_and(|found| found.start <= span.start && span.end <= found.end)
         };
-        if !spans.into_iter().all(&mut covered) {
+        let new: u64 = spans.into_iter().filter(|&span| !covered(span)).map(|span| span.len() + 2 * PAGE).sum();
+        if new > 0 {
+            self.written.set(self.written.get().saturating_add(new));
             self.forget();
         }
     }

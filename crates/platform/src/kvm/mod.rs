@@ -253,6 +253,11 @@ impl Platform for KvmPlatform {
         self.touched.find(spans, guest::faults(), |pagemap, span, found| guest::touched(arena, pagemap, span, found))
     }
 
+    fn touched_at_most(&self) -> u64 {
+        // There one fault may bring hundreds of pages.
+        if self.memory.arena.huge_pages { u64::MAX } else { self.touched.at_most(guest::faults()) }
+    }
+
     fn read_any(&self, address: u64, into: &mut [u8]) -> std::io::Result<()> {
         self.memory.read_any(address, into)
     }

@@ -340,6 +340,10 @@ impl Platform for ProcessPlatform {
         memory::restore(self.tracee.pid(), &self.memory, pages)
     }
 
+    fn touched_at_most(&self) -> u64 {
+        self.touched.at_most(self.tracee.faults())
+    }
+
     fn read_any(&self, address: u64, into: &mut [u8]) -> std::io::Result<()> {
         use std::os::unix::fs::FileExt;
         self.memory.read_exact_at(into, address)
