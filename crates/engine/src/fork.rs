@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use warmfork_linux::poller::{Host, HostHandle};
 use warmfork_linux::process::{FIRST_PID, SpaceId};
-use warmfork_linux::serve::Gate;
+use warmfork_linux::serve::{Gate, Offer};
 use warmfork_memory::image::{Content, Image};
 use warmfork_memory::{Span, SpanSet};
 use warmfork_platform::{Platform, Pristine};
@@ -120,13 +120,18 @@ impl Fork {
     /// Hands the guest `connection`, as one that came to its listening socket `listener`: the only one that it can
     /// accept until the next reset. The next run ends as [`Outcome::Served`] when the guest closes it or shuts it down.
     pub fn offer(&mut self, listener: HostHandle, connection: OwnedFd) {
-        let listeners = Arc::clone(&self.snapshot.listeners);
-        self.machine.kernel.shared.gate = Gate::offering(listeners, listener, HostHandle::new(connection));
+        self.take(Offer { listener, connection: HostHandle::new(connection) });
+    }
+
+    /// The same with a connection that is an offer already.
+    pub(crate) fn take(&mut self, offer: Offer) {
+        self.machine.kernel.shared.gate = Gate::offering(Arc::clone(&self.snapshot.listeners), offer);
     }
 
     /// Lets the guest accept what comes to the snapshot's listening sockets, and counts it.
     pub fn open(&mut self) {
-        self.machine.kernel.shared.gate = Gate::open(Arc::clone(&self.snapshot.listeners));
+        let waiting = std::iter::from_fn(|| self.snapshot.take_waiting()).collect();
+        self.machine.kernel.shared.gate = Gate::open(Arc::clone(&self.snapshot.listeners), waiting);
     }
 
     /// Hides further connections from the guest. The next run ends as [`Outcome::Served`] when it has ended those that

@@ -11,6 +11,7 @@ use warmfork_linux::family::Pid;
 use warmfork_linux::poller::{Host, Waker, Woken};
 use warmfork_linux::process::FIRST_PID;
 use warmfork_linux::schedule::Turn;
+use warmfork_linux::serve::OwnClient;
 use warmfork_linux::signal::frame::unreturnable;
 use warmfork_linux::signal::{Delivery, SignalInfo, Trap};
 use warmfork_linux::task::State;
@@ -300,6 +301,17 @@ impl Machine {
         let spans = self.private_spans();
         let own: u64 = self.platform.touched(&spans)?.iter().map(|span| span.len()).sum();
         Ok(own.saturating_add(self.processes.touched_bytes(&spans)?))
+    }
+
+    /// From now on the program accepts nobody but the client that is returned: others' connections wait for a fork of it, or
+    /// until [`Self::admit_any`].
+    pub fn admit_own(&mut self) -> OwnClient {
+        self.kernel.shared.gate.admit_own()
+    }
+
+    /// The program accepts whoever comes.
+    pub fn admit_any(&mut self) {
+        self.kernel.shared.gate.admit_any();
     }
 
     /// [`Self::touched_bytes`] at most, without looking: a guest with very many mappings would do nothing but be looked at.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use warmfork_linux::family::Pid;
 use warmfork_linux::poller::HostHandle;
 use warmfork_linux::process::{FIRST_PID, SpaceId};
-use warmfork_linux::serve::Gate;
+use warmfork_linux::serve::{Gate, Offer};
 use warmfork_linux::{Kernel, Tid};
 use warmfork_memory::image::{Image, ImageBuilder, SegmentSource};
 use warmfork_memory::{Backing, Source, Span};
@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub(crate) kernel: Kernel,
     /// What it listens on.
     pub(crate) listeners: Arc<Vec<HostHandle>>,
+    /// Connections that came before it was frozen, the last first. The lock is held for moments.
+    waiting: Mutex<Vec<Offer>>,
     /// Pages that the first process of its forks writes to, as far as they have told. The lock is held for moments.
     familiar: Mutex<Vec<Span>>,
 }
@@ -94,7 +96,16 @@ impl Snapshot {
         }
         kernel.shared.gate = Gate::default();
         let listeners = Arc::new(kernel.listeners());
-        Ok(Arc::new(Self { platform: machine.kind, images, kernel, listeners, familiar: Mutex::default() }))
+        let mut waiting = machine.kernel.shared.gate.take_waiting();
+        waiting.retain(|offer| listeners.contains(&offer.listener));
+        waiting.reverse();
+        let (waiting, familiar) = (Mutex::new(waiting), Mutex::default());
+        Ok(Arc::new(Self { platform: machine.kind, images, kernel, listeners, waiting, familiar }))
+    }
+
+    /// A connection that has waited since before the snapshot was made, for a fork to serve.
+    pub(crate) fn take_waiting(&self) -> Option<Offer> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
     /// The memory of address space `space`.

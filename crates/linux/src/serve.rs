@@ -6,9 +6,14 @@
 //! there is none.
 //!
 //! A fork that is not reset accepts by itself; then the gate only counts, until it is shut.
+//!
+//! Before a program is frozen it is to accept nobody but who warms it up: what a stranger sent would be in every fork. A
+//! stranger's connection is held meanwhile, and goes to a fork.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::files::DescriptionId;
 use crate::poller::HostHandle;
@@ -19,6 +24,8 @@ enum Admission {
     /// Whatever comes.
     #[default]
     Any,
+    /// This process's own client; others are held.
+    Own,
     /// What a worker offers.
     Offers,
     /// Nothing.
@@ -31,7 +38,13 @@ pub struct Gate {
     admission: Admission,
     /// The listening sockets that it stands before. What a guest listens on besides is its own affair.
     listeners: Arc<Vec<HostHandle>>,
-    offer: Option<Offer>,
+    /// Connections for the guest.
+    offers: Vec<Offer>,
+    /// Connections for whoever comes after it.
+    held: Vec<Offer>,
+    client: OwnClient,
+    /// Ports that the guest itself has connected from: it may talk to itself.
+    guest_ports: BTreeSet<u16>,
     connections: BTreeSet<DescriptionId>,
     accepted: u64,
     ended: u64,
@@ -39,46 +52,127 @@ pub struct Gate {
 
 /// A connection that waits for its guest.
 #[derive(Clone, PartialEq, Debug)]
-struct Offer {
-    listener: HostHandle,
-    connection: HostHandle,
+pub struct Offer {
+    /// The listening socket that it came to.
+    pub listener: HostHandle,
+    /// It.
+    pub connection: HostHandle,
+}
+
+/// More strangers than these wait in vain: as many as a listening socket of Linux's has waiting by default.
+const HELD_AT_MOST: usize = 4096;
+
+/// Who warms a program up, known by the port that it connects from.
+#[derive(Clone, Debug, Default)]
+pub struct OwnClient(Arc<AtomicU32>);
+
+impl OwnClient {
+    /// It connects from this port now.
+    pub fn is_at(&self, port: u16) {
+        self.0.store(port.into(), Ordering::SeqCst);
+    }
+
+    /// Whether `connection`, which was accepted, is its, or one of the guest's, which connects from `ports`.
+    fn made(&self, connection: &HostHandle, ports: &BTreeSet<u16>) -> bool {
+        let names = rustix::net::getpeername(connection).ok().zip(rustix::net::getsockname(connection).ok());
+        let Some((peer, own)) = names else { return false };
+        match (peer.and_then(|peer| SocketAddr::try_from(peer).ok()), SocketAddr::try_from(own)) {
+            (Some(peer), Ok(own)) => {
+                let here = peer.ip() == own.ip() || peer.ip().is_loopback() && own.ip().is_loopback();
+                here && (u32::from(peer.port()) == self.0.load(Ordering::SeqCst) || ports.contains(&peer.port()))
+            }
+            // A Unix socket, whose peers have no names, but processes.
+            _ => rustix::net::sockopt::socket_peercred(connection)
+                .is_ok_and(|peer| peer.pid == rustix::process::getpid()),
+        }
+    }
+}
+
+impl PartialEq for OwnClient {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.load(Ordering::SeqCst) == other.0.load(Ordering::SeqCst)
+    }
 }
 
 impl Gate {
-    /// A gate before `listeners` that lets everything in, and counts.
+    /// A gate before `listeners` that lets everything in, first what is `waiting`, and counts.
     #[must_use]
-    pub fn open(listeners: Arc<Vec<HostHandle>>) -> Self {
-        Self { listeners, ..Self::default() }
+    pub fn open(listeners: Arc<Vec<HostHandle>>, waiting: Vec<Offer>) -> Self {
+        Self { listeners, offers: waiting, ..Self::default() }
     }
 
-    /// A gate before `listeners` that lets in one connection, which came to `listener`.
+    /// From now on nobody is let in but the client that is returned; others are held.
+    pub fn admit_own(&mut self) -> OwnClient {
+        self.admission = Admission::Own;
+        self.held.append(&mut self.offers);
+        self.client.clone()
+    }
+
+    /// Lets everybody in again, those who were held first.
+    pub fn admit_any(&mut self) {
+        self.admission = Admission::Any;
+        self.guest_ports.clear();
+        self.offers.append(&mut self.held);
+    }
+
+    /// The guest connects `socket`, maybe to itself.
+    pub fn connects(&mut self, socket: &HostHandle) {
+        if self.admission == Admission::Own
+            && let Ok(name) = rustix::net::getsockname(socket)
+            && let Ok(address) = SocketAddr::try_from(name)
+        {
+            self.guest_ports.insert(address.port());
+        }
+    }
+
+    /// Whether a connection that came to `listener` may be let in; else it is held.
+    pub fn admits(&mut self, listener: &HostHandle, connection: &HostHandle) -> bool {
+        if self.admission != Admission::Own || self.client.made(connection, &self.guest_ports) {
+            return true;
+        }
+        if self.held.len() < HELD_AT_MOST {
+            self.held.push(Offer { listener: listener.clone(), connection: connection.clone() });
+        } else {
+            log::warn!("a connection is closed: {HELD_AT_MOST} wait for the program to be ready");
+        }
+        false
+    }
+
+    /// The connections that are held or were not taken.
+    pub fn take_waiting(&mut self) -> Vec<Offer> {
+        let mut waiting = std::mem::take(&mut self.held);
+        waiting.append(&mut self.offers);
+        waiting
+    }
+
+    /// A gate before `listeners` that lets in one connection.
     #[must_use]
-    pub fn offering(listeners: Arc<Vec<HostHandle>>, listener: HostHandle, connection: HostHandle) -> Self {
-        let offer = Some(Offer { listener, connection });
-        Self { admission: Admission::Offers, listeners, offer, ..Self::default() }
+    pub fn offering(listeners: Arc<Vec<HostHandle>>, offer: Offer) -> Self {
+        Self { admission: Admission::Offers, listeners, offers: vec![offer], ..Self::default() }
     }
 
     /// Lets nothing in any more.
     pub fn shut(&mut self) {
         self.admission = Admission::Nothing;
-        self.offer = None;
+        self.offers.clear();
     }
 
     /// Whether `listener` shows its guest offers alone, and not what comes to it.
     #[must_use]
     pub fn guards(&self, listener: &HostHandle) -> bool {
-        self.admission != Admission::Any && self.listeners.contains(listener)
+        matches!(self.admission, Admission::Offers | Admission::Nothing) && self.listeners.contains(listener)
     }
 
     /// Whether `listener` has an offer to show.
     #[must_use]
     pub fn has_offer(&self, listener: &HostHandle) -> bool {
-        self.offer.as_ref().is_some_and(|offer| offer.listener == *listener)
+        self.offers.iter().any(|offer| offer.listener == *listener)
     }
 
     /// Hands out the connection offered on `listener`.
     pub fn take_offer(&mut self, listener: &HostHandle) -> Option<HostHandle> {
-        self.offer.take_if(|offer| offer.listener == *listener).map(|offer| offer.connection)
+        let first = self.offers.iter().position(|offer| offer.listener == *listener)?;
+        Some(self.offers.remove(first).connection)
     }
 
     /// A connection that came to `listener` was accepted as `id`.
@@ -100,7 +194,7 @@ impl Gate {
     #[must_use]
     pub fn finished(&self) -> bool {
         match self.admission {
-            Admission::Any => false,
+            Admission::Any | Admission::Own => false,
             Admission::Offers => self.ended > 0,
             Admission::Nothing => self.connections.is_empty(),
         }

@@ -165,6 +165,7 @@ impl Machine {
             if machine.ended().is_some() {
                 return Err(EngineError::State("running a program that has ended"));
             }
+            machine.admit_any();
             let until = until(machine, timeout);
             machine.run(&until)
         })
@@ -174,6 +175,8 @@ impl Machine {
     fn boot(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Vec<String>> {
         let limit = optional_duration(timeout)?;
         let (outcome, listening) = self.job(py, move |machine| {
+            // Whoever connects before it is frozen is served by a fork: what he sends is to be in no other.
+            machine.admit_own();
             let until = Until { ready: true, ..until(machine, limit) };
             let outcome = machine.run(&until)?;
             Ok((outcome, machine.listening()))

@@ -1,7 +1,7 @@
 //! Warm-up requests: sent through the program's real listening socket before it is frozen.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
@@ -9,6 +9,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use rustix::net::sockopt::Timeout;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use warmfork_linux::serve::OwnClient;
 
 use crate::error::EngineError;
 use crate::machine::{Handle, Machine, Outcome, Until};
@@ -65,7 +69,7 @@ pub fn warm_up(
     path: &str,
     deadline: Option<u64>,
 ) -> Result<WarmUp, EngineError> {
-    let client = Arc::new(Client::default());
+    let client = Arc::new(Client { own: machine.admit_own(), ..Client::default() });
     let done = Done(Arc::clone(&client), machine.handle());
     let (target, request) = (address.clone(), request(address, path));
     let thread = std::thread::Builder::new()
@@ -90,6 +94,8 @@ pub fn warm_up(
 #[derive(Default)]
 struct Client {
     finished: AtomicBool,
+    /// By what the machine knows it.
+    own: OwnClient,
     /// Locked for moments only, with no other lock.
     line: Mutex<Line>,
 }
@@ -120,7 +126,7 @@ impl Client {
     fn fetch(&self, address: &Address, request: &str) -> std::io::Result<()> {
         match address {
             Address::Internet(address) => {
-                let stream = TcpStream::connect_timeout(&reachable(*address), SILENCE)?;
+                let stream = self.connect(reachable(*address))?;
                 stream.set_read_timeout(Some(SILENCE))?;
                 self.take_line(Line::Busy(stream.as_fd().try_clone_to_owned()?))?;
                 talk(stream, request)?;
@@ -133,6 +139,20 @@ impl Client {
             }
         }
         self.take_line(Line::Free)
+    }
+
+    /// Connects from a port that the machine has been told of before: it accepts nobody else.
+    fn connect(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
+        let (family, any): (_, SocketAddr) = match address {
+            SocketAddr::V4(_) => (AddressFamily::INET, (Ipv4Addr::UNSPECIFIED, 0).into()),
+            SocketAddr::V6(_) => (AddressFamily::INET6, (Ipv6Addr::UNSPECIFIED, 0).into()),
+        };
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        rustix::net::sockopt::set_socket_timeout(&socket, Timeout::Send, Some(SILENCE))?;
+        rustix::net::bind(&socket, &any)?;
+        self.own.is_at(SocketAddr::try_from(rustix::net::getsockname(&socket)?)?.port());
+        rustix::net::connect(&socket, &address)?;
+        Ok(TcpStream::from(socket))
     }
 
     fn take_line(&self, line: Line) -> std::io::Result<()> {
@@ -158,8 +178,8 @@ impl Client {
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
-            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         });
     }
     address

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use warmfork_linux::call::Ending;
 use warmfork_linux::poller::HostHandle;
+use warmfork_linux::serve::Offer;
 
 use super::{Control, ServeOptions, Statistics};
 use crate::cpu;
@@ -52,7 +53,7 @@ impl Door {
 
     /// The next connection and the listening socket it came to; `None` when the server stops or (never for long)
     /// when there was none after all.
-    fn accept(&self, control: &Control) -> Option<(HostHandle, OwnedFd)> {
+    fn accept(&self, control: &Control) -> Option<Offer> {
         let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 8];
         let count = epoll::wait(&self.set, &mut events[..], None).unwrap_or(0);
         for event in &events[..count] {
@@ -61,7 +62,9 @@ impl Door {
                 continue;
             };
             match rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-                Ok(connection) => return Some((listener.clone(), connection)),
+                Ok(connection) => {
+                    return Some(Offer { listener: listener.clone(), connection: HostHandle::new(connection) });
+                }
                 // Another worker took it, or the client has gone again.
                 Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => {}
                 Err(error) => {
@@ -135,11 +138,12 @@ impl Worker {
     /// Waits for a connection and has `fork` serve it; the fork again, pristine, unless it was lost.
     fn serve_one(&self, mut fork: Fork, door: &Door) -> Option<Fork> {
         let statistics = &self.control.statistics;
-        let Some((listener, connection)) = door.accept(&self.control) else { return Some(fork) };
+        let waiting = self.snapshot.take_waiting();
+        let Some(offer) = waiting.or_else(|| door.accept(&self.control)) else { return Some(fork) };
         let accepted = Instant::now();
         Statistics::add(&statistics.connections, 1);
         let before = fork.machine().counters.syscalls;
-        fork.offer(listener, connection);
+        fork.take(offer);
         let deadline = self.options.max_request_time.map(|time| fork.machine().host().monotonic() + nanoseconds(time));
         let until = Until { deadline, touched_bytes: self.options.max_request_memory, ..Until::default() };
         let outcome = fork.run(&until);

@@ -228,7 +228,11 @@ impl Socket {
             }
             // Another peer for a socket that others use, or none.
             _ if self.inherited.is_some() && (address.is_none() || self.is_datagram()) => Err(Errno::EOPNOTSUPP),
-            Some(address) => rustix::net::connect(&self.handle, address).map_err(errno),
+            Some(address) => {
+                let connected = rustix::net::connect(&self.handle, address).map_err(errno);
+                context.shared.gate.connects(&self.handle);
+                connected
+            }
             None => rustix::net::connect_unspec(&self.handle).map_err(errno),
         }
     }
@@ -241,10 +245,17 @@ impl Socket {
         if self.inherited.as_ref().is_some_and(|inherited| inherited.no_receive) {
             return Err(Errno::EINVAL);
         }
-        let (handle, address) = if self.listening && context.shared.gate.guards(&self.handle) {
-            (context.shared.gate.take_offer(&self.handle).ok_or(Errno::EAGAIN)?, None)
-        } else {
-            self.accept_from_host(named)?
+        let gate = &mut context.shared.gate;
+        let offered = if self.listening { gate.take_offer(&self.handle) } else { None };
+        let (handle, address) = match offered {
+            Some(connection) => (connection, None),
+            None if self.listening && gate.guards(&self.handle) => return Err(Errno::EAGAIN),
+            None => loop {
+                let came = self.accept_from_host(named)?;
+                if gate.admits(&self.handle, &came.0) {
+                    break came;
+                }
+            },
         };
         let mut accepted = Self::new(handle, self.family, self.kind, self.protocol);
         accepted.bound.clone_from(&self.bound);
@@ -272,6 +283,12 @@ impl Socket {
         let (fd, address) = rustix::net::acceptfrom_with(&self.handle, flags).map_err(errno)?;
         let address = address.map_or_else(|| self.unnamed(), Address::from_host);
         Ok((HostHandle::new(fd), Some(address)))
+    }
+
+    /// What a connection that waits for this guest makes of a listening socket.
+    fn offered(&self, context: &Context<'_>) -> Events {
+        let offered = self.listening && context.shared.gate.has_offer(&self.handle);
+        if offered { Events::IN | Events::RDNORM } else { Events::empty() }
     }
 
     fn unnamed(&self) -> Address {
@@ -453,11 +470,10 @@ impl Operations for Socket {
         let (own, not) = self.local.events(context.shared);
         let own = own | self.inherited.as_ref().map_or(Events::empty(), Inherited::events);
         if self.listening && context.shared.gate.guards(&self.handle) {
-            let offered = context.shared.gate.has_offer(&self.handle);
-            return own | if offered { Events::IN | Events::RDNORM } else { Events::empty() };
+            return own | self.offered(context);
         }
         let events = context.host.poll(&self.handle, context.interest);
-        own | (events - not)
+        own | self.offered(context) | (events - not)
     }
 
     fn edges(&mut self, context: &mut Context<'_>, _events: Events) -> u64 {
@@ -467,7 +483,8 @@ impl Operations for Socket {
             // Numbers that no host gives out, so that an offer counts as new whatever the snapshot had seen.
             return u64::MAX - u64::from(!context.shared.gate.has_offer(&self.handle)) - 2 * shut - 4 * own;
         }
-        context.host.edges(&self.handle).wrapping_add(shut).wrapping_add(own)
+        let offered = u64::from(self.listening && context.shared.gate.has_offer(&self.handle));
+        context.host.edges(&self.handle).wrapping_add(shut).wrapping_add(own).wrapping_add(offered)
     }
 
     fn available(&mut self, context: &mut Context<'_>) -> Result<usize, Errno> {

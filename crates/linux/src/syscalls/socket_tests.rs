@@ -21,7 +21,7 @@ use crate::objects::Object;
 use crate::objects::address::Address;
 use crate::policy::{HostPattern, Policy, Rule, Rules};
 use crate::poller::HostHandle;
-use crate::serve::Gate;
+use crate::serve::{Gate, Offer};
 use crate::task::{State, Tid};
 use crate::testing::{Bench, DATA, result};
 
@@ -270,7 +270,7 @@ fn a_server_accepts_answers_and_ends() {
 /// A bench that serves behind a gate: its listener, and an offered connection's other end.
 fn gated(bench: &mut Bench) -> (u64, TcpStream) {
     let (listener, address) = bench.listener();
-    bench.kernel.shared.gate = Gate::open(Arc::new(bench.kernel.listeners()));
+    bench.kernel.shared.gate = Gate::open(Arc::new(bench.kernel.listeners()), Vec::new());
     bench.kernel.shared.gate.shut();
     let client = TcpStream::connect(address).unwrap();
     (listener, client)
@@ -289,7 +289,8 @@ fn offer(bench: &mut Bench, listener: u64) {
     };
     rustix::io::ioctl_fionbio(&connection, true).unwrap();
     let listeners = Arc::new(bench.kernel.listeners());
-    bench.kernel.shared.gate = Gate::offering(listeners, handle, HostHandle::new(connection));
+    bench.kernel.shared.gate =
+        Gate::offering(listeners, Offer { listener: handle, connection: HostHandle::new(connection) });
 }
 
 #[test]
@@ -329,7 +330,7 @@ fn a_gate_stands_before_its_own_listeners_only() {
 fn an_open_gate_counts_until_it_is_shut() {
     let mut bench = Bench::allowed(listening("127.0.0.1"));
     let (listener, address) = bench.listener();
-    bench.kernel.shared.gate = Gate::open(Arc::new(bench.kernel.listeners()));
+    bench.kernel.shared.gate = Gate::open(Arc::new(bench.kernel.listeners()), Vec::new());
     let tid = bench.pid();
     let _clients = [(); 2].map(|()| TcpStream::connect(address).unwrap());
     let connections = [(); 2].map(|()| match bench.start(tid, ACCEPT4, &[listener, 0, 0, 0]) {
