@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benches.compare.machine import ROOT
+from benches.compare.promises import Check
 
 SYSTEM_CALL_RATIO = "interception/ratio"
 RESET = "process/reset, 200 dirty pages"
@@ -39,8 +40,6 @@ Measured = Mapping[str, Measurement]
 """By name."""
 
 _BENCH = ["cargo", "bench", "--quiet", "--locked", "--package", "warmfork-engine", "--bench", "costs"]
-
-
 MACHINE = ROOT / "scripts" / "svm_machine.py"
 MACHINE_SECONDS = 1200
 MACHINE_DOES_LESS = 40
@@ -79,7 +78,7 @@ def as_plain(measured: Measured) -> dict[str, dict[str, Any]]:
     return {name: asdict(measurement) for name, measurement in measured.items()}
 
 
-def checks(measured: Measured) -> list[tuple[str, float, str, bool]]:
+def checks(measured: Measured) -> list[Check]:
     """The promises that the crates' benches hold: what, how much, the bound, whether it holds."""
     if not measured:
         return []
@@ -102,7 +101,7 @@ def checks(measured: Measured) -> list[tuple[str, float, str, bool]]:
     return checked
 
 
-def kvm_checks(place: str, measured: Measured) -> list[tuple[str, float, str, bool]]:
+def kvm_checks(place: str, measured: Measured) -> list[Check]:
     """What is promised of kvm wherever it runs, as counts; ``place`` says where that was."""
     if KVM_ENTRIES not in measured:
         return []

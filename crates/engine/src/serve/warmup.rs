@@ -116,6 +116,8 @@ struct Done(Arc<Client>, Handle);
 
 impl Drop for Done {
     fn drop(&mut self) {
+        // Whoever gets its port next is a stranger.
+        self.0.own.is_at(0);
         self.0.finished.store(true, Ordering::SeqCst);
         self.1.look();
     }

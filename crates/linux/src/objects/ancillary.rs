@@ -80,9 +80,7 @@ impl Socket {
         address: Option<&SocketAddrAny>,
     ) -> Result<usize, Errno> {
         self.own()?;
-        if self.inherited.as_ref().is_some_and(|inherited| inherited.no_send) {
-            return Err(Errno::EPIPE);
-        }
+        self.check_sending()?;
         let address = address.map_or_else(Vec::new, |address| Address::from_host(address.clone()).encode());
         warmfork_host::send_message(self.handle().as_fd(), from, ancillary, flags | MSG_NOSIGNAL, &address)
     }

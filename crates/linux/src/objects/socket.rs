@@ -395,6 +395,11 @@ impl Socket {
         })
     }
 
+    /// EPIPE once a fork has shut down the sending side of a socket that it shares.
+    pub(super) fn check_sending(&self) -> Result<(), Errno> {
+        if self.inherited.as_ref().is_some_and(|inherited| inherited.no_send) { Err(Errno::EPIPE) } else { Ok(()) }
+    }
+
     /// send(2) and sendto(2), to an address that the policy allows. The host process never gets SIGPIPE.
     ///
     /// # Errors
@@ -407,9 +412,7 @@ impl Socket {
         address: Option<&SocketAddrAny>,
     ) -> Result<usize, Errno> {
         self.own()?;
-        if self.inherited.as_ref().is_some_and(|inherited| inherited.no_send) {
-            return Err(Errno::EPIPE);
-        }
+        self.check_sending()?;
         let mut flags = SendFlags::from_bits_retain(flags | MSG_NOSIGNAL);
         if flags == SendFlags::NOSIGNAL && self.may_hold() {
             flags |= SendFlags::MORE;
@@ -433,8 +436,8 @@ impl Socket {
         rights: &[DescriptionId],
     ) -> Option<Result<usize, Errno>> {
         let mailbox = mailbox.or(self.local.peer.as_ref().map(|(mailbox, _)| *mailbox))?;
-        if self.inherited.as_ref().is_some_and(|inherited| inherited.no_send) {
-            return Some(Err(Errno::EPIPE));
+        if let Err(error) = self.check_sending() {
+            return Some(Err(error));
         }
         if from.len() > DEFAULT_BUFFER - 32 {
             return Some(Err(Errno::EMSGSIZE));
