@@ -23,6 +23,19 @@ static pid_t child_that(int status, int signal_number)
     return child;
 }
 
+// Returns when the parent sleeps, as it does in a wait.
+static void until_parent_sleeps(void)
+{
+    char path[40], state = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", getppid());
+    while (state != 'S') {
+        FILE *stat = fopen(path, "r");
+        if (!stat || fscanf(stat, "%*d %*s %c", &state) != 1)
+            _exit(1);
+        fclose(stat);
+    }
+}
+
 int main(void)
 {
     int status;
@@ -41,9 +54,13 @@ int main(void)
     int ends[2];
     char byte;
     MUST(pipe(ends));
-    child = child_that(0, 0);
+    child = MUST(fork());
+    if (child == 0) {
+        until_parent_sleeps();
+        _exit(0);
+    }
     SHOW(read(ends[0], &byte, 1));
-    MUST(waitpid(child, &status, 0));
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
     // SA_NOCLDWAIT: told, but nothing to wait for.
     guest_handle_info(SIGCHLD, on_child, SA_NOCLDWAIT | SA_RESTART);
     child = child_that(1, 0);
