@@ -89,7 +89,7 @@ class Settings(BaseModel):
     )
     huge_pages: bool = Field(False, description="Let the host back a guest on kvm with huge pages.")
     max_memory: Size = Field(8 << 30, description="Memory that the program may map.", title="SIZE")
-    max_address_space: Size = Field(64 << 40, description="Address space that the program may reserve.", title="SIZE")
+    max_address_space: Size = Field(128 << 40, description="Address space that the program may reserve.", title="SIZE")
     max_files: int = Field(1024, ge=4, le=1 << 20, description="Files that the guest may have open.", title="N")
     max_threads: int = Field(1024, ge=1, le=1 << 16, description="Threads that the guest may have.", title="N")
     max_processes: int = Field(64, ge=1, le=4096, description="Processes that the guest may have.", title="N")

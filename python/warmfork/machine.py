@@ -113,7 +113,7 @@ class Machine(_Closing):
         platform: Platform = "auto",
         huge_pages: bool = False,
         max_memory: int | str = "8G",
-        max_address_space: int | str = "64T",
+        max_address_space: int | str = "128T",
         max_files: int = 1024,
         max_threads: int = 1024,
         max_processes: int = 64,

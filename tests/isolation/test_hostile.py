@@ -28,6 +28,7 @@ TIMEOUTS = [
 TOO_LARGE = [
     "touch",
     "fork-and-touch",
+    "read-reserve",
     "read-zeroes",
     "fill-file",
     "fill-file-at-once",

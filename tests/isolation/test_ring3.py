@@ -20,6 +20,7 @@ PAGE = 0x1000
 USER_END = 0x7FFFFFFFF000
 # Each platform has a page of code that guests can see, which ends in filler, and pages of data behind it.
 CODE = USER_END - 0xF000
+IMAGE = CODE - (256 << 30)
 CODE_BYTES = {"process": 512, "kvm": 160}
 DATA_PAGES = {"process": 10, "kvm": 3}
 KINDS_OF_REGISTERS = 6
@@ -28,7 +29,7 @@ KINDS_OF_REGISTERS = 6
 RANGES = {
     "lowest": "0-100/8 0-10000/1000",
     "platform": f"{CODE - PAGE:x}-{USER_END:x}/1000",
-    "image": f"{CODE - (1 << 40):x}-{CODE - (1 << 40) + 0x4000:x}/1000",
+    "image": f"{IMAGE:x}-{IMAGE + 0x4000:x}/1000",
     "top": "7e0000000000-7fffffe00000/400000000 7fffffe00000-7fffffff0000/1000 7ffffffff000-800000000000/100",
     "not canonical": "800000000000-ffff800000000000/7ffffffffff000",
     "upper half": "ffff800000000000-ffffffff80000000/8000000000",
@@ -160,7 +161,7 @@ def test_a_server_outlives_noise(snapshot: Snapshot) -> None:
     requests = [f"noise {seed} 300" for seed in range(1, 1 + fewer(150))]
     requests += [f"scribble {seed}" for seed in range(1, 1 + fewer(25))]
     # All of its memory, in one call; then what it can still do with all of it.
-    requests += [f"unmap-all {end:x}" for end in (CODE - (1 << 40), 1 << 46, 1 << 30, 1 << 22)]
+    requests += [f"unmap-all {end:x}" for end in (IMAGE, 1 << 46, 1 << 30, 1 << 22)]
     requests += [f"protect-all {protection}" for protection in range(8)]
     with snapshot.serve(threads=2, max_request_time=patience(0.5), max_request_memory="64M") as server:
         attack(server, port, requests)

@@ -125,6 +125,34 @@ gcc -c two.c && ar rcD libtwo.a two.o && gcc -s -o archived one.c libtwo.a -lm -
 gcc -E -P two.c && gcc -S -O1 -o - two.c | grep -c two && echo 'int main(void) { return missing(); }' >three.c
 gcc -o never three.c 2>&1 | grep -o 'undefined reference.*'; echo 'int x = "' | gcc -xc - 2>&1 | grep -c error
 """
+# Each maps its shadow of the whole address space at addresses of its own, and minds where Linux maps the rest.
+SANITIZED = r"""
+cat >bad.c <<'END'
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+static int shared = 2147483600;
+static void *add(void *unused) { shared++; return unused; }
+int main(int count, char **words) {
+    char *bytes = malloc(100 * count), kind = count > 1 ? *words[1] : 0;
+    pthread_t thread;
+    if (kind == 'a') free(bytes);
+    bytes[50] = kind;
+    if (pthread_create(&thread, NULL, add, NULL)) return 1;
+    if (kind == 't') shared++;
+    pthread_join(thread, NULL);
+    if (kind == 'u') shared += shared;
+    return printf("%d\n", shared) < 0;
+}
+END
+export ASAN_OPTIONS=detect_leaks=0
+for kind in address thread undefined; do
+    gcc -g -fsanitize=$kind -o made bad.c
+    setarch -R ./made; echo "status $?"; setarch -R ./made $kind 2>report; echo "status $?"
+    grep -oE 'heap-use-after-free on|SUMMARY: ThreadSanitizer: data race|signed integer overflow' report
+done
+rm -f made report
+"""
 DATABASE = r"""
 sqlite3 made.db 'pragma journal_mode = wal; create table t(id integer primary key, name text, n int)'
 sqlite3 made.db 'create index i on t(n)'
@@ -246,6 +274,7 @@ CASES = [
     ("git", f"sh -c {shlex.quote(HISTORY)}", ""),
     ("make", f"sh -c {shlex.quote(PROGRAM)}", ""),
     ("gcc", f"sh -c {shlex.quote(COMPILED)}", ""),
+    ("gcc", f"sh -c {shlex.quote(SANITIZED)}", ""),
     ("gcc", "gcc -xc -O1 -s -o made -", "int main(void) { return 7; }\n"),
     ("tar", "sh -c 'tar -cf - words deep link | tar -xvf - -C copies; tar -cJf made.tar.xz --sort=name deep'", ""),
     ("npm", "npm --version", ""),

@@ -48,7 +48,6 @@ class Program:
     stdin: bytes
     status: int
     needs_hardware: bool
-    is_too_large: bool
 
     @classmethod
     def read(cls, source: Path) -> "Program":
@@ -61,7 +60,6 @@ class Program:
             stdin=marked.get("stdin", "").replace(r"\n", "\n").encode(),
             status=int(status) if status.isdigit() else 128 + signal.Signals[status],
             needs_hardware=marked.get("kvm") == "hardware",
-            is_too_large=marked.get("kvm") == "too large",
         )
 
     @property
@@ -161,8 +159,6 @@ def test_native(program: Program, tmp_path: Path) -> None:
 
 def test_platform(program: Program, platform: str, hardware: bool, warmfork_command: Path, tmp_path: Path) -> None:
     """Under warmfork each program does what it does on Linux."""
-    if platform == "kvm" and program.is_too_large:
-        pytest.skip("a guest on kvm has at most 64 GiB of accessible mappings")
     if program.needs_hardware and not hardware:
         pytest.skip("this host's KVM emulates what the program is about")
     binary = compiled(program.source)

@@ -41,7 +41,7 @@ impl Default for MachineLimits {
     fn default() -> Self {
         Self {
             memory_bytes: 8 << 30,
-            address_space_bytes: 1 << 46,
+            address_space_bytes: 1 << 47,
             files: 1024,
             threads: 512,
             processes: DEFAULT_MAX_PROCESSES,

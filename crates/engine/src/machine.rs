@@ -263,7 +263,8 @@ impl Machine {
     }
 
     /// Whether the guest has written more than it may: to memory files; in all, when it mapped some without a reservation
-    /// or has several processes (else all was counted when it was mapped); or more than `limit`.
+    /// or has several processes (else all was counted when it was mapped); or more than `limit`. Of what is mapped without
+    /// a reservation, which may be terabytes, page tables count as well.
     fn is_short_of_memory(&mut self, limit: Option<u64>) -> Result<bool, EngineError> {
         let most = self.kernel.space.limits().accessible_bytes;
         let files = self.kernel.memory_file_bytes();
@@ -273,10 +274,15 @@ impl Machine {
         let unreserved = self.kernel.space.areas().accessible_bytes().unreserved > 0;
         let uncounted = unreserved || !self.kernel.family.is_empty();
         let limit = limit.unwrap_or(u64::MAX).min(if uncounted { most } else { u64::MAX });
-        if limit == u64::MAX || files.saturating_add(self.touched_at_most()) <= limit {
+        if limit == u64::MAX {
             return Ok(false);
         }
-        Ok(files.saturating_add(self.touched_bytes()?) > limit)
+        let tables = if unreserved { self.platform.table_bytes().saturating_add(self.processes.table_bytes()) } else { 0 };
+        let beside = files.saturating_add(tables);
+        if beside.saturating_add(self.touched_at_most()) <= limit {
+            return Ok(false);
+        }
+        Ok(beside.saturating_add(self.touched_bytes()?) > limit)
     }
 
     /// Whether somebody wants this run to stop.

@@ -93,7 +93,12 @@ impl Processes {
         Ok(bytes)
     }
 
-    /// The same at most, without looking.
+    /// Host memory that their page tables take.
+    pub(crate) fn table_bytes(&self) -> u64 {
+        self.bodies.values().fold(0, |bytes, body| bytes.saturating_add(body.platform.table_bytes()))
+    }
+
+    /// The bytes that they have written at most, without looking.
     pub(crate) fn touched_at_most(&self) -> u64 {
         self.bodies.values().fold(0, |bytes, body| bytes.saturating_add(body.platform.touched_at_most()))
     }

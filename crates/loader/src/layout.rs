@@ -10,7 +10,7 @@
 //! ```
 
 use rustix::rand::{GetRandomFlags, getrandom};
-use warmfork_abi::{PAGE, page_down};
+use warmfork_abi::{PAGE, USER_END, page_down};
 
 use crate::elf::Image;
 
@@ -95,7 +95,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Draws the bases of a space that ends at `end` and holds a stack of `stack_size` bytes (whole pages, checked
+    /// Draws the bases of a space that ends at `end`, not far from where Linux's own ends, and holds a stack of `stack_size` bytes (whole pages, checked
     /// by the caller to be small against the space).
     pub(crate) fn draw(dice: &mut Dice, end: u64, stack_size: u64) -> Result<Self, NoRandom> {
         let gap = stack_size + GUARD + STACK_PAGES * PAGE;
@@ -103,7 +103,7 @@ impl Layout {
             stack_top: page_down(end) - dice.pages(STACK_PAGES)?,
             stack_jitter: dice.word()? % STACK_JITTER,
             mmap_base: page_down(end) - gap - dice.pages(BASE_PAGES)?,
-            program_base: page_down(end / 3 * 2) + dice.pages(BASE_PAGES)?,
+            program_base: page_down(USER_END / 3 * 2) + dice.pages(BASE_PAGES)?,
             brk_gap: dice.pages(BRK_PAGES)?,
         })
     }

@@ -78,16 +78,13 @@ impl Layout {
     }
 }
 
-/// So many times what may be accessible may be so without a reservation. Reading alone costs page tables: a 512th of it.
-pub const UNRESERVED: u64 = 16;
-
 /// How much a guest may map; beyond it mmap and its relatives answer ENOMEM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Bytes in all mappings, inaccessible ones included (as RLIMIT_AS). Runtimes reserve hundreds of GiB.
     pub reserved_bytes: u64,
-    /// Bytes in mappings with any access. Of those mapped with MAP_NORESERVE there may be [`UNRESERVED`] times as many;
-    /// what counts of them is what is written, and that is not counted here.
+    /// Bytes in mappings with any access, but for those mapped with MAP_NORESERVE: what counts of them is what is written
+    /// and the page tables of what is read, and neither is counted here.
     pub accessible_bytes: u64,
     /// Number of areas (vm.max_map_count).
     pub areas: usize,
@@ -296,10 +293,7 @@ impl AddressSpace {
     /// Refuses more accessible bytes than there may be.
     fn charge_accessible(&self, after: Accessible) -> Result<(), Errno> {
         let (before, limits) = (self.areas.accessible_bytes(), self.limits);
-        let unreserved = limits.accessible_bytes.saturating_mul(UNRESERVED);
-        if too_much(after.reserved, before.reserved, limits.accessible_bytes)
-            || too_much(after.unreserved, before.unreserved, unreserved)
-        {
+        if too_much(after.reserved, before.reserved, limits.accessible_bytes) {
             return Err(Errno::ENOMEM);
         }
         Ok(())

@@ -150,6 +150,9 @@ pub trait Platform: GuestMemory {
     /// nothing, where looking takes longer the more the guest has mapped. `u64::MAX` when nothing is known.
     fn touched_at_most(&self) -> u64;
 
+    /// Host memory that the guest's page tables take, in bytes: it need only read to fill them.
+    fn table_bytes(&self) -> u64;
+
     /// Copies bytes out of the guest whatever its protection of them is: for freezing a machine.
     ///
     /// # Errors

@@ -239,6 +239,11 @@ static void touch(const char *text) {
         for (long at = 0; at < 64 << 20; at += PAGE) more[at] = 1;
     }
 }
+static void read_reserve(const char *text) {
+    // Of what is only read, the page tables take memory.
+    volatile char *more = (char *)MUST(mmap(0, 1l << 44, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    for (long at = 0; at < 1l << 44; at += 2 << 20) more[at];
+}
 static void read_zeroes(const char *text) {
     // One call that writes two gigabytes to memory.
     char *more = (char *)MUST(mmap(0, 2l << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
@@ -349,7 +354,7 @@ static const struct action actions[] = {
     {"spin-calls", spin_calls}, {"spin-blocked", spin_blocked}, {"sleep", sleep_for_ever}, {"flood", flood},
     {"flood-faults", flood_faults}, {"flood-queue", flood_queue}, {"kill", kill_itself}, {"exit", exit_quietly},
     {"recurse", recurse_for_ever}, {"threads", threads}, {"fork", fork_bomb}, {"fork-and-touch", fork_and_touch}, {"touch", touch},
-    {"read-zeroes", read_zeroes}, {"fill-file", fill_file}, {"fill-file-at-once", fill_file_at_once},
+    {"read-reserve", read_reserve}, {"read-zeroes", read_zeroes}, {"fill-file", fill_file}, {"fill-file-at-once", fill_file_at_once},
     {"fill-file-view", fill_file_view}, {"allocate-file", allocate_file}, {"map-storm", map_storm},
     {"break-storm", break_storm}, {"files", files}, {"mapped-files", mapped_files},
     {"output", output}, {"fill-pipes", fill_pipes}, {"fill-pairs", fill_pairs}, {"answer-much", answer_much},

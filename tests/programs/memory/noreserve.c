@@ -1,4 +1,3 @@
-// kvm: too large
 // MAP_NORESERVE: accessible memory of which more is mapped than there is, and little is used; a reservation of terabytes
 #include "../guest.h"
 

@@ -7,8 +7,8 @@ use warmfork_memory::{Protection, Span};
 /// Where the bytes of an area come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Address space that never was accessible: the host has nothing mapped there.
-    Reserved,
+    /// Private zeroes that nobody has touched, accessible or not: the host has nothing mapped there.
+    Untouched,
     /// Private zeroes.
     Anonymous,
     /// Private, of a memory file that cannot shrink.

@@ -19,7 +19,7 @@ use warmfork_memory::{Protection, Source, Span};
 
 /// Bytes of a window, and of the granule of guest addresses that it holds.
 pub const WINDOW: u64 = 2 << 20;
-/// Address space of one guest's accessible mappings.
+/// Address space of all that one guest has mapped but zeroes that it has not touched.
 const SIZE: u64 = 64 << 30;
 
 /// A part of a guest span that is contiguous in the arena.
@@ -55,7 +55,7 @@ fn length(bytes: u64) -> usize {
 
 /// What the host lets this process, and so the guest, do: x86 cannot write or run what it cannot read, and KVM does not
 /// ask the host whether the guest may run a page.
-fn host_protection(protection: Protection) -> i32 {
+pub fn host_protection(protection: Protection) -> i32 {
     let read = if protection.is_empty() { libc::PROT_NONE } else { libc::PROT_READ };
     read | if protection.contains(Protection::WRITE) { libc::PROT_WRITE } else { 0 }
 }

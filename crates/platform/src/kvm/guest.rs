@@ -77,7 +77,7 @@ pub fn faults() -> u64 {
 impl GuestMemory for KvmPlatform {
     fn read_some(&self, address: u64, into: &mut [u8]) -> usize {
         let base = into.as_mut_ptr();
-        self.memory.transfer(address, into.len(), |host, done, bytes| {
+        self.memory.borrow_mut().transfer(address, into.len(), |host, done, bytes| {
             // SAFETY: `done + bytes` is at most the buffer's length.
             let start = unsafe { base.add(done) };
             let local = libc::iovec { iov_base: start.cast(), iov_len: bytes };
@@ -90,7 +90,7 @@ impl GuestMemory for KvmPlatform {
 
     fn write_some(&self, address: u64, from: &[u8]) -> usize {
         self.touched.written([Span { start: address, end: address.saturating_add(from.len() as u64) }]);
-        self.memory.transfer(address, from.len(), |host, done, bytes| {
+        self.memory.borrow_mut().transfer(address, from.len(), |host, done, bytes| {
             let part = &from[done..done + bytes];
             let local = libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: bytes };
             let remote = own(host, bytes);
@@ -102,34 +102,35 @@ impl GuestMemory for KvmPlatform {
 
     fn map(&mut self, span: Span, protection: Protection, source: Source<'_>) -> Result<(), MapError> {
         self.touched.forget();
-        self.memory.map(span, protection, source)
+        self.memory.get_mut().map(span, protection, source)
     }
 
     fn unmap(&mut self, span: Span) -> Result<(), MapError> {
         self.touched.forget();
-        self.memory.unmap(span)
+        self.memory.get_mut().unmap(span)
     }
 
     fn protect(&mut self, span: Span, protection: Protection) -> Result<(), MapError> {
-        self.memory.protect(span, protection)
+        self.memory.get_mut().protect(span, protection)
     }
 
     fn relocate(&mut self, from: Span, to: Span) -> Result<(), MapError> {
         self.touched.forget();
-        self.memory.relocate(from, to)
+        self.memory.get_mut().relocate(from, to)
     }
 
     fn discard(&mut self, span: Span) -> Result<(), MapError> {
         self.touched.forget();
-        self.memory.discard(span)
+        self.memory.get_mut().discard(span)
     }
 
     fn resident(&self, span: Span, pages: &mut [u8]) {
         pages.fill(0);
-        for piece in self.memory.arena.pieces(span) {
+        let arena = &self.memory.borrow().arena;
+        for piece in arena.pieces(span) {
             let first = usize::try_from((piece.span.start - span.start) / warmfork_abi::PAGE).unwrap_or(0);
             let count = usize::try_from(piece.span.len() / warmfork_abi::PAGE).unwrap_or(0);
-            let start = self.memory.arena.host(piece.offset) as u64;
+            let start = arena.host(piece.offset) as u64;
             let part = &mut pages[first..first + count];
             if let Err(error) = self.touched.pagemap().present(Span { start, end: start + piece.span.len() }, part) {
                 log::debug!("reading the guest's pagemap failed: {error}");

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use warmfork_memory::Span;
+use warmfork_memory::{Protection, Span};
 
 use super::areas::Kind;
-use super::arena::WINDOW;
+use super::arena::{WINDOW, host_protection};
 use super::memory::Memory;
 use crate::PlatformError;
 
@@ -33,7 +33,7 @@ pub fn read(memory: &Memory) -> Result<Vec<String>, PlatformError> {
             let (from, to) = (offset.max(first), (offset + WINDOW).min(last));
             // Parts of windows that nothing is mapped in look like mappings.
             let part = Span { start: guest + (from - offset), end: guest + (to - offset) };
-            for area in memory.areas.within(part).filter(|area| area.kind != Kind::Reserved) {
+            for area in memory.areas.within(part).filter(|area| area.kind != Kind::Untouched) {
                 lines.push(Line {
                     start: area.span.start,
                     end: area.span.end,
@@ -44,11 +44,11 @@ pub fn read(memory: &Memory) -> Result<Vec<String>, PlatformError> {
             }
         }
     }
-    // Address space that was never accessible has none.
-    lines.extend(memory.areas.iter().filter(|area| area.kind == Kind::Reserved).map(|area| Line {
+    // What is untouched has none.
+    lines.extend(memory.areas.iter().filter(|area| area.kind == Kind::Untouched).map(|area| Line {
         start: area.span.start,
         end: area.span.end,
-        protection: "---p".into(),
+        protection: shown(area.protection).into(),
         offset: 0,
         file: ANONYMOUS.into(),
     }));
@@ -61,6 +61,15 @@ pub fn read(memory: &Memory) -> Result<Vec<String>, PlatformError> {
         }
     }
     Ok(joined.iter().map(show).collect())
+}
+
+/// As the host shows a mapping that the arena has made for this.
+fn shown(protection: Protection) -> &'static str {
+    match host_protection(protection) {
+        libc::PROT_NONE => "---p",
+        libc::PROT_READ => "r--p",
+        _ => "rw-p",
+    }
 }
 
 const ANONYMOUS: &str = "00:00:0";

@@ -21,6 +21,9 @@ use crate::{PlatformError, Pristine};
 
 /// Page tables that may be left over from mappings that are gone, beside twice those in use.
 const STALE_TABLES: usize = 512;
+/// Bytes of accessible zeroes that are mapped at once. Of more the host gets to see what is touched, granule by granule: a
+/// program may ask for far more than an arena holds, and use little of it.
+const AT_ONCE: u64 = 128 << 20;
 
 /// One guest's memory.
 pub struct Memory {
@@ -43,6 +46,8 @@ pub enum Access {
     Unmapped,
     /// The file has no such page.
     BehindEnd,
+    /// The arena is full.
+    NoRoom,
 }
 
 impl Memory {
@@ -60,19 +65,33 @@ impl Memory {
     }
 
     fn try_map(&mut self, span: Span, protection: Protection, source: Source<'_>) -> io::Result<()> {
-        let kind = kind(source);
-        if kind == Kind::Anonymous && protection.is_empty() {
+        if kind(source) == Kind::Anonymous && (protection.is_empty() || span.len() > AT_ONCE) {
             self.try_unmap(span)?;
-            self.areas.insert(Area { span, protection, kind: Kind::Reserved });
+            self.areas.insert(Area { span, protection, kind: Kind::Untouched });
             return Ok(());
         }
+        self.map_in_host(span, protection, source)
+    }
+
+    fn map_in_host(&mut self, span: Span, protection: Protection, source: Source<'_>) -> io::Result<()> {
         self.arena.allot(span)?;
         self.tables.clear(span);
         for piece in self.arena.pieces(span) {
             self.arena.map(piece, protection, source, piece.span.start - span.start)?;
         }
-        self.areas.insert(Area { span, protection, kind });
+        self.areas.insert(Area { span, protection, kind: kind(source) });
         Ok(())
+    }
+
+    /// Has the host map what is accessible and untouched in the granules of `span`. Whether that was anything.
+    fn back(&mut self, span: Span) -> io::Result<bool> {
+        let granules = Span { start: span.start / WINDOW * WINDOW, end: span.end.next_multiple_of(WINDOW) };
+        let unbacked = |area: &Area| area.kind == Kind::Untouched && !area.protection.is_empty();
+        let parts: Vec<Area> = self.areas.within(granules).filter(unbacked).collect();
+        for part in &parts {
+            self.map_in_host(part.span, part.protection, Source::Anonymous)?;
+        }
+        Ok(!parts.is_empty())
     }
 
     pub fn unmap(&mut self, span: Span) -> Result<(), MapError> {
@@ -86,7 +105,7 @@ impl Memory {
         }
         self.areas.remove(span);
         let areas = &self.areas;
-        self.arena.release(span, |granule| areas.within(granule).all(|area| area.kind == Kind::Reserved));
+        self.arena.release(span, |granule| areas.within(granule).all(|area| area.kind == Kind::Untouched));
         self.slots.uncover(self.arena.used()).map_err(|error| io::Error::other(error.to_string()))
     }
 
@@ -96,7 +115,7 @@ impl Memory {
 
     fn try_protect(&mut self, span: Span, protection: Protection) -> io::Result<()> {
         for area in self.areas.within(span).collect::<Vec<_>>() {
-            if area.kind == Kind::Reserved {
+            if area.kind == Kind::Untouched {
                 self.try_map(area.span, protection, Source::Anonymous)?;
                 continue;
             }
@@ -112,7 +131,7 @@ impl Memory {
     }
 
     pub fn discard(&self, span: Span) -> Result<(), MapError> {
-        let mut parts = self.areas.within(span).filter(|area| area.kind != Kind::Reserved);
+        let mut parts = self.areas.within(span).filter(|area| area.kind != Kind::Untouched);
         let discard = |span: Span| self.arena.pieces(span).into_iter().try_for_each(|piece| self.arena.discard(piece));
         parts.try_for_each(|area| discard(area.span)).map_err(|source| MapError { operation: "discard", span, source })
     }
@@ -125,15 +144,19 @@ impl Memory {
         let parts: Vec<Area> = self.areas.within(from).collect();
         let Some(&last) = parts.last() else { return Err(io::Error::from_raw_os_error(libc::EFAULT)) };
         self.try_unmap(to)?;
+        let longer = Span::new(to.start + from.len(), to.len() - from.len());
         for part in parts {
             let start = to.start + (part.span.start - from.start);
-            let end = if part.span == last.span { to.end } else { start + part.span.len() };
-            let target = Span { start, end };
-            if part.kind != Kind::Reserved {
+            let stretched = part.span == last.span && part.kind != Kind::Anonymous;
+            let target = Span { start, end: if stretched { to.end } else { start + part.span.len() } };
+            if part.kind != Kind::Untouched {
                 self.arena.allot(target)?;
                 self.move_pages(part.span, target)?;
             }
             self.areas.insert(Area { span: target, ..part });
+        }
+        if let Some(longer) = longer.filter(|_| last.kind == Kind::Anonymous) {
+            self.try_map(longer, last.protection, Source::Anonymous)?;
         }
         self.try_unmap(from)
     }
@@ -193,6 +216,9 @@ impl Memory {
             return Ok(Access::Forbidden);
         }
         let page = Span { start: address / PAGE * PAGE, end: address / PAGE * PAGE + PAGE };
+        if area.kind == Kind::Untouched && self.back(page).is_err() {
+            return Ok(Access::NoRoom);
+        }
         if area.kind.may_end() {
             let Some(&piece) = self.arena.pieces(page).first() else { return Ok(Access::BehindEnd) };
             // Other errors are not the guest's: its CPU will meet them itself.
@@ -210,6 +236,7 @@ impl Memory {
     pub fn prepare(&mut self, spans: &[Span]) -> Result<(), PlatformError> {
         let failed = |source| PlatformError::Host { operation: "filling page tables", source };
         for &span in spans {
+            self.back(span).map_err(failed)?;
             for piece in self.arena.pieces(span) {
                 // What is refused (a read-only page, a file's end) is the guest's to find out.
                 let _ = self.arena.populate(piece, true);
@@ -233,7 +260,7 @@ impl Memory {
         let Some(offset) = self.arena.offset(start) else { return Err(io::Error::from_raw_os_error(libc::EFAULT)) };
         self.slots.cover(&self.arena, offset).map_err(|error| io::Error::other(error.to_string()))?;
         for area in self.areas.within(Span { start, end: start + WINDOW }) {
-            if area.protection.is_empty() {
+            if area.protection.is_empty() || area.kind == Kind::Untouched {
                 continue;
             }
             let span = if self.careful && area.kind.may_end() { area.span.intersection(page) } else { Some(area.span) };
@@ -254,7 +281,25 @@ impl Memory {
     }
 
     /// As [`super::KvmPlatform`]'s reading and writing. Stops at the first page that is not accessible.
-    pub fn transfer(&self, address: u64, length: usize, copy: impl Fn(usize, usize, usize) -> usize) -> usize {
+    pub fn transfer(&mut self, address: u64, length: usize, copy: impl Fn(usize, usize, usize) -> usize) -> usize {
+        let mut done = self.transfer_backed(address, length, &copy);
+        while done < length && self.back_at(address.saturating_add(done as u64)) {
+            let more = self.transfer_backed(address + done as u64, length - done, |host, first, bytes| {
+                copy(host, done + first, bytes)
+            });
+            if more == 0 {
+                break;
+            }
+            done += more;
+        }
+        done
+    }
+
+    fn back_at(&mut self, address: u64) -> bool {
+        Span::new(address / PAGE * PAGE, PAGE).is_some_and(|page| self.back(page).unwrap_or(false))
+    }
+
+    fn transfer_backed(&self, address: u64, length: usize, copy: impl Fn(usize, usize, usize) -> usize) -> usize {
         let end = address.saturating_add(length as u64);
         let Some(span) = Span::new(address, length as u64).filter(|span| span.end == end) else { return 0 };
         let mut done = 0;
@@ -283,7 +328,7 @@ impl Memory {
             }
             let first = usize::try_from(at - address).unwrap_or(0);
             let part = &mut into[first..][..usize::try_from(area.span.len()).unwrap_or(0)];
-            if area.kind == Kind::Reserved {
+            if area.kind == Kind::Untouched {
                 part.fill(0);
             } else {
                 self.read_pieces(area.span, part)?;
@@ -303,8 +348,9 @@ impl Memory {
     }
 
     /// Writes whatever the guest's protection is.
-    pub fn write_any(&self, address: u64, from: &[u8]) -> io::Result<()> {
+    pub fn write_any(&mut self, address: u64, from: &[u8]) -> io::Result<()> {
         let span = Span::new(address, from.len() as u64).ok_or_else(|| io::Error::from_raw_os_error(libc::EIO))?;
+        self.back(span)?;
         let mut at = span.start;
         for piece in self.arena.pieces(span) {
             let first = usize::try_from(piece.span.start - span.start).unwrap_or(0);
@@ -316,7 +362,7 @@ impl Memory {
     }
 
     /// Makes the pages of `span` what they were.
-    pub fn put_back(&self, image: &[u8], span: Span, pristine: Pristine) -> io::Result<()> {
+    pub fn put_back(&mut self, image: &[u8], span: Span, pristine: Pristine) -> io::Result<()> {
         let length = usize::try_from(span.len()).unwrap_or(0);
         let bytes = match pristine {
             Pristine::Zero => None,
@@ -327,7 +373,7 @@ impl Memory {
         };
         let fast = |area: Area| area.protection.contains(Protection::WRITE) && !area.kind.may_end();
         let area = self.areas.find(span.start).filter(|area| area.span.end >= span.end);
-        if !area.is_some_and(|area| area.kind != Kind::Reserved && fast(area)) {
+        if !area.is_some_and(|area| area.kind != Kind::Untouched && fast(area)) {
             let zeroes;
             let bytes = match bytes {
                 Some(bytes) => bytes,

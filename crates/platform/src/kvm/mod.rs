@@ -29,6 +29,7 @@ mod tables;
 mod vcpu;
 mod vm;
 
+use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -52,7 +53,8 @@ const REFUSALS: u32 = 8;
 /// A guest in a virtual machine.
 pub struct KvmPlatform {
     vcpu: Vcpu,
-    memory: Memory,
+    /// Also what only reads the guest's memory may have the host map it first.
+    memory: RefCell<Memory>,
     state: State,
     touched: Touched,
     /// Page tables filled.
@@ -72,14 +74,14 @@ impl KvmPlatform {
             source: std::io::Error::other(error.to_string()),
         })?;
         let mut platform = Self::with(pool::take(found.trap)?)?;
-        platform.memory.arena.huge_pages = huge_pages;
+        platform.memory.get_mut().arena.huge_pages = huge_pages;
         Ok(platform)
     }
 
     fn with(vm: Vm) -> Result<Self, PlatformError> {
         let Vm { vcpu, slots, arena, tables, trap, state, state_bytes } = vm;
         let vcpu = Vcpu::new(vcpu, trap)?;
-        let memory = Memory::new(arena, tables, slots);
+        let memory = RefCell::new(Memory::new(arena, tables, slots));
         let state = State { parts: state, bytes: state_bytes };
         Ok(Self { vcpu, memory, state, touched: Touched::open(guest::own_pid())?, fills: 0, thread: PhantomData })
     }
@@ -128,7 +130,7 @@ impl KvmPlatform {
         let page = Span { start: page_down(address), end: page_down(address) + PAGE };
         let mut present = [0];
         self.resident(page, &mut present);
-        let accessible = self.memory.areas.find(address).is_some_and(|area| !area.protection.is_empty());
+        let accessible = self.memory.borrow().areas.find(address).is_some_and(|area| !area.protection.is_empty());
         accessible && (present == [1] || error & exceptions::FETCH != 0)
     }
 
@@ -142,13 +144,17 @@ impl KvmPlatform {
             return Ok(Some(Exit::Syscall));
         }
         let error = error & (exceptions::PRESENT | exceptions::WRITE | exceptions::USER | exceptions::FETCH);
-        let access = self.memory.touch(address, error & exceptions::WRITE != 0, error & exceptions::FETCH != 0)?;
+        let access = self.memory.get_mut().touch(address, error & exceptions::WRITE != 0, error & exceptions::FETCH != 0)?;
         let fault = match access {
             Access::Filled => {
                 self.fills += 1;
                 return Ok(None);
             }
             Access::Unmapped => exceptions::unmapped(address, error),
+            Access::NoRoom => {
+                log::warn!("the guest's memory is full: it has touched more than 64 GiB of addresses");
+                return Ok(Some(Exit::Dead));
+            }
             Access::BehindEnd => exceptions::behind_end(address, error),
             Access::Forbidden => exceptions::forbidden(address, error, self.is_present(address, error)),
         };
@@ -185,8 +191,8 @@ impl Platform for KvmPlatform {
             if !guest::is_canonical(registers.rip) {
                 return Ok(guest::general_protection(0));
             }
-            self.vcpu.load(self.memory.tables.memory(), registers)?;
-            match self.vcpu.run(self.memory.tables.memory(), registers)? {
+            self.vcpu.load(self.memory.get_mut().tables.memory(), registers)?;
+            match self.vcpu.run(self.memory.get_mut().tables.memory(), registers)? {
                 Stop::Syscall => {
                     registers.orig_rax = registers.rax;
                     registers.rax = (-i64::from(libc::ENOSYS)).cast_unsigned();
@@ -209,7 +215,7 @@ impl Platform for KvmPlatform {
                 }
                 Stop::Refused => {
                     refusals += 1;
-                    if !self.memory.distrust_files() || refusals > REFUSALS {
+                    if !self.memory.get_mut().distrust_files() || refusals > REFUSALS {
                         log::warn!("the host refused the guest a page at {:#x}", registers.rip);
                         return Ok(Exit::Dead);
                     }
@@ -222,7 +228,7 @@ impl Platform for KvmPlatform {
     fn counts(&self) -> Counts {
         Counts {
             entries: self.vcpu.entries,
-            calls: self.vcpu.calls() + self.memory.slots.calls,
+            calls: self.vcpu.calls() + self.memory.borrow().slots.calls,
             faults: guest::faults(),
             fills: self.fills,
         }
@@ -249,21 +255,27 @@ impl Platform for KvmPlatform {
     }
 
     fn touched(&mut self, spans: &[Span]) -> Result<Vec<Span>, PlatformError> {
-        let arena = &self.memory.arena;
+        let arena = &self.memory.get_mut().arena;
         self.touched.find(spans, guest::faults(), |pagemap, span, found| guest::touched(arena, pagemap, span, found))
     }
 
     fn touched_at_most(&self) -> u64 {
         // There one fault may bring hundreds of pages.
-        if self.memory.arena.huge_pages { u64::MAX } else { self.touched.at_most(guest::faults()) }
+        if self.memory.borrow().arena.huge_pages { u64::MAX } else { self.touched.at_most(guest::faults()) }
+    }
+
+    fn table_bytes(&self) -> u64 {
+        let memory = self.memory.borrow();
+        // Each of its own has one of the host's for the same window and, where KVM shadows them, one of KVM's.
+        3 * PAGE * memory.tables.count().min(memory.arena.granules()) as u64
     }
 
     fn read_any(&self, address: u64, into: &mut [u8]) -> std::io::Result<()> {
-        self.memory.read_any(address, into)
+        self.memory.borrow().read_any(address, into)
     }
 
     fn mappings(&self) -> Result<Vec<String>, PlatformError> {
-        maps::read(&self.memory)
+        maps::read(&self.memory.borrow())
     }
 
     fn duplicate(&mut self) -> Result<Option<Box<dyn Platform>>, PlatformError> {
@@ -274,7 +286,7 @@ impl Platform for KvmPlatform {
     fn map_all(&mut self, mappings: &[Mapping<'_>]) -> Result<(), PlatformError> {
         self.touched.forget();
         for mapping in mappings {
-            let mapped = self.memory.map(mapping.span, mapping.protection, mapping.source);
+            let mapped = self.memory.get_mut().map(mapping.span, mapping.protection, mapping.source);
             mapped
                 .map_err(|error| PlatformError::Host { operation: "mapping a fork's memory", source: error.source })?;
         }
@@ -283,7 +295,7 @@ impl Platform for KvmPlatform {
 
     fn prepare(&mut self, spans: &[Span]) -> Result<(), PlatformError> {
         self.touched.forget();
-        self.memory.prepare(spans)
+        self.memory.get_mut().prepare(spans)
     }
 
     fn discard_all(&mut self, spans: &[Span]) -> Result<(), PlatformError> {
@@ -292,7 +304,7 @@ impl Platform for KvmPlatform {
         }
         self.touched.forget();
         for &span in spans {
-            let dropped = self.memory.discard(span);
+            let dropped = self.memory.get_mut().discard(span);
             dropped
                 .map_err(|error| PlatformError::Host { operation: "dropping a guest's pages", source: error.source })?;
         }
@@ -307,7 +319,7 @@ impl Platform for KvmPlatform {
     fn put_back(&mut self, image: &[u8], pages: &[(Span, Pristine)]) -> Result<(), PlatformError> {
         self.touched.written(pages.iter().map(|(span, _)| *span));
         for &(span, pristine) in pages {
-            let put = self.memory.put_back(image, span, pristine);
+            let put = self.memory.get_mut().put_back(image, span, pristine);
             put.map_err(|source| PlatformError::Host { operation: "putting pages back", source })?;
         }
         Ok(())
@@ -316,7 +328,7 @@ impl Platform for KvmPlatform {
     fn restore(&mut self, pages: &[(Span, &[u8])]) -> Result<(), PlatformError> {
         self.touched.written(pages.iter().map(|(span, _)| *span));
         for (span, bytes) in pages {
-            let written = self.memory.write_any(span.start, bytes);
+            let written = self.memory.get_mut().write_any(span.start, bytes);
             written.map_err(|source| PlatformError::Host { operation: "restoring pages", source })?;
         }
         Ok(())

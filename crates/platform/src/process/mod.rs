@@ -344,6 +344,10 @@ impl Platform for ProcessPlatform {
         self.touched.at_most(self.tracee.faults())
     }
 
+    fn table_bytes(&self) -> u64 {
+        self.tracee.table_bytes()
+    }
+
     fn read_any(&self, address: u64, into: &mut [u8]) -> std::io::Result<()> {
         use std::os::unix::fs::FileExt;
         self.memory.read_exact_at(into, address)

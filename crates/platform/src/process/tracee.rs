@@ -71,6 +71,14 @@ impl Tracee {
         self.faults
     }
 
+    /// What its page tables take, in bytes; 0 when it is gone.
+    pub fn table_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmPTE:"));
+        let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        kibibytes.unwrap_or(0).saturating_mul(1024)
+    }
+
     pub fn pidfd(&self) -> std::sync::Arc<OwnedFd> {
         std::sync::Arc::clone(&self.pidfd)
     }

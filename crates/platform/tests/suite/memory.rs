@@ -93,6 +93,46 @@ fn a_large_mapping_comes_and_goes() {
 }
 
 #[test]
+fn of_terabytes_little_need_be_touched() {
+    let Some((mut platform, mut registers)) = guest(&READ_ONE) else { return };
+    let (start, length) = (0x100_0000_0000, 4 << 40);
+    platform.map(span(start, length), RW, Source::Anonymous).unwrap();
+    let untouched = platform.mappings().unwrap();
+    let edge = start + 1000 * MIB;
+    let mut bytes = [1; 8192];
+    assert_eq!(platform.read_some(edge - 4096, &mut bytes), bytes.len());
+    assert_eq!(bytes, [0; 8192]);
+    assert_eq!(platform.write_some(edge - 4096, &[7; 8192]), 8192);
+    for (at, expected) in [(start, 0), (edge, 7), (edge - 1, 7), (edge + 4 * MIB, 0), (start + length - 1, 0)] {
+        assert_eq!(look(&mut platform, &mut registers, at), Ok(expected), "{at:#x}");
+    }
+    assert_eq!(platform.mappings().unwrap(), untouched, "touching is nothing to tell of");
+    let touched = platform.touched(&[span(start, length)]).unwrap();
+    assert_eq!(touched, [span(edge - 4096, 8192)]);
+
+    platform.protect(span(start, length), Protection::empty()).unwrap();
+    for at in [start, edge, start + 2000 * MIB] {
+        let Err(Exit::Fault(fault)) = look(&mut platform, &mut registers, at) else { panic!("it may not be read") };
+        assert_eq!((fault.code, fault.address), (signals::SEGV_ACCERR, at));
+        assert_eq!(platform.read_some(at, &mut [0]), 0);
+    }
+    platform.protect(span(start, length), Protection::READ).unwrap();
+    assert_eq!(platform.write_some(start + 3000 * MIB, &[7]), 0);
+    let to = start + 2 * length;
+    platform.relocate(span(start, length), span(to, length + 4096 * MIB)).unwrap();
+    for (at, expected) in [(edge, 7), (start + 5, 0), (start + length + 5, 0), (start + length + 2048 * MIB, 0)] {
+        assert_eq!(look(&mut platform, &mut registers, at - start + to), Ok(expected), "{at:#x}");
+        assert!(look(&mut platform, &mut registers, at).is_err());
+    }
+    platform.protect(span(to, length), RW).unwrap();
+    platform.discard(span(to, length)).unwrap();
+    assert_eq!(look(&mut platform, &mut registers, edge - start + to), Ok(0));
+    platform.unmap(span(to, length + 4096 * MIB)).unwrap();
+    assert!(look(&mut platform, &mut registers, edge - start + to).is_err());
+    assert_eq!(look(&mut platform, &mut registers, DATA), Ok(0));
+}
+
+#[test]
 fn rights_taken_away_are_gone_at_once() {
     // At DATA: ret. call rsi; syscall; jmp to the start
     let Some((mut platform, mut registers)) = guest(&[0xff, 0xd6, 0x0f, 0x05, 0xeb, 0xfa]) else { return };
