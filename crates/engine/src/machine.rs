@@ -277,7 +277,8 @@ impl Machine {
         if limit == u64::MAX {
             return Ok(false);
         }
-        let tables = if unreserved { self.platform.table_bytes().saturating_add(self.processes.table_bytes()) } else { 0 };
+        let tables =
+            if unreserved { self.platform.table_bytes().saturating_add(self.processes.table_bytes()) } else { 0 };
         let beside = files.saturating_add(tables);
         if beside.saturating_add(self.touched_at_most()) <= limit {
             return Ok(false);

@@ -144,7 +144,8 @@ impl KvmPlatform {
             return Ok(Some(Exit::Syscall));
         }
         let error = error & (exceptions::PRESENT | exceptions::WRITE | exceptions::USER | exceptions::FETCH);
-        let access = self.memory.get_mut().touch(address, error & exceptions::WRITE != 0, error & exceptions::FETCH != 0)?;
+        let access =
+            self.memory.get_mut().touch(address, error & exceptions::WRITE != 0, error & exceptions::FETCH != 0)?;
         let fault = match access {
             Access::Filled => {
                 self.fills += 1;
