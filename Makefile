@@ -5,9 +5,9 @@ RUST := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name '*.toml'
 help: ; @echo 'make demo | test | test-kvm | build | bench | lint | docs | compatibility | lune | clean'
 build: .make/build
 demo: .make/build .make/packages ; @.venv/bin/python -m examples.demo
-test: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py process kvm-some
+test: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py process kvm
 test-kvm: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py slow kvm machine
-test-all: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py process kvm-some machine
+test-all: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py process kvm machine
 bench: .make/build .make/packages ; @.venv/bin/python -m benches.compare
 lint: .make/venv ; @scripts/lint.sh
 compatibility: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py compatibility compatibility-kvm; $(MAKE) docs

@@ -4,7 +4,6 @@ The suites, in the order of the command line:
     process   all Rust and Python tests but the slow ones, guests on the process platform
     slow      those
     kvm       the Python tests that run guests, on the kvm platform, where that works
-    kvm-some  those of them that are done in minutes where leaving a guest takes a tenth of a millisecond
     machine   some of them, and the platform's own, in an emulated machine with hardware KVM (svm_machine.py)
 
 Called by ``make test`` and ``make test-kvm``. The last line is also left in ``.make/test-counts`` for ``.ci/run``.
@@ -40,13 +39,6 @@ PYTEST_KIND = {
     "xfailed": "skipped",
 }
 RUN_GUESTS = ["syscalls", "isolation", "runtimes", "cli/test_run.py", "cli/test_serve.py", "api"]
-RUN_SOME_GUESTS = [
-    "syscalls",
-    "isolation/test_pristine.py",
-    "runtimes/test_servers.py",
-    "api/test_snapshot.py",
-    "api/test_machine.py",
-]
 KVM_SLOWNESS = 4
 """How much longer tests wait on the kvm platform: inside a virtual machine, each exit can cost a tenth of a ms."""
 MANY_REQUESTS = 10_000
@@ -143,14 +135,7 @@ def slow(result: Result) -> None:
     result.run([sys.executable, "-m", "pytest", "-m", "slow"])
 
 
-def kvm_some(result: Result) -> None:
-    """Some of what runs guests, on the kvm platform of this very host."""
-    kvm(result, RUN_SOME_GUESTS)
-    left = " ".join(name for name in RUN_GUESTS if name not in RUN_SOME_GUESTS)
-    result.notices.append(f"not all of tests/ that runs guests ({left}): make test-kvm does")
-
-
-def kvm(result: Result, names: Sequence[str] = RUN_GUESTS) -> None:
+def kvm(result: Result) -> None:
     """What runs guests, on the kvm platform of this very host."""
     from warmfork import _core
 
@@ -158,7 +143,7 @@ def kvm(result: Result, names: Sequence[str] = RUN_GUESTS) -> None:
     if not fact["good"]:
         result.skip(f"no test has run on this host's own KVM: {fact['value']}")
         return
-    tests = [f"tests/{name}" for name in names]
+    tests = [f"tests/{name}" for name in RUN_GUESTS]
     result.run([sys.executable, "-m", "pytest", "--platform=kvm", "-k", "not test_native", *tests], KVM_SLOWNESS)
 
 
@@ -210,7 +195,6 @@ SUITES: dict[str, Callable[[Result], None]] = {
     "process": process,
     "slow": slow,
     "kvm": kvm,
-    "kvm-some": kvm_some,
     "machine": machine,
     "compatibility": compatibility,
     "compatibility-kvm": compatibility_kvm,

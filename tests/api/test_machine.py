@@ -91,7 +91,8 @@ def test_what_is_mapped_without_a_reservation_counts_when_it_is_written(run: Any
     mapped = str(3 << 30)
     assert run("overcommit", mapped, str(64 << 20), max_memory="256M")[1] == "written\n"
     assert run("overcommit", mapped, mapped, max_memory="256M")[0] == Outcome("out_of_memory", 0)
-    assert run("overcommit", str(8 << 30), "0", max_memory="256M")[1] == "refused\n"
+    assert run("overcommit", str(8 << 40), str(64 << 20), max_memory="256M")[1] == "written\n"
+    assert run("overcommit", str(8 << 40), "0", max_memory="256M", max_address_space="4T")[1] == "refused\n"
 
 
 def test_streams_of_this_process(guest: Guest, tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from talking import ask, port_of
 from warmfork import Policy, Snapshot
 
 # Short requests are many, long ones meet what they have left behind themselves.
-BATCHES = ["1-250x300", "251-500x300", "1001-1125x1000", "1126-1250x1000", "2001-2050x5000"]
+BATCHES = ["1-250x300", "1001-1125x1000", "2001-2025x5000"]
+MORE = [pytest.param(batch, marks=pytest.mark.slow) for batch in ("251-500x300", "1126-1250x1000", "2026-2050x5000")]
 SECONDS = 3600 if "FUZZ" in os.environ else 110
 FINE = re.compile(r"\d+ (served|exited|signaled|timeout|out_of_memory), (rewritten|dropped|replaced)")
 
@@ -47,7 +48,7 @@ def fuzz(*arguments: str | Path) -> tuple[list[str], str, str]:
 
 
 @pytest.mark.timeout(SECONDS + 10)
-@pytest.mark.parametrize("batch", os.environ.get("FUZZ", " ".join(BATCHES)).split())
+@pytest.mark.parametrize("batch", os.environ["FUZZ"].split() if "FUZZ" in os.environ else [*BATCHES, *MORE])
 def test_random_calls_leave_nothing(guest: Callable[[str], str], platform: str, tmp_path: Path, batch: str) -> None:
     seeds, calls = batch.split("x")
     first, _, last = seeds.partition("-")
@@ -63,11 +64,11 @@ def test_random_calls_leave_nothing(guest: Callable[[str], str], platform: str, 
     assert len(lines) == int(last) - int(first) + 1
     if len(lines) > 1:
         # Guests that get nowhere would say little. (On a busy machine many of those that get far are timeouts.)
-        kinds = Counter(line.split()[1] for line in lines)
-        assert kinds["served,"] + kinds["timeout,"] > len(lines) / 2, kinds
+        kinds = Counter(line.split()[1].rstrip(",") for line in lines)
+        assert kinds["served"] + kinds["timeout"] + kinds["out_of_memory"] > len(lines) / 2, kinds
 
 
-def test_a_server_outlives_random_calls(freeze: Callable[..., Snapshot], tmp_path: Path) -> None:
+def test_a_server_outlives_random_calls(freeze: Callable[..., Snapshot], platform: str, tmp_path: Path) -> None:
     policy = Policy(allow_listen=["127.0.0.1"], volumes=[f"{tmp_path}:/scratch:rw"])
     snapshot = freeze("fuzz", policy=policy, cwd="/scratch", max_memory="512M", max_files=256)
     port = port_of(snapshot)
@@ -76,7 +77,7 @@ def test_a_server_outlives_random_calls(freeze: Callable[..., Snapshot], tmp_pat
         ask(port, f"fuzz {seed} 500\n".encode())
         assert ask(port, b"fuzz 0 0\n") == b"survived done\n", f"after seed {seed}, or the one beside it"
 
-    seeds = range(3001, 3201)
+    seeds = range(3001, 3101 if platform == "process" else 3051)
     with snapshot.serve(threads=2, max_request_time=patience(2.0), max_request_memory="64M") as server:
         with ThreadPoolExecutor(2) as clients:
             list(clients.map(one, seeds))
