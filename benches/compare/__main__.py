@@ -133,7 +133,7 @@ def main() -> int:
 
     with undisturbed() as alone:
         if not alone:
-            console.print("not allowed to go before other work (SCHED_FIFO): a busy machine will show", style="yellow")
+            console.print("not allowed to go before other work (nice -20): a busy machine will show", style="yellow")
         hellos = all_of(contests.hellos(chosen))
         pages = {} if options.no_pages else all_of(contests.pages(chosen))
         here = crates.measure(program) if program else {}
