@@ -18,8 +18,8 @@ NPM = ROOT / ".make" / "npm" / "node_modules"
 DENO = NPM / "@deno" / "linux-x64-glibc" / "deno"
 BUILT = ROOT / ".make" / "bench"
 
-# A JIT compiler is warm after some hundred requests, here as natively.
-WARM_UP = ("--warmup=500", "--env=NODE_ENV=production", "--env=DENO_NO_UPDATE_CHECK=1")
+# A JIT compiler is warm after some thousand requests. Natively it also collects garbage, now and then: see --moments.
+WARM_UP = ("--warmup=2000", "--moments=16", "--env=NODE_ENV=production", "--env=DENO_NO_UPDATE_CHECK=1")
 
 
 @dataclass(frozen=True)

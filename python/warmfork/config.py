@@ -128,6 +128,13 @@ class ServeSettings(Settings):
     ephemeral: bool = Field(True, description="Reset the fork after each connection.", title="serving")
     warmup: int = Field(0, ge=0, le=1_000_000, description="Requests to make before freezing.", title="N")
     warmup_path: str = Field("/", pattern=r"^/[!-~]*$", description="What warm-up requests ask for.", title="PATH")
+    moments: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="Moments to try freezing at after the warm-up; the one that serves requests fastest is taken.",
+        title="N",
+    )
     max_boot_time: Duration = Field(
         20.0, description="Time until the program must listen; 0 is no limit.", title="TIME"
     )

@@ -52,6 +52,20 @@ def test_strangers_are_served_by_forks(guest: Callable[[str], str], tmp_path: Pa
         assert ask(port_of(snapshot), b"count\n") == b"3 done\n"
 
 
+def test_strangers_are_served_by_forks_of_the_moment_that_was_taken(
+    guest: Callable[[str], str], tmp_path: Path
+) -> None:
+    machine, strangers = booted(guest, tmp_path)
+    with machine:
+        machine.warm_up(2)
+        snapshot = machine.freeze(3)
+    with snapshot.serve():
+        answered = answers(strangers)
+        assert answered[0] in (b"3 done\n", b"4 done\n", b"5 done\n")
+        assert answered == [answered[0]] * STRANGERS
+        assert ask(port_of(snapshot), b"count\n") == answered[0]
+
+
 def test_strangers_are_served_by_a_fork_that_is_not_reset(guest: Callable[[str], str], tmp_path: Path) -> None:
     machine, strangers = booted(guest, tmp_path)
     with machine:

@@ -11,7 +11,7 @@ use warmfork_linux::family::Pid;
 use warmfork_linux::poller::{Host, Waker, Woken};
 use warmfork_linux::process::FIRST_PID;
 use warmfork_linux::schedule::Turn;
-use warmfork_linux::serve::OwnClient;
+use warmfork_linux::serve::{Offer, OwnClient};
 use warmfork_linux::signal::frame::unreturnable;
 use warmfork_linux::signal::{Delivery, SignalInfo, Trap};
 use warmfork_linux::task::State;
@@ -314,6 +314,11 @@ impl Machine {
     /// until [`Self::admit_any`].
     pub fn admit_own(&mut self) -> OwnClient {
         self.kernel.shared.gate.admit_own()
+    }
+
+    /// The connections that the program has not been allowed to accept.
+    pub(crate) fn take_waiting(&mut self) -> Vec<Offer> {
+        self.kernel.shared.gate.take_waiting()
     }
 
     /// The program accepts whoever comes.

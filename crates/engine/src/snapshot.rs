@@ -67,6 +67,13 @@ impl Snapshot {
     /// # Errors
     /// [`EngineError::State`] when the program has ended; [`EngineError`] when its memory can't be read or stored.
     pub fn freeze(mut machine: Machine) -> Result<Arc<Self>, EngineError> {
+        let mut snapshot = Self::of(&mut machine)?;
+        snapshot.keep_waiting(machine.take_waiting());
+        Ok(Arc::new(snapshot))
+    }
+
+    /// A snapshot of `machine`, which may go on: the connections that it holds for forks stay with it.
+    pub(crate) fn of(machine: &mut Machine) -> Result<Self, EngineError> {
         if machine.ended().is_some() {
             return Err(EngineError::State("freezing a program that has ended: freeze it while it runs"));
         }
@@ -78,7 +85,7 @@ impl Snapshot {
             let space = machine.kernel.process.space;
             if let Entry::Vacant(place) = images.entry(space) {
                 let loaded = machine.save_loaded()?;
-                place.insert(Frozen { image: image_of(&mut machine)?, owner: pid, loaded });
+                place.insert(Frozen { image: image_of(machine)?, owner: pid, loaded });
             }
         }
         machine.visit_process(FIRST_PID)?;
@@ -96,11 +103,15 @@ impl Snapshot {
         }
         kernel.shared.gate = Gate::default();
         let listeners = Arc::new(kernel.listeners());
-        let mut waiting = machine.kernel.shared.gate.take_waiting();
-        waiting.retain(|offer| listeners.contains(&offer.listener));
+        let (waiting, familiar) = (Mutex::default(), Mutex::default());
+        Ok(Self { platform: machine.kind, images, kernel, listeners, waiting, familiar })
+    }
+
+    /// Keeps `waiting`, connections in the order in which they came, for forks to serve.
+    pub(crate) fn keep_waiting(&mut self, mut waiting: Vec<Offer>) {
+        waiting.retain(|offer| self.listeners.contains(&offer.listener));
         waiting.reverse();
-        let (waiting, familiar) = (Mutex::new(waiting), Mutex::default());
-        Ok(Arc::new(Self { platform: machine.kind, images, kernel, listeners, waiting, familiar }))
+        self.waiting = Mutex::new(waiting);
     }
 
     /// A connection that has waited since before the snapshot was made, for a fork to serve.

@@ -8,7 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use warmfork_engine::owner::Owner;
-use warmfork_engine::serve::{WarmUp, warm_up};
+use warmfork_engine::serve::{Address, Frozen, WarmUp, freeze_at_best, warm_up};
 use warmfork_engine::{Choice, Counters, Ending, EngineError, Handle, Program, Until, boot};
 
 use crate::arguments::{Limits, PolicySpec, bytes, duplicate, variable};
@@ -79,6 +79,16 @@ pub struct Machine {
     owner: Mutex<Option<Arc<Owner<Slot>>>>,
     handle: Handle,
     capture: Option<Arc<Capture>>,
+}
+
+/// Where a warm-up request goes.
+fn where_it_listens(machine: &warmfork_engine::Machine) -> Result<Address, EngineError> {
+    let first = machine.listening().into_iter().next();
+    first.ok_or(EngineError::State("warming up a program that does not listen: boot it first"))
+}
+
+fn stopped(outcome: warmfork_engine::Outcome) -> PyErr {
+    GuestError::new_err(format!("the program stopped during the warm-up: {outcome:?}"))
 }
 
 fn frozen() -> EngineError {
@@ -189,27 +199,38 @@ impl Machine {
 
     fn warm_up(&self, py: Python<'_>, count: u32, path: String) -> PyResult<()> {
         let outcome = self.job(py, move |machine| {
-            let Some(address) = machine.listening().into_iter().next() else {
-                return Err(EngineError::State("warming up a program that does not listen: boot it first"));
-            };
+            let address = where_it_listens(machine)?;
             warm_up(machine, &address, count, &path, None)
         })?;
         match outcome {
             WarmUp::Ready => Ok(()),
-            WarmUp::Stopped(outcome) => {
-                Err(GuestError::new_err(format!("the program stopped during the warm-up: {outcome:?}")))
-            }
+            WarmUp::Stopped(outcome) => Err(stopped(outcome)),
         }
     }
 
-    fn freeze(&self, py: Python<'_>) -> PyResult<Snapshot> {
+    fn freeze(&self, py: Python<'_>, moments: u32, path: String) -> PyResult<Snapshot> {
         let owner = self.owner()?;
         let started = owner
-            .start(|slot| slot.take().map_or_else(|| Err(frozen()), warmfork_engine::Snapshot::freeze))
+            .start(move |slot: &mut Slot| {
+                if moments <= 1 {
+                    let machine = slot.take().ok_or_else(frozen)?;
+                    return warmfork_engine::Snapshot::freeze(machine).map(Frozen::At);
+                }
+                let machine = slot.as_mut().ok_or_else(frozen)?;
+                let address = where_it_listens(machine)?;
+                let done = freeze_at_best(machine, &address, &path, moments)?;
+                if matches!(done, Frozen::At(_)) {
+                    *slot = None;
+                }
+                Ok(done)
+            })
             .map_err(errors::raise)?;
-        let snapshot = wait(py, started, || {});
+        let done = wait(py, started, || self.handle.interrupt());
         py.detach(move || drop(owner));
-        Ok(Snapshot::new(snapshot?.map_err(errors::raise)?, self.capture.clone()))
+        match done?.map_err(errors::raise)? {
+            Frozen::At(snapshot) => Ok(Snapshot::new(snapshot, self.capture.clone())),
+            Frozen::Stopped(outcome) => Err(stopped(outcome)),
+        }
     }
 
     fn output<'py>(&self, py: Python<'py>) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {

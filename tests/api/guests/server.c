@@ -42,7 +42,8 @@ int main(int count, char **arguments) {
             while (read(connection, request, sizeof request) > 0) {}
             printf("broken\n"), fflush(stdout);
         }
-        if (starts(request, "GET /large")) for (unsigned at = 0; at < sizeof large; at += 4096) large[at] = 1;
+        int dear = starts(request, "GET /large") || (starts(request, "GET /fourth") && visits % 4 == 0);
+        if (dear) for (unsigned at = 0; at < sizeof large; at += 4096) large[at] = 1;
         if (starts(request, "GET /say")) { printf("said\n"); fflush(stdout); }
         if (starts(request, "GET /keep/")) sscanf(request, "GET /keep/%63s", secret);
         snprintf(body, sizeof body, "%d %s\n", visits, secret);

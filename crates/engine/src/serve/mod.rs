@@ -10,6 +10,7 @@
 //!
 //! Locks: `Control::handles`, `Control::ended` and `Server::workers`, never two at once.
 
+pub mod moment;
 pub mod statistics;
 pub mod warmup;
 mod worker;
@@ -28,6 +29,7 @@ use crate::error::EngineError;
 use crate::machine::Handle;
 use crate::snapshot::Snapshot;
 
+pub use moment::{Frozen, freeze_at_best};
 pub use statistics::Statistics;
 pub use warmup::{Address, WarmUp, warm_up};
 
