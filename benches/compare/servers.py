@@ -5,6 +5,7 @@ Used by ``make demo`` and ``make bench``.
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
@@ -50,10 +51,10 @@ def in_warmfork(command: Sequence[str], *options: str) -> list[str]:
 
 @contextmanager
 def running(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs a server pinned to its CPU, from when it accepts connections until the end of the block.
+    """Runs a server pinned to its CPU, from when it answers requests until the end of the block.
 
     Raises:
-        ServerError: It ended or did not listen in time; what it said is in the message.
+        ServerError: It ended or did not answer in time; what it said is in the message.
     """
     process = subprocess.Popen(
         command,
@@ -64,7 +65,7 @@ def running(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[byte
         start_new_session=True,
     )
     try:
-        _wait_until_it_listens(process, port)
+        _wait_until_it_answers(process, port)
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
@@ -75,15 +76,20 @@ def running(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[byte
             process.communicate()
 
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
+    """Connecting would not do: in warmfork a connection waits until the program is warm and frozen."""
     deadline = time.monotonic() + _START_TIMEOUT
     while True:
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=_START_TIMEOUT)
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=_START_TIMEOUT).close()
+            client.request("GET", "/")
+            client.getresponse().read()
             return
-        except OSError:
+        except (OSError, http.client.HTTPException):
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
                 said = process.communicate()[1].decode(errors="replace").strip()
-                raise ServerError(f"{process.args!r} does not listen on port {port}:\n{said}") from None
+                raise ServerError(f"{process.args!r} does not answer on port {port}:\n{said}") from None
             time.sleep(0.02)
+        finally:
+            client.close()
