@@ -7,6 +7,8 @@ from pathlib import Path
 
 USER_END = 1 << 47
 PAGE = 4096
+IMAGE_BYTES = 256 << 30
+"""Below its code it may have as many of a snapshot's image."""
 
 
 class Stub:

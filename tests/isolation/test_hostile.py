@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from patience import patience
-from stubs import Stub, stubs
+from stubs import IMAGE_BYTES, Stub, stubs
 from talking import all_of, ask, port_of
 
 from warmfork import Outcome, Server, Snapshot
@@ -184,7 +184,7 @@ def test_what_is_left_in_the_stubs_pages_is_gone(fork_and_stub: tuple[Any, Stub]
 
 def test_the_stubs_pages_cannot_be_changed(fork_and_stub: tuple[Any, Stub], request_of: Any) -> None:
     fork, stub = fork_and_stub
-    reserved = [(start, end) for start, end, _ in stub.maps() if stub.code() - (1 << 40) <= start < 1 << 47]
+    reserved = [(start, end) for start, end, _ in stub.maps() if stub.code() - IMAGE_BYTES <= start < 1 << 47]
     before = stub.maps()
     for start, end in reserved:
         served = request_of(fork, f"change-reserved {start:x} {min(end, start + 0x20000):x}")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from holdings import Holdings, settle
 from patience import SLOWNESS, patience
+from stubs import IMAGE_BYTES
 from talking import ask, port_of
 
 from warmfork import Fork, Outcome, Server, Snapshot
@@ -20,7 +21,7 @@ PAGE = 0x1000
 USER_END = 0x7FFFFFFFF000
 # Each platform has a page of code that guests can see, which ends in filler, and pages of data behind it.
 CODE = USER_END - 0xF000
-IMAGE = CODE - (256 << 30)
+IMAGE = CODE - IMAGE_BYTES
 CODE_BYTES = {"process": 512, "kvm": 160}
 DATA_PAGES = {"process": 10, "kvm": 3}
 KINDS_OF_REGISTERS = 6
@@ -63,7 +64,7 @@ def accessible(platform: str) -> dict[str, set[int]]:
     if platform == "kvm":
         return {"read": data | {CODE}, "run": {CODE}}
     # Its own image, as it was when it was frozen; the stub's code; pages that it shares with the stub, for it to spoil.
-    image = pages(CODE - (1 << 40), 0x400)
+    image = pages(IMAGE, 0x400)
     return {"read": image | data | {CODE}, "write": data, "call": data, "run": {CODE}}
 
 
