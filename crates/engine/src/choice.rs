@@ -20,13 +20,19 @@ pub enum PlatformKind {
     Process,
 }
 
+/// How many mappings the host lets a process have.
+fn host_areas() -> Option<usize> {
+    std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
+}
+
 impl PlatformKind {
     /// How many mappings a guest may have. A traced process has Linux's usual number for itself; virtual machines share
-    /// that of this process, and none may take so much of it that others go without.
+    /// that of this process, and none may take more than an eighth of it: others would go without.
     pub(crate) fn most_areas(self) -> usize {
+        let usual = warmfork_memory::Limits::default().areas;
         match self {
-            Self::Kvm => 8192,
-            Self::Process => warmfork_memory::Limits::default().areas,
+            Self::Kvm => usual.min(host_areas().unwrap_or(usual) / 8),
+            Self::Process => usual,
         }
     }
 
