@@ -107,8 +107,10 @@ fn of_terabytes_little_need_be_touched() {
         assert_eq!(look(&mut platform, &mut registers, at), Ok(expected), "{at:#x}");
     }
     assert_eq!(platform.mappings().unwrap(), untouched, "touching is nothing to tell of");
+    // Hosts before Linux 6.7 do not tell pages of zeroes that were read from written ones.
     let touched = platform.touched(&[span(start, length)]).unwrap();
-    assert_eq!(touched, [span(edge - 4096, 8192)]);
+    assert!(touched.contains(&span(edge - 4096, 8192)), "{touched:x?}");
+    assert!(touched.iter().map(|span| span.len()).sum::<u64>() <= 5 * 4096, "{touched:x?}");
 
     platform.protect(span(start, length), Protection::empty()).unwrap();
     for at in [start, edge, start + 2000 * MIB] {
