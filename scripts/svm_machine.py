@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Runs a command as root in a virtual machine that has ordinary hardware KVM, on any machine with QEMU.
 
 QEMU's emulated CPU has AMD's virtualization (SVM), so a Debian kernel on it has the /dev/kvm of real hardware,
