@@ -46,8 +46,7 @@ pub fn freeze_at_best(
             return Ok(Frozen::Stopped(outcome));
         }
         let snapshot = Arc::new(Snapshot::of(machine)?);
-        let taken = if moments > 1 { time(&snapshot, address, path, &mut waiting) } else { Ok(Duration::MAX) };
-        let taken = taken.unwrap_or_else(|error| {
+        let taken = time(&snapshot, address, path, &mut waiting).unwrap_or_else(|error| {
             log::debug!("a fork of moment {moment} did not answer: {error}");
             Duration::MAX
         });

@@ -153,7 +153,7 @@ impl KvmPlatform {
             }
             Access::Unmapped => exceptions::unmapped(address, error),
             Access::NoRoom => {
-                log::warn!("the guest's memory is full: it has touched more than 64 GiB of addresses");
+                log::warn!("the guest's memory is full: it has touched more addresses than an arena holds");
                 return Ok(Some(Exit::Dead));
             }
             Access::BehindEnd => exceptions::behind_end(address, error),
