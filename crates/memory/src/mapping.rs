@@ -32,12 +32,12 @@ unsafe impl Send for FrozenBytes {}
 unsafe impl Sync for FrozenBytes {}
 
 impl FrozenBytes {
-    /// Maps the first `length` bytes (not zero) of `file`.
+    /// Maps the first `length` bytes (not zero) of `file`, which nobody has mapped to write.
     ///
     /// # Errors
     /// EINVAL when the file is not sealed against writing and shrinking or is shorter; else the host's refusal.
     pub fn map(file: BorrowedFd<'_>, length: usize) -> io::Result<Self> {
-        let sealed = fcntl_get_seals(file)?.contains(SealFlags::WRITE | SealFlags::SHRINK);
+        let sealed = fcntl_get_seals(file)?.contains(SealFlags::FUTURE_WRITE | SealFlags::SHRINK);
         let size = u64::try_from(rustix::fs::fstat(file)?.st_size).unwrap_or(0);
         if !sealed || size < length as u64 {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -52,7 +52,8 @@ impl FrozenBytes {
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         // SAFETY: the mapping has this length until drop; its file can neither change nor shrink (`map` has checked
-        // the seals, which can't be removed), so the bytes are there and stay as they are.
+        // the seals, which can't be removed, and no memory file of ours is mapped to be written before it is sealed,
+        // but that of `SharedPage`), so the bytes are there and stay as they are.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }
@@ -127,7 +128,7 @@ mod tests {
         let file = memory_file("test").expect("memfd");
         rustix::io::pwrite(&file, b"frozen", 0).expect("write");
         assert_eq!(FrozenBytes::map(file.as_fd(), 6).expect_err("unsealed").kind(), io::ErrorKind::InvalidInput);
-        fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::SHRINK).expect("seal");
+        fcntl_add_seals(&file, SealFlags::FUTURE_WRITE | SealFlags::SHRINK).expect("seal");
         assert_eq!(FrozenBytes::map(file.as_fd(), 7).expect_err("longer").kind(), io::ErrorKind::InvalidInput);
         assert_eq!(FrozenBytes::map(file.as_fd(), 6).expect("mapped").as_slice(), b"frozen");
         assert!(rustix::io::pwrite(&file, b"x", 0).is_err());

@@ -78,7 +78,7 @@ fn make_image_file() -> io::Result<Arc<MappedFile>> {
         written += rustix::io::pwrite(&fd, &IMAGE[written..], written as u64)?;
     }
     ftruncate(&fd, pages())?;
-    fcntl_add_seals(&fd, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+    fcntl_add_seals(&fd, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE)?;
     mapped_file(fd, "[vdso]")
 }
 

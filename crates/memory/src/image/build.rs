@@ -140,7 +140,9 @@ impl ImageBuilder {
     pub fn finish(self) -> Result<Image, ImageError> {
         let Self { file, length, segments, present } = self;
         ftruncate(&file, length).map_err(|error| host("sizing", error.into()))?;
-        let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+        // Not `WRITE`: that is refused with EBUSY while anybody in the host holds one of the pages, if only for a
+        // moment (memory compaction does). Nothing has the file mapped yet, so all its writing lies in the future.
+        let seals = SealFlags::FUTURE_WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
         fcntl_add_seals(&file, seals).map_err(|error| host("sealing", error.into()))?;
         let bytes = match usize::try_from(length) {
             Ok(0) => None,
@@ -240,4 +242,23 @@ fn within(area: Span, touched: &[Span]) -> Vec<Span> {
 
 fn host(operation: &'static str, source: std::io::Error) -> ImageError {
     ImageError::Host { operation, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_sealed_while_the_host_holds_a_page_of_it() {
+        let mut builder = ImageBuilder::new().expect("builder");
+        let start = builder.memory(Span { start: PAGE, end: 2 * PAGE }).expect("segment");
+        builder.write(start, &[1; PAGE_BYTES]).expect("page");
+        let file = builder.file.try_clone().expect("descriptor");
+        let (_reader, writer) = rustix::pipe::pipe().expect("pipe");
+        // The pipe has the page itself, not a copy of it.
+        rustix::pipe::splice(&file, Some(&mut 0), &writer, None, PAGE_BYTES, rustix::pipe::SpliceFlags::empty())
+            .expect("splice");
+        builder.finish().expect("image");
+        assert_eq!(rustix::io::pwrite(&file, b"x", 0), Err(rustix::io::Errno::PERM));
+    }
 }
