@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from patience import SLOWNESS
 
 from warmfork import Outcome, Snapshot
 
@@ -91,10 +90,6 @@ CASES = [
 ]
 
 
-EMULATED = 10
-"""So slow is only a CPU that is emulated."""
-
-
 @pytest.fixture(scope="module")
 def snapshots(freeze: Callable[..., Snapshot]) -> Callable[[str], Snapshot]:
     made: dict[str, Snapshot] = {}
@@ -109,9 +104,6 @@ def snapshots(freeze: Callable[..., Snapshot]) -> Callable[[str], Snapshot]:
 
 @pytest.mark.parametrize(("program", "action", "expected"), CASES, ids=[f"{case[0]}-{case[1]}" for case in CASES])
 def test_a_reset_undoes(snapshots: Any, request_of: Any, program: str, action: str, expected: list[str]) -> None:
-    if action == "pending" and SLOWNESS > EMULATED:
-        # Open: the first queued signal ends the guest, as if it had not been blocked. Seen nowhere else.
-        pytest.skip("open: in the emulated machine a blocked signal is taken, now and then")
     with snapshots(program).fork() as fork:
         first = request_of(fork, "look")
         fork.reset()

@@ -20,8 +20,13 @@ static void *wait_for_ever(void *unused) {
 
 static void set_up(void) {
     pthread_t thread;
+    sigset_t all, before;
     signal(SIGUSR2, handler);
+    // The thread takes no signals: one that is sent to the process while the main thread blocks it is to stay pending.
+    sigfillset(&all);
+    MUST(sigprocmask(SIG_SETMASK, &all, &before));
     MUST(pthread_create(&thread, 0, wait_for_ever, 0) ? -1 : 0);
+    MUST(sigprocmask(SIG_SETMASK, &before, 0));
 }
 
 static void block_signals(const char *text) {
