@@ -17,6 +17,14 @@ impl GuestMemory for PlatformGuest<'_> {
         self.0.write_some(address, from)
     }
 
+    fn read_parts(&self, parts: &[(u64, usize)], into: &mut [u8]) -> usize {
+        self.0.read_parts(parts, into)
+    }
+
+    fn write_parts(&self, parts: &[(u64, usize)], from: &[u8]) -> usize {
+        self.0.write_parts(parts, from)
+    }
+
     fn map(&mut self, span: Span, protection: Protection, source: Source<'_>) -> Result<(), MapError> {
         self.0.map(span, protection, source)
     }

@@ -36,6 +36,26 @@ impl dyn GuestMemory + '_ {
         if copied == from.len() { Ok(()) } else { Err(Fault(address + copied as u64)) }
     }
 
+    /// As `read`, of several buffers (see [`GuestMemory::read_parts`]).
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn read_all(&self, parts: &[(u64, usize)], into: &mut [u8]) -> Result<(), Fault> {
+        parts.iter().try_for_each(|&(address, length)| check(address, length))?;
+        let copied = self.read_parts(parts, into);
+        if copied == into.len() { Ok(()) } else { Err(Fault(behind(parts, copied))) }
+    }
+
+    /// As `write`, to several buffers (see [`GuestMemory::write_parts`]).
+    ///
+    /// # Errors
+    /// As `write`.
+    pub fn write_all(&self, parts: &[(u64, usize)], from: &[u8]) -> Result<(), Fault> {
+        parts.iter().try_for_each(|&(address, length)| check(address, length))?;
+        let copied = self.write_parts(parts, from);
+        if copied == from.len() { Ok(()) } else { Err(Fault(behind(parts, copied))) }
+    }
+
     /// `length` bytes from guest memory. The caller has bounded `length`.
     ///
     /// # Errors
@@ -122,6 +142,17 @@ fn check(address: u64, length: usize) -> Result<(), Fault> {
         Some(end) if end <= USER_END => Ok(()),
         _ => Err(Fault(address)),
     }
+}
+
+/// The address of byte `count` of several buffers.
+fn behind(parts: &[(u64, usize)], mut count: usize) -> u64 {
+    for &(address, length) in parts {
+        if count < length {
+            return address + count as u64;
+        }
+        count -= length;
+    }
+    0
 }
 
 #[cfg(test)]

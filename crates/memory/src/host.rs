@@ -1,5 +1,6 @@
 //! What a platform does with guest memory. Every address and length has been checked before it comes here.
 
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
 use crate::areas::{Protection, Span};
@@ -41,6 +42,17 @@ pub trait GuestMemory {
     /// guest itself may not write.
     fn write_some(&self, address: u64, from: &[u8]) -> usize;
 
+    /// As [`GuestMemory::read_some`] of several buffers (address, bytes), one after the other, whose lengths add up to that of
+    /// `into`. At most [`warmfork_abi::socket::IOV_MAX`] of them.
+    fn read_parts(&self, parts: &[(u64, usize)], into: &mut [u8]) -> usize {
+        each(parts, |address, range| self.read_some(address, &mut into[range]))
+    }
+
+    /// As [`GuestMemory::write_some`] to several buffers, as [`GuestMemory::read_parts`] reads them.
+    fn write_parts(&self, parts: &[(u64, usize)], from: &[u8]) -> usize {
+        each(parts, |address, range| self.write_some(address, &from[range]))
+    }
+
     /// Maps `span`, replacing whatever is there.
     ///
     /// # Errors
@@ -77,4 +89,17 @@ pub trait GuestMemory {
     fn resident(&self, _span: Span, pages: &mut [u8]) {
         pages.fill(1);
     }
+}
+
+/// Copies to or from each of `parts`, as `copy` (address, and the buffer's range) does, until one is short.
+fn each(parts: &[(u64, usize)], mut copy: impl FnMut(u64, Range<usize>) -> usize) -> usize {
+    let mut done = 0;
+    for &(address, length) in parts {
+        let copied = copy(address, done..done + length);
+        done += copied;
+        if copied < length {
+            break;
+        }
+    }
+    done
 }

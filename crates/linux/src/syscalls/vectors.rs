@@ -79,55 +79,46 @@ impl Vectors {
     /// # Errors
     /// [`Fault`] when a buffer cannot be read.
     pub fn gather(&self, memory: &dyn GuestMemory, skip: usize, into: &mut [u8]) -> Result<usize, Fault> {
-        let mut done = 0;
-        for (address, length) in self.parts(skip) {
-            let count = length.min(into.len() - done);
-            memory.read(address, &mut into[done..done + count])?;
-            done += count;
-        }
-        Ok(done)
+        let (parts, count) = self.pieces(skip, into.len());
+        memory.read_all(&parts, &mut into[..count])?;
+        Ok(count)
     }
 
-    /// Writes `from` to the buffers, from `skip` bytes into them on.
+    /// Writes `from`, or as much as there is room for, to the buffers, from `skip` bytes into them on.
     ///
     /// # Errors
     /// [`Fault`] when a buffer cannot be written.
     pub fn scatter(&self, memory: &dyn GuestMemory, skip: usize, from: &[u8]) -> Result<(), Fault> {
-        let mut done = 0;
-        for (address, length) in self.parts(skip) {
-            let count = length.min(from.len() - done);
-            memory.write(address, &from[done..done + count])?;
-            done += count;
-        }
-        Ok(())
+        let (parts, count) = self.pieces(skip, from.len());
+        memory.write_all(&parts, &from[..count])
     }
 
     /// As [`Vectors::gather`], up to the first byte that cannot be read.
     pub fn gather_some(&self, memory: &dyn GuestMemory, skip: usize, into: &mut [u8]) -> usize {
-        let mut done = 0;
-        for (address, length) in self.parts(skip) {
-            let count = length.min(into.len() - done);
-            let got = memory.read_some(address, &mut into[done..done + count]);
-            done += got;
-            if got < count || done == into.len() {
-                break;
-            }
-        }
-        done
+        let (parts, count) = self.pieces(skip, into.len());
+        memory.read_parts(&parts, &mut into[..count])
     }
 
     /// As [`Vectors::scatter`], up to the first byte that cannot be written; how many bytes were.
     pub fn scatter_some(&self, memory: &dyn GuestMemory, skip: usize, from: &[u8]) -> usize {
-        let mut done = 0;
+        let (parts, count) = self.pieces(skip, from.len());
+        memory.write_parts(&parts, &from[..count])
+    }
+
+    /// The parts of the buffers that the bytes from `skip` on lie in, `most` of them or as many as there are, which is the
+    /// other result.
+    fn pieces(&self, skip: usize, most: usize) -> (Vec<(u64, usize)>, usize) {
+        let mut left = most;
+        let mut parts = Vec::new();
         for (address, length) in self.parts(skip) {
-            let count = length.min(from.len() - done);
-            let put = memory.write_some(address, &from[done..done + count]);
-            done += put;
-            if put < count || done == from.len() {
+            if left == 0 {
                 break;
             }
+            let count = length.min(left);
+            parts.push((address, count));
+            left -= count;
         }
-        done
+        (parts, most - left)
     }
 
     /// How many bytes from the start on the guest may write to, as far as its mappings tell.

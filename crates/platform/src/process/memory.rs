@@ -62,20 +62,30 @@ impl ProcessPlatform {
 
 impl GuestMemory for ProcessPlatform {
     fn read_some(&self, address: u64, into: &mut [u8]) -> usize {
-        let local = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
-        let remote = remote(address, into.len());
-        // SAFETY: the local vector is `into`, which is writable over its length; the remote one is only an address.
-        let got = unsafe { libc::process_vm_readv(self.tracee.pid(), &raw const local, 1, &raw const remote, 1, 0) };
-        usize::try_from(got).unwrap_or(0)
+        self.read_parts(&[(address, into.len())], into)
     }
 
     fn write_some(&self, address: u64, from: &[u8]) -> usize {
+        self.write_parts(&[(address, from.len())], from)
+    }
+
+    fn read_parts(&self, parts: &[(u64, usize)], into: &mut [u8]) -> usize {
+        let local = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
+        with_remote(parts, |remote, count| {
+            // SAFETY: the local vector is `into`, which is writable over its length; the remote ones are only addresses.
+            unsafe { libc::process_vm_readv(self.tracee.pid(), &raw const local, 1, remote, count, 0) }
+        })
+    }
+
+    fn write_parts(&self, parts: &[(u64, usize)], from: &[u8]) -> usize {
         let local = libc::iovec { iov_base: from.as_ptr().cast_mut().cast(), iov_len: from.len() };
-        let remote = remote(address, from.len());
-        self.touched.written([Span { start: address, end: address.saturating_add(from.len() as u64) }]);
-        // SAFETY: the local vector is `from` and only read; the remote one is only an address.
-        let put = unsafe { libc::process_vm_writev(self.tracee.pid(), &raw const local, 1, &raw const remote, 1, 0) };
-        usize::try_from(put).unwrap_or(0)
+        for &(address, length) in parts {
+            self.touched.written([Span { start: address, end: address.saturating_add(length as u64) }]);
+        }
+        with_remote(parts, |remote, count| {
+            // SAFETY: the local vector is `from` and only read; the remote ones are only addresses.
+            unsafe { libc::process_vm_writev(self.tracee.pid(), &raw const local, 1, remote, count, 0) }
+        })
     }
 
     fn map(&mut self, span: Span, protection: Protection, source: Source<'_>) -> Result<(), MapError> {
@@ -209,6 +219,21 @@ pub fn restore(pid: libc::pid_t, memory: &File, pages: &[(Span, &[u8])]) -> Resu
         rest = &rest[written..];
     }
     Ok(())
+}
+
+/// Has `transfer` copy to or from `parts` of the guest's memory; how many bytes it did.
+fn with_remote(
+    parts: &[(u64, usize)],
+    transfer: impl FnOnce(*const libc::iovec, libc::c_ulong) -> libc::ssize_t,
+) -> usize {
+    let done = if let &[(address, length)] = parts {
+        let one = remote(address, length);
+        transfer(&raw const one, 1)
+    } else {
+        let vectors: Vec<_> = parts.iter().map(|&(address, length)| remote(address, length)).collect();
+        transfer(vectors.as_ptr(), vectors.len() as libc::c_ulong)
+    };
+    usize::try_from(done).unwrap_or(0)
 }
 
 fn remote(address: u64, length: usize) -> libc::iovec {
