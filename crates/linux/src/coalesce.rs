@@ -8,6 +8,8 @@
 //!   any other call, the end of a time slice or of a run: pushed
 //! ```
 //!
+//! Pieces that fill a packet by themselves leave at once, with what came before: the receiver has work with them already.
+//!
 //! A program can't tell: whatever it does next that could show the difference, a call, comes after the push. One that
 //! goes on computing without a call has its bytes pushed at the next tick.
 
@@ -21,7 +23,17 @@ use crate::poller::{Host, HostHandle};
 /// shutdown(2), which pushes it.
 const ADDING: [u64; 5] = [numbers::SENDTO, numbers::SENDMSG, numbers::WRITE, numbers::WRITEV, numbers::SHUTDOWN];
 
+/// From this size on, in bytes, a piece leaves at once: what TCP puts into one packet of most networks.
+pub const LARGE: usize = 1448;
+
 impl Host {
+    /// What was held back for `handle`, if anything, has left.
+    pub(crate) fn let_go(&mut self, handle: &HostHandle) {
+        if self.held.as_ref() == Some(handle) {
+            self.held = None;
+        }
+    }
+
     /// The next bytes for `handle`, a TCP socket without TCP_CORK, may be held back.
     pub(crate) fn hold(&mut self, handle: &HostHandle) {
         if self.held.as_ref() != Some(handle) {

@@ -15,6 +15,7 @@ use warmfork_abi::socket::{
 use warmfork_abi::stat::Metadata;
 use warmfork_host::Ancillary;
 
+use crate::coalesce;
 use crate::files::{DescriptionId, Events};
 use crate::objects::address::Address;
 use crate::objects::channel::DEFAULT_BUFFER;
@@ -414,14 +415,19 @@ impl Socket {
         self.own()?;
         self.check_sending()?;
         let mut flags = SendFlags::from_bits_retain(flags | MSG_NOSIGNAL);
-        if flags == SendFlags::NOSIGNAL && self.may_hold() {
+        let plain = flags == SendFlags::NOSIGNAL && self.may_hold();
+        if plain && from.len() < coalesce::LARGE {
             flags |= SendFlags::MORE;
             host.hold(&self.handle);
         }
-        match address {
+        let sent = match address {
             Some(address) => rustix::net::sendto(&self.handle, from, flags, address).map_err(errno),
             None => rustix::net::send(&self.handle, from, flags).map_err(errno),
+        }?;
+        if plain && from.len() >= coalesce::LARGE {
+            host.let_go(&self.handle);
         }
+        Ok(sent)
     }
 }
 

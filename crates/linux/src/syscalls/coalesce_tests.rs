@@ -8,6 +8,7 @@ use warmfork_abi::numbers::{ACCEPT4, GETPID, SHUTDOWN, WRITE};
 use warmfork_abi::socket::{MSG_DONTWAIT, SHUT_WR, SOL_TCP, TCP_CORK};
 
 use super::socket_tests::BUFFER;
+use crate::coalesce::LARGE;
 use crate::dispatch::Entered;
 use crate::policy::{Rule, Rules};
 use crate::testing::{Bench, result};
@@ -66,6 +67,16 @@ fn pieces_leave_when_the_machine_looks_up() {
 }
 
 #[test]
+fn a_large_piece_leaves_at_once_and_takes_along_what_came_before() {
+    let (mut bench, connection, mut client) = connected();
+    assert_eq!(bench.send(connection, b"head ", 0), Ok(5));
+    assert_eq!(arrived(&mut client), None);
+    assert_eq!(bench.send(connection, &[b'x'; LARGE], 0), Ok(LARGE as u64));
+    let head: Vec<u8> = b"head ".iter().copied().chain([b'x'; 95]).collect();
+    assert_eq!(arrived(&mut client), Some(head));
+}
+
+#[test]
 fn what_is_sent_elsewhere_comes_after_what_was_held_back() {
     let (mut bench, connection, mut client) = connected();
     let (one, _other) = bench.pair(warmfork_abi::socket::SOCK_STREAM);
@@ -79,7 +90,7 @@ fn a_stream_that_is_full_does_not_hold_its_bytes_back() {
     let (mut bench, connection, mut client) = connected();
     let mut sent = 0;
     loop {
-        match bench.send(connection, &[7; 4000], MSG_DONTWAIT) {
+        match bench.send(connection, &[7; 1000], MSG_DONTWAIT) {
             Ok(count) => sent += count,
             Err(error) => {
                 assert_eq!(error, Errno::EAGAIN);
