@@ -98,6 +98,11 @@ impl Processes {
         self.bodies.values().fold(0, |bytes, body| bytes.saturating_add(body.platform.table_bytes()))
     }
 
+    /// The same at most, without looking.
+    pub(crate) fn table_bytes_at_most(&self) -> u64 {
+        self.bodies.values().fold(0, |bytes, body| bytes.saturating_add(body.platform.table_bytes_at_most()))
+    }
+
     /// The bytes that they have written at most, without looking.
     pub(crate) fn touched_at_most(&self) -> u64 {
         self.bodies.values().fold(0, |bytes, body| bytes.saturating_add(body.platform.touched_at_most()))

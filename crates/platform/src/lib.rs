@@ -153,6 +153,11 @@ pub trait Platform: GuestMemory {
     /// Host memory that the guest's page tables take, in bytes: it need only read to fill them.
     fn table_bytes(&self) -> u64;
 
+    /// [`Platform::table_bytes`] at most, without looking. `u64::MAX` when nothing is known.
+    fn table_bytes_at_most(&self) -> u64 {
+        self.table_bytes()
+    }
+
     /// Copies bytes out of the guest whatever its protection of them is: for freezing a machine.
     ///
     /// # Errors

@@ -348,6 +348,10 @@ impl Platform for ProcessPlatform {
         self.tracee.table_bytes()
     }
 
+    fn table_bytes_at_most(&self) -> u64 {
+        self.tracee.table_bytes_at_most()
+    }
+
     fn read_any(&self, address: u64, into: &mut [u8]) -> std::io::Result<()> {
         use std::os::unix::fs::FileExt;
         self.memory.read_exact_at(into, address)

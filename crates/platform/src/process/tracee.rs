@@ -1,10 +1,11 @@
 //! A traced host process: the raw ptrace(2) calls, and stops as values.
 
+use std::cell::Cell;
 use std::io;
 use std::mem::offset_of;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use warmfork_abi::{Registers, USER_END};
+use warmfork_abi::{PAGE, Registers, USER_END};
 
 use crate::PlatformError;
 
@@ -19,7 +20,12 @@ pub struct Tracee {
     known: Option<Registers>,
     /// Page faults up to its last stop.
     faults: u64,
+    /// What its page tables took when that was last asked for, and its page faults up to then.
+    tables: Cell<Option<(u64, u64)>>,
 }
+
+/// Bytes of page tables that one fault makes at most: one of each level but the first.
+const TABLES_OF_A_FAULT: u64 = 4 * PAGE;
 
 /// Why the tracee stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,7 +65,8 @@ impl Tracee {
         };
         // SAFETY: the descriptor was just made for us and nobody else has it.
         let pidfd = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Self { pid, pidfd: std::sync::Arc::new(pidfd), gone: false, at_call: false, known: None, faults: 0 })
+        let pidfd = std::sync::Arc::new(pidfd);
+        Ok(Self { pid, pidfd, gone: false, at_call: false, known: None, faults: 0, tables: Cell::new(None) })
     }
 
     pub fn pid(&self) -> libc::pid_t {
@@ -76,7 +83,17 @@ impl Tracee {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmPTE:"));
         let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        kibibytes.unwrap_or(0).saturating_mul(1024)
+        let bytes = kibibytes.unwrap_or(0).saturating_mul(1024);
+        self.tables.set(Some((bytes, self.faults)));
+        bytes
+    }
+
+    /// What its page tables take at most, in bytes: what they took when [`Self::table_bytes`] was last asked, and what its page
+    /// faults may have added. `u64::MAX` before that.
+    pub fn table_bytes_at_most(&self) -> u64 {
+        let Some((bytes, faults)) = self.tables.get() else { return u64::MAX };
+        let added = self.faults.saturating_sub(faults).saturating_mul(TABLES_OF_A_FAULT);
+        bytes.saturating_add(added)
     }
 
     pub fn pidfd(&self) -> std::sync::Arc<OwnedFd> {
