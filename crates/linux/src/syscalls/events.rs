@@ -159,8 +159,8 @@ pub fn epoll_create1(call: &mut Call<'_>) -> SyscallResult {
 pub fn epoll_ctl(call: &mut Call<'_>) -> SyscallResult {
     let (operation, fd, address) = (call.uint(1), call.int(2), call.args[3]);
     let mut event = || -> Result<(u32, u64), Errno> {
-        let memory = call.memory();
-        Ok((memory.read_u32(address)?, memory.read_u64(address.wrapping_add(4))?))
+        let [a, b, c, d, data @ ..] = call.memory().read_array::<12>(address)?;
+        Ok((u32::from_le_bytes([a, b, c, d]), u64::from_le_bytes(data)))
     };
     let change = match operation {
         EPOLL_CTL_ADD => event().map(|(events, data)| Change::Add(events, data))?,
