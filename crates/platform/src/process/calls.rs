@@ -53,7 +53,8 @@ impl Caller {
         (registers.rdi, registers.rsi, registers.rdx) = (rdi, rsi, rdx);
         (registers.r10, registers.r8, registers.r9) = (r10, r8, r9);
         registers.rax = number(call.number);
-        self.finish(tracee, &mut registers)?;
+        self.finish(tracee, &registers)?;
+        tracee.registers(&mut registers)?;
         Ok(registers.rax)
     }
 
@@ -71,7 +72,7 @@ impl Caller {
             let mut registers = Registers::at_entry(layout::BATCH, 0);
             registers.rbx = layout::TABLE;
             registers.rbp = chunk.len() as u64;
-            self.finish(tracee, &mut registers)?;
+            self.finish(tracee, &registers)?;
             for index in 0..chunk.len() {
                 check(self.table.result(index))?;
             }
@@ -94,10 +95,11 @@ impl Caller {
             let mut registers = Registers::at_entry(layout::COPY, 0);
             registers.rbx = layout::TABLE;
             registers.rbp = chunk.len() as u64;
-            if self.resume(tracee, &mut registers)? == libc::SIGTRAP {
+            if self.resume(tracee, &registers)? == libc::SIGTRAP {
                 done += chunk.len();
                 continue;
             }
+            tracee.registers(&mut registers)?;
             // rbp counts down: what is left of the chunk begins with the copy that failed.
             let left = usize::try_from(registers.rbp).unwrap_or(0).clamp(1, chunk.len());
             done += chunk.len() - left;
@@ -162,23 +164,21 @@ impl Caller {
     }
 
     /// Runs the stub's own code until its breakpoint (SIGTRAP) or an access that failed (SIGSEGV, SIGBUS).
-    fn resume(&mut self, tracee: &mut Tracee, registers: &mut Registers) -> Result<i32, PlatformError> {
+    fn resume(&mut self, tracee: &mut Tracee, registers: &Registers) -> Result<i32, PlatformError> {
         tracee.set_registers(registers)?;
-        let signal = loop {
+        loop {
             tracee.run_freely()?;
             match tracee.wait()? {
-                Stopped::Signal(signal @ (libc::SIGTRAP | libc::SIGSEGV | libc::SIGBUS)) => break signal,
+                Stopped::Signal(signal @ (libc::SIGTRAP | libc::SIGSEGV | libc::SIGBUS)) => return Ok(signal),
                 // An interrupt, or a stray signal from outside: not ours to act on now.
                 Stopped::Signal(signal) if signal != libc::SIGILL => self.interrupted = true,
                 stopped => return Err(PlatformError::Gone(format!("the stub failed in a host call: {stopped:?}"))),
             }
-        };
-        tracee.registers(registers)?;
-        Ok(signal)
+        }
     }
 
     /// As [`Self::resume`], for code that must not fail.
-    fn finish(&mut self, tracee: &mut Tracee, registers: &mut Registers) -> Result<(), PlatformError> {
+    fn finish(&mut self, tracee: &mut Tracee, registers: &Registers) -> Result<(), PlatformError> {
         match self.resume(tracee, registers)? {
             libc::SIGTRAP => Ok(()),
             signal => Err(PlatformError::Gone(format!("the stub took signal {signal} in a host call"))),
