@@ -15,8 +15,21 @@ const PAGE_BYTES: usize = 4096;
 const WORDS: usize = PAGE_BYTES / size_of::<AtomicU64>();
 
 /// An empty memory file that can be sealed.
-pub(crate) fn memory_file(name: &str) -> io::Result<OwnedFd> {
+///
+/// # Errors
+/// The host's refusal.
+pub fn memory_file(name: &str) -> io::Result<OwnedFd> {
     Ok(memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)
+}
+
+/// Lets nobody write to `file` or resize it any more, but through mappings that there are.
+///
+/// # Errors
+/// The host's refusal.
+pub fn seal(file: impl AsFd) -> io::Result<()> {
+    // Not `WRITE`, even where there are no mappings: that is refused with EBUSY while anybody in the host holds one of the
+    // pages, if only for a moment (memory compaction does).
+    Ok(fcntl_add_seals(file, SealFlags::FUTURE_WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?)
 }
 
 /// A memory file whose bytes nobody can change any more, mapped to be read.
@@ -91,7 +104,7 @@ impl SharedPage {
         let start = unsafe { mmap(null_mut(), PAGE_BYTES, protection, MapFlags::SHARED, &file, 0) }?;
         let words = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         let page = Self { file, words };
-        fcntl_add_seals(&page.file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE | SealFlags::SEAL)?;
+        seal(&page.file)?;
         Ok(page)
     }
 

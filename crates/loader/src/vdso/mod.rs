@@ -16,9 +16,10 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
+use rustix::fs::{fstat, ftruncate};
 use warmfork_abi::mman::MapFlags;
 use warmfork_abi::{Errno, PAGE};
+use warmfork_memory::mapping::{memory_file, seal};
 use warmfork_memory::{Backing, MapRequest, MappedFile, Protection, Span};
 
 use crate::error::LoadError;
@@ -72,13 +73,13 @@ pub fn image_file() -> Result<Arc<MappedFile>, VdsoError> {
 }
 
 fn make_image_file() -> io::Result<Arc<MappedFile>> {
-    let fd = memfd_create("warmfork-vdso", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let fd = memory_file("warmfork-vdso")?;
     let mut written = 0;
     while written < IMAGE.len() {
         written += rustix::io::pwrite(&fd, &IMAGE[written..], written as u64)?;
     }
     ftruncate(&fd, pages())?;
-    fcntl_add_seals(&fd, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE)?;
+    seal(&fd)?;
     mapped_file(fd, "[vdso]")
 }
 

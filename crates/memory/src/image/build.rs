@@ -3,12 +3,12 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{SealFlags, fcntl_add_seals, ftruncate};
+use rustix::fs::ftruncate;
 use warmfork_abi::PAGE;
 
 use super::{Image, ImageError, Segment, SegmentSource};
 use crate::areas::{Area, Backing, Span};
-use crate::mapping::{FrozenBytes, memory_file};
+use crate::mapping::{FrozenBytes, memory_file, seal};
 
 const PAGE_BYTES: usize = 4096;
 
@@ -140,10 +140,7 @@ impl ImageBuilder {
     pub fn finish(self) -> Result<Image, ImageError> {
         let Self { file, length, segments, present } = self;
         ftruncate(&file, length).map_err(|error| host("sizing", error.into()))?;
-        // Not `WRITE`: that is refused with EBUSY while anybody in the host holds one of the pages, if only for a
-        // moment (memory compaction does). Nothing has the file mapped yet, so all its writing lies in the future.
-        let seals = SealFlags::FUTURE_WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
-        fcntl_add_seals(&file, seals).map_err(|error| host("sealing", error.into()))?;
+        seal(&file).map_err(|source| host("sealing", source))?;
         let bytes = match usize::try_from(length) {
             Ok(0) => None,
             Ok(length) => Some(FrozenBytes::map(file.as_fd(), length).map_err(|source| host("mapping", source))?),
