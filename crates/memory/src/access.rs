@@ -21,9 +21,7 @@ impl dyn GuestMemory + '_ {
     /// # Errors
     /// [`Fault`] with the first address that could not be read.
     pub fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Fault> {
-        check(address, into.len())?;
-        let copied = self.read_some(address, into);
-        if copied == into.len() { Ok(()) } else { Err(Fault(address + copied as u64)) }
+        self.read_all(&[(address, into.len())], into)
     }
 
     /// Writes all of `from` to guest memory.
@@ -31,9 +29,7 @@ impl dyn GuestMemory + '_ {
     /// # Errors
     /// [`Fault`] with the first address that could not be written; what lies before it is written.
     pub fn write(&self, address: u64, from: &[u8]) -> Result<(), Fault> {
-        check(address, from.len())?;
-        let copied = self.write_some(address, from);
-        if copied == from.len() { Ok(()) } else { Err(Fault(address + copied as u64)) }
+        self.write_all(&[(address, from.len())], from)
     }
 
     /// As `read`, of several buffers (see [`GuestMemory::read_parts`]).

@@ -79,9 +79,10 @@ impl Vectors {
     /// # Errors
     /// [`Fault`] when a buffer cannot be read.
     pub fn gather(&self, memory: &dyn GuestMemory, skip: usize, into: &mut [u8]) -> Result<usize, Fault> {
-        let (parts, count) = self.pieces(skip, into.len());
-        memory.read_all(&parts, &mut into[..count])?;
-        Ok(count)
+        self.with_pieces(skip, into.len(), |pieces, count| {
+            memory.read_all(pieces, &mut into[..count])?;
+            Ok(count)
+        })
     }
 
     /// Writes `from`, or as much as there is room for, to the buffers, from `skip` bytes into them on.
@@ -89,36 +90,38 @@ impl Vectors {
     /// # Errors
     /// [`Fault`] when a buffer cannot be written.
     pub fn scatter(&self, memory: &dyn GuestMemory, skip: usize, from: &[u8]) -> Result<(), Fault> {
-        let (parts, count) = self.pieces(skip, from.len());
-        memory.write_all(&parts, &from[..count])
+        self.with_pieces(skip, from.len(), |pieces, count| memory.write_all(pieces, &from[..count]))
     }
 
     /// As [`Vectors::gather`], up to the first byte that cannot be read.
     pub fn gather_some(&self, memory: &dyn GuestMemory, skip: usize, into: &mut [u8]) -> usize {
-        let (parts, count) = self.pieces(skip, into.len());
-        memory.read_parts(&parts, &mut into[..count])
+        self.with_pieces(skip, into.len(), |pieces, count| memory.read_parts(pieces, &mut into[..count]))
     }
 
     /// As [`Vectors::scatter`], up to the first byte that cannot be written; how many bytes were.
     pub fn scatter_some(&self, memory: &dyn GuestMemory, skip: usize, from: &[u8]) -> usize {
-        let (parts, count) = self.pieces(skip, from.len());
-        memory.write_parts(&parts, &from[..count])
+        self.with_pieces(skip, from.len(), |pieces, count| memory.write_parts(pieces, &from[..count]))
     }
 
-    /// The parts of the buffers that the bytes from `skip` on lie in, `most` of them or as many as there are, which is the
-    /// other result.
-    fn pieces(&self, skip: usize, most: usize) -> (Vec<(u64, usize)>, usize) {
+    /// Calls `transfer` with the buffers from `skip` bytes into them on, cut to `most` bytes in all, and with how many they
+    /// are.
+    fn with_pieces<T>(&self, skip: usize, most: usize, transfer: impl FnOnce(&[(u64, usize)], usize) -> T) -> T {
         let mut left = most;
-        let mut parts = Vec::new();
-        for (address, length) in self.parts(skip) {
-            if left == 0 {
-                break;
-            }
+        let mut pieces = self.parts(skip).map_while(|(address, length)| {
             let count = length.min(left);
-            parts.push((address, count));
             left -= count;
-        }
-        (parts, most - left)
+            (count > 0).then_some((address, count))
+        });
+        // Mostly it is one, which takes no allocation.
+        let (one, several);
+        let pieces = if self.rest.is_empty() {
+            one = pieces.next();
+            one.as_slice()
+        } else {
+            several = pieces.collect::<Vec<_>>();
+            &several
+        };
+        transfer(pieces, most - left)
     }
 
     /// How many bytes from the start on the guest may write to, as far as its mappings tell.
