@@ -277,12 +277,13 @@ impl Machine {
         if limit == u64::MAX {
             return Ok(false);
         }
-        let touched = self.touched_at_most();
-        let tables = if unreserved { self.table_bytes_at_most() } else { 0 };
+        // Without looking first: a guest with very many mappings would do nothing but be looked at.
+        let touched = self.sum(|platform| platform.touched_at_most());
+        let tables = if unreserved { self.sum(|platform| platform.table_bytes_at_most()) } else { 0 };
         if files.saturating_add(tables).saturating_add(touched) <= limit {
             return Ok(false);
         }
-        let tables = if unreserved { self.table_bytes() } else { 0 };
+        let tables = if unreserved { self.sum(|platform| platform.table_bytes()) } else { 0 };
         let beside = files.saturating_add(tables);
         if beside.saturating_add(touched) <= limit {
             return Ok(false);
@@ -330,19 +331,9 @@ impl Machine {
         self.kernel.shared.gate.admit_any();
     }
 
-    /// [`Self::touched_bytes`] at most, without looking: a guest with very many mappings would do nothing but be looked at.
-    fn touched_at_most(&self) -> u64 {
-        self.platform.touched_at_most().saturating_add(self.processes.touched_at_most())
-    }
-
-    /// Host memory that the page tables of the guest's processes take.
-    fn table_bytes(&self) -> u64 {
-        self.platform.table_bytes().saturating_add(self.processes.table_bytes())
-    }
-
-    /// The same at most, without looking.
-    fn table_bytes_at_most(&self) -> u64 {
-        self.platform.table_bytes_at_most().saturating_add(self.processes.table_bytes_at_most())
+    /// What `of` says of the platforms of the guest's processes, in all.
+    fn sum(&self, of: fn(&dyn Platform) -> u64) -> u64 {
+        of(self.platform.as_ref()).saturating_add(self.processes.sum(of))
     }
 
     /// The spans that can hold private pages.

@@ -93,19 +93,9 @@ impl Processes {
         Ok(bytes)
     }
 
-    /// Host memory that their page tables take.
-    pub(crate) fn table_bytes(&self) -> u64 {
-        self.bodies.values().fold(0, |bytes, body| bytes.saturating_add(body.platform.table_bytes()))
-    }
-
-    /// The same at most, without looking.
-    pub(crate) fn table_bytes_at_most(&self) -> u64 {
-        self.bodies.values().fold(0, |bytes, body| bytes.saturating_add(body.platform.table_bytes_at_most()))
-    }
-
-    /// The bytes that they have written at most, without looking.
-    pub(crate) fn touched_at_most(&self) -> u64 {
-        self.bodies.values().fold(0, |bytes, body| bytes.saturating_add(body.platform.touched_at_most()))
+    /// What `of` says of the others' platforms, in all.
+    pub(crate) fn sum(&self, of: fn(&dyn Platform) -> u64) -> u64 {
+        self.bodies.values().fold(0, |sum, body| sum.saturating_add(of(body.platform.as_ref())))
     }
 }
 
