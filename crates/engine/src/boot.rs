@@ -13,6 +13,7 @@ use warmfork_linux::poller::{Host, HostHandle};
 use warmfork_linux::process::{DEFAULT_MAX_PROCESSES, FIRST_PID, FileSystemContext, Limit, Process, RLIMIT_NOFILE};
 use warmfork_linux::task::{Task, Tasks};
 use warmfork_linux::{Files, Kernel};
+use warmfork_loader::vdso::MachineClock;
 use warmfork_loader::{Identity, Loaded, Request};
 use warmfork_memory::{AddressSpace, Layout, Limits};
 use warmfork_platform::process::RESERVED;
@@ -89,7 +90,12 @@ pub fn boot(mut program: Program) -> Result<Machine, EngineError> {
     let mut space = AddressSpace::new(Layout::new(RESERVED.start, &[RESERVED]), limits);
     let mut files = HostFiles::new(&program.rules, &program.cwd);
     let identity = identity();
-    let request = Request { identity, ..Request::new(&program.path, &program.arguments, &program.environment) };
+    let clock = MachineClock::new()?;
+    let request = Request {
+        identity,
+        clock: Some(clock.file()),
+        ..Request::new(&program.path, &program.arguments, &program.environment)
+    };
     let mut guest = crate::guest::PlatformGuest(platform.as_mut());
     let loaded = warmfork_loader::load(&request, &mut files, &mut space, &mut guest)?;
     program.rules.programs.extend(files.opened());
@@ -97,7 +103,7 @@ pub fn boot(mut program: Program) -> Result<Machine, EngineError> {
     let host = Host::new()
         .map_err(|error| EngineError::Kernel { operation: "making a machine", source: Errno(error.raw_os_error()) })?;
     let kernel = kernel(program, &loaded, space, policy, &host)?;
-    Ok(Machine::new(kind, platform, kernel, host))
+    Ok(Machine::new(kind, platform, kernel, host, clock))
 }
 
 pub(crate) fn identity() -> Identity {

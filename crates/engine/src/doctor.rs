@@ -1,6 +1,6 @@
 //! What this host can do for guests, probed once, cheaply, and why that matters. `warmfork doctor` shows it.
 
-use warmfork_loader::vdso::clock::ClockPage;
+use warmfork_loader::vdso::HostClock;
 use warmfork_platform::process::ProcessPlatform;
 
 use crate::choice::{self, PlatformKind};
@@ -65,7 +65,7 @@ fn kvm() -> Fact {
 }
 
 fn clock() -> Fact {
-    let (good, value) = match ClockPage::global() {
+    let (good, value) = match HostClock::global() {
         Ok(page) if page.is_usable() => (true, "read from the CPU's time stamp counter".to_owned()),
         Ok(_) => (false, "the CPU's time stamp counter is not steady here".to_owned()),
         Err(error) => (false, error.to_string()),

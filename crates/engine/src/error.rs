@@ -1,6 +1,7 @@
 //! What can go wrong in the engine, as opposed to in a guest.
 
 use warmfork_abi::Errno;
+use warmfork_loader::vdso::VdsoError;
 use warmfork_platform::PlatformError;
 
 /// The engine could not do what was asked.
@@ -64,5 +65,11 @@ impl EngineError {
     /// A failed host call.
     pub fn host(operation: &'static str) -> impl Fn(std::io::Error) -> Self {
         move |source| Self::Host { operation, source }
+    }
+}
+
+impl From<VdsoError> for EngineError {
+    fn from(VdsoError::MemoryFile { errno, .. }: VdsoError) -> Self {
+        Self::Kernel { operation: "making a clock page", source: errno }
     }
 }

@@ -6,7 +6,7 @@
 //!              and TLB stay as they are, so the next request takes no fault - or, above a limit, dropped; pages that
 //!              requests leave alone after all are given back (settle.rs)
 //!              (1 and 2 for each process of the snapshot; other processes' memory is dropped first)
-//!           3. the kernel's plain data is assigned, registers and FPU state are loaded
+//!           3. the kernel's plain data is assigned, registers and FPU state are loaded; clocks stand still until it runs
 //! ```
 
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ use std::sync::Arc;
 use warmfork_linux::poller::{Host, HostHandle};
 use warmfork_linux::process::{FIRST_PID, SpaceId};
 use warmfork_linux::serve::{Gate, Offer};
+use warmfork_loader::vdso::MachineClock;
 use warmfork_memory::image::{Content, Image};
 use warmfork_memory::{Span, SpanSet};
 use warmfork_platform::{Platform, Pristine};
@@ -63,12 +64,13 @@ pub struct Fork {
 impl Fork {
     pub(crate) fn new(snapshot: Arc<Snapshot>) -> Result<Self, EngineError> {
         let kernel = snapshot.kernel.fork().map_err(|source| EngineError::Kernel { operation: "forking", source })?;
+        let clock = MachineClock::new()?;
         let spaces = snapshot.spaces();
         let mut platforms = Vec::with_capacity(spaces.len());
         for &(space, ..) in &spaces {
             let mut platform = snapshot.platform.guest()?;
             let everything = Span { start: 0, end: kernel.space.layout().top() };
-            platform.map_all(&snapshot.mappings(space, everything, &kernel)?)?;
+            platform.map_all(&snapshot.mappings(space, everything, &kernel, clock.file())?)?;
             let image = snapshot.image(space)?;
             platform.hold_image(image.file(), image.all_bytes().len() as u64)?;
             platforms.push(platform);
@@ -76,7 +78,8 @@ impl Fork {
         let host = Host::new().map_err(|error| EngineError::Kernel { operation: "forking", source: errno(error) })?;
         let mut platforms = platforms.into_iter().zip(spaces);
         let (first, (space, _, loaded)) = platforms.next().ok_or(EngineError::State("a snapshot has no process"))?;
-        let mut machine = Machine::new(snapshot.platform, first, kernel, host);
+        let mut machine = Machine::new(snapshot.platform, first, kernel, host, clock);
+        machine.frozen = Some(snapshot.frozen);
         machine.load_fpu(&snapshot.kernel, space, loaded)?;
         for (platform, (space, _, loaded)) in platforms {
             machine.add_body(space, platform, loaded);
@@ -166,6 +169,7 @@ impl Fork {
         self.machine
             .reset_kernel(&self.snapshot.kernel)
             .map_err(|source| EngineError::Kernel { operation: "resetting", source })?;
+        self.machine.frozen = Some(self.snapshot.frozen);
         for &(space, _, loaded) in &spaces {
             self.machine.load_fpu(&self.snapshot.kernel, space, loaded)?;
         }
@@ -207,7 +211,8 @@ impl Fork {
             for span in gone.iter() {
                 platform.unmap(span).map_err(map_error)?;
             }
-            platform.map_all(&self.snapshot.mappings(id, span, &self.machine.kernel)?)?;
+            let (kernel, clock) = (&self.machine.kernel, self.machine.clock.file());
+            platform.map_all(&self.snapshot.mappings(id, span, kernel, clock)?)?;
         }
         for (span, protection) in reprotected {
             platform.protect(span, protection).map_err(map_error)?;

@@ -17,6 +17,7 @@
 
 pub mod boot;
 mod choice;
+mod clock;
 pub mod cpu;
 pub mod doctor;
 pub mod error;

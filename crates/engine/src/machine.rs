@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use warmfork_abi::Registers;
 use warmfork_abi::signals::SIGSEGV;
 use warmfork_linux::call::Ending;
 use warmfork_linux::dispatch::Entered;
 use warmfork_linux::family::Pid;
-use warmfork_linux::poller::{Host, Waker, Woken};
+use warmfork_linux::poller::{Host, Waker, Woken, monotonic};
 use warmfork_linux::process::FIRST_PID;
 use warmfork_linux::schedule::Turn;
 use warmfork_linux::serve::{Offer, OwnClient};
@@ -16,11 +17,12 @@ use warmfork_linux::signal::frame::unreturnable;
 use warmfork_linux::signal::{Delivery, SignalInfo, Trap};
 use warmfork_linux::task::State;
 use warmfork_linux::{Guest as _, Kernel, Tid};
-use warmfork_loader::vdso::clock::ClockPage;
+use warmfork_loader::vdso::MachineClock;
 use warmfork_platform::deadline::Watch;
 use warmfork_platform::{Exit, Interrupter, Platform};
 
 use crate::choice::Chosen;
+use crate::clock::FrozenAt;
 use crate::error::EngineError;
 use crate::guest::PlatformGuest;
 use crate::processes::Processes;
@@ -33,7 +35,7 @@ const GENERAL_PROTECTION: u8 = 13;
 pub struct Until<'a> {
     /// Stop when the program is ready: every thread blocked, one of them waiting for a connection.
     pub ready: bool,
-    /// Stop at this instant (monotonic nanoseconds).
+    /// Stop at this instant, in nanoseconds of the host's CLOCK_MONOTONIC.
     pub deadline: Option<u64>,
     /// Stop when more than this many bytes have been privately written, or to memory files (checked each tick).
     pub touched_bytes: Option<u64>,
@@ -41,6 +43,16 @@ pub struct Until<'a> {
     pub connections: bool,
     /// Stop when this is set. Whoever sets it calls [`Handle::look`] then.
     pub flag: Option<&'a AtomicBool>,
+}
+
+impl Until<'_> {
+    /// Stop after `time`, if any, from now on.
+    #[must_use]
+    pub fn within(time: Option<Duration>) -> Self {
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let deadline = time.map(|time| monotonic().saturating_add(nanoseconds(time)));
+        Self { deadline, ..Self::default() }
+    }
 }
 
 /// Why driving a machine stopped.
@@ -81,6 +93,9 @@ pub struct Machine {
     pub(crate) platform: Box<dyn Platform>,
     pub(crate) kernel: Kernel,
     pub(crate) host: Host,
+    pub(crate) clock: MachineClock,
+    /// What its clocks go on from when it runs next.
+    pub(crate) frozen: Option<FrozenAt>,
     /// Registers of the current thread, whose FPU state the platform has loaded.
     pub(crate) registers: Registers,
     /// What the processes that are not the current one run on.
@@ -130,12 +145,19 @@ enum Step {
 
 impl Machine {
     /// A machine from its parts; the current thread's registers are taken from the kernel's.
-    pub(crate) fn new(kind: Chosen, platform: Box<dyn Platform>, kernel: Kernel, host: Host) -> Self {
+    pub(crate) fn new(
+        kind: Chosen,
+        platform: Box<dyn Platform>,
+        kernel: Kernel,
+        host: Host,
+        clock: MachineClock,
+    ) -> Self {
         let processes = Processes::new(&kernel, platform.as_ref());
         let watch = Watch::new(processes.interrupter());
         let registers = kernel.tasks.get(kernel.tasks.current).registers;
         let (keys, counters) = (Arc::default(), Counters::default());
-        Self { kind, platform, kernel, host, registers, processes, watch, keys, counters, ended: None }
+        let (frozen, ended) = (None, None);
+        Self { kind, platform, kernel, host, clock, frozen, registers, processes, watch, keys, counters, ended }
     }
 
     /// The emulated kernel's state.
@@ -188,7 +210,10 @@ impl Machine {
             return Ok(Outcome::Ended(ending));
         }
         self.watch.set_active(true);
-        self.refresh_clock();
+        if let Some(frozen) = self.frozen.take() {
+            frozen.go_on(&mut self.host);
+        }
+        self.clock.show(self.host.lag());
         let mut outcome = self.drive(until);
         self.host.push();
         self.watch.set_active(false);
@@ -248,14 +273,14 @@ impl Machine {
 
     /// What is due whenever a tick has passed: the clock page, timers' signals, limits.
     fn tick(&mut self, until: &Until<'_>) -> Result<Option<Outcome>, EngineError> {
-        self.refresh_clock();
+        self.clock.show(self.host.lag());
         self.host.push();
         self.kernel.expire_timers(&self.host);
         self.pass_on_keys();
         if let Some(outcome) = self.asked(until) {
             return Ok(Some(outcome));
         }
-        if until.deadline.is_some_and(|at| at <= self.host.monotonic()) {
+        if until.deadline.is_some_and(|at| at <= monotonic()) {
             return Ok(Some(Outcome::TimedOut));
         }
         let short = self.is_short_of_memory(until.touched_bytes)?;
@@ -298,14 +323,6 @@ impl Machine {
         }
         let flagged = until.flag.is_some_and(|flag| flag.load(Ordering::SeqCst));
         flagged.then_some(Outcome::Flagged)
-    }
-
-    /// Keeps the time that guests read without a system call true.
-    fn refresh_clock(&self) {
-        // Where there is no clock page, guests ask the kernel.
-        if let Ok(page) = ClockPage::global() {
-            page.refresh();
-        }
     }
 
     /// Bytes that the guest's processes have privately written, each its own count.
@@ -352,7 +369,8 @@ impl Machine {
             return Ok(Some(Outcome::Ready));
         }
         let next = self.kernel.next_deadline();
-        let deadline = [next, until.deadline].into_iter().flatten().min();
+        let asked = until.deadline.map(|at| at.saturating_sub(self.host.lag()));
+        let deadline = [next, asked].into_iter().flatten().min();
         self.watch.set_active(false);
         let woken = self.host.wait(deadline);
         self.watch.set_active(true);
@@ -362,7 +380,7 @@ impl Machine {
                 return Ok(Some(outcome));
             }
         }
-        if until.deadline.is_some_and(|at| at <= self.host.monotonic()) {
+        if until.deadline.is_some_and(|at| at <= monotonic()) {
             return Ok(Some(Outcome::TimedOut));
         }
         self.kernel.wake(&mut self.host);
@@ -502,7 +520,6 @@ impl Machine {
     /// Assigns the state of a snapshot's `kernel`; memory and FPU state are the caller's.
     pub(crate) fn reset_kernel(&mut self, kernel: &Kernel) -> Result<(), warmfork_abi::Errno> {
         self.kernel.reset_from(kernel)?;
-        self.host.restart_busy();
         self.registers = kernel.tasks.get(kernel.tasks.current).registers;
         self.processes.loaded = kernel.tasks.current;
         self.ended = None;

@@ -13,12 +13,14 @@ use crate::machine::Machine;
 /// Bytes compared at a time.
 const CHUNK: u64 = 256 * PAGE;
 
-/// The host's mappings of a machine. A fork's own copy of a memory file goes by the name of what it is a copy of.
+/// The host's mappings of a machine. A fork's own copy of a memory file goes by the name of what it is a copy of, and its
+/// clock page by the same as any.
 fn host_mappings(machine: &Machine) -> Result<Vec<String>, EngineError> {
     let mut mappings = machine.platform.mappings()?;
-    for copy in &machine.kernel().shared.memory_files {
-        let Some(original) = copy.original() else { continue };
-        let (own, original) = (format!(":{} at ", copy.file.inode), format!(":{} at ", original.inode));
+    let copies = machine.kernel().shared.memory_files.iter();
+    let copies = copies.filter_map(|copy| Some((copy.file.inode, copy.original()?.inode.to_string())));
+    for (own, original) in copies.chain([(machine.clock.file().inode, "clock".into())]) {
+        let (own, original) = (format!(":{own} at "), format!(":{original} at "));
         mappings.iter_mut().for_each(|mapping| *mapping = mapping.replace(&own, &original));
     }
     Ok(mappings)

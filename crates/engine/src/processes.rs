@@ -21,6 +21,7 @@ use warmfork_memory::{AddressSpace, MappedFile, Span, SpanSet};
 use warmfork_platform::{Interrupter, Mapping, Platform};
 
 use crate::boot::{identity, name};
+use crate::clock;
 use crate::error::EngineError;
 use crate::guest::PlatformGuest;
 use crate::machine::Machine;
@@ -241,7 +242,7 @@ impl Machine {
         let mappings = space.areas().iter().map(|area| Mapping {
             span: area.span,
             protection: area.protection,
-            source: area.backing.source(area.shared),
+            source: clock::source(area, self.clock.file()),
         });
         child.map_all(&mappings.collect::<Vec<_>>())?;
         let spans = self.private_spans();
@@ -307,6 +308,7 @@ impl Machine {
         let wanted = Request {
             identity: identity(),
             stack_size: stack_size(&self.kernel),
+            clock: Some(self.clock.file()),
             ..Request::new(&request.path, &request.arguments, &request.environment)
         };
         let mut files = GuestFiles { kernel: &mut self.kernel, host: &mut self.host };

@@ -10,11 +10,13 @@ use warmfork_linux::poller::HostHandle;
 use warmfork_linux::process::{FIRST_PID, SpaceId};
 use warmfork_linux::serve::{Gate, Offer};
 use warmfork_linux::{Kernel, Tid};
+use warmfork_loader::vdso::is_clock_page;
 use warmfork_memory::image::{Image, ImageBuilder, SegmentSource};
-use warmfork_memory::{Backing, Source, Span};
+use warmfork_memory::{Backing, MappedFile, Source, Span};
 use warmfork_platform::Mapping;
 
 use crate::choice::Chosen;
+use crate::clock::FrozenAt;
 use crate::error::EngineError;
 use crate::fork::Fork;
 use crate::machine::Machine;
@@ -29,6 +31,8 @@ pub struct Snapshot {
     /// The memory of each process, by address space.
     images: BTreeMap<SpaceId, Frozen>,
     pub(crate) kernel: Kernel,
+    /// What the clocks of its forks go on from.
+    pub(crate) frozen: FrozenAt,
     /// What it listens on.
     pub(crate) listeners: Arc<Vec<HostHandle>>,
     /// Connections that came before it was frozen, the last first. The lock is held for moments.
@@ -104,7 +108,8 @@ impl Snapshot {
         kernel.shared.gate = Gate::default();
         let listeners = Arc::new(kernel.listeners());
         let (waiting, familiar) = (Mutex::default(), Mutex::default());
-        Ok(Self { platform: machine.kind, images, kernel, listeners, waiting, familiar })
+        let frozen = FrozenAt::now(&machine.host);
+        Ok(Self { platform: machine.kind, images, kernel, frozen, listeners, waiting, familiar })
     }
 
     /// Keeps `waiting`, connections in the order in which they came, for forks to serve.
@@ -177,13 +182,14 @@ impl Snapshot {
         }
     }
 
-    /// The host mappings that make up `span` of address space `space` in a pristine fork, whose kernel is `own`: where the
-    /// snapshot has a memory file mapped shared, the fork has its own copy of it.
+    /// The host mappings that make up `span` of address space `space` in a pristine fork, whose kernel is `own` and whose
+    /// clock page is `clock`: where the snapshot has a memory file mapped shared, the fork has its own copy of it.
     pub(crate) fn mappings<'a>(
         &'a self,
         space: SpaceId,
         span: Span,
         own: &'a Kernel,
+        clock: &'a Arc<MappedFile>,
     ) -> Result<Vec<Mapping<'a>>, EngineError> {
         let image = self.image(space)?;
         let Some(pristine) = self.kernel.find_space(space) else { return Ok(Vec::new()) };
@@ -198,7 +204,7 @@ impl Snapshot {
                     protection: area.protection,
                     source: match &area.backing {
                         Backing::File { file, offset } if area.shared => Source::File {
-                            fd: own.own_file(file).fd.as_fd(),
+                            fd: if is_clock_page(file) { clock } else { own.own_file(file) }.fd.as_fd(),
                             offset: offset + (part.start - area.span.start),
                             shared: true,
                         },

@@ -3,7 +3,7 @@
 //! CPU time is what the machine did not spend waiting: exact enough for profiles and limits, and free of cost when a
 //! thread runs. [`Host::busy`] counts it for the whole machine; a switch between threads notes whose it was.
 
-use rustix::time::{ClockId, DynamicClockId, clock_gettime, clock_gettime_dynamic};
+use rustix::time::{ClockId, DynamicClockId, clock_gettime_dynamic};
 use warmfork_abi::Errno;
 use warmfork_abi::time::{
     CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, CLOCK_MONOTONIC_RAW,
@@ -78,7 +78,7 @@ impl Kernel {
     #[must_use]
     pub fn clock(&self, host: &Host, clock: Clock) -> u64 {
         match clock {
-            Clock::Host(id) => nanoseconds(clock_gettime(id)),
+            Clock::Host(id) => host.clock(id),
             // Every kernel that warmfork runs on has it.
             Clock::Tai => clock_gettime_dynamic(DynamicClockId::Tai).map_or(0, nanoseconds),
             Clock::Process => self.cpu_time(host),

@@ -79,8 +79,11 @@ pub struct Host {
     denials: HashSet<String>,
     /// How often the guest made each call that is not there, by number; `u64::MAX` for those that Linux lacks too.
     pub unknown_calls: HashMap<u64, u64>,
+    /// In the host's own time.
     busy_since: u64,
     idle: u64,
+    /// Nanoseconds by which the guest's clocks are behind the host's, but those of the time of day.
+    lag: u64,
     /// Somebody wants this machine to stop; [`Host::take_interrupt`] answers.
     pub interrupt_asked: Arc<AtomicBool>,
     /// Denied paths that the log has named.
@@ -149,8 +152,9 @@ impl Host {
             asking: 0,
             denials: HashSet::new(),
             unknown_calls: HashMap::new(),
-            busy_since: nanoseconds(rustix::time::clock_gettime(ClockId::Monotonic)),
+            busy_since: monotonic(),
             idle: 0,
+            lag: 0,
             interrupt_asked: Arc::default(),
             denied: HashSet::new(),
             held: None,
@@ -169,35 +173,55 @@ impl Host {
         self.interrupt_asked.swap(false, Ordering::SeqCst)
     }
 
-    /// CLOCK_MONOTONIC in nanoseconds.
+    /// CLOCK_MONOTONIC of the guest in nanoseconds.
     #[must_use]
     pub fn monotonic(&self) -> u64 {
-        nanoseconds(rustix::time::clock_gettime(ClockId::Monotonic))
+        monotonic().saturating_sub(self.lag)
+    }
+
+    /// A host clock as the guest sees it, in nanoseconds.
+    #[must_use]
+    pub fn clock(&self, id: ClockId) -> u64 {
+        let time = nanoseconds(rustix::time::clock_gettime(id));
+        let stops =
+            matches!(id, ClockId::Monotonic | ClockId::MonotonicCoarse | ClockId::MonotonicRaw | ClockId::Boottime);
+        if stops { time.saturating_sub(self.lag) } else { time }
+    }
+
+    /// By how many nanoseconds the guest's clocks are behind the host's, but those of the time of day.
+    #[must_use]
+    pub fn lag(&self) -> u64 {
+        self.lag
+    }
+
+    /// Sets [`Host::lag`], between two lives of the guest: what it has waited for was told in its own time.
+    pub fn set_lag(&mut self, lag: u64) {
+        self.lag = lag;
     }
 
     /// Nanoseconds for which the machine did not wait since this was made or restarted: its CPU time, for want of a
     /// better measure.
     #[must_use]
     pub fn busy(&self) -> u64 {
-        self.monotonic().saturating_sub(self.busy_since).saturating_sub(self.idle)
+        monotonic().saturating_sub(self.busy_since).saturating_sub(self.idle)
     }
 
     /// Begins to count [`Host::busy`] anew.
     pub fn restart_busy(&mut self) {
-        self.busy_since = self.monotonic();
+        self.busy_since = monotonic();
         self.idle = 0;
     }
 
     /// CLOCK_REALTIME in nanoseconds.
     #[must_use]
     pub fn realtime(&self) -> u64 {
-        nanoseconds(rustix::time::clock_gettime(ClockId::Realtime))
+        self.clock(ClockId::Realtime)
     }
 
-    /// CLOCK_BOOTTIME in nanoseconds.
+    /// CLOCK_BOOTTIME of the guest in nanoseconds.
     #[must_use]
     pub fn boottime(&self) -> u64 {
-        nanoseconds(rustix::time::clock_gettime(ClockId::Boottime))
+        self.clock(ClockId::Boottime)
     }
 
     /// A buffer of `length` bytes (at most [`SCRATCH`]) for one copy. What is in it is left from earlier copies: show
@@ -357,6 +381,12 @@ impl Host {
         }
         (count, files)
     }
+}
+
+/// CLOCK_MONOTONIC of the host in nanoseconds.
+#[must_use]
+pub fn monotonic() -> u64 {
+    nanoseconds(rustix::time::clock_gettime(ClockId::Monotonic))
 }
 
 /// Events taken from the host's set at once.

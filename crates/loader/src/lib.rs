@@ -86,14 +86,15 @@ pub struct Request<'a> {
     pub identity: Identity,
     /// Bytes of stack, rounded up to pages: 256 KiB to 64 GiB.
     pub stack_size: u64,
-    /// Whether it gets a vDSO; without one it tells the time with system calls.
-    pub vdso: bool,
+    /// The clock page of the machine that it is loaded into, for its vDSO; without one it gets none, and tells the time
+    /// with system calls.
+    pub clock: Option<&'a Arc<MappedFile>>,
     /// Where addresses and AT_RANDOM come from.
     pub randomness: Randomness,
 }
 
 impl<'a> Request<'a> {
-    /// A request with a default stack, a vDSO and random addresses, for root in its own world.
+    /// A request with a default stack and random addresses, without a vDSO, for root in its own world.
     #[must_use]
     pub fn new(path: &'a [u8], argv: &'a [Vec<u8>], envp: &'a [Vec<u8>]) -> Self {
         Self {
@@ -102,7 +103,7 @@ impl<'a> Request<'a> {
             envp,
             identity: Identity::default(),
             stack_size: DEFAULT_STACK,
-            vdso: true,
+            clock: None,
             randomness: Randomness::Host,
         }
     }
@@ -190,7 +191,7 @@ pub fn load(
         if program.image.executable_stack { Protection::all() } else { Protection::READ | Protection::WRITE };
     target.map_stack(path, stack, stack_protection)?;
     let (info, entry) = map_interpreter(&mut target, &program, interpreter.as_ref(), info)?;
-    let vdso = if request.vdso { Some(vdso::map(&mut target, path)?) } else { None };
+    let vdso = request.clock.map(|clock| vdso::map(&mut target, path, clock)).transpose()?;
 
     let block = stack::build(&stack::Content {
         top: stack.end,

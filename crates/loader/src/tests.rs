@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use goblin::elf64::program_header::{PF_R, PF_W, PF_X, PT_GNU_STACK, PT_INTERP, ProgramHeader};
 use proptest::prelude::*;
@@ -51,8 +52,14 @@ fn arguments(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
+/// The clock page of the machine that all guests here are in.
+fn clock() -> &'static Arc<MappedFile> {
+    static CLOCK: OnceLock<vdso::MachineClock> = OnceLock::new();
+    CLOCK.get_or_init(|| vdso::MachineClock::new().expect("a clock page")).file()
+}
+
 fn seeded<'a>(path: &'a str, argv: &'a [Vec<u8>]) -> Request<'a> {
-    Request { randomness: Randomness::Seed(1), ..Request::new(path.as_bytes(), argv, &[]) }
+    Request { randomness: Randomness::Seed(1), clock: Some(clock()), ..Request::new(path.as_bytes(), argv, &[]) }
 }
 
 /// Loads the one file `bytes`, called `/program`.
@@ -195,7 +202,7 @@ fn identity_stack_size_and_vdso_are_the_callers_choice() {
     let request = Request {
         identity: Identity { uid: 1, euid: 2, gid: 3, egid: 3 },
         stack_size: (1 << 20) - 5,
-        vdso: false,
+        clock: None,
         ..Request::new(b"/program", &[], &envp)
     };
     let loaded = guest.load(&request, &mut files).expect("loaded");
@@ -280,7 +287,7 @@ fn addresses_are_random_but_repeatable_with_a_seed() {
         let mut files = Files::default().with("/program", &bytes);
         let argv = arguments(&["program"]);
         let mut guest = Guest::new();
-        let request = Request { randomness, ..Request::new(b"/program", &argv, &[]) };
+        let request = Request { randomness, clock: Some(clock()), ..Request::new(b"/program", &argv, &[]) };
         let loaded = guest.load(&request, &mut files).expect("loaded");
         let random = guest.bytes(auxv(&loaded.auxv)[&stack::auxv::AT_RANDOM], 16);
         let vdso = loaded.vdso.expect("a vDSO").vdso.start;

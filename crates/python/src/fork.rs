@@ -10,7 +10,7 @@ use warmfork_engine::{EngineError, Handle, ResetKind, Snapshot, Until};
 use crate::arguments::duplicate;
 use crate::capture::Capture;
 use crate::errors;
-use crate::machine::{Outcome, captured, counters, until};
+use crate::machine::{Outcome, captured, counters};
 use crate::waiting::{optional_duration, wait};
 
 /// One mapping.
@@ -86,7 +86,7 @@ impl Fork {
             if fork.machine().ended().is_some() {
                 return Err(EngineError::State("running a fork that has ended: reset it"));
             }
-            let until = until(fork.machine(), timeout);
+            let until = Until::within(timeout);
             fork.run(&until)
         })
         .map(Into::into)
@@ -111,7 +111,7 @@ impl Fork {
                 return Err(EngineError::State("running a fork that has ended: reset it"));
             }
             fork.offer(listener, connection);
-            let until = Until { touched_bytes: max_memory, ..until(fork.machine(), timeout) };
+            let until = Until { touched_bytes: max_memory, ..Until::within(timeout) };
             fork.run(&until)
         };
         self.job(py, offered).map(Into::into)

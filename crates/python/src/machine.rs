@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -58,15 +57,6 @@ pub fn counters(py: Python<'_>, counters: Counters) -> PyResult<Bound<'_, PyDict
 pub fn captured<'py>(py: Python<'py>, capture: Option<&Capture>) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {
     let (output, errors) = py.detach(|| capture.map(Capture::take).unwrap_or_default());
     (PyBytes::new(py, &output), PyBytes::new(py, &errors))
-}
-
-/// When to stop, on a machine's own clock.
-pub fn until(machine: &warmfork_engine::Machine, timeout: Option<Duration>) -> Until<'static> {
-    let deadline = timeout.map(|time| {
-        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        machine.host().monotonic().saturating_add(nanoseconds)
-    });
-    Until { deadline, ..Until::default() }
 }
 
 /// The machine, until it is frozen; alone on its thread.
@@ -176,7 +166,7 @@ impl Machine {
                 return Err(EngineError::State("running a program that has ended"));
             }
             machine.admit_any();
-            let until = until(machine, timeout);
+            let until = Until::within(timeout);
             machine.run(&until)
         })
         .map(Into::into)
@@ -187,7 +177,7 @@ impl Machine {
         let (outcome, listening) = self.job(py, move |machine| {
             // Whoever connects before it is frozen is served by a fork: what he sends is to be in no other.
             machine.admit_own();
-            let until = Until { ready: true, ..until(machine, limit) };
+            let until = Until { ready: true, ..Until::within(limit) };
             let outcome = machine.run(&until)?;
             Ok((outcome, machine.listening()))
         })?;

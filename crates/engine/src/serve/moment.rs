@@ -8,7 +8,7 @@ use warmfork_linux::serve::Offer;
 
 use super::warmup::{Address, WarmUp, warm_up};
 use crate::error::EngineError;
-use crate::machine::{Machine, Outcome};
+use crate::machine::{Machine, Outcome, Until};
 use crate::snapshot::Snapshot;
 
 /// Requests to a fork of each moment. The first ones take page faults that later ones do not.
@@ -72,9 +72,9 @@ fn time(
     let mut fork = snapshot.fork()?;
     let mut least = Duration::MAX;
     for request in 0..REQUESTS {
-        let deadline = fork.machine().host().monotonic() + u64::try_from(PATIENCE.as_nanos()).unwrap_or(u64::MAX);
+        let Until { deadline, .. } = Until::within(Some(PATIENCE));
         let start = Instant::now();
-        let answered = warm_up(fork.machine_mut(), address, 1, path, Some(deadline));
+        let answered = warm_up(fork.machine_mut(), address, 1, path, deadline);
         let served = start.elapsed();
         waiting.append(&mut fork.machine_mut().take_waiting());
         if let WarmUp::Stopped(outcome) = answered? {

@@ -144,8 +144,8 @@ impl Worker {
         Statistics::add(&statistics.connections, 1);
         let before = fork.machine().counters.syscalls;
         fork.take(offer);
-        let deadline = self.options.max_request_time.map(|time| fork.machine().host().monotonic() + nanoseconds(time));
-        let until = Until { deadline, touched_bytes: self.options.max_request_memory, ..Until::default() };
+        let touched_bytes = self.options.max_request_memory;
+        let until = Until { touched_bytes, ..Until::within(self.options.max_request_time) };
         let outcome = fork.run(&until);
         statistics.observe(accepted.elapsed());
         Statistics::add(&statistics.syscalls, fork.machine().counters.syscalls - before);
@@ -227,8 +227,4 @@ impl Worker {
         log::warn!("worker {index}: a guest {what}; its connection is closed and a new fork made");
         false
     }
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -75,10 +75,10 @@ fn memory(scope: &Scope<'_>) -> (u64, u64) {
 
 /// /proc/stat
 pub(super) fn statistics(scope: &Scope<'_>) -> Vec<u8> {
-    let uptime = boot_time(scope) / TICK;
+    let uptime = scope.host.boottime() / TICK;
     let busy = scope.host.busy() / TICK;
     let idle = uptime.saturating_sub(busy);
-    let booted = scope.host.realtime().saturating_sub(boot_time(scope)) / 1_000_000_000;
+    let booted = scope.host.realtime().saturating_sub(scope.host.boottime()) / 1_000_000_000;
     let threads = scope.kernel.tasks.len();
     format!(
         "cpu  {busy} 0 0 {idle} 0 0 0 0 0 0\ncpu0 {busy} 0 0 {idle} 0 0 0 0 0 0\nintr 0\nctxt 0\nbtime {booted}\n\
@@ -87,15 +87,9 @@ pub(super) fn statistics(scope: &Scope<'_>) -> Vec<u8> {
     .into_bytes()
 }
 
-fn boot_time(_: &Scope<'_>) -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
-}
-
 /// /proc/uptime
 pub(super) fn uptime(scope: &Scope<'_>) -> Vec<u8> {
-    let hundredths = boot_time(scope) / TICK;
+    let hundredths = scope.host.boottime() / TICK;
     let idle = hundredths.saturating_sub(scope.host.busy() / TICK);
     format!("{}.{:02} {}.{:02}\n", hundredths / 100, hundredths % 100, idle / 100, idle % 100).into_bytes()
 }

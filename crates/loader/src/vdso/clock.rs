@@ -1,26 +1,25 @@
-//! The clock page: from what the vDSO in every guest tells the time. One page for the whole process.
+//! The clocks of the host, as straight lines: from what the vDSO in every guest tells the time.
 //!
-//! For each clock it holds a straight line over the CPU's time stamp counter; `refresh`, called before a guest runs,
+//! ```text
+//!   host's clocks --refresh--> HostClock, one for the whole process --show--> MachineClock, each machine's own
+//! ```
+//!
+//! For each clock a page holds a straight line over the CPU's time stamp counter; `refresh`, called before a guest runs,
 //! bends the lines to the host's clocks when they are older than 50 ms. A line never goes back: where it was ahead
 //! of the host's clock it goes on from where it was, a little slower. (CLOCK_REALTIME alone is set back when the
-//! host's is: then Linux shows that as well.)
+//! host's is: then Linux shows that as well.) A machine's own page shows the same, but for the time that it was frozen.
 //!
 //! Who holds which lock: `calibration` keeps the threads of this process apart and is only ever tried, never waited
-//! for; `sequence` in the page is what readers look at, and keeps apart two processes that share the page after a
+//! for; `sequence` in a page is what readers look at, and keeps apart two processes that share the page after a
 //! fork. While `sequence` is odd nothing blocks: a few hundred cycles.
 
 use std::ops::RangeInclusive;
-use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock};
 
 use rustix::time::{ClockId, clock_getres, clock_gettime};
-use warmfork_memory::{MappedFile, SharedPage};
 
+use super::page::{Clock, LAYOUT, Line, Page, Word};
 use super::{VdsoError, tsc};
-
-/// The layout of the page, which the word `usable` holds; see vdso/vdso.c, which this mirrors.
-pub const LAYOUT: u64 = 1;
 
 const NANOSECONDS: u64 = 1_000_000_000;
 /// A line is renewed when it is older than this.
@@ -29,79 +28,12 @@ const MAX_AGE: u64 = 50_000_000;
 const FIRST_CALIBRATION: u64 = 2_000_000;
 /// Rates are measured over windows of one to two times this length.
 const WINDOW: u64 = NANOSECONDS;
-/// A line that is ahead of its clock meets it again after this time, if the difference is small.
-const SLEW_TIME: u64 = 100_000_000;
-/// A line that is far ahead runs slower by this part of its rate at most.
-const MAX_SLEW: u64 = 32;
-/// If CLOCK_REALTIME goes back further than this, it has been set.
-const SET_BACK: u64 = 1_000_000;
 /// Nanoseconds per cycle, 32.32 fixed point, of counters from 100 MHz to 100 GHz.
 const PLAUSIBLE: RangeInclusive<u64> = (1 << 32) / 100..=10 << 32;
 /// Readings of which the best is taken: one that was interrupted is useless.
 const ATTEMPTS: usize = 5;
-/// Cycles that a reader waits for a page that is being written; as in vdso/vdso.c.
-const PATIENCE: u64 = 1 << 30;
 const CLOCKSOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 const CPU_FLAGS: &str = "/proc/cpuinfo";
-
-/// The clocks that have a line, in the page's order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Clock {
-    /// CLOCK_REALTIME
-    Realtime,
-    /// CLOCK_MONOTONIC
-    Monotonic,
-    /// CLOCK_MONOTONIC_RAW
-    MonotonicRaw,
-    /// CLOCK_BOOTTIME
-    Boottime,
-}
-
-impl Clock {
-    const ALL: [Self; 4] = [Self::Realtime, Self::Monotonic, Self::MonotonicRaw, Self::Boottime];
-
-    fn index(self) -> usize {
-        match self {
-            Self::Realtime => 0,
-            Self::Monotonic => 1,
-            Self::MonotonicRaw => 2,
-            Self::Boottime => 3,
-        }
-    }
-
-    fn id(self) -> ClockId {
-        match self {
-            Self::Realtime => ClockId::Realtime,
-            Self::Monotonic => ClockId::Monotonic,
-            Self::MonotonicRaw => ClockId::MonotonicRaw,
-            Self::Boottime => ClockId::Boottime,
-        }
-    }
-}
-
-/// Words of the page.
-#[derive(Clone, Copy)]
-enum Word {
-    Sequence,
-    Usable,
-    TscBase,
-    CoarseTick,
-    Base(Clock),
-    Multiplier(Clock),
-}
-
-impl Word {
-    fn index(self) -> usize {
-        match self {
-            Self::Sequence => 0,
-            Self::Usable => 1,
-            Self::TscBase => 2,
-            Self::CoarseTick => 3,
-            Self::Base(clock) => 4 + 2 * clock.index(),
-            Self::Multiplier(clock) => 5 + 2 * clock.index(),
-        }
-    }
-}
 
 /// What a clock of the host showed at one value of the counter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -137,34 +69,6 @@ impl Reading {
 fn nanoseconds(time: rustix::time::Timespec) -> u64 {
     let (seconds, rest) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_nsec));
     seconds.unwrap_or(0).saturating_mul(NANOSECONDS).saturating_add(rest.unwrap_or(0))
-}
-
-/// A clock's time as a straight line over the counter.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Line {
-    /// Nanoseconds at its beginning.
-    base: u64,
-    /// Nanoseconds per cycle, 32.32 fixed point.
-    multiplier: u64,
-}
-
-impl Line {
-    /// Nanoseconds `cycles` after its beginning.
-    fn at(self, cycles: u64) -> u64 {
-        let elapsed = (u128::from(cycles) * u128::from(self.multiplier)) >> 32;
-        self.base.saturating_add(u64::try_from(elapsed).unwrap_or(u64::MAX))
-    }
-
-    /// The line that follows one that has come to `shown`, when the clock shows `actual`.
-    fn following(clock: Clock, shown: u64, actual: u64, multiplier: u64) -> Self {
-        let ahead = shown.saturating_sub(actual);
-        if ahead == 0 || (clock == Clock::Realtime && ahead > SET_BACK) {
-            return Self { base: actual, multiplier };
-        }
-        let slower = u128::from(multiplier) * u128::from(ahead) / u128::from(SLEW_TIME);
-        let slower = u64::try_from(slower).unwrap_or(u64::MAX).min(multiplier / MAX_SLEW);
-        Self { base: shown, multiplier: multiplier - slower }
-    }
 }
 
 /// The rate of a clock against the counter, measured over the last one or two [`WINDOW`]s.
@@ -238,24 +142,23 @@ impl Calibration {
     }
 }
 
-/// The clock page of this process.
+/// The clocks of the host, in a page that no guest sees.
 #[derive(Debug)]
-pub struct ClockPage {
-    page: SharedPage,
-    file: Arc<MappedFile>,
+pub struct HostClock {
+    pub(super) page: Page,
     /// [`MAX_AGE`] in cycles.
     max_age: u64,
     /// `None` when the page is not usable.
     calibration: Mutex<Option<Calibration>>,
 }
 
-impl ClockPage {
-    /// The one page of this process; the first call makes and calibrates it, which takes about 2 ms.
+impl HostClock {
+    /// The one of this process; the first call makes and calibrates it, which takes about 2 ms.
     ///
     /// # Errors
     /// [`VdsoError`] when the host refuses memory for it.
     pub fn global() -> Result<&'static Self, VdsoError> {
-        static PAGE: OnceLock<ClockPage> = OnceLock::new();
+        static PAGE: OnceLock<HostClock> = OnceLock::new();
         match PAGE.get() {
             Some(page) => Ok(page),
             None => {
@@ -266,10 +169,10 @@ impl ClockPage {
     }
 }
 
-impl ClockPage {
+impl HostClock {
     /// A page of its own, for tests too. `usable`: whether the counter may be trusted.
     fn new(usable: bool) -> Result<Self, VdsoError> {
-        let (page, file) = make_page().map_err(|error| super::failure("clock page", &error))?;
+        let page = Page::new()?;
         // Without a calibration the page stays as it is: all zero, not usable.
         let calibration = if usable { Calibration::measure() } else { None };
         let max_age = match &calibration {
@@ -277,28 +180,22 @@ impl ClockPage {
             None => 0,
         };
         let max_age = u64::try_from(max_age).unwrap_or(u64::MAX);
-        let clock_page = Self { page, file, max_age, calibration: Mutex::new(calibration) };
+        let clock_page = Self { page, max_age, calibration: Mutex::new(calibration) };
         if let Some(calibration) = calibration {
             clock_page.publish(Clock::ALL.map(Reading::take), calibration);
         }
         Ok(clock_page)
     }
 
-    /// The page as a file that guests map, shared and read-only: it was not opened for writing.
-    #[must_use]
-    pub fn file(&self) -> &Arc<MappedFile> {
-        &self.file
-    }
-
-    /// Whether guests tell the time from the page. If not, the vDSO makes system calls.
+    /// Whether guests tell the time from their pages. If not, the vDSO makes system calls.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        self.load(Word::Usable) == LAYOUT
+        self.page.is_usable()
     }
 
     /// Bends the lines to the host's clocks if they are older than 50 ms. Else it costs one look at the counter.
     pub fn refresh(&self) {
-        if !self.is_usable() || tsc::read().wrapping_sub(self.load(Word::TscBase)) < self.max_age {
+        if !self.is_usable() || tsc::read().wrapping_sub(self.page.load(Word::TscBase)) < self.max_age {
             return;
         }
         self.renew();
@@ -321,83 +218,33 @@ impl ClockPage {
         }
     }
 
-    /// What `clock` shows in every guest, in nanoseconds; `None` when guests ask the kernel. Not older than the last
-    /// refresh makes it.
-    #[must_use]
-    pub fn now(&self, clock: Clock) -> Option<u64> {
-        let begin = tsc::read();
-        loop {
-            let sequence = self.load(Word::Sequence);
-            let usable = self.is_usable();
-            let (line, base) = (self.line(clock), self.load(Word::TscBase));
-            let tsc = tsc::read();
-            if sequence.is_multiple_of(2) && self.load(Word::Sequence) == sequence {
-                return usable.then(|| line.at(tsc.saturating_sub(base)));
-            }
-            if tsc.saturating_sub(begin) > PATIENCE {
-                return None;
-            }
-            std::hint::spin_loop();
-        }
-    }
-
     /// Replaces the lines by ones that go on from where they are at this moment.
     fn publish(&self, readings: [Reading; 4], rates: Calibration) {
-        let Some(sequence) = self.begin() else { return };
+        let Some(sequence) = self.page.begin() else { return };
         // From here to the end nobody reads the old lines: no reader has seen them beyond this value of the counter.
         let tsc = tsc::read();
-        let age = tsc.saturating_sub(self.load(Word::TscBase));
+        let age = tsc.saturating_sub(self.page.load(Word::TscBase));
         let was_usable = self.is_usable();
         for (clock, reading) in Clock::ALL.into_iter().zip(readings) {
             let multiplier = rates.multiplier(clock);
-            let shown = if was_usable { self.line(clock).at(age) } else { 0 };
+            let shown = if was_usable { self.page.line(clock).at(age) } else { 0 };
             let line = Line::following(clock, shown, reading.at(tsc, multiplier), multiplier);
-            self.store(Word::Base(clock), line.base);
-            self.store(Word::Multiplier(clock), line.multiplier);
+            self.page.store(Word::Base(clock), line.base);
+            self.page.store(Word::Multiplier(clock), line.multiplier);
         }
-        self.store(Word::TscBase, tsc);
-        self.store(Word::CoarseTick, coarse_tick());
-        self.store(Word::Usable, LAYOUT);
-        self.store(Word::Sequence, sequence + 2);
+        self.page.store(Word::TscBase, tsc);
+        self.page.store(Word::CoarseTick, coarse_tick());
+        self.page.store(Word::Usable, LAYOUT);
+        self.page.store(Word::Sequence, sequence + 2);
     }
 
     /// Has guests ask the kernel from now on.
     fn give_up(&self) {
-        if let Some(sequence) = self.begin() {
-            self.store(Word::Usable, 0);
-            self.store(Word::Sequence, sequence + 2);
+        if let Some(sequence) = self.page.begin() {
+            self.page.store(Word::Usable, 0);
+            self.page.store(Word::Sequence, sequence + 2);
         }
     }
-
-    /// Makes the sequence odd, and returns the even number that it was; `None` when somebody else writes.
-    fn begin(&self) -> Option<u64> {
-        let sequence = self.load(Word::Sequence);
-        let word = self.word(Word::Sequence);
-        let odd = sequence.is_multiple_of(2).then(|| sequence.wrapping_add(1))?;
-        word.compare_exchange(sequence, odd, Ordering::SeqCst, Ordering::Relaxed).ok()
-    }
-
-    fn line(&self, clock: Clock) -> Line {
-        Line { base: self.load(Word::Base(clock)), multiplier: self.load(Word::Multiplier(clock)) }
-    }
-
-    fn word(&self, word: Word) -> &AtomicU64 {
-        &self.page.words()[word.index()]
-    }
-
-    fn load(&self, word: Word) -> u64 {
-        self.word(word).load(Ordering::Acquire)
-    }
-
-    fn store(&self, word: Word, value: u64) {
-        self.word(word).store(value, Ordering::Release);
-    }
-}
-
-fn make_page() -> std::io::Result<(SharedPage, Arc<MappedFile>)> {
-    let page = SharedPage::new("warmfork-clock")?;
-    let file = super::mapped_file(page.as_fd().try_clone_to_owned()?, "[vvar]")?;
-    Ok((page, file))
 }
 
 /// The resolution of the host's coarse clocks, which is that of the guest's.

@@ -3,17 +3,20 @@
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use warmfork_memory::MappedFile;
 
 use super::*;
 use crate::testing::compile;
-use crate::vdso::image_file;
+use crate::vdso::page::{MAX_SLEW, SLEW_TIME};
+use crate::vdso::{MachineClock, image_file};
 
 /// What the issue of these clocks promises; the median of a thousand readings is far below it.
 const CLOSE: i64 = 20_000;
 
-fn page() -> ClockPage {
-    ClockPage::new(true).expect("a clock page")
+fn page() -> HostClock {
+    HostClock::new(true).expect("a clock page")
 }
 
 fn probe() -> PathBuf {
@@ -21,22 +24,29 @@ fn probe() -> PathBuf {
     PROBE.get_or_init(|| compile("vdso_probe", "vdso_probe.c", &["-O2"])).clone()
 }
 
+/// What `clock` shows, in nanoseconds; `None` when guests ask the kernel.
+fn now(page: &Page, clock: Clock) -> Option<u64> {
+    let look = |page: &Page| (page.is_usable(), page.line(clock), page.load(Word::TscBase));
+    let ((usable, line, base), _, tsc) = page.consistent(look)?;
+    usable.then(|| line.at(tsc.saturating_sub(base)))
+}
+
 /// A command that maps `page` and the vDSO and then does as `arguments` say.
-fn probing(page: &ClockPage, arguments: &[&str]) -> Command {
+fn probing(page: &HostClock, arguments: &[&str]) -> Command {
     let path_of = |file: &MappedFile| format!("/proc/{}/fd/{}", std::process::id(), file.fd.as_raw_fd());
     let mut command = Command::new(probe());
-    command.arg(path_of(page.file())).arg(path_of(&image_file().expect("vDSO"))).args(arguments);
+    command.arg(path_of(&page.page.file)).arg(path_of(&image_file().expect("vDSO"))).args(arguments);
     command
 }
 
-fn output_of(page: &ClockPage, arguments: &[&str]) -> String {
+fn output_of(page: &HostClock, arguments: &[&str]) -> String {
     let Output { status, stdout, stderr } = probing(page, arguments).output().expect("probe");
     assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&stderr));
     String::from_utf8(stdout).expect("text")
 }
 
 /// Clock numbers with the median and the largest difference between vDSO and kernel.
-fn differences(page: &ClockPage) -> Vec<(u32, i64, i64)> {
+fn differences(page: &HostClock) -> Vec<(u32, i64, i64)> {
     let number = |field: Option<&str>| field.and_then(|field| field.parse().ok()).expect("a number");
     let parse = |line: &str| {
         let mut fields = line.split(' ');
@@ -65,9 +75,9 @@ fn guests_see_the_hosts_clocks() {
 
 #[test]
 fn without_a_usable_page_guests_ask_the_kernel() {
-    let page = ClockPage::new(false).expect("a clock page");
+    let page = HostClock::new(false).expect("a clock page");
     assert!(!page.is_usable());
-    assert_eq!(page.now(Clock::Monotonic), None);
+    assert_eq!(now(&page.page, Clock::Monotonic), None);
     page.refresh();
     for (clock, median, most) in differences(&page) {
         assert_eq!((median, most), (0, 0), "clock {clock}");
@@ -78,12 +88,12 @@ fn without_a_usable_page_guests_ask_the_kernel() {
 #[test]
 fn a_page_that_is_never_finished_stops_nobody() {
     let page = page();
-    let Some(sequence) = page.begin() else { panic!("somebody else writes") };
+    let Some(sequence) = page.page.begin() else { panic!("somebody else writes") };
     assert!(sequence.is_multiple_of(2));
-    assert_eq!(page.begin(), None);
+    assert_eq!(page.page.begin(), None);
     page.renew();
-    assert_eq!(page.load(Word::Sequence), sequence + 1);
-    assert_eq!(page.now(Clock::Monotonic), None);
+    assert_eq!(page.page.load(Word::Sequence), sequence + 1);
+    assert_eq!(now(&page.page, Clock::Monotonic), None);
     output_of(&page, &["monotonic", "1"]);
 }
 
@@ -98,7 +108,7 @@ fn guests_cannot_write_the_page() {
 }
 
 /// Renews the lines as fast as readers can bear it, from readings that are alternately too high and too low.
-fn disturb(page: &ClockPage, done: &AtomicBool) {
+fn disturb(page: &HostClock, done: &AtomicBool) {
     let rates = page.calibration.lock().expect("lock").expect("calibrated");
     let readings = Clock::ALL.map(Reading::take);
     for noise in [20_000, 0, 500, 100].into_iter().cycle() {
@@ -123,7 +133,7 @@ fn time_never_goes_back_while_lines_are_renewed() {
         let mut last = Clock::ALL.map(|_| 0);
         for _ in 0..500_000 {
             for clock in [Clock::Monotonic, Clock::MonotonicRaw, Clock::Boottime] {
-                let Some(now) = page.now(clock) else { continue };
+                let Some(now) = now(&page.page, clock) else { continue };
                 if now < last[clock.index()] {
                     done.store(true, Ordering::Relaxed);
                     panic!("{clock:?} went back by {} ns", last[clock.index()] - now);
@@ -144,14 +154,14 @@ fn refresh_renews_what_is_old_and_nothing_else() {
     if !page.is_usable() {
         return;
     }
-    let sequence = page.load(Word::Sequence);
+    let sequence = page.page.load(Word::Sequence);
     // As if it had been renewed just now, or long ago.
-    page.store(Word::TscBase, tsc::read());
+    page.page.store(Word::TscBase, tsc::read());
     page.refresh();
-    assert_eq!(page.load(Word::Sequence), sequence);
-    page.store(Word::TscBase, tsc::read() - page.max_age);
+    assert_eq!(page.page.load(Word::Sequence), sequence);
+    page.page.store(Word::TscBase, tsc::read() - page.max_age);
     page.refresh();
-    assert_eq!(page.load(Word::Sequence), sequence + 2);
+    assert_eq!(page.page.load(Word::Sequence), sequence + 2);
 }
 
 #[test]
@@ -223,11 +233,53 @@ fn a_lost_calibration_is_made_anew() {
     if let Some(calibration) = page.calibration.lock().expect("lock").as_mut() {
         calibration.raw.next_start.tsc = u64::MAX;
     }
-    let before = page.now(Clock::Monotonic).expect("usable");
+    let before = now(&page.page, Clock::Monotonic).expect("usable");
     page.renew();
     assert!(page.is_usable());
-    assert!(page.now(Clock::Monotonic).expect("usable") >= before);
+    assert!(now(&page.page, Clock::Monotonic).expect("usable") >= before);
     assert_ne!(page.calibration.lock().expect("lock").expect("calibrated").raw.next_start.tsc, u64::MAX);
+}
+
+#[test]
+fn a_machines_clocks_lag_but_that_of_the_day() {
+    let host = page();
+    if !host.is_usable() {
+        return;
+    }
+    let mut machine = MachineClock::new().expect("a clock page");
+    assert_eq!(now(&machine.page, Clock::Monotonic), None);
+    for lag in [0, 7 * NANOSECONDS, 7 * NANOSECONDS, NANOSECONDS] {
+        machine.copy(&host, lag);
+        for clock in Clock::ALL {
+            let before = now(&host.page, clock).expect("usable");
+            let shown = now(&machine.page, clock).expect("usable");
+            let after = now(&host.page, clock).expect("usable");
+            let lag = if clock == Clock::Realtime { 0 } else { lag };
+            assert!((before..=after).contains(&(shown + lag)), "{clock:?}: {shown} with a lag of {lag}");
+        }
+    }
+    // Of what is older than a clock, nothing is seen.
+    machine.copy(&host, u64::MAX);
+    assert!(now(&machine.page, Clock::Monotonic).expect("usable") < NANOSECONDS);
+}
+
+#[test]
+fn a_machines_page_follows_the_hosts_and_nothing_else_changes_it() {
+    let host = page();
+    if !host.is_usable() {
+        return;
+    }
+    let mut machine = MachineClock::new().expect("a clock page");
+    machine.copy(&host, 5);
+    let sequence = machine.page.load(Word::Sequence);
+    machine.copy(&host, 5);
+    assert_eq!(machine.page.load(Word::Sequence), sequence);
+    host.renew();
+    machine.copy(&host, 5);
+    assert_eq!(machine.page.load(Word::Sequence), sequence + 2);
+    host.give_up();
+    machine.copy(&host, 5);
+    assert_eq!(now(&machine.page, Clock::Monotonic), None);
 }
 
 #[test]

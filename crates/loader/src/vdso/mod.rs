@@ -3,10 +3,11 @@
 //! unlike the kernel's, which differ from process to process and from host to host.
 //!
 //! The library is made by build.rs from vdso/vdso.c. A platform must let guests read the host's own time stamp
-//! counter, without an offset. A machine whose clocks are not the host's (one that was saved before a reboot, or
-//! elsewhere) gets a page of zeroes in the clock page's place: then the library makes system calls.
+//! counter, without an offset.
 
-pub mod clock;
+mod clock;
+mod machine;
+mod page;
 mod tsc;
 
 #[cfg(test)]
@@ -26,7 +27,9 @@ use crate::error::LoadError;
 use crate::interpreter::text;
 use crate::segments::Target;
 
-use self::clock::ClockPage;
+pub use self::clock::HostClock;
+pub use self::machine::MachineClock;
+pub use self::page::is_clock_page;
 
 /// The library: an ELF shared object.
 static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/vdso.so"));
@@ -99,17 +102,14 @@ fn failure(what: &'static str, error: &io::Error) -> VdsoError {
     VdsoError::MemoryFile { what, errno: error.raw_os_error().map_or(Errno::ENOMEM, Errno) }
 }
 
-/// Maps clock page and library side by side where mmap finds room, for the program at `path`.
-pub(crate) fn map(target: &mut Target<'_>, path: &[u8]) -> Result<VdsoSpans, LoadError> {
-    let refuse = |source| LoadError::Vdso { path: text(path), source };
-    let clock_page = ClockPage::global().map_err(refuse)?;
-    clock_page.refresh();
-    let image = image_file().map_err(refuse)?;
+/// Maps `clock`, a clock page, and the library side by side where mmap finds room, for the program at `path`.
+pub(crate) fn map(target: &mut Target<'_>, path: &[u8], clock: &Arc<MappedFile>) -> Result<VdsoSpans, LoadError> {
+    let image = image_file().map_err(|source| LoadError::Vdso { path: text(path), source })?;
     let start = target.find_room(path, PAGE + pages(), PAGE)?;
     let vvar = Span { start, end: start + PAGE };
     let vdso = Span { start: vvar.end, end: vvar.end + pages() };
 
-    let backing = Backing::File { file: Arc::clone(clock_page.file()), offset: 0 };
+    let backing = Backing::File { file: Arc::clone(clock), offset: 0 };
     let mut request = MapRequest::private(backing, PAGE, Protection::READ).labelled("vvar");
     request.flags = MapFlags::SHARED;
     target.map(path, "the clock page", vvar, request)?;

@@ -1,0 +1,118 @@
+// What time has passed since before the freeze, by each clock, in this process and in others.
+#include "server.h"
+#include <sys/times.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define SECOND INT64_C(1000000000)
+#define CLOCKS 5
+
+static const int clocks[CLOCKS] = {
+    CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_BOOTTIME, CLOCK_MONOTONIC_COARSE,
+};
+static int64_t started[CLOCKS], started_ticks;
+static int soon, late;
+// After how many seconds the late timer runs out.
+static int seconds;
+
+static int64_t nanoseconds(struct timespec time) { return time.tv_sec * SECOND + time.tv_nsec; }
+
+// As the vDSO says.
+static int64_t shown(int clock) {
+    struct timespec time;
+    MUST(clock_gettime(clock, &time));
+    return nanoseconds(time);
+}
+
+// As the kernel says.
+static int64_t told(int clock) {
+    struct timespec time;
+    MUST(syscall(SYS_clock_gettime, clock, &time));
+    return nanoseconds(time);
+}
+
+static int timer(int64_t seconds) {
+    struct itimerspec when = {.it_value = {seconds, 0}};
+    int made = MUST(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK));
+    MUST(timerfd_settime(made, 0, &when, 0));
+    return made;
+}
+
+static void set_up(void) {
+    for (int i = 0; i < CLOCKS; i++) started[i] = told(clocks[i]);
+    started_ticks = times(0);
+    soon = timer(1);
+    late = timer(seconds);
+}
+
+// Milliseconds passed by each clock; "apart" when vDSO and kernel do not agree.
+static void passed(char *into) {
+    for (int i = 0; i < CLOCKS; i++) {
+        int64_t before = shown(clocks[i]), between = told(clocks[i]), after = shown(clocks[i]);
+        // Each has the coarse clock's ticks at moments of its own.
+        int64_t apart = clocks[i] == CLOCK_MONOTONIC_COARSE ? SECOND / 50 : SECOND / 1000;
+        if (before > between + apart || between > after + apart) into += sprintf(into, "apart ");
+        into += sprintf(into, "%ld ", (long)((between - started[i]) / 1000000));
+    }
+    double up = -1;
+    FILE *file = fopen("/proc/uptime", "r");
+    if (!file || fscanf(file, "%lf", &up) != 1) up = -1;
+    if (file) fclose(file);
+    double since_boot = (double)started[3] / SECOND;
+    into += sprintf(into, "%ld ", (long)(times(0) - started_ticks) * 1000 / sysconf(_SC_CLK_TCK));
+    sprintf(into, "%.0f\n", (up - since_boot) * 1000);
+}
+
+static void look(const char *text) {
+    uint64_t times;
+    int ticks = read(soon, &times, sizeof times) == sizeof times, more = read(late, &times, sizeof times) == sizeof times;
+    passed(answer + sprintf(answer, "%d %d ", ticks, more));
+}
+
+static void look_in_child(const char *text) {
+    int ends[2];
+    MUST(pipe(ends));
+    pid_t child = MUST(fork());
+    if (child == 0) {
+        passed(answer + sprintf(answer, "0 0 "));
+        _exit(write(ends[1], answer, strlen(answer)) < 0);
+    }
+    ssize_t got = MUST(read(ends[0], answer, sizeof answer - 100));
+    answer[got] = 0;
+    MUST(waitpid(child, 0, 0));
+}
+
+// The same by another program, which is this one again.
+static void look_after_exec(const char *text) {
+    int ends[2];
+    MUST(pipe(ends));
+    pid_t child = MUST(fork());
+    if (child == 0) {
+        char numbers[CLOCKS * 24], *end = numbers;
+        for (int i = 0; i < CLOCKS; i++) end += sprintf(end, "%ld ", (long)started[i]);
+        MUST(setenv("STARTED", numbers, 1));
+        sprintf(numbers, "%ld", (long)started_ticks);
+        MUST(setenv("TICKS", numbers, 1));
+        MUST(dup2(ends[1], 1));
+        MUST(execl("/proc/self/exe", "clocks", (char *)0));
+    }
+    ssize_t got = MUST(read(ends[0], answer, sizeof answer - 100));
+    answer[got] = 0;
+    MUST(waitpid(child, 0, 0));
+}
+
+// Answers in the program that `look_after_exec` executes.
+__attribute__((constructor)) static void read_arguments(int count, char **arguments) {
+    char *numbers = getenv("STARTED");
+    if (count > 1) seconds = atoi(arguments[1]);
+    if (!numbers) return;
+    for (int i = 0; i < CLOCKS; i++) started[i] = strtol(numbers, &numbers, 10);
+    started_ticks = atol(getenv("TICKS"));
+    passed(answer + sprintf(answer, "0 0 "));
+    _exit(write(1, answer, strlen(answer)) < 0);
+}
+
+static const struct action actions[] = {
+    {"look", look}, {"look-in-child", look_in_child}, {"look-after-exec", look_after_exec}, {0},
+};

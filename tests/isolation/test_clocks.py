@@ -1,0 +1,68 @@
+"""Clocks stand still while a machine is frozen, but for a second, and that of the day."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from patience import patience
+
+from warmfork import Policy, Snapshot
+
+SEEN = 1000
+"""So many milliseconds of the time that they were frozen forks see pass at most."""
+FROZEN = patience(2.5)
+
+
+@pytest.fixture(scope="module")
+def old_snapshot(freeze: Callable[..., Snapshot]) -> Snapshot:
+    """One that was frozen a while ago, with a timer that has run out since, but for those who have not seen it pass."""
+    snapshot = freeze("clocks", str(int(FROZEN)), policy=Policy(allow_net=True, allow_read=["/"]))
+    thawed = time.monotonic() + FROZEN
+    while (left := thawed - time.monotonic()) > 0:
+        time.sleep(left)
+    return snapshot
+
+
+class Passed:
+    """What a fork answers: which timers have run out, and the milliseconds that have passed by each clock."""
+
+    def __init__(self, answer: bytes) -> None:
+        soon, late, *passed, done = answer.split()
+        assert done == b"done", answer
+        assert b"apart" not in answer, "the vDSO and the kernel do not agree"
+        self.timers = (int(soon), int(late))
+        self.day, self.monotonic, *self.others = map(int, passed)
+
+    @property
+    def hidden(self) -> int:
+        """How much of the time that passed the fork has not seen."""
+        return self.day - self.monotonic
+
+
+@pytest.mark.parametrize("action", ["look", "look-in-child", "look-after-exec"])
+def test_a_fork_sees_a_second_of_the_time_that_it_was_frozen(
+    old_snapshot: Snapshot, request_of: Any, action: str
+) -> None:
+    with old_snapshot.fork() as fork:
+        hidden = 0
+        for _ in range(3):
+            passed = Passed(request_of(fork, action).answer)
+            # A clock shows whole milliseconds here, and the day's may be adjusted meanwhile.
+            assert passed.hidden >= FROZEN * 1000 - SEEN - 50
+            assert all(abs(other - passed.monotonic) < 200 for other in passed.others), vars(passed)
+            # Each request begins at the same time, so that ever more is hidden.
+            assert passed.hidden >= hidden
+            hidden = passed.hidden
+            assert fork.differences()
+            fork.reset()
+            assert fork.differences() == []
+
+
+def test_timers_of_a_second_have_run_out_and_later_ones_have_not(old_snapshot: Snapshot, request_of: Any) -> None:
+    with old_snapshot.fork() as fork:
+        for _ in range(2):
+            assert Passed(request_of(fork, "look").answer).timers == (1, 0)
+            fork.reset()
