@@ -21,7 +21,7 @@ pub struct FrozenAt {
     /// In nanoseconds of the host's CLOCK_MONOTONIC.
     at: u64,
     /// By how much its clocks were behind the host's.
-    lag: u64,
+    lag: i64,
 }
 
 impl FrozenAt {
@@ -31,15 +31,43 @@ impl FrozenAt {
     }
 
     /// By how much the clocks of a fork are behind the host's that begins to run when the host's shows `now`.
-    fn lag_at(self, now: u64) -> u64 {
+    fn lag_at(self, now: u64) -> i64 {
         let frozen = now.saturating_sub(self.at);
-        self.lag.saturating_add(frozen.saturating_sub(MOST_SEEN))
+        let unseen = i64::try_from(frozen.saturating_sub(MOST_SEEN)).unwrap_or(i64::MAX);
+        self.lag.saturating_add(unseen)
     }
 
     /// Has the clocks of the machine that has `host` go on from here.
     pub fn go_on(self, host: &mut Host) {
         host.set_lag(self.lag_at(monotonic()));
         host.restart_busy();
+    }
+}
+
+/// A machine that is ready has its clocks put ahead, to the next time for which it has set itself something, as long as
+/// that is within a second: it does that now, once, and not each of its forks.
+#[derive(Default)]
+pub struct Rest {
+    ahead: u64,
+}
+
+impl Rest {
+    /// How far in all, in nanoseconds: there may always be something to do.
+    const MOST: u64 = 3 * MOST_SEEN;
+    /// The least that a step counts.
+    const STEP: u64 = Self::MOST / 1000;
+
+    /// Puts the clocks of `host` ahead to `deadline`, if that is near.
+    pub fn step(&mut self, host: &mut Host, deadline: Option<u64>) -> bool {
+        let ahead = deadline.map(|at| at.saturating_sub(host.monotonic()));
+        let Some(ahead) = ahead.filter(|&ahead| ahead <= MOST_SEEN) else { return false };
+        let all = self.ahead + ahead.max(Self::STEP);
+        if all > Self::MOST {
+            return false;
+        }
+        self.ahead = all;
+        host.set_lag(host.lag().saturating_sub_unsigned(ahead));
+        true
     }
 }
 
@@ -55,14 +83,14 @@ pub fn source<'a>(area: &'a Area, clock: &'a Arc<MappedFile>) -> Source<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FrozenAt, MOST_SEEN};
+    use super::{FrozenAt, Host, MOST_SEEN, Rest};
 
     #[test]
     fn a_fork_sees_a_second_of_the_time_that_it_was_frozen_pass() {
         let frozen = FrozenAt { at: 100, lag: 0 };
         assert_eq!(frozen.lag_at(100), 0);
         assert_eq!(frozen.lag_at(100 + MOST_SEEN), 0);
-        assert_eq!(frozen.lag_at(100 + 10 * MOST_SEEN), 9 * MOST_SEEN);
+        assert_eq!(frozen.lag_at(100 + 10 * MOST_SEEN), 9 * MOST_SEEN.cast_signed());
         // Saved by another boot of the host.
         assert_eq!(frozen.lag_at(5), 0);
     }
@@ -70,6 +98,32 @@ mod tests {
     #[test]
     fn lag_adds_up_over_freezes() {
         assert_eq!(FrozenAt { at: 100, lag: 70 }.lag_at(101 + MOST_SEEN), 71);
-        assert_eq!(FrozenAt { at: 0, lag: u64::MAX }.lag_at(u64::MAX), u64::MAX);
+        assert_eq!(FrozenAt { at: 100, lag: -70 }.lag_at(101 + MOST_SEEN), -69);
+        assert_eq!(FrozenAt { at: 0, lag: i64::MAX }.lag_at(u64::MAX), i64::MAX);
+    }
+
+    #[test]
+    fn what_is_due_within_a_second_is_due_at_once() {
+        let (mut host, mut rest) = (Host::new().unwrap(), Rest::default());
+        assert!(!rest.step(&mut host, None));
+        let far = host.monotonic() + 2 * MOST_SEEN;
+        assert!(!rest.step(&mut host, Some(far)));
+        let near = host.monotonic() + MOST_SEEN / 2;
+        assert!(rest.step(&mut host, Some(near)));
+        assert!(host.monotonic() >= near);
+        // Which has brought the far one near.
+        assert!(rest.step(&mut host, Some(far - MOST_SEEN / 2)));
+    }
+
+    #[test]
+    fn a_machine_that_is_never_done_is_given_up() {
+        let (mut host, mut rest) = (Host::new().unwrap(), Rest::default());
+        let started = host.monotonic();
+        let steps = (0..10_000).take_while(|_| {
+            let next = host.monotonic() + 1_000_000;
+            rest.step(&mut host, Some(next))
+        });
+        assert_eq!(steps.count(), 1000);
+        assert!(host.lag() < 0 && host.monotonic() - started < Rest::MOST);
     }
 }

@@ -22,7 +22,7 @@ use warmfork_platform::deadline::Watch;
 use warmfork_platform::{Exit, Interrupter, Platform};
 
 use crate::choice::Chosen;
-use crate::clock::FrozenAt;
+use crate::clock::{FrozenAt, Rest};
 use crate::error::EngineError;
 use crate::guest::PlatformGuest;
 use crate::processes::Processes;
@@ -33,7 +33,8 @@ const GENERAL_PROTECTION: u8 = 13;
 /// When to stop driving a machine, beside its own end.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Until<'a> {
-    /// Stop when the program is ready: every thread blocked, one of them waiting for a connection.
+    /// Stop when the program is ready: every thread blocked, one of them waiting for a connection, and nothing to do
+    /// within a second. It does not wait for that: its clocks are put ahead.
     pub ready: bool,
     /// Stop at this instant, in nanoseconds of the host's CLOCK_MONOTONIC.
     pub deadline: Option<u64>,
@@ -231,6 +232,7 @@ impl Machine {
     fn drive(&mut self, until: &Until<'_>) -> Result<Outcome, EngineError> {
         let mut ticks = self.watch.ticks();
         let mut turn = Turn::Lasts;
+        let mut rest = Rest::default();
         let mut began = self.host.monotonic();
         let counts = self.kernel.shared.gate.counts();
         loop {
@@ -255,7 +257,7 @@ impl Machine {
                 began = now;
             }
             let Some((pid, tid)) = self.kernel.next_thread(turn) else {
-                if let Some(outcome) = self.idle(until)? {
+                if let Some(outcome) = self.idle(until, &mut rest)? {
                     return Ok(outcome);
                 }
                 began = self.host.monotonic();
@@ -360,16 +362,21 @@ impl Machine {
     }
 
     /// No thread can run: waits for the host, or stops.
-    fn idle(&mut self, until: &Until<'_>) -> Result<Option<Outcome>, EngineError> {
+    fn idle(&mut self, until: &Until<'_>, rest: &mut Rest) -> Result<Option<Outcome>, EngineError> {
         self.kernel.wake(&mut self.host);
         if self.kernel.next_thread(Turn::Lasts).is_some() {
             return Ok(None);
         }
+        let next = self.kernel.next_deadline();
         if until.ready && self.kernel.awaits_connection() {
+            // What others have been asked for would not come in time.
+            if !self.kernel.is_connected() && rest.step(&mut self.host, next) {
+                self.clock.show(self.host.lag());
+                return Ok(None);
+            }
             return Ok(Some(Outcome::Ready));
         }
-        let next = self.kernel.next_deadline();
-        let asked = until.deadline.map(|at| at.saturating_sub(self.host.lag()));
+        let asked = until.deadline.map(|at| self.host.guests(at));
         let deadline = [next, asked].into_iter().flatten().min();
         self.watch.set_active(false);
         let woken = self.host.wait(deadline);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use warmfork_abi::Errno;
 
+use crate::assign::{assign, assign_entries};
 use crate::objects::Object;
 
 bitflags::bitflags! {
@@ -120,6 +121,14 @@ pub struct Files {
 }
 
 impl Files {
+    /// Makes these files what `from` are.
+    pub fn assign(&mut self, from: &Self) {
+        let Self { table, descriptions, next_id } = self;
+        assign(table, &from.table);
+        assign_entries(descriptions, &from.descriptions);
+        *next_id = from.next_id;
+    }
+
     /// The description that descriptor `fd` refers to.
     ///
     /// # Errors

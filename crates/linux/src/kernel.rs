@@ -6,6 +6,7 @@ use std::sync::Arc;
 use warmfork_abi::Errno;
 use warmfork_memory::{AddressSpace, Backing, MappedFile};
 
+use crate::assign::assign;
 use crate::family::Family;
 use crate::files::{DescriptionId, Events, Files};
 use crate::objects::memfd::Memfd;
@@ -287,14 +288,9 @@ impl Kernel {
     /// # Errors
     /// As [`Kernel::fork`].
     pub fn reset_from(&mut self, snapshot: &Self) -> Result<(), Errno> {
-        fn assign<T: Clone + PartialEq>(to: &mut T, from: &T) {
-            if to != from {
-                to.clone_from(from);
-            }
-        }
         let Self { tasks, files, space, shared, process, fs, signals, timers, family, policy: _ } = self;
-        assign(tasks, &snapshot.tasks);
-        assign(files, &snapshot.files);
+        tasks.assign(&snapshot.tasks);
+        files.assign(&snapshot.files);
         assign(space, &snapshot.space);
         space.mark();
         if !family.is_empty() || family != &snapshot.family {

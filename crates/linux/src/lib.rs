@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod assign;
 pub mod call;
 pub mod clock;
 mod coalesce;

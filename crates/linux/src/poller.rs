@@ -83,7 +83,7 @@ pub struct Host {
     busy_since: u64,
     idle: u64,
     /// Nanoseconds by which the guest's clocks are behind the host's, but those of the time of day.
-    lag: u64,
+    lag: i64,
     /// Somebody wants this machine to stop; [`Host::take_interrupt`] answers.
     pub interrupt_asked: Arc<AtomicBool>,
     /// Denied paths that the log has named.
@@ -176,7 +176,13 @@ impl Host {
     /// CLOCK_MONOTONIC of the guest in nanoseconds.
     #[must_use]
     pub fn monotonic(&self) -> u64 {
-        monotonic().saturating_sub(self.lag)
+        self.guests(monotonic())
+    }
+
+    /// What the guest's clocks, but those of the time of day, show when the host's shows `nanoseconds`.
+    #[must_use]
+    pub fn guests(&self, nanoseconds: u64) -> u64 {
+        nanoseconds.saturating_sub_signed(self.lag)
     }
 
     /// A host clock as the guest sees it, in nanoseconds.
@@ -185,17 +191,17 @@ impl Host {
         let time = nanoseconds(rustix::time::clock_gettime(id));
         let stops =
             matches!(id, ClockId::Monotonic | ClockId::MonotonicCoarse | ClockId::MonotonicRaw | ClockId::Boottime);
-        if stops { time.saturating_sub(self.lag) } else { time }
+        if stops { self.guests(time) } else { time }
     }
 
     /// By how many nanoseconds the guest's clocks are behind the host's, but those of the time of day.
     #[must_use]
-    pub fn lag(&self) -> u64 {
+    pub fn lag(&self) -> i64 {
         self.lag
     }
 
-    /// Sets [`Host::lag`], between two lives of the guest: what it has waited for was told in its own time.
-    pub fn set_lag(&mut self, lag: u64) {
+    /// Sets [`Host::lag`]: what the guest waits for was told in its own time.
+    pub fn set_lag(&mut self, lag: i64) {
         self.lag = lag;
     }
 

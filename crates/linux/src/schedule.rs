@@ -139,6 +139,12 @@ impl Kernel {
         listening || others.iter().any(waits)
     }
 
+    /// Whether it has a socket that others may send to, beside those that it listens on.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.files.objects().any(|object| matches!(object, Object::Socket(socket) if !socket.listening()))
+    }
+
     fn waits_for_connection(&self, wait: &Wait) -> bool {
         wait.descriptions.iter().any(|&(id, events)| events.contains(Events::IN) && self.leads_to_listener(id))
     }

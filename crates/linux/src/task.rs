@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use warmfork_abi::Registers;
 use warmfork_abi::process::SCHED_NORMAL;
 
+use crate::assign::assign_entries;
 use crate::files::{DescriptionId, Events};
 use crate::process::SpaceId;
 use crate::sequences::Sequences;
@@ -186,6 +187,13 @@ pub struct Tasks {
 }
 
 impl Tasks {
+    /// Makes these threads what `from` are.
+    pub fn assign(&mut self, from: &Self) {
+        let Self { tasks, current, stopped } = self;
+        assign_entries(tasks, &from.tasks);
+        (*current, *stopped) = (from.current, from.stopped);
+    }
+
     /// Adds a thread.
     pub fn insert(&mut self, task: Task) {
         self.tasks.insert(task.tid, task);

@@ -13,8 +13,8 @@ static const int clocks[CLOCKS] = {
 };
 static int64_t started[CLOCKS], started_ticks;
 static int soon, late;
-// After how many seconds the late timer runs out.
-static int seconds;
+// After how many nanoseconds the late timer runs out; 0 for no timers.
+static int64_t late_time;
 
 static int64_t nanoseconds(struct timespec time) { return time.tv_sec * SECOND + time.tv_nsec; }
 
@@ -32,8 +32,8 @@ static int64_t told(int clock) {
     return nanoseconds(time);
 }
 
-static int timer(int64_t seconds) {
-    struct itimerspec when = {.it_value = {seconds, 0}};
+static int timer(int64_t nanoseconds) {
+    struct itimerspec when = {.it_value = {nanoseconds / SECOND, nanoseconds % SECOND}};
     int made = MUST(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK));
     MUST(timerfd_settime(made, 0, &when, 0));
     return made;
@@ -42,8 +42,8 @@ static int timer(int64_t seconds) {
 static void set_up(void) {
     for (int i = 0; i < CLOCKS; i++) started[i] = told(clocks[i]);
     started_ticks = times(0);
-    soon = timer(1);
-    late = timer(seconds);
+    soon = timer(late_time ? SECOND : 0);
+    late = timer(late_time);
 }
 
 // Milliseconds passed by each clock; "apart" when vDSO and kernel do not agree.
@@ -105,7 +105,7 @@ static void look_after_exec(const char *text) {
 // Answers in the program that `look_after_exec` executes.
 __attribute__((constructor)) static void read_arguments(int count, char **arguments) {
     char *numbers = getenv("STARTED");
-    if (count > 1) seconds = atoi(arguments[1]);
+    if (count > 1) late_time = atol(arguments[1]) * 1000000;
     if (!numbers) return;
     for (int i = 0; i < CLOCKS; i++) started[i] = strtol(numbers, &numbers, 10);
     started_ticks = atol(getenv("TICKS"));

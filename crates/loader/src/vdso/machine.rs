@@ -16,7 +16,7 @@ use super::page::{Clock, Page, Word};
 pub struct MachineClock {
     pub(super) page: Page,
     /// The sequence number of the host's page that was copied last, and the lag.
-    shown: Option<(u64, u64)>,
+    shown: Option<(u64, i64)>,
 }
 
 impl MachineClock {
@@ -37,7 +37,7 @@ impl MachineClock {
 
     /// Shows the host's clocks as they are, those that lag `lag` nanoseconds earlier. Call it while none of the
     /// machine's guests runs. It costs one look at the counter when nothing has changed.
-    pub fn show(&mut self, lag: u64) {
+    pub fn show(&mut self, lag: i64) {
         // Made by `new`.
         if let Ok(host) = HostClock::global() {
             host.refresh();
@@ -45,7 +45,7 @@ impl MachineClock {
         }
     }
 
-    pub(super) fn copy(&mut self, host: &HostClock, lag: u64) {
+    pub(super) fn copy(&mut self, host: &HostClock, lag: i64) {
         if self.shown == Some((host.page.load(Word::Sequence), lag)) {
             return;
         }
@@ -55,7 +55,9 @@ impl MachineClock {
         for (word, value) in Word::ALL.into_iter().zip(words) {
             match word {
                 Word::Sequence => {}
-                Word::Base(clock) if clock != Clock::Realtime => self.page.store(word, value.saturating_sub(lag)),
+                Word::Base(clock) if clock != Clock::Realtime => {
+                    self.page.store(word, value.saturating_sub_signed(lag))
+                }
                 _ => self.page.store(word, value),
             }
         }

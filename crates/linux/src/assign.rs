@@ -1,0 +1,36 @@
+//! Making state what a snapshot's is: most of it is so already, and comparing is far cheaper than copying.
+
+use std::collections::BTreeMap;
+
+/// Makes `to` what `from` is, unless it is.
+pub fn assign<T: Clone + PartialEq>(to: &mut T, from: &T) {
+    if to != from {
+        to.clone_from(from);
+    }
+}
+
+/// Makes `to` what `from` is, entry by entry.
+pub fn assign_entries<K: Copy + Ord, V: Clone + PartialEq>(to: &mut BTreeMap<K, V>, from: &BTreeMap<K, V>) {
+    to.retain(|key, _| from.contains_key(key));
+    for (key, value) in from {
+        match to.get_mut(key) {
+            Some(own) => assign(own, value),
+            None => _ = to.insert(*key, value.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::assign_entries;
+
+    #[test]
+    fn entries_are_added_removed_and_changed() {
+        let from = [(1, "same"), (3, "there"), (4, "new")].into();
+        let mut to = [(0, "first"), (1, "same"), (2, "gone"), (3, "here"), (9, "last")].into();
+        assign_entries(&mut to, &from);
+        assert_eq!(to, from);
+        assign_entries(&mut to, &[].into());
+        assert!(to.is_empty());
+    }
+}
