@@ -18,7 +18,7 @@ NPM = ROOT / ".make" / "npm" / "node_modules"
 DENO = NPM / "@deno" / "linux-x64-glibc" / "deno"
 BUILT = ROOT / ".make" / "bench"
 
-# A JIT compiler is warm after some thousand requests; natively it has had so many halfway through the time that is measured.
+# A JIT compiler is warm after some thousand requests; natively it has had so many halfway through what is measured.
 # There it also collects garbage, now and then: see --moments.
 WARM_UP = ("--warmup=4000", "--moments=16", "--env=NODE_ENV=production", "--env=DENO_NO_UPDATE_CHECK=1")
 

@@ -159,6 +159,8 @@ class Machine(_Closing):
     def boot(self, timeout: float | None = 20.0) -> list[str]:
         """Runs the program until it is ready: every thread blocked, one of them waiting on a listening socket.
 
+        What it would do within a second, it does before: its clocks, but that of the day, are put ahead.
+
         Args:
             timeout: Seconds; ``None`` for no limit.
 

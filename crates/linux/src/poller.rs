@@ -182,7 +182,7 @@ impl Host {
     /// What the guest's clocks, but those of the time of day, show when the host's shows `nanoseconds`.
     #[must_use]
     pub fn guests(&self, nanoseconds: u64) -> u64 {
-        nanoseconds.saturating_sub_signed(self.lag)
+        nanoseconds.saturating_add_signed(self.lag.saturating_neg())
     }
 
     /// A host clock as the guest sees it, in nanoseconds.
@@ -267,7 +267,9 @@ impl Host {
     /// What `handle` is ready for now, out of `events` (and errors). Watches it when it is not ready, so that the
     /// next [`Host::wait`] ends when it becomes so.
     pub fn poll(&mut self, handle: &HostHandle, events: Events) -> Events {
-        self.freshen();
+        if self.watched(handle).is_some() {
+            self.freshen();
+        }
         let asked = events | Events::ERR | Events::HUP;
         if self.watched(handle).is_some_and(|watched| watched.idle.contains(asked)) {
             return Events::empty();

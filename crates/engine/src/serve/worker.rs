@@ -1,5 +1,6 @@
 //! One worker: accepts a connection, has its fork serve it, resets the fork.
 
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,6 +36,8 @@ pub struct Worker {
 struct Door {
     set: OwnedFd,
     listeners: Arc<Vec<HostHandle>>,
+    /// There was a connection the last time: a busy server has another already.
+    busy: Cell<bool>,
 }
 
 /// The token of the stop eventfd; listeners have their index.
@@ -48,29 +51,44 @@ impl Door {
             let flags = epoll::EventFlags::IN | epoll::EventFlags::EXCLUSIVE;
             epoll::add(&set, listener, epoll::EventData::new_u64(token), flags)?;
         }
-        Ok(Self { set, listeners })
+        Ok(Self { set, listeners, busy: Cell::new(false) })
     }
 
     /// The next connection and the listening socket it came to; `None` when the server stops or (never for long)
     /// when there was none after all.
     fn accept(&self, control: &Control) -> Option<Offer> {
+        // With several listening sockets, one would keep us from the others.
+        if self.busy.take()
+            && self.listeners.len() == 1
+            && let Some(offer) = self.take(0, control)
+        {
+            return Some(offer);
+        }
         let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 8];
         let count = epoll::wait(&self.set, &mut events[..], None).unwrap_or(0);
         for event in &events[..count] {
             let token = event.data.u64();
-            let Some(listener) = usize::try_from(token).ok().and_then(|index| self.listeners.get(index)) else {
-                continue;
-            };
-            match rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-                Ok(connection) => {
-                    return Some(Offer { listener: listener.clone(), connection: HostHandle::new(connection) });
-                }
-                // Another worker took it, or the client has gone again.
-                Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => {}
-                Err(error) => {
-                    log::error!("accepting a connection failed: {error}; trying again in {PAUSE:?}");
-                    control.pause();
-                }
+            let index = usize::try_from(token).unwrap_or(usize::MAX);
+            if let Some(offer) = self.take(index, control) {
+                return Some(offer);
+            }
+        }
+        None
+    }
+
+    /// A connection that has come to the listening socket `index`, if there is one.
+    fn take(&self, index: usize, control: &Control) -> Option<Offer> {
+        let listener = self.listeners.get(index)?;
+        match rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok(connection) => {
+                self.busy.set(true);
+                return Some(Offer { listener: listener.clone(), connection: HostHandle::new(connection) });
+            }
+            // Another worker took it, or the client has gone again.
+            Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => {}
+            Err(error) => {
+                log::error!("accepting a connection failed: {error}; trying again in {PAUSE:?}");
+                control.pause();
             }
         }
         None

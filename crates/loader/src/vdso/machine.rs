@@ -56,7 +56,7 @@ impl MachineClock {
             match word {
                 Word::Sequence => {}
                 Word::Base(clock) if clock != Clock::Realtime => {
-                    self.page.store(word, value.saturating_sub_signed(lag))
+                    self.page.store(word, value.saturating_add_signed(lag.saturating_neg()))
                 }
                 _ => self.page.store(word, value),
             }
