@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from patience import patience
 from talking import all_of, ask, port_of
 
@@ -82,3 +85,36 @@ def test_a_machine_that_goes_on_serves_them_itself(guest: Callable[[str], str], 
         assert answers(strangers) == [b"1 done\n", b"2 done\n", b"3 done\n"]
         machine.interrupt()
         running.result()
+
+
+# In a network of its own, which has few ports for those who connect: all are taken by connections to somebody else.
+FEW_PORTS = """
+import ctypes, fcntl, socket, struct, sys
+CLONE_NEWNET, SIOCSIFFLAGS, IFF_UP = 0x40000000, 0x8914, 1
+if ctypes.CDLL(None).unshare(CLONE_NEWNET) != 0:
+    sys.exit("no network of its own")
+with socket.socket() as any_socket:
+    fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP))
+with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as ports:
+    ports.write("42000 42007")
+from warmfork import Machine, Policy
+with Machine([sys.argv[1]], policy=Policy(allow_net=True), platform=sys.argv[2]) as machine:
+    machine.boot(float(sys.argv[3]))
+    somebody = socket.create_server(("127.0.0.1", 50000), backlog=64)
+    connections = []
+    try:
+        while True:
+            connections.append(socket.create_connection(("127.0.0.1", 50000)))
+    except OSError:
+        assert len(connections) >= 7
+    machine.warm_up(3)
+    print("warm")
+"""
+
+
+def test_a_warm_up_shares_ports_with_connections_to_others(guest: Callable[[str], str], platform: str) -> None:
+    command = [sys.executable, "-c", FEW_PORTS, guest("clocks"), platform, str(patience(20.0))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "no network of its own" in done.stderr:
+        pytest.skip("no network namespace may be made here")
+    assert done.stdout == "warm\n", done.stderr

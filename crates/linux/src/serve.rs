@@ -12,8 +12,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::files::DescriptionId;
 use crate::poller::HostHandle;
@@ -62,14 +61,30 @@ pub struct Offer {
 /// More strangers than these wait in vain: as many as a listening socket of Linux's has waiting by default.
 const HELD_AT_MOST: usize = 4096;
 
-/// Who warms a program up, known by the port that it connects from.
+/// Who warms a program up, known by the port that it connects from. The lock is held for moments, and with no other.
 #[derive(Clone, Debug, Default)]
-pub struct OwnClient(Arc<AtomicU32>);
+pub struct OwnClient(Arc<Mutex<Option<u16>>>);
 
 impl OwnClient {
-    /// It connects from this port now.
-    pub fn is_at(&self, port: u16) {
-        self.0.store(port.into(), Ordering::SeqCst);
+    /// It connects by `connect`, which must not wait and returns its port. Nobody is taken for it, or for a stranger,
+    /// before that is known.
+    ///
+    /// # Errors
+    /// Those of `connect`.
+    pub fn connects(&self, connect: impl FnOnce() -> std::io::Result<u16>) -> std::io::Result<()> {
+        let mut port = self.port();
+        *port = None;
+        *port = Some(connect()?);
+        Ok(())
+    }
+
+    /// It does not connect any more: whoever gets its port next is a stranger.
+    pub fn is_gone(&self) {
+        *self.port() = None;
+    }
+
+    fn port(&self) -> MutexGuard<'_, Option<u16>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether `connection`, which was accepted, is its, or one of the guest's, which connects from `ports`.
@@ -79,7 +94,7 @@ impl OwnClient {
         match (peer.and_then(|peer| SocketAddr::try_from(peer).ok()), SocketAddr::try_from(own)) {
             (Some(peer), Ok(own)) => {
                 let here = peer.ip() == own.ip() || peer.ip().is_loopback() && own.ip().is_loopback();
-                here && (u32::from(peer.port()) == self.0.load(Ordering::SeqCst) || ports.contains(&peer.port()))
+                here && (*self.port() == Some(peer.port()) || ports.contains(&peer.port()))
             }
             // A Unix socket, whose peers have no names, but processes.
             _ => rustix::net::sockopt::socket_peercred(connection)
@@ -90,7 +105,8 @@ impl OwnClient {
 
 impl PartialEq for OwnClient {
     fn eq(&self, other: &Self) -> bool {
-        self.0.load(Ordering::SeqCst) == other.0.load(Ordering::SeqCst)
+        let own = *self.port();
+        own == *other.port()
     }
 }
 

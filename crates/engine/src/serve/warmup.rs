@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::net::sockopt::Timeout;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use warmfork_linux::serve::OwnClient;
 
@@ -116,8 +117,7 @@ struct Done(Arc<Client>, Handle);
 
 impl Drop for Done {
     fn drop(&mut self) {
-        // Whoever gets its port next is a stranger.
-        self.0.own.is_at(0);
+        self.0.own.is_gone();
         self.0.finished.store(true, Ordering::SeqCst);
         self.1.look();
     }
@@ -143,18 +143,29 @@ impl Client {
         self.take_line(Line::Free)
     }
 
-    /// Connects from a port that the machine has been told of before: it accepts nobody else.
+    /// Connects, and tells the machine from which port: it accepts nobody else. Binding the socket before would be simpler,
+    /// but finds no port where many connections have ended lately, to whomever they led.
     fn connect(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
-        let (family, any): (_, SocketAddr) = match address {
-            SocketAddr::V4(_) => (AddressFamily::INET, (Ipv4Addr::UNSPECIFIED, 0).into()),
-            SocketAddr::V6(_) => (AddressFamily::INET6, (Ipv6Addr::UNSPECIFIED, 0).into()),
-        };
-        let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        rustix::net::sockopt::set_socket_timeout(&socket, Timeout::Send, Some(SILENCE))?;
-        rustix::net::bind(&socket, &any)?;
-        self.own.is_at(SocketAddr::try_from(rustix::net::getsockname(&socket)?)?.port());
-        rustix::net::connect(&socket, &address)?;
-        Ok(TcpStream::from(socket))
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+        self.own.connects(|| {
+            match rustix::net::connect(&socket, &address) {
+                Ok(()) | Err(Errno::INPROGRESS) => {}
+                Err(error) => return Err(error.into()),
+            }
+            Ok(SocketAddr::try_from(rustix::net::getsockname(&socket)?)?.port())
+        })?;
+        let patience = Timespec { tv_sec: SILENCE.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: 0 };
+        let mut set = [PollFd::new(&socket, PollFlags::OUT)];
+        if retry_on_intr(|| rustix::event::poll(&mut set, Some(&patience)))? == 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        rustix::net::sockopt::socket_error(&socket)??;
+        let stream = TcpStream::from(socket);
+        stream.set_nonblocking(false)?;
+        stream.set_write_timeout(Some(SILENCE))?;
+        Ok(stream)
     }
 
     fn take_line(&self, line: Line) -> std::io::Result<()> {
