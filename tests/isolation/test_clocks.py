@@ -7,13 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from patience import patience
 
 from warmfork import Policy, Snapshot
 
 SEEN = 1000
 """So many milliseconds of the time that they were frozen forks see pass at most."""
-FROZEN = patience(2.5)
+FROZEN = 2.5
 
 
 @pytest.fixture(scope="module")
@@ -38,27 +37,24 @@ class Passed:
         assert done == b"done", answer
         assert b"apart" not in answer, "the vDSO and the kernel do not agree"
         self.timers = (int(soon), int(late))
-        self.day, self.monotonic, *self.others = map(int, passed)
+        self.before, self.day, *self.others, self.after = map(int, passed)
 
     @property
     def hidden(self) -> int:
         """How much of the time that passed the fork has not seen."""
-        return self.day - self.monotonic
+        return self.day - self.before
 
 
 def test_a_fork_sees_a_second_of_the_time_that_it_was_frozen(
     old_snapshot: Callable[..., Snapshot], request_of: Any
 ) -> None:
     with old_snapshot().fork() as fork:
-        hidden = 0
         for action in ["look", "look-in-child", "look-after-exec", "look"]:
             passed = Passed(request_of(fork, action).answer)
             # A clock shows whole milliseconds here, and the day's may be adjusted meanwhile.
             assert passed.hidden >= FROZEN * 1000 - SEEN - 50
-            assert all(abs(other - passed.monotonic) < 200 for other in passed.others), vars(passed)
-            # Each request begins at the same time, so that ever more is hidden.
-            assert passed.hidden >= hidden
-            hidden = passed.hidden
+            # Some count hundredths of a second.
+            assert all(passed.before - 25 <= other <= passed.after + 25 for other in passed.others), vars(passed)
             assert fork.differences()
             fork.reset()
             assert fork.differences() == []
@@ -72,5 +68,5 @@ def test_a_timer_of_a_second_runs_out_before_the_freeze_and_a_later_one_in_no_fo
         for _ in range(2):
             passed = Passed(request_of(fork, "look").answer)
             assert passed.timers == (1, 0)
-            assert passed.monotonic >= 1000
+            assert passed.before >= 1000
             fork.reset()

@@ -46,14 +46,18 @@ static void set_up(void) {
     late = timer(late_time);
 }
 
-// Milliseconds passed by each clock; "apart" when vDSO and kernel do not agree.
+static long milliseconds(int64_t nanoseconds) { return nanoseconds / 1000000; }
+
+// Milliseconds passed by CLOCK_MONOTONIC, by each clock, and by CLOCK_MONOTONIC again; "apart" when vDSO and kernel do not
+// agree.
 static void passed(char *into) {
+    into += sprintf(into, "%ld ", milliseconds(told(CLOCK_MONOTONIC) - started[1]));
     for (int i = 0; i < CLOCKS; i++) {
         int64_t before = shown(clocks[i]), between = told(clocks[i]), after = shown(clocks[i]);
         // Each has the coarse clock's ticks at moments of its own.
         int64_t apart = clocks[i] == CLOCK_MONOTONIC_COARSE ? SECOND / 50 : SECOND / 1000;
         if (before > between + apart || between > after + apart) into += sprintf(into, "apart ");
-        into += sprintf(into, "%ld ", (long)((between - started[i]) / 1000000));
+        into += sprintf(into, "%ld ", milliseconds(between - started[i]));
     }
     double up = -1;
     FILE *file = fopen("/proc/uptime", "r");
@@ -61,7 +65,8 @@ static void passed(char *into) {
     if (file) fclose(file);
     double since_boot = (double)started[3] / SECOND;
     into += sprintf(into, "%ld ", (long)(times(0) - started_ticks) * 1000 / sysconf(_SC_CLK_TCK));
-    sprintf(into, "%.0f\n", (up - since_boot) * 1000);
+    into += sprintf(into, "%.0f ", (up - since_boot) * 1000);
+    sprintf(into, "%ld\n", milliseconds(told(CLOCK_MONOTONIC) - started[1]));
 }
 
 static void look(const char *text) {
