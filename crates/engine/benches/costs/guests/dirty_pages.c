@@ -23,7 +23,10 @@ int main(int argc, char **argv)
     if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 8) != 0)
         return 3;
 
-    /* Here it is frozen. The time is over when a fork begins, so the fork goes on at once. */
+    /* Here it is frozen: with a socket that others may send to, it is not brought to rest before. The time is over when a
+     * fork begins, so the fork goes on at once. */
+    if (socket(AF_INET, SOCK_DGRAM, 0) < 0)
+        return 5;
     struct pollfd set = { .fd = listener, .events = POLLIN };
     if (poll(&set, 1, 50) != 0)
         return 4;
