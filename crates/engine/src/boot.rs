@@ -91,11 +91,8 @@ pub fn boot(mut program: Program) -> Result<Machine, EngineError> {
     let mut files = HostFiles::new(&program.rules, &program.cwd);
     let identity = identity();
     let clock = MachineClock::new()?;
-    let request = Request {
-        identity,
-        clock: Some(clock.file()),
-        ..Request::new(&program.path, &program.arguments, &program.environment)
-    };
+    let request = Request::new(&program.path, &program.arguments, &program.environment, clock.file());
+    let request = Request { identity, ..request };
     let mut guest = crate::guest::PlatformGuest(platform.as_mut());
     let loaded = warmfork_loader::load(&request, &mut files, &mut space, &mut guest)?;
     program.rules.programs.extend(files.opened());

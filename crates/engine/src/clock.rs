@@ -4,12 +4,7 @@
 //! them would do again what is meant to be done once: V8 collects all garbage when that was last done 100 seconds ago.
 //! The time of day is the host's all the same.
 
-use std::os::fd::AsFd;
-use std::sync::Arc;
-
 use warmfork_linux::poller::{Host, monotonic};
-use warmfork_loader::vdso::is_clock_page;
-use warmfork_memory::{Area, Backing, MappedFile, Source};
 
 /// So many nanoseconds of the time that a machine was frozen its forks see pass at most. Not none: what programs do every
 /// second, they do to show the time of day, as in the Date of their answers.
@@ -68,16 +63,6 @@ impl Rest {
         self.ahead = all;
         host.set_lag(host.lag().saturating_sub_unsigned(ahead));
         true
-    }
-}
-
-/// What a machine whose clock page is `clock` maps for `area`.
-pub fn source<'a>(area: &'a Area, clock: &'a Arc<MappedFile>) -> Source<'a> {
-    match &area.backing {
-        Backing::File { file, offset } if is_clock_page(file) => {
-            Source::File { fd: clock.fd.as_fd(), offset: *offset, shared: area.shared }
-        }
-        backing => backing.source(area.shared),
     }
 }
 

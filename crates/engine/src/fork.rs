@@ -70,7 +70,7 @@ impl Fork {
         for &(space, ..) in &spaces {
             let mut platform = snapshot.platform.guest()?;
             let everything = Span { start: 0, end: kernel.space.layout().top() };
-            platform.map_all(&snapshot.mappings(space, everything, &kernel, clock.file())?)?;
+            platform.map_all(&snapshot.mappings(space, everything, &kernel, &clock)?)?;
             let image = snapshot.image(space)?;
             platform.hold_image(image.file(), image.all_bytes().len() as u64)?;
             platforms.push(platform);
@@ -211,8 +211,7 @@ impl Fork {
             for span in gone.iter() {
                 platform.unmap(span).map_err(map_error)?;
             }
-            let (kernel, clock) = (&self.machine.kernel, self.machine.clock.file());
-            platform.map_all(&self.snapshot.mappings(id, span, kernel, clock)?)?;
+            platform.map_all(&self.snapshot.mappings(id, span, &self.machine.kernel, &self.machine.clock)?)?;
         }
         for (span, protection) in reprotected {
             platform.protect(span, protection).map_err(map_error)?;

@@ -214,7 +214,7 @@ impl Machine {
         if let Some(frozen) = self.frozen.take() {
             frozen.go_on(&mut self.host);
         }
-        self.clock.show(self.host.lag());
+        self.refresh_clock();
         let mut outcome = self.drive(until);
         self.host.push();
         self.watch.set_active(false);
@@ -275,7 +275,7 @@ impl Machine {
 
     /// What is due whenever a tick has passed: the clock page, timers' signals, limits.
     fn tick(&mut self, until: &Until<'_>) -> Result<Option<Outcome>, EngineError> {
-        self.clock.show(self.host.lag());
+        self.refresh_clock();
         self.host.push();
         self.kernel.expire_timers(&self.host);
         self.pass_on_keys();
@@ -327,6 +327,11 @@ impl Machine {
         flagged.then_some(Outcome::Flagged)
     }
 
+    /// Keeps the time that guests read without a system call true.
+    fn refresh_clock(&mut self) {
+        self.clock.show(self.host.lag());
+    }
+
     /// Bytes that the guest's processes have privately written, each its own count.
     pub(crate) fn touched_bytes(&mut self) -> Result<u64, EngineError> {
         let spans = self.private_spans();
@@ -371,7 +376,7 @@ impl Machine {
         if until.ready && self.kernel.awaits_connection() {
             // What others have been asked for would not come in time.
             if !self.kernel.is_connected() && rest.step(&mut self.host, next) {
-                self.clock.show(self.host.lag());
+                self.refresh_clock();
                 return Ok(None);
             }
             return Ok(Some(Outcome::Ready));

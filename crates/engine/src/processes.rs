@@ -8,6 +8,7 @@
 //! Two processes are on one platform only between vfork and execve (or exit).
 
 use std::collections::BTreeMap;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use warmfork_abi::{Errno, PAGE, page_up};
@@ -17,11 +18,10 @@ use warmfork_linux::poller::Host;
 use warmfork_linux::process::{FIRST_PID, RLIMIT_STACK, SpaceId};
 use warmfork_linux::{Guest as _, Kernel, Tid};
 use warmfork_loader::{DEFAULT_STACK, Loaded, ProgramFiles, Request};
-use warmfork_memory::{AddressSpace, MappedFile, Span, SpanSet};
+use warmfork_memory::{AddressSpace, Backing, MappedFile, Source, Span, SpanSet};
 use warmfork_platform::{Interrupter, Mapping, Platform};
 
 use crate::boot::{identity, name};
-use crate::clock;
 use crate::error::EngineError;
 use crate::guest::PlatformGuest;
 use crate::machine::Machine;
@@ -242,7 +242,12 @@ impl Machine {
         let mappings = space.areas().iter().map(|area| Mapping {
             span: area.span,
             protection: area.protection,
-            source: clock::source(area, self.clock.file()),
+            source: match &area.backing {
+                Backing::Anonymous => Source::Anonymous,
+                Backing::File { file, offset } => {
+                    Source::File { fd: self.clock.own_file(file).fd.as_fd(), offset: *offset, shared: area.shared }
+                }
+            },
         });
         child.map_all(&mappings.collect::<Vec<_>>())?;
         let spans = self.private_spans();
@@ -308,8 +313,7 @@ impl Machine {
         let wanted = Request {
             identity: identity(),
             stack_size: stack_size(&self.kernel),
-            clock: Some(self.clock.file()),
-            ..Request::new(&request.path, &request.arguments, &request.environment)
+            ..Request::new(&request.path, &request.arguments, &request.environment, self.clock.file())
         };
         let mut files = GuestFiles { kernel: &mut self.kernel, host: &mut self.host };
         let mut guest = PlatformGuest(platform.as_mut());

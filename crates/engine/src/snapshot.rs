@@ -10,9 +10,9 @@ use warmfork_linux::poller::HostHandle;
 use warmfork_linux::process::{FIRST_PID, SpaceId};
 use warmfork_linux::serve::{Gate, Offer};
 use warmfork_linux::{Kernel, Tid};
-use warmfork_loader::vdso::is_clock_page;
+use warmfork_loader::vdso::MachineClock;
 use warmfork_memory::image::{Image, ImageBuilder, SegmentSource};
-use warmfork_memory::{Backing, MappedFile, Source, Span};
+use warmfork_memory::{Backing, Source, Span};
 use warmfork_platform::Mapping;
 
 use crate::choice::Chosen;
@@ -189,7 +189,7 @@ impl Snapshot {
         space: SpaceId,
         span: Span,
         own: &'a Kernel,
-        clock: &'a Arc<MappedFile>,
+        clock: &'a MachineClock,
     ) -> Result<Vec<Mapping<'a>>, EngineError> {
         let image = self.image(space)?;
         let Some(pristine) = self.kernel.find_space(space) else { return Ok(Vec::new()) };
@@ -204,7 +204,7 @@ impl Snapshot {
                     protection: area.protection,
                     source: match &area.backing {
                         Backing::File { file, offset } if area.shared => Source::File {
-                            fd: if is_clock_page(file) { clock } else { own.own_file(file) }.fd.as_fd(),
+                            fd: clock.own_file(own.own_file(file)).fd.as_fd(),
                             offset: offset + (part.start - area.span.start),
                             shared: true,
                         },

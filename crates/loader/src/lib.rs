@@ -94,16 +94,16 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// A request with a default stack and random addresses, without a vDSO, for root in its own world.
+    /// A request with a default stack, a vDSO that reads `clock` and random addresses, for root in its own world.
     #[must_use]
-    pub fn new(path: &'a [u8], argv: &'a [Vec<u8>], envp: &'a [Vec<u8>]) -> Self {
+    pub fn new(path: &'a [u8], argv: &'a [Vec<u8>], envp: &'a [Vec<u8>], clock: &'a Arc<MappedFile>) -> Self {
         Self {
             path,
             argv,
             envp,
             identity: Identity::default(),
             stack_size: DEFAULT_STACK,
-            clock: None,
+            clock: Some(clock),
             randomness: Randomness::Host,
         }
     }

@@ -59,7 +59,7 @@ fn clock() -> &'static Arc<MappedFile> {
 }
 
 fn seeded<'a>(path: &'a str, argv: &'a [Vec<u8>]) -> Request<'a> {
-    Request { randomness: Randomness::Seed(1), clock: Some(clock()), ..Request::new(path.as_bytes(), argv, &[]) }
+    Request { randomness: Randomness::Seed(1), ..Request::new(path.as_bytes(), argv, &[], clock()) }
 }
 
 /// Loads the one file `bytes`, called `/program`.
@@ -203,7 +203,7 @@ fn identity_stack_size_and_vdso_are_the_callers_choice() {
         identity: Identity { uid: 1, euid: 2, gid: 3, egid: 3 },
         stack_size: (1 << 20) - 5,
         clock: None,
-        ..Request::new(b"/program", &[], &envp)
+        ..Request::new(b"/program", &[], &envp, clock())
     };
     let loaded = guest.load(&request, &mut files).expect("loaded");
     use stack::auxv as at;
@@ -287,7 +287,7 @@ fn addresses_are_random_but_repeatable_with_a_seed() {
         let mut files = Files::default().with("/program", &bytes);
         let argv = arguments(&["program"]);
         let mut guest = Guest::new();
-        let request = Request { randomness, clock: Some(clock()), ..Request::new(b"/program", &argv, &[]) };
+        let request = Request { randomness, ..Request::new(b"/program", &argv, &[], clock()) };
         let loaded = guest.load(&request, &mut files).expect("loaded");
         let random = guest.bytes(auxv(&loaded.auxv)[&stack::auxv::AT_RANDOM], 16);
         let vdso = loaded.vdso.expect("a vDSO").vdso.start;
@@ -315,7 +315,7 @@ fn what_the_platform_reserves_stays_free() {
     let reserved = Span { start: 0x7000_0000_0000, end: USER_END };
     let mut guest = Guest::with(&[reserved], Limits::default());
     let mut files = Files::default().with("/program", &Handmade::new().bytes());
-    let loaded = guest.load(&Request::new(b"/program", &[], &[]), &mut files).expect("loaded");
+    let loaded = guest.load(&Request::new(b"/program", &[], &[], clock()), &mut files).expect("loaded");
     assert!(loaded.stack.end <= reserved.start);
     assert!(guest.space.areas().iter().all(|area| area.span.intersection(reserved).is_none()));
     assert_eq!(guest.space.layout().reserved(), [reserved]);

@@ -75,47 +75,43 @@ static void look(const char *text) {
     passed(answer + sprintf(answer, "%d %d ", ticks, more));
 }
 
-static void look_in_child(const char *text) {
+static void pass_on(int to) {
+    passed(answer + sprintf(answer, "0 0 "));
+    _exit(write(to, answer, strlen(answer)) < 0);
+}
+
+// In another program, which is this one again.
+static void execute(int to) {
+    char numbers[CLOCKS * 24], *end = numbers;
+    for (int i = 0; i < CLOCKS; i++) end += sprintf(end, "%ld ", (long)started[i]);
+    MUST(setenv("STARTED", numbers, 1));
+    sprintf(numbers, "%ld", (long)started_ticks);
+    MUST(setenv("TICKS", numbers, 1));
+    MUST(dup2(to, 1));
+    MUST(execl("/proc/self/exe", "clocks", (char *)0));
+}
+
+static void ask_child(void (*answer_to)(int)) {
     int ends[2];
     MUST(pipe(ends));
     pid_t child = MUST(fork());
-    if (child == 0) {
-        passed(answer + sprintf(answer, "0 0 "));
-        _exit(write(ends[1], answer, strlen(answer)) < 0);
-    }
+    if (child == 0) answer_to(ends[1]);
     ssize_t got = MUST(read(ends[0], answer, sizeof answer - 100));
     answer[got] = 0;
     MUST(waitpid(child, 0, 0));
 }
 
-// The same by another program, which is this one again.
-static void look_after_exec(const char *text) {
-    int ends[2];
-    MUST(pipe(ends));
-    pid_t child = MUST(fork());
-    if (child == 0) {
-        char numbers[CLOCKS * 24], *end = numbers;
-        for (int i = 0; i < CLOCKS; i++) end += sprintf(end, "%ld ", (long)started[i]);
-        MUST(setenv("STARTED", numbers, 1));
-        sprintf(numbers, "%ld", (long)started_ticks);
-        MUST(setenv("TICKS", numbers, 1));
-        MUST(dup2(ends[1], 1));
-        MUST(execl("/proc/self/exe", "clocks", (char *)0));
-    }
-    ssize_t got = MUST(read(ends[0], answer, sizeof answer - 100));
-    answer[got] = 0;
-    MUST(waitpid(child, 0, 0));
-}
+static void look_in_child(const char *text) { ask_child(pass_on); }
 
-// Answers in the program that `look_after_exec` executes.
+static void look_after_exec(const char *text) { ask_child(execute); }
+
 __attribute__((constructor)) static void read_arguments(int count, char **arguments) {
     char *numbers = getenv("STARTED");
     if (count > 1) late_time = atol(arguments[1]) * 1000000;
     if (!numbers) return;
     for (int i = 0; i < CLOCKS; i++) started[i] = strtol(numbers, &numbers, 10);
     started_ticks = atol(getenv("TICKS"));
-    passed(answer + sprintf(answer, "0 0 "));
-    _exit(write(1, answer, strlen(answer)) < 0);
+    pass_on(1);
 }
 
 static const struct action actions[] = {

@@ -3,11 +3,12 @@
 
 #![no_main]
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
 use rustix::fs::{MemfdFlags, memfd_create};
 use warmfork_abi::{Errno, USER_END};
+use warmfork_loader::vdso::MachineClock;
 use warmfork_loader::{ProgramFiles, Randomness, Request, load};
 use warmfork_memory::{AddressSpace, FakeMemory, Layout, Limits, MappedFile};
 
@@ -21,11 +22,13 @@ impl ProgramFiles for OneFile {
 }
 
 fuzz_target!(|bytes: &[u8]| {
+    static CLOCK: OnceLock<MachineClock> = OnceLock::new();
+    let clock = CLOCK.get_or_init(|| MachineClock::new().expect("a clock page"));
     let fd = memfd_create("fuzz", MemfdFlags::CLOEXEC).expect("memfd");
     rustix::io::pwrite(&fd, bytes, 0).expect("write");
     let file = MappedFile { fd, path: "fuzz".to_owned(), device: 0, inode: 0, writable: false };
     let argv = [b"fuzz".to_vec()];
-    let request = Request { randomness: Randomness::Seed(1), ..Request::new(b"fuzz", &argv, &[]) };
+    let request = Request { randomness: Randomness::Seed(1), ..Request::new(b"fuzz", &argv, &[], clock.file()) };
     let mut space = AddressSpace::new(Layout::new(USER_END, &[]), Limits::default());
     let mut memory = FakeMemory::new();
     if let Ok(loaded) = load(&request, &mut OneFile(Arc::new(file)), &mut space, &mut memory) {

@@ -220,30 +220,25 @@ impl HostClock {
 
     /// Replaces the lines by ones that go on from where they are at this moment.
     fn publish(&self, readings: [Reading; 4], rates: Calibration) {
-        let Some(sequence) = self.page.begin() else { return };
-        // From here to the end nobody reads the old lines: no reader has seen them beyond this value of the counter.
-        let tsc = tsc::read();
-        let age = tsc.saturating_sub(self.page.load(Word::TscBase));
-        let was_usable = self.is_usable();
-        for (clock, reading) in Clock::ALL.into_iter().zip(readings) {
-            let multiplier = rates.multiplier(clock);
-            let shown = if was_usable { self.page.line(clock).at(age) } else { 0 };
-            let line = Line::following(clock, shown, reading.at(tsc, multiplier), multiplier);
-            self.page.store(Word::Base(clock), line.base);
-            self.page.store(Word::Multiplier(clock), line.multiplier);
-        }
-        self.page.store(Word::TscBase, tsc);
-        self.page.store(Word::CoarseTick, coarse_tick());
-        self.page.store(Word::Usable, LAYOUT);
-        self.page.store(Word::Sequence, sequence + 2);
+        self.page.change(|page| {
+            // From here to the end nobody reads the old lines: no reader has seen them beyond this value of the counter.
+            let tsc = tsc::read();
+            let age = tsc.saturating_sub(page.load(Word::TscBase));
+            let was_usable = page.is_usable();
+            for (clock, reading) in Clock::ALL.into_iter().zip(readings) {
+                let multiplier = rates.multiplier(clock);
+                let shown = if was_usable { page.line(clock).at(age) } else { 0 };
+                page.set_line(clock, Line::following(clock, shown, reading.at(tsc, multiplier), multiplier));
+            }
+            page.store(Word::TscBase, tsc);
+            page.store(Word::CoarseTick, coarse_tick());
+            page.store(Word::Usable, LAYOUT);
+        });
     }
 
     /// Has guests ask the kernel from now on.
     fn give_up(&self) {
-        if let Some(sequence) = self.page.begin() {
-            self.page.store(Word::Usable, 0);
-            self.page.store(Word::Sequence, sequence + 2);
-        }
+        self.page.change(|page| page.store(Word::Usable, 0));
     }
 }
 

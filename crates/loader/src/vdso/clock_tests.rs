@@ -19,6 +19,11 @@ fn page() -> HostClock {
     HostClock::new(true).expect("a clock page")
 }
 
+/// Nothing where the counter is no clock.
+fn usable_page() -> Option<HostClock> {
+    Some(page()).filter(HostClock::is_usable)
+}
+
 fn probe() -> PathBuf {
     static PROBE: OnceLock<PathBuf> = OnceLock::new();
     PROBE.get_or_init(|| compile("vdso_probe", "vdso_probe.c", &["-O2"])).clone()
@@ -26,8 +31,8 @@ fn probe() -> PathBuf {
 
 /// What `clock` shows, in nanoseconds; `None` when guests ask the kernel.
 fn now(page: &Page, clock: Clock) -> Option<u64> {
-    let look = |page: &Page| (page.is_usable(), page.line(clock), page.load(Word::TscBase));
-    let ((usable, line, base), _, tsc) = page.consistent(look)?;
+    let look = |page: &Page| (page.is_usable(), page.line(clock), page.load(Word::TscBase), tsc::read());
+    let (usable, line, base, tsc) = page.consistent(look)?;
     usable.then(|| line.at(tsc.saturating_sub(base)))
 }
 
@@ -58,10 +63,7 @@ fn differences(page: &HostClock) -> Vec<(u32, i64, i64)> {
 
 #[test]
 fn guests_see_the_hosts_clocks() {
-    let page = page();
-    if !page.is_usable() {
-        return;
-    }
+    let Some(page) = usable_page() else { return };
     page.renew();
     let differences = differences(&page);
     assert_eq!(differences.len(), 9);
@@ -122,10 +124,7 @@ fn disturb(page: &HostClock, done: &AtomicBool) {
 
 #[test]
 fn time_never_goes_back_while_lines_are_renewed() {
-    let page = page();
-    if !page.is_usable() {
-        return;
-    }
+    let Some(page) = usable_page() else { return };
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| disturb(&page, &done));
@@ -150,10 +149,7 @@ fn time_never_goes_back_while_lines_are_renewed() {
 
 #[test]
 fn refresh_renews_what_is_old_and_nothing_else() {
-    let page = page();
-    if !page.is_usable() {
-        return;
-    }
+    let Some(page) = usable_page() else { return };
     let sequence = page.page.load(Word::Sequence);
     // As if it had been renewed just now, or long ago.
     page.page.store(Word::TscBase, tsc::read());
@@ -226,10 +222,7 @@ fn a_reading_that_does_not_fit_asks_for_a_new_calibration() {
 
 #[test]
 fn a_lost_calibration_is_made_anew() {
-    let page = page();
-    if !page.is_usable() {
-        return;
-    }
+    let Some(page) = usable_page() else { return };
     if let Some(calibration) = page.calibration.lock().expect("lock").as_mut() {
         calibration.raw.next_start.tsc = u64::MAX;
     }
@@ -242,15 +235,13 @@ fn a_lost_calibration_is_made_anew() {
 
 #[test]
 fn a_machines_clocks_lag_but_that_of_the_day() {
-    let host = page();
-    if !host.is_usable() {
-        return;
-    }
-    let mut machine = MachineClock::new().expect("a clock page");
+    let Some(host) = usable_page() else { return };
+    let host: &HostClock = Box::leak(Box::new(host));
+    let mut machine = MachineClock::of(host).expect("a clock page");
     assert_eq!(now(&machine.page, Clock::Monotonic), None);
     let second = NANOSECONDS.cast_signed();
     for lag in [0, 7 * second, 7 * second, -second] {
-        machine.copy(&host, lag);
+        machine.copy(lag);
         for clock in Clock::ALL {
             let before = now(&host.page, clock).expect("usable");
             let shown = now(&machine.page, clock).expect("usable");
@@ -263,26 +254,24 @@ fn a_machines_clocks_lag_but_that_of_the_day() {
         }
     }
     // Of what is older than a clock, nothing is seen.
-    machine.copy(&host, i64::MAX);
+    machine.copy(i64::MAX);
     assert!(now(&machine.page, Clock::Monotonic).expect("usable") < NANOSECONDS);
 }
 
 #[test]
 fn a_machines_page_follows_the_hosts_and_nothing_else_changes_it() {
-    let host = page();
-    if !host.is_usable() {
-        return;
-    }
-    let mut machine = MachineClock::new().expect("a clock page");
-    machine.copy(&host, 5);
+    let Some(host) = usable_page() else { return };
+    let host: &HostClock = Box::leak(Box::new(host));
+    let mut machine = MachineClock::of(host).expect("a clock page");
+    machine.copy(5);
     let sequence = machine.page.load(Word::Sequence);
-    machine.copy(&host, 5);
+    machine.copy(5);
     assert_eq!(machine.page.load(Word::Sequence), sequence);
     host.renew();
-    machine.copy(&host, 5);
+    machine.copy(5);
     assert_eq!(machine.page.load(Word::Sequence), sequence + 2);
     host.give_up();
-    machine.copy(&host, 5);
+    machine.copy(5);
     assert_eq!(now(&machine.page, Clock::Monotonic), None);
 }
 

@@ -6,7 +6,7 @@ use warmfork_memory::MappedFile;
 
 use super::VdsoError;
 use super::clock::HostClock;
-use super::page::{Clock, Page, Word};
+use super::page::{Clock, Line, NAME, Page, Word};
 
 /// The clock page of one machine. Its guests map it, read-only.
 ///
@@ -14,6 +14,7 @@ use super::page::{Clock, Page, Word};
 /// that the machine was frozen and has not been shown.
 #[derive(Debug)]
 pub struct MachineClock {
+    host: &'static HostClock,
     pub(super) page: Page,
     /// The sequence number of the host's page that was copied last, and the lag.
     shown: Option<(u64, i64)>,
@@ -25,8 +26,12 @@ impl MachineClock {
     /// # Errors
     /// [`VdsoError`] when the host refuses memory for it.
     pub fn new() -> Result<Self, VdsoError> {
-        HostClock::global()?;
-        Ok(Self { page: Page::new()?, shown: None })
+        Self::of(HostClock::global()?)
+    }
+
+    /// The same, for `host`.
+    pub(super) fn of(host: &'static HostClock) -> Result<Self, VdsoError> {
+        Ok(Self { host, page: Page::new()?, shown: None })
     }
 
     /// The page as a file that guests map, shared and read-only: it was not opened for writing.
@@ -35,33 +40,38 @@ impl MachineClock {
         &self.page.file
     }
 
+    /// What the machine maps where its memory, or that of the snapshot that it was made from, has `file`: this page in the
+    /// place of any other machine's.
+    #[must_use]
+    pub fn own_file<'a>(&'a self, file: &'a Arc<MappedFile>) -> &'a Arc<MappedFile> {
+        if file.path == NAME { &self.page.file } else { file }
+    }
+
     /// Shows the host's clocks as they are, those that lag `lag` nanoseconds earlier. Call it while none of the
     /// machine's guests runs. It costs one look at the counter when nothing has changed.
     pub fn show(&mut self, lag: i64) {
-        // Made by `new`.
-        if let Ok(host) = HostClock::global() {
-            host.refresh();
-            self.copy(host, lag);
-        }
+        self.host.refresh();
+        self.copy(lag);
     }
 
-    pub(super) fn copy(&mut self, host: &HostClock, lag: i64) {
-        if self.shown == Some((host.page.load(Word::Sequence), lag)) {
+    pub(super) fn copy(&mut self, lag: i64) {
+        const WORDS: [Word; 3] = [Word::TscBase, Word::CoarseTick, Word::Usable];
+        if self.shown == Some((self.host.page.load(Word::Sequence), lag)) {
             return;
         }
-        let words = |page: &Page| Word::ALL.map(|word| page.load(word));
-        let Some((words, copied, _)) = host.page.consistent(words) else { return };
-        let Some(sequence) = self.page.begin() else { return };
-        for (word, value) in Word::ALL.into_iter().zip(words) {
-            match word {
-                Word::Sequence => {}
-                Word::Base(clock) if clock != Clock::Realtime => {
-                    self.page.store(word, value.saturating_add_signed(lag.saturating_neg()))
-                }
-                _ => self.page.store(word, value),
+        let all = |page: &Page| {
+            (page.load(Word::Sequence), Clock::ALL.map(|clock| page.line(clock)), WORDS.map(|word| page.load(word)))
+        };
+        let Some((sequence, lines, words)) = self.host.page.consistent(all) else { return };
+        let changed = self.page.change(|page| {
+            for (clock, line) in Clock::ALL.into_iter().zip(lines) {
+                let lag = if clock == Clock::Realtime { 0 } else { lag };
+                page.set_line(clock, Line { base: line.base.saturating_add_signed(lag.saturating_neg()), ..line });
             }
+            WORDS.into_iter().zip(words).for_each(|(word, value)| page.store(word, value));
+        });
+        if changed {
+            self.shown = Some((sequence, lag));
         }
-        self.page.store(Word::Sequence, sequence + 2);
-        self.shown = Some((copied, lag));
     }
 }

@@ -29,7 +29,6 @@ use crate::segments::Target;
 
 pub use self::clock::HostClock;
 pub use self::machine::MachineClock;
-pub use self::page::is_clock_page;
 
 /// The library: an ELF shared object.
 static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/vdso.so"));

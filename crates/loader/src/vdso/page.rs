@@ -21,7 +21,7 @@ const SET_BACK: u64 = 1_000_000;
 /// Cycles that a reader waits for a page that is being written; as in vdso/vdso.c.
 const PATIENCE: u64 = 1 << 30;
 /// The guest's name of the pages; that of no file can be like it.
-const NAME: &str = "[vvar]";
+pub(super) const NAME: &str = "[vvar]";
 
 /// The clocks that have a line, in the page's order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,25 +66,7 @@ pub(super) enum Word {
 }
 
 impl Word {
-    pub(super) const ALL: [Self; 12] = {
-        use Clock::{Boottime, Monotonic, MonotonicRaw, Realtime};
-        [
-            Self::Sequence,
-            Self::Usable,
-            Self::TscBase,
-            Self::CoarseTick,
-            Self::Base(Realtime),
-            Self::Multiplier(Realtime),
-            Self::Base(Monotonic),
-            Self::Multiplier(Monotonic),
-            Self::Base(MonotonicRaw),
-            Self::Multiplier(MonotonicRaw),
-            Self::Base(Boottime),
-            Self::Multiplier(Boottime),
-        ]
-    };
-
-    pub(super) fn index(self) -> usize {
+    fn index(self) -> usize {
         match self {
             Self::Sequence => 0,
             Self::Usable => 1,
@@ -148,22 +130,30 @@ impl Page {
         self.load(Word::Usable) == LAYOUT
     }
 
-    /// What `read` finds in the page between two changes of it, with the sequence number and the counter of that moment;
-    /// `None` when the writer does not come to an end.
-    pub(super) fn consistent<T>(&self, read: impl Fn(&Self) -> T) -> Option<(T, u64, u64)> {
+    /// What `read` finds in the page between two changes of it; `None` when the writer does not come to an end.
+    pub(super) fn consistent<T>(&self, read: impl Fn(&Self) -> T) -> Option<T> {
         let begin = tsc::read();
         loop {
             let sequence = self.load(Word::Sequence);
             let found = read(self);
             let tsc = tsc::read();
             if sequence.is_multiple_of(2) && self.load(Word::Sequence) == sequence {
-                return Some((found, sequence, tsc));
+                return Some(found);
             }
             if tsc.saturating_sub(begin) > PATIENCE {
                 return None;
             }
             std::hint::spin_loop();
         }
+    }
+
+    /// Has `write` change the page, which nobody reads meanwhile; nothing happens, and that is returned, when somebody else
+    /// writes.
+    pub(super) fn change(&self, write: impl FnOnce(&Self)) -> bool {
+        let Some(sequence) = self.begin() else { return false };
+        write(self);
+        self.store(Word::Sequence, sequence + 2);
+        true
     }
 
     /// Makes the sequence odd, and returns the even number that it was; `None` when somebody else writes.
@@ -178,6 +168,11 @@ impl Page {
         Line { base: self.load(Word::Base(clock)), multiplier: self.load(Word::Multiplier(clock)) }
     }
 
+    pub(super) fn set_line(&self, clock: Clock, line: Line) {
+        self.store(Word::Base(clock), line.base);
+        self.store(Word::Multiplier(clock), line.multiplier);
+    }
+
     fn word(&self, word: Word) -> &AtomicU64 {
         &self.words.words()[word.index()]
     }
@@ -189,10 +184,4 @@ impl Page {
     pub(super) fn store(&self, word: Word, value: u64) {
         self.word(word).store(value, Ordering::Release);
     }
-}
-
-/// Whether `file` is some machine's clock page. What is mapped of it in another machine is that one's own.
-#[must_use]
-pub fn is_clock_page(file: &MappedFile) -> bool {
-    file.path == NAME
 }
