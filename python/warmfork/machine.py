@@ -159,7 +159,7 @@ class Machine(_Closing):
     def boot(self, timeout: float | None = 20.0) -> list[str]:
         """Runs the program until it is ready: every thread blocked, one of them waiting on a listening socket.
 
-        What it would do within a second, it does before: its clocks, but that of the day, are put ahead.
+        What it would do within two seconds, it does before: its clocks, but that of the day, are put ahead.
 
         Args:
             timeout: Seconds; ``None`` for no limit.
@@ -186,19 +186,24 @@ class Machine(_Closing):
         """
         self._native.warm_up(count, path)
 
-    def freeze(self, moments: int = 1, path: str = "/") -> Snapshot:
-        """Makes a snapshot of the machine as it is, or of the best of several moments; the machine itself is over.
+    def freeze(self, moments: int = 0, path: str = "/") -> Snapshot:
+        """Makes a snapshot of the machine as it is, or at the best of some moments; the machine itself is over.
+
+        A moment is when the program has accepted a connection of ours and waits for its first bytes: what it does until
+        then, no fork has to do. Each has its own connection in the place of that one. It is possible where all that the
+        program does meanwhile is the same whoever connects and whenever, and shows nobody; a program that asks who has
+        connected, say, is frozen when it waits for a connection.
 
         A runtime that collects garbage does so every so many requests, and so does every fork of a program that was
         frozen just before that. Of several moments the one is taken whose forks answer soonest.
 
         Args:
-            moments: How many to try, after a ``warm_up``. From one to the next is one more warm-up request, and a fork
-                of each is sent some.
+            moments: How many to try, after a ``warm_up``; 0 freezes the machine as it is. From one to the next is one
+                more warm-up request, and a fork of each is sent some.
             path: What those requests ask for.
 
         Raises:
-            StateError: It has not been started, or ended; it does not listen, with several moments.
+            StateError: It has not been started, or ended; it does not listen, with moments.
             GuestError: It does not answer.
         """
         return Snapshot(self._native.freeze(moments, path))
@@ -442,7 +447,7 @@ def serve(
         machine.boot(max_boot_time)
         if warmup:
             machine.warm_up(warmup, warmup_path)
-        return machine.freeze(moments if warmup else 1, warmup_path).serve(
+        return machine.freeze(moments if warmup else 0, warmup_path).serve(
             threads=threads,
             ephemeral=ephemeral,
             max_request_time=max_request_time,

@@ -30,7 +30,10 @@ class Limits(TypedDict):
 
 
 class SnapshotInfo(TypedDict):
-    """What is in a snapshot: its image in pages and bytes, the bytes it maps, and how many of the rest."""
+    """What is in a snapshot: its image in pages and bytes, the bytes it maps, and how many of the rest.
+
+    ``accepted`` says whether it has accepted a connection, in the place of which each fork has its own.
+    """
 
     pages: int
     bytes: int
@@ -38,6 +41,7 @@ class SnapshotInfo(TypedDict):
     areas: int
     threads: int
     fds: int
+    accepted: bool
     listening: list[str]
 
 

@@ -64,7 +64,7 @@ def test_a_timer_of_a_second_runs_out_before_the_freeze_and_a_later_one_in_no_fo
     old_snapshot: Callable[..., Snapshot], request_of: Any
 ) -> None:
     # The one of a second has the clocks put ahead by a second. By the host's clock, the other has run out since.
-    with old_snapshot(str(int(FROZEN * 1000) + 500)).fork() as fork:
+    with old_snapshot(str(int(FROZEN * 1000) + 1000)).fork() as fork:
         for _ in range(2):
             passed = Passed(request_of(fork, "look").answer)
             assert passed.timers == (1, 0)

@@ -8,7 +8,11 @@ use warmfork_linux::poller::{Host, monotonic};
 
 /// So many nanoseconds of the time that a machine was frozen its forks see pass at most. Not none: what programs do every
 /// second, they do to show the time of day, as in the Date of their answers.
-const MOST_SEEN: u64 = 1_000_000_000;
+pub const MOST_SEEN: u64 = 1_000_000_000;
+
+/// A program that has nothing to do within so many nanoseconds is ready: when it is frozen then, all that it has set itself is
+/// further away than what its forks see pass, and by a second.
+const SOON: u64 = 2 * MOST_SEEN;
 
 /// When a machine was frozen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +44,7 @@ impl FrozenAt {
 }
 
 /// A machine that is ready has its clocks put ahead, to the next time for which it has set itself something, as long as
-/// that is within a second: it does that now, once, and not each of its forks.
+/// that is soon: it does that now, once, and not each of its forks.
 #[derive(Default)]
 pub struct Rest {
     ahead: u64,
@@ -48,14 +52,14 @@ pub struct Rest {
 
 impl Rest {
     /// How far in all, in nanoseconds: there may always be something to do.
-    const MOST: u64 = 3 * MOST_SEEN;
+    const MOST: u64 = 3 * SOON;
     /// The least that a step counts.
     const STEP: u64 = Self::MOST / 1000;
 
     /// Puts the clocks of `host` ahead to `deadline`, if that is near.
     pub fn step(&mut self, host: &mut Host, deadline: Option<u64>) -> bool {
         let ahead = deadline.map(|at| at.saturating_sub(host.monotonic()));
-        let Some(ahead) = ahead.filter(|&ahead| ahead <= MOST_SEEN) else { return false };
+        let Some(ahead) = ahead.filter(|&ahead| ahead <= SOON) else { return false };
         let all = self.ahead + ahead.max(Self::STEP);
         if all > Self::MOST {
             return false;
@@ -68,7 +72,7 @@ impl Rest {
 
 #[cfg(test)]
 mod tests {
-    use super::{FrozenAt, Host, MOST_SEEN, Rest};
+    use super::{FrozenAt, Host, MOST_SEEN, Rest, SOON};
 
     #[test]
     fn a_fork_sees_a_second_of_the_time_that_it_was_frozen_pass() {
@@ -88,16 +92,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_within_a_second_is_due_at_once() {
+    fn what_is_due_soon_is_due_at_once() {
         let (mut host, mut rest) = (Host::new().unwrap(), Rest::default());
         assert!(!rest.step(&mut host, None));
-        let far = host.monotonic() + 2 * MOST_SEEN;
+        let far = host.monotonic() + 2 * SOON;
         assert!(!rest.step(&mut host, Some(far)));
-        let near = host.monotonic() + MOST_SEEN / 2;
+        let near = host.monotonic() + SOON / 2;
         assert!(rest.step(&mut host, Some(near)));
         assert!(host.monotonic() >= near);
         // Which has brought the far one near.
-        assert!(rest.step(&mut host, Some(far - MOST_SEEN / 2)));
+        assert!(rest.step(&mut host, Some(far - SOON / 2)));
     }
 
     #[test]

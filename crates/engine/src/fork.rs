@@ -121,14 +121,22 @@ impl Fork {
     }
 
     /// Hands the guest `connection`, as one that came to its listening socket `listener`: the only one that it can
-    /// accept until the next reset. The next run ends as [`Outcome::Served`] when the guest closes it or shuts it down.
+    /// accept until the next reset, or has accepted, if its snapshot was frozen then. The next run ends as [`Outcome::Served`] when the guest closes it or shuts it down.
     pub fn offer(&mut self, listener: HostHandle, connection: OwnedFd) {
         self.take(Offer { listener, connection: HostHandle::new(connection) });
     }
 
     /// The same with a connection that is an offer already.
     pub(crate) fn take(&mut self, offer: Offer) {
-        self.machine.kernel.shared.gate = Gate::offering(Arc::clone(&self.snapshot.listeners), offer);
+        let Machine { kernel, host, frozen, .. } = &mut self.machine;
+        let listeners = Arc::clone(&self.snapshot.listeners);
+        kernel.shared.gate = match &self.snapshot.accepted {
+            // A fork that has run has seen that nobody is at the other end.
+            Some(accepted) if frozen.is_some() && kernel.connect_accepted(host, accepted, &offer) => {
+                Gate::serving(listeners, accepted.id)
+            }
+            _ => Gate::offering(listeners, offer),
+        };
     }
 
     /// Lets the guest accept what comes to the snapshot's listening sockets, and counts it.

@@ -34,8 +34,11 @@ const GENERAL_PROTECTION: u8 = 13;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Until<'a> {
     /// Stop when the program is ready: every thread blocked, one of them waiting for a connection, and nothing to do
-    /// within a second. It does not wait for that: its clocks are put ahead.
+    /// within two seconds. It does not wait for that: its clocks are put ahead.
     pub ready: bool,
+    /// Stop when it has accepted a connection since it is watched, and every thread is blocked, one of them for the first
+    /// bytes of that or for another; or as soon as it has done something that it must not do ahead, which [`Kernel::is_spoilt`] tells.
+    pub ahead: bool,
     /// Stop at this instant, in nanoseconds of the host's CLOCK_MONOTONIC.
     pub deadline: Option<u64>,
     /// Stop when more than this many bytes have been privately written, or to memory files (checked each tick).
@@ -239,6 +242,9 @@ impl Machine {
             if self.kernel.shared.gate.finished() {
                 return Ok(Outcome::Served);
             }
+            if until.ahead && self.kernel.is_spoilt() {
+                return Ok(Outcome::Ready);
+            }
             if until.connections && self.kernel.shared.gate.counts() != counts {
                 return Ok(Outcome::Connection);
             }
@@ -373,6 +379,9 @@ impl Machine {
             return Ok(None);
         }
         let next = self.kernel.next_deadline();
+        if until.ahead && self.kernel.awaits_request() {
+            return Ok(Some(Outcome::Ready));
+        }
         if until.ready && self.kernel.awaits_connection() {
             // What others have been asked for would not come in time.
             if !self.kernel.is_connected() && rest.step(&mut self.host, next) {

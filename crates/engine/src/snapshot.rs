@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use warmfork_linux::ahead::Accepted;
 use warmfork_linux::family::Pid;
 use warmfork_linux::poller::HostHandle;
 use warmfork_linux::process::{FIRST_PID, SpaceId};
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub(crate) frozen: FrozenAt,
     /// What it listens on.
     pub(crate) listeners: Arc<Vec<HostHandle>>,
+    /// What it has accepted ahead, for its forks to have their own connection in the place of that.
+    pub(crate) accepted: Option<Accepted>,
     /// Connections that came before it was frozen, the last first. The lock is held for moments.
     waiting: Mutex<Vec<Offer>>,
     /// Pages that the first process of its forks writes to, as far as they have told. The lock is held for moments.
@@ -63,6 +66,8 @@ pub struct SnapshotInfo {
     pub threads: usize,
     /// Open descriptors.
     pub files: usize,
+    /// Whether it has accepted a connection ahead, that each fork has its own in the place of.
+    pub accepted: bool,
 }
 
 impl Snapshot {
@@ -109,7 +114,16 @@ impl Snapshot {
         let listeners = Arc::new(kernel.listeners());
         let (waiting, familiar) = (Mutex::default(), Mutex::default());
         let frozen = FrozenAt::now(&machine.host);
-        Ok(Self { platform: machine.kind, images, kernel, frozen, listeners, waiting, familiar })
+        Ok(Self { platform: machine.kind, images, kernel, frozen, listeners, accepted: None, waiting, familiar })
+    }
+
+    /// Has forks take the place of `accepted` with connections of their own.
+    pub(crate) fn begin_with(&mut self, accepted: Accepted) -> Result<(), EngineError> {
+        self.kernel
+            .hang_up(&accepted)
+            .map_err(|source| EngineError::Kernel { operation: "freezing with a connection", source })?;
+        self.accepted = Some(accepted);
+        Ok(())
     }
 
     /// Keeps `waiting`, connections in the order in which they came, for forks to serve.
@@ -179,6 +193,7 @@ impl Snapshot {
             mapped_bytes: spaces().map(warmfork_memory::AreaTree::mapped_bytes).sum(),
             threads: self.kernel.thread_count(),
             files: self.kernel.files.descriptors().count(),
+            accepted: self.accepted.is_some(),
         }
     }
 

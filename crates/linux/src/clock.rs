@@ -28,6 +28,20 @@ pub enum Clock {
     Thread(Tid),
 }
 
+/// Whether the clock `id` stands still while a machine is frozen: any but those of the time of day.
+#[must_use]
+pub fn stands_still(id: i32) -> bool {
+    matches!(
+        id,
+        CLOCK_MONOTONIC
+            | CLOCK_MONOTONIC_RAW
+            | CLOCK_MONOTONIC_COARSE
+            | CLOCK_BOOTTIME
+            | CLOCK_PROCESS_CPUTIME_ID
+            | CLOCK_THREAD_CPUTIME_ID
+    )
+}
+
 impl Clock {
     /// The clock that `id` names for thread `tid`.
     ///

@@ -3,6 +3,7 @@
 use log::{Level, log_enabled, warn};
 use warmfork_abi::{Errno, Registers};
 
+use crate::ahead::Watch;
 use crate::call::{Call, Ending, ExecRequest, Guest, Stop};
 use crate::family::Forked;
 use crate::kernel::Kernel;
@@ -58,6 +59,7 @@ impl Kernel {
         };
         self.push_before(host, number, registers);
         let args = registers.arguments();
+        self.watch_call(number, args);
         let mut call = Call { kernel: self, host, guest: &mut *guest, registers, tid, args };
         let result = handler(&mut call);
         if log_enabled!(target: trace::TARGET, Level::Debug) {
@@ -76,7 +78,10 @@ impl Kernel {
                 return Entered::ThreadEnded;
             }
             Err(Stop::ExitProgram(ending)) => return self.end_process(host, guest.memory(), ending),
-            Err(Stop::Fork(forked)) => return Entered::Forked(forked),
+            Err(Stop::Fork(forked)) => {
+                self.shared.gate.watch.iter_mut().for_each(Watch::spoil);
+                return Entered::Forked(forked);
+            }
             Err(Stop::Exec(request)) => return Entered::Exec(request),
             Err(Stop::Block(wait)) => {
                 host.push();

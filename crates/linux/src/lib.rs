@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod ahead;
 mod assign;
 pub mod call;
 pub mod clock;

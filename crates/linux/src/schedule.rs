@@ -126,17 +126,22 @@ impl Kernel {
     /// Whether every thread is blocked and one of them waits for a connection: the program is *ready*.
     #[must_use]
     pub fn awaits_connection(&self) -> bool {
-        let mut listening = false;
+        self.awaits(&Self::listens)
+    }
+
+    /// Whether every thread is blocked and one of them waits for input of a description that `wanted` says.
+    pub(crate) fn awaits(&self, wanted: &dyn Fn(&Self, DescriptionId) -> bool) -> bool {
+        let mut awaited = false;
         for task in self.tasks.iter() {
             let State::Blocked(wait) = &task.state else { return false };
-            listening |= self.waits_for_connection(wait);
+            awaited |= self.waits_for(wait, wanted);
         }
         if self.family.is_empty() {
-            return listening;
+            return awaited;
         }
         let Some(others) = self.family.blocked() else { return false };
-        let waits = |task: &&Task| matches!(&task.state, State::Blocked(wait) if self.waits_for_connection(wait));
-        listening || others.iter().any(waits)
+        let waits = |task: &&Task| matches!(&task.state, State::Blocked(wait) if self.waits_for(wait, wanted));
+        awaited || others.iter().any(waits)
     }
 
     /// Whether it has a socket that others may send to, beside those that it listens on.
@@ -145,15 +150,20 @@ impl Kernel {
         self.files.objects().any(|object| matches!(object, Object::Socket(socket) if !socket.listening()))
     }
 
-    fn waits_for_connection(&self, wait: &Wait) -> bool {
-        wait.descriptions.iter().any(|&(id, events)| events.contains(Events::IN) && self.leads_to_listener(id))
+    fn waits_for(&self, wait: &Wait, wanted: &dyn Fn(&Self, DescriptionId) -> bool) -> bool {
+        wait.descriptions.iter().any(|&(id, events)| events.contains(Events::IN) && self.leads_to(id, wanted))
     }
 
-    fn leads_to_listener(&self, id: DescriptionId) -> bool {
+    fn leads_to(&self, id: DescriptionId, wanted: &dyn Fn(&Self, DescriptionId) -> bool) -> bool {
         match self.files.find(id).map(|description| &description.object) {
-            Some(Object::Epoll(_)) => epoll::members(self, id).into_iter().any(|member| self.leads_to_listener(member)),
-            Some(object) => object.listening(),
+            Some(Object::Epoll(_)) => epoll::members(self, id).into_iter().any(|member| self.leads_to(member, wanted)),
+            Some(_) => wanted(self, id),
             None => false,
         }
+    }
+
+    /// Whether description `id` is a listening socket.
+    pub(crate) fn listens(&self, id: DescriptionId) -> bool {
+        self.files.find(id).is_some_and(|description| description.object.listening())
     }
 }

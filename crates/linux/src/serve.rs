@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::ahead::{SetOption, Watch};
 use crate::files::DescriptionId;
 use crate::poller::HostHandle;
 
@@ -47,6 +48,8 @@ pub struct Gate {
     connections: BTreeSet<DescriptionId>,
     accepted: u64,
     ended: u64,
+    /// What the program does while it is offered a silent connection; see `ahead.rs`.
+    pub(crate) watch: Option<Watch>,
 }
 
 /// A connection that waits for its guest.
@@ -59,7 +62,7 @@ pub struct Offer {
 }
 
 /// More strangers than these wait in vain: as many as a listening socket of Linux's has waiting by default.
-const HELD_AT_MOST: usize = 4096;
+pub const HELD_AT_MOST: usize = 4096;
 
 /// Who warms a program up, known by the port that it connects from. The lock is held for moments, and with no other.
 #[derive(Clone, Debug, Default)]
@@ -87,8 +90,14 @@ impl OwnClient {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether `connection`, which was accepted, is its.
+    #[must_use]
+    pub fn made(&self, connection: &HostHandle) -> bool {
+        self.made_or_from(connection, &BTreeSet::new())
+    }
+
     /// Whether `connection`, which was accepted, is its, or one of the guest's, which connects from `ports`.
-    fn made(&self, connection: &HostHandle, ports: &BTreeSet<u16>) -> bool {
+    fn made_or_from(&self, connection: &HostHandle, ports: &BTreeSet<u16>) -> bool {
         let names = rustix::net::getpeername(connection).ok().zip(rustix::net::getsockname(connection).ok());
         let Some((peer, own)) = names else { return false };
         match (peer.and_then(|peer| SocketAddr::try_from(peer).ok()), SocketAddr::try_from(own)) {
@@ -143,7 +152,7 @@ impl Gate {
 
     /// Whether a connection that came to `listener` may be let in; else it is held.
     pub fn admits(&mut self, listener: &HostHandle, connection: &HostHandle) -> bool {
-        if self.admission != Admission::Own || self.client.made(connection, &self.guest_ports) {
+        if self.admission != Admission::Own || self.client.made_or_from(connection, &self.guest_ports) {
             return true;
         }
         if self.held.len() < HELD_AT_MOST {
@@ -165,6 +174,13 @@ impl Gate {
     #[must_use]
     pub fn offering(listeners: Arc<Vec<HostHandle>>, offer: Offer) -> Self {
         Self { admission: Admission::Offers, listeners, offers: vec![offer], ..Self::default() }
+    }
+
+    /// A gate before `listeners` that lets nothing in, for the guest has its connection already: description `id`.
+    #[must_use]
+    pub fn serving(listeners: Arc<Vec<HostHandle>>, id: DescriptionId) -> Self {
+        let connections = BTreeSet::from([id]);
+        Self { admission: Admission::Offers, listeners, connections, accepted: 1, ..Self::default() }
     }
 
     /// Lets nothing in any more.
@@ -193,6 +209,9 @@ impl Gate {
 
     /// A connection that came to `listener` was accepted as `id`.
     pub fn accepted(&mut self, listener: &HostHandle, id: DescriptionId) {
+        if let Some(watch) = &mut self.watch {
+            watch.accepted(listener, id);
+        }
         if self.listeners.contains(listener) {
             self.accepted += 1;
             self.connections.insert(id);
@@ -201,8 +220,18 @@ impl Gate {
 
     /// Description `id` was closed for good, or its sending side shut down.
     pub fn closed(&mut self, id: DescriptionId) {
+        if let Some(watch) = &mut self.watch {
+            watch.closed(id);
+        }
         if self.connections.remove(&id) {
             self.ended += 1;
+        }
+    }
+
+    /// An option of description `id`, a socket, was set.
+    pub(crate) fn option_set(&mut self, id: DescriptionId, option: impl FnOnce() -> SetOption) {
+        if let Some(watch) = &mut self.watch {
+            watch.option_set(id, option());
         }
     }
 

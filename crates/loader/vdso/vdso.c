@@ -28,7 +28,7 @@ typedef unsigned long u64;
 /* Mirrored by `Word` in src/vdso/clock.rs. */
 struct line {
     u64 base;       /* nanoseconds at tsc_base */
-    u64 multiplier; /* nanoseconds per cycle, 32.32 fixed point */
+    u64 multiplier; /* nanoseconds per cycle, 32.32 fixed point; 0: make the system call */
 };
 
 struct clock_page {
@@ -98,7 +98,7 @@ static int read_line(unsigned int index, int coarse, u64 *nanoseconds)
         u64 multiplier = load(&clock_page.lines[index].multiplier);
         u64 tsc = read_tsc();
         if ((sequence & 1) == 0 && load(&clock_page.sequence) == sequence) {
-            if (usable != LAYOUT)
+            if (usable != LAYOUT || multiplier == 0)
                 return 0;
             /* Counters of two CPUs may differ by a few cycles. */
             u64 cycles = tsc > tsc_base ? tsc - tsc_base : 0;

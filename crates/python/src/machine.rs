@@ -202,7 +202,7 @@ impl Machine {
         let owner = self.owner()?;
         let started = owner
             .start(move |slot: &mut Slot| {
-                if moments <= 1 {
+                if moments == 0 {
                     let machine = slot.take().ok_or_else(frozen)?;
                     return warmfork_engine::Snapshot::freeze(machine).map(Frozen::At);
                 }

@@ -20,6 +20,7 @@ struct Info {
     areas: usize,
     threads: usize,
     fds: usize,
+    accepted: bool,
     listening: Vec<String>,
 }
 
@@ -53,6 +54,7 @@ impl Snapshot {
             areas: info.areas,
             threads: info.threads,
             fds: info.files,
+            accepted: info.accepted,
             listening: listening.iter().map(ToString::to_string).collect(),
         }
     }

@@ -97,7 +97,7 @@ def _boot(program: list[str], settings: ServeSettings) -> tuple[Snapshot, str]:
         if settings.warmup:
             machine.warm_up(settings.warmup, settings.warmup_path)
             parts.append(f"{settings.warmup} warm-up requests in {time.perf_counter() - booted:.2f} s")
-        snapshot = machine.freeze(settings.moments if settings.warmup else 1, settings.warmup_path)
+        snapshot = machine.freeze(settings.moments if settings.warmup else 0, settings.warmup_path)
     parts.append(f"{snapshot.info()['bytes'] / (1 << 20):.1f} MB frozen")
     return snapshot, ", ".join(parts)
 

@@ -10,6 +10,7 @@
 //!
 //! Locks: `Control::handles`, `Control::ended` and `Server::workers`, never two at once.
 
+mod ahead;
 pub mod moment;
 pub mod statistics;
 pub mod warmup;

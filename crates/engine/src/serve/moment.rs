@@ -1,12 +1,20 @@
 //! At which moment to freeze a program. A runtime that collects garbage does so every so many requests; frozen just before
 //! that, it would begin with it in each fork. No sign of that is the same for all runtimes, so moments are tried.
+//!
+//! Each moment is the one after a connection was accepted ahead, where the program can be frozen there, else the one at
+//! which it waits for a connection.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use warmfork_linux::serve::Offer;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::SocketFlags;
+use warmfork_linux::poller::HostHandle;
+use warmfork_linux::serve::{HELD_AT_MOST, Offer};
 
-use super::warmup::{Address, WarmUp, warm_up};
+use super::ahead::{Ahead, accept_ahead};
+use super::warmup::{Address, Silent, WarmUp, warm_up};
 use crate::error::EngineError;
 use crate::machine::{Machine, Outcome, Until};
 use crate::snapshot::Snapshot;
@@ -17,6 +25,9 @@ const REQUESTS: usize = 6;
 const COUNTED: usize = 4;
 /// A fork that takes longer for one is no better than any other.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A program that cannot be frozen with a connection accepted is asked so often: it may have been by chance.
+const ATTEMPTS: u32 = 3;
 
 /// What came of it.
 pub enum Frozen {
@@ -39,21 +50,41 @@ pub fn freeze_at_best(
 ) -> Result<Frozen, EngineError> {
     let mut best: Option<(Duration, Snapshot)> = None;
     let mut waiting = Vec::new();
-    for moment in 0..moments.max(1) {
-        if moment > 0
-            && let WarmUp::Stopped(outcome) = warm_up(machine, address, 1, path, None)?
-        {
-            return Ok(Frozen::Stopped(outcome));
+    let mut failures = 0;
+    let mut left = moments.max(1);
+    loop {
+        let client = if failures < ATTEMPTS { Some(accept_ahead(machine, address)?) } else { None };
+        let (client, accepted) = match client {
+            Some((_, Ahead::Stopped(outcome))) => return Ok(Frozen::Stopped(outcome)),
+            Some((client, Ahead::Accepted(accepted))) => (Some(client), Some(accepted)),
+            Some((client, Ahead::Not)) => (Some(client), None),
+            None => (None, None),
+        };
+        if client.is_some() && accepted.is_none() {
+            failures += 1;
+        } else {
+            let mut snapshot = Snapshot::of(machine)?;
+            if let Some(accepted) = accepted {
+                snapshot.begin_with(accepted)?;
+            }
+            let snapshot = Arc::new(snapshot);
+            let taken = if moments > 1 { time(&snapshot, address, path, &mut waiting) } else { Duration::ZERO };
+            log::debug!("{left} moments left: {} us for a request", taken.as_micros());
+            if best.as_ref().is_none_or(|(least, _)| taken < *least) {
+                let snapshot = Arc::into_inner(snapshot).ok_or(EngineError::State("a fork outlived its trial"))?;
+                best = Some((taken, snapshot));
+            }
+            left -= 1;
         }
-        let snapshot = Arc::new(Snapshot::of(machine)?);
-        let taken = time(&snapshot, address, path, &mut waiting).unwrap_or_else(|error| {
-            log::debug!("a fork of moment {moment} did not answer: {error}");
-            Duration::MAX
-        });
-        log::debug!("moment {moment}: {} us for a request", taken.as_micros());
-        if best.as_ref().is_none_or(|(least, _)| taken < *least) {
-            let snapshot = Arc::into_inner(snapshot).ok_or(EngineError::State("a fork outlived its trial"))?;
-            best = Some((taken, snapshot));
+        if left == 0 {
+            break;
+        }
+        let answered = match client {
+            Some(client) => client.request(machine, address, path)?,
+            None => warm_up(machine, address, 1, path, None)?,
+        };
+        if let WarmUp::Stopped(outcome) = answered {
+            return Ok(Frozen::Stopped(outcome));
         }
     }
     let (_, mut snapshot) = best.ok_or(EngineError::Ended)?;
@@ -62,8 +93,16 @@ pub fn freeze_at_best(
     Ok(Frozen::At(Arc::new(snapshot)))
 }
 
-/// How long forks of `snapshot` take for a request and their reset, at least. Who else connects joins `waiting`.
-fn time(
+/// How long forks of `snapshot` take for a request and their reset, at least: as a worker has them serve it. For ever, if
+/// they do not answer. Who else connects joins `waiting`.
+fn time(snapshot: &Arc<Snapshot>, address: &Address, path: &str, waiting: &mut Vec<Offer>) -> Duration {
+    try_out(snapshot, address, path, waiting).unwrap_or_else(|error| {
+        log::debug!("a fork of a moment did not answer: {error}");
+        Duration::MAX
+    })
+}
+
+fn try_out(
     snapshot: &Arc<Snapshot>,
     address: &Address,
     path: &str,
@@ -72,20 +111,47 @@ fn time(
     let mut fork = snapshot.fork()?;
     let mut least = Duration::MAX;
     for request in 0..REQUESTS {
-        let Until { deadline, .. } = Until::within(Some(PATIENCE));
+        let client = Silent::alone(address)?;
+        let offer = accept(&snapshot.listeners, &client, waiting)
+            .map_err(|error| EngineError::Host { operation: "accepting a trial's connection", source: error.into() })?;
+        let answer = client.ask(address, path).map_err(EngineError::WarmUp)?;
         let start = Instant::now();
-        let answered = warm_up(fork.machine_mut(), address, 1, path, deadline);
-        let served = start.elapsed();
-        waiting.append(&mut fork.machine_mut().take_waiting());
-        if let WarmUp::Stopped(outcome) = answered? {
-            log::debug!("a fork did not get ready again: {outcome:?}");
+        fork.take(offer);
+        let outcome = fork.run(&Until::within(Some(PATIENCE)))?;
+        if outcome != Outcome::Served {
+            log::debug!("a fork did not end a connection: {outcome:?}");
             return Ok(Duration::MAX);
         }
-        let start = Instant::now();
         fork.reset()?;
         if request >= REQUESTS - COUNTED {
-            least = least.min(served + start.elapsed());
+            least = least.min(start.elapsed());
         }
+        answer.join().map_err(|_| EngineError::Ended)?.map_err(EngineError::WarmUp)?;
     }
     Ok(least)
+}
+
+/// The connection that `client` has made to one of `listeners`. Who else has connected joins `waiting`.
+fn accept(listeners: &[HostHandle], client: &Silent, waiting: &mut Vec<Offer>) -> Result<Offer, Errno> {
+    let patience = Timespec { tv_sec: PATIENCE.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: 0 };
+    loop {
+        let mut set: Vec<_> = listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)).collect();
+        if retry_on_intr(|| poll(&mut set, Some(&patience)))? == 0 {
+            return Err(Errno::TIMEDOUT);
+        }
+        for listener in listeners {
+            let connection = match rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Ok(connection) => HostHandle::new(connection),
+                Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => continue,
+                Err(error) => return Err(error),
+            };
+            let offer = Offer { listener: listener.clone(), connection };
+            if client.is_peer(&offer.connection) {
+                return Ok(offer);
+            }
+            if waiting.len() < HELD_AT_MOST {
+                waiting.push(offer);
+            }
+        }
+    }
 }

@@ -8,11 +8,13 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use warmfork_linux::poller::HostHandle;
 use warmfork_linux::serve::OwnClient;
 
 use crate::error::EngineError;
@@ -71,11 +73,20 @@ pub fn warm_up(
     deadline: Option<u64>,
 ) -> Result<WarmUp, EngineError> {
     let client = Arc::new(Client { own: machine.admit_own(), ..Client::default() });
-    let done = Done(Arc::clone(&client), machine.handle());
     let (target, request) = (address.clone(), request(address, path));
-    let thread = std::thread::Builder::new()
-        .name("warmfork-warm-up".into())
-        .spawn(move || (0..count).try_for_each(|_| done.0.fetch(&target, &request).map_err(explain)));
+    converse(machine, &client, deadline, move |client| (0..count).try_for_each(|_| client.fetch(&target, &request)))
+}
+
+/// Has `client` make `requests`, on a thread of its own, while `machine` runs; see [`warm_up`].
+fn converse(
+    machine: &mut Machine,
+    client: &Arc<Client>,
+    deadline: Option<u64>,
+    requests: impl FnOnce(&Client) -> std::io::Result<()> + Send + 'static,
+) -> Result<WarmUp, EngineError> {
+    let done = Done(Arc::clone(client), machine.handle());
+    let thread =
+        std::thread::Builder::new().name("warmfork-warm-up".into()).spawn(move || requests(&done.0).map_err(explain));
     let thread = thread.map_err(EngineError::host("starting the warm-up"))?;
     let outcome = machine.run(&Until { deadline, flag: Some(&client.finished), ..Until::default() });
     if !matches!(outcome, Ok(Outcome::Flagged)) {
@@ -90,6 +101,66 @@ pub fn warm_up(
         outcome => Ok(WarmUp::Stopped(outcome)),
     }
 }
+
+/// A connection of our own to a program, over which nothing has been said yet.
+pub(super) struct Silent {
+    client: Arc<Client>,
+    stream: Box<dyn Duplex>,
+}
+
+impl Silent {
+    /// Connects to `machine`, which accepts nobody else from now on.
+    ///
+    /// # Errors
+    /// [`EngineError::WarmUp`] when that fails.
+    pub fn to(machine: &mut Machine, address: &Address) -> Result<Self, EngineError> {
+        Self::of(Client { own: machine.admit_own(), ..Client::default() }, address)
+    }
+
+    /// Connects to a listening socket, whoever accepts from it.
+    ///
+    /// # Errors
+    /// As [`Silent::to`].
+    pub fn alone(address: &Address) -> Result<Self, EngineError> {
+        Self::of(Client::default(), address)
+    }
+
+    fn of(client: Client, address: &Address) -> Result<Self, EngineError> {
+        let stream = client.open(address).map_err(explain).map_err(EngineError::WarmUp)?;
+        Ok(Self { client: Arc::new(client), stream })
+    }
+
+    /// Whether `connection`, which was accepted, is the other end.
+    pub fn is_peer(&self, connection: &HostHandle) -> bool {
+        self.client.own.made(connection)
+    }
+
+    /// Requests `path` over it, and returns when `machine` is ready again, as [`warm_up`].
+    ///
+    /// # Errors
+    /// As [`warm_up`].
+    pub fn request(self, machine: &mut Machine, address: &Address, path: &str) -> Result<WarmUp, EngineError> {
+        let (request, stream) = (request(address, path), self.stream);
+        converse(machine, &self.client, None, move |client| {
+            talk(stream, &request)?;
+            client.take_line(Line::Free)
+        })
+    }
+
+    /// Sends a request for `path`, and has a thread of its own read the answer.
+    ///
+    /// # Errors
+    /// The host's refusals.
+    pub fn ask(mut self, address: &Address, path: &str) -> std::io::Result<JoinHandle<std::io::Result<()>>> {
+        self.stream.write_all(request(address, path).as_bytes())?;
+        std::thread::Builder::new().name("warmfork-warm-up".into()).spawn(move || listen(self.stream).map_err(explain))
+    }
+}
+
+/// What is read from and written to.
+trait Duplex: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Duplex for T {}
 
 /// Who makes the requests, on a thread of its own.
 #[derive(Default)]
@@ -126,21 +197,26 @@ impl Drop for Done {
 impl Client {
     /// Sends `request` to `address` and reads the answer.
     fn fetch(&self, address: &Address, request: &str) -> std::io::Result<()> {
+        talk(self.open(address)?, request)?;
+        self.take_line(Line::Free)
+    }
+
+    /// Connects to `address`.
+    fn open(&self, address: &Address) -> std::io::Result<Box<dyn Duplex>> {
         match address {
             Address::Internet(address) => {
                 let stream = self.connect(reachable(*address))?;
                 stream.set_read_timeout(Some(SILENCE))?;
                 self.take_line(Line::Busy(stream.as_fd().try_clone_to_owned()?))?;
-                talk(stream, request)?;
+                Ok(Box::new(stream))
             }
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path)?;
                 stream.set_read_timeout(Some(SILENCE))?;
                 self.take_line(Line::Busy(stream.as_fd().try_clone_to_owned()?))?;
-                talk(stream, request)?;
+                Ok(Box::new(stream))
             }
         }
-        self.take_line(Line::Free)
     }
 
     /// Connects, and tells the machine from which port: it accepts nobody else. Binding the socket before would be simpler,
@@ -222,6 +298,11 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// Sends `request` and reads the answer: as long as it says that it is, else until the program closes the connection.
 fn talk(mut stream: impl Read + Write, request: &str) -> std::io::Result<()> {
     stream.write_all(request.as_bytes())?;
+    listen(stream)
+}
+
+/// Reads an answer, as [`talk`] does.
+fn listen(stream: impl Read) -> std::io::Result<()> {
     let mut answer = BufReader::new(stream);
     let mut length = None;
     let mut line = Vec::new();

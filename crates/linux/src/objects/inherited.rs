@@ -87,7 +87,7 @@ impl Socket {
         }
         let own = Self::open(self.family, self.kind, self.protocol)?;
         crate::syscalls::socket_options::copy_options(self, &own);
-        self.replace_handle(own);
+        self.continue_with(own.handle().clone());
         self.inherited = None;
         Ok(())
     }

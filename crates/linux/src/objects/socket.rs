@@ -148,9 +148,9 @@ impl Socket {
         }
     }
 
-    /// Goes on with the host socket of `other`.
-    pub(super) fn replace_handle(&mut self, other: Self) {
-        self.handle = other.handle;
+    /// Goes on with another socket of the host.
+    pub(crate) fn continue_with(&mut self, handle: HostHandle) {
+        self.handle = handle;
     }
 
     /// The host's socket.

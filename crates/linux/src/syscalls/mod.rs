@@ -47,6 +47,8 @@ pub mod vectors;
 pub mod within;
 
 #[cfg(test)]
+mod ahead_tests;
+#[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
 mod thread_tests;

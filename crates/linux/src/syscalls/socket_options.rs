@@ -15,6 +15,7 @@ use warmfork_abi::socket::{
     UDPLITE_SEND_CSCOV,
 };
 
+use crate::ahead::SetOption;
 use crate::call::{Call, SyscallResult};
 use crate::files::DescriptionId;
 use crate::objects::channel::{DEFAULT_BUFFER, SMALLEST_BUFFER};
@@ -259,11 +260,26 @@ pub fn setsockopt(call: &mut Call<'_>) -> SyscallResult {
     let length = usize::try_from(call.int(4)).map_err(|_| Errno::EINVAL)?;
     let value = call.memory().read_vec(address, length.min(LARGEST))?;
     match call.object(id) {
-        (Object::Socket(socket), mut context) => change_socket(socket, &mut context, name, &value)?,
+        (Object::Socket(socket), mut context) => {
+            change_socket(socket, &mut context, name, &value)?;
+            context.shared.gate.option_set(id, || (name.level, name.name, value));
+        }
         (Object::Pair(pair), mut context) => change_pair(pair, &mut context, name, &value)?,
         _ => return Err(Errno::ENOTSOCK.into()),
     }
     Ok(0)
+}
+
+/// Sets `option` of a socket again that was set on another one before.
+///
+/// # Errors
+/// As setsockopt(2).
+pub(crate) fn repeat_option(
+    socket: &mut Socket,
+    context: &mut Context<'_>,
+    (level, name, value): &SetOption,
+) -> Result<(), Errno> {
+    change_socket(socket, context, Name { level: *level, name: *name }, value)
 }
 
 fn change_socket(socket: &mut Socket, context: &mut Context<'_>, name: Name, value: &[u8]) -> Result<(), Errno> {

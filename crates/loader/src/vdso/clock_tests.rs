@@ -234,6 +234,19 @@ fn a_lost_calibration_is_made_anew() {
 }
 
 #[test]
+fn a_machine_that_is_not_to_know_the_day_asks_for_it() {
+    let Some(host) = usable_page() else { return };
+    let mut machine = MachineClock::of(Box::leak(Box::new(host))).expect("a clock page");
+    for hidden in [true, true, false, true, false] {
+        machine.hide_time_of_day(hidden);
+        machine.copy(0);
+        for clock in Clock::ALL {
+            assert_eq!(machine.page.line(clock) == Line::HIDDEN, hidden && clock == Clock::Realtime, "{clock:?}");
+        }
+    }
+}
+
+#[test]
 fn a_machines_clocks_lag_but_that_of_the_day() {
     let Some(host) = usable_page() else { return };
     let host: &HostClock = Box::leak(Box::new(host));

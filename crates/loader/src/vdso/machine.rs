@@ -16,8 +16,9 @@ use super::page::{Clock, Line, NAME, Page, Word};
 pub struct MachineClock {
     host: &'static HostClock,
     pub(super) page: Page,
-    /// The sequence number of the host's page that was copied last, and the lag.
-    shown: Option<(u64, i64)>,
+    /// The sequence number of the host's page that was copied last, the lag, and whether the day's time was hidden.
+    shown: Option<(u64, i64, bool)>,
+    hidden: bool,
 }
 
 impl MachineClock {
@@ -31,7 +32,7 @@ impl MachineClock {
 
     /// The same, for `host`.
     pub(super) fn of(host: &'static HostClock) -> Result<Self, VdsoError> {
-        Ok(Self { host, page: Page::new()?, shown: None })
+        Ok(Self { host, page: Page::new()?, shown: None, hidden: false })
     }
 
     /// The page as a file that guests map, shared and read-only: it was not opened for writing.
@@ -47,6 +48,12 @@ impl MachineClock {
         if file.path == NAME { &self.page.file } else { file }
     }
 
+    /// From the next [`MachineClock::show`] on, guests must make a system call for the time of day, or (`false`) need not any
+    /// more.
+    pub fn hide_time_of_day(&mut self, hidden: bool) {
+        self.hidden = hidden;
+    }
+
     /// Shows the host's clocks as they are, those that lag `lag` nanoseconds earlier. Call it while none of the
     /// machine's guests runs. It costs one look at the counter when nothing has changed.
     pub fn show(&mut self, lag: i64) {
@@ -56,7 +63,7 @@ impl MachineClock {
 
     pub(super) fn copy(&mut self, lag: i64) {
         const WORDS: [Word; 3] = [Word::TscBase, Word::CoarseTick, Word::Usable];
-        if self.shown == Some((self.host.page.load(Word::Sequence), lag)) {
+        if self.shown == Some((self.host.page.load(Word::Sequence), lag, self.hidden)) {
             return;
         }
         let all = |page: &Page| {
@@ -65,13 +72,17 @@ impl MachineClock {
         let Some((sequence, lines, words)) = self.host.page.consistent(all) else { return };
         let changed = self.page.change(|page| {
             for (clock, line) in Clock::ALL.into_iter().zip(lines) {
-                let lag = if clock == Clock::Realtime { 0 } else { lag };
-                page.set_line(clock, Line { base: line.base.saturating_add_signed(lag.saturating_neg()), ..line });
+                let line = match clock {
+                    Clock::Realtime if self.hidden => Line::HIDDEN,
+                    Clock::Realtime => line,
+                    _ => Line { base: line.base.saturating_add_signed(lag.saturating_neg()), ..line },
+                };
+                page.set_line(clock, line);
             }
             WORDS.into_iter().zip(words).for_each(|(word, value)| page.store(word, value));
         });
         if changed {
-            self.shown = Some((sequence, lag));
+            self.shown = Some((sequence, lag, self.hidden));
         }
     }
 }

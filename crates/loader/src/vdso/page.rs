@@ -88,6 +88,9 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// Shows nothing: whoever wants this clock makes the system call.
+    pub(super) const HIDDEN: Self = Self { base: 0, multiplier: 0 };
+
     /// Nanoseconds `cycles` after its beginning.
     pub(super) fn at(self, cycles: u64) -> u64 {
         let elapsed = (u128::from(cycles) * u128::from(self.multiplier)) >> 32;

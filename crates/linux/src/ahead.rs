@@ -1,0 +1,194 @@
+//! A connection that a program accepts ahead: before it is frozen, and before anybody's bytes have come over it.
+//!
+//! Whatever a server does from accept(2) to the wait for a request it would do in each fork. So it is offered a connection
+//! that says nothing, and frozen when it waits for its first bytes; each fork gets its own connection in the place of that
+//! one. This is right only as long as nothing that the program did with the silent one depends on who connects, on when,
+//! or can be noticed outside: every call that it makes meanwhile must be one of those below, or it is not frozen there.
+//!
+//! ```text
+//!   watch_accepting -> accept, setsockopt, epoll_ctl, epoll_wait ... all as below -> accepted_ahead: freeze here
+//!                   -> getpeername, write, open, the time of day ...              -> is_spoilt: freeze elsewhere
+//!   fork:  connect_accepted -> the description has the fork's own connection, with the options that were set
+//! ```
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use warmfork_abi::Errno;
+use warmfork_abi::fcntl::{F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL};
+use warmfork_abi::ioctl::FIONBIO;
+use warmfork_abi::mman::MapFlags;
+use warmfork_abi::numbers::{
+    ACCEPT, ACCEPT4, BRK, CLOCK_GETRES, CLOCK_GETTIME, CLONE, CLONE3, DUP, EPOLL_CREATE, EPOLL_CREATE1, EPOLL_CTL,
+    EPOLL_PWAIT, EPOLL_PWAIT2, EPOLL_WAIT, EVENTFD2, EXIT, FCNTL, FUTEX, GETPID, GETTID, IOCTL, MADVISE, MEMBARRIER,
+    MMAP, MPROTECT, MREMAP, MUNMAP, POLL, PPOLL, PRCTL, PSELECT6, READ, READV, RECVFROM, RECVMSG, RSEQ, RT_SIGPROCMASK,
+    SCHED_YIELD, SELECT, SET_ROBUST_LIST, SETSOCKOPT, SIGALTSTACK, WRITE, WRITEV,
+};
+
+use crate::clock;
+use crate::files::DescriptionId;
+use crate::kernel::Kernel;
+use crate::objects::Object;
+use crate::poller::{Host, HostHandle, errno};
+use crate::serve::Offer;
+use crate::syscalls::socket_options::repeat_option;
+
+/// An option that was set: level, name, value.
+pub type SetOption = (u32, u32, Vec<u8>);
+
+/// A connection that was accepted ahead.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Accepted {
+    /// The listening socket that it came to.
+    pub listener: HostHandle,
+    /// What it was accepted as.
+    pub id: DescriptionId,
+    /// What was set on it since.
+    pub options: Vec<SetOption>,
+}
+
+/// What a program has done since it was offered a silent connection.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Watch {
+    accepted: Option<Accepted>,
+    /// It did something that each fork has to do itself.
+    spoilt: bool,
+}
+
+impl Watch {
+    /// `id` was accepted from `listener`.
+    pub(crate) fn accepted(&mut self, listener: &HostHandle, id: DescriptionId) {
+        self.spoilt |= self.accepted.is_some();
+        self.accepted = Some(Accepted { listener: listener.clone(), id, options: Vec::new() });
+    }
+
+    /// `id` was closed or shut down.
+    pub(crate) fn closed(&mut self, id: DescriptionId) {
+        self.spoilt |= self.is_about(id);
+    }
+
+    /// It did something that each fork has to do itself.
+    pub(crate) fn spoil(&mut self) {
+        self.spoilt = true;
+    }
+
+    /// An option of `id` was set.
+    pub(crate) fn option_set(&mut self, id: DescriptionId, option: SetOption) {
+        match &mut self.accepted {
+            Some(accepted) if accepted.id == id => accepted.options.push(option),
+            _ => self.spoilt = true,
+        }
+    }
+
+    fn is_about(&self, id: DescriptionId) -> bool {
+        self.accepted.as_ref().is_some_and(|accepted| accepted.id == id)
+    }
+}
+
+impl Kernel {
+    /// The program is about to be offered a connection that says nothing: from now on it is watched.
+    pub fn watch_accepting(&mut self) {
+        self.shared.gate.watch = Some(Watch { accepted: None, spoilt: !self.family.is_empty() });
+    }
+
+    /// It is not watched any more. The connection that it accepted meanwhile, if all that it did is the same for whoever
+    /// connects, whenever that is.
+    pub fn accepted_ahead(&mut self) -> Option<Accepted> {
+        let watch = self.shared.gate.watch.take()?;
+        let spoilt = watch.spoilt || !self.family.is_empty();
+        let accepted = watch.accepted.filter(|_| !spoilt)?;
+        self.files.find(accepted.id).is_some().then_some(accepted)
+    }
+
+    /// Whether it has done something while it was watched that each fork has to do itself.
+    #[must_use]
+    pub fn is_spoilt(&self) -> bool {
+        self.shared.gate.watch.as_ref().is_some_and(|watch| watch.spoilt)
+    }
+
+    /// Whether description `id` is the connection that it was watched accepting.
+    pub(crate) fn is_accepted_ahead(&self, id: DescriptionId) -> bool {
+        self.shared.gate.watch.as_ref().is_some_and(|watch| watch.is_about(id))
+    }
+
+    /// Lets go of the host's connection that was accepted ahead: it goes on elsewhere. To this kernel's forks, as long as they
+    /// have no other in its place, it is one whose client has hung up.
+    ///
+    /// # Errors
+    /// The host's refusal of a socket.
+    pub fn hang_up(&mut self, accepted: &Accepted) -> Result<(), Errno> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (end, _) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(errno)?;
+        if let Object::Socket(socket) = &mut self.files.description_mut(accepted.id).object {
+            socket.continue_with(HostHandle::new(end));
+        }
+        Ok(())
+    }
+
+    /// Puts the connection of `offer` in the place of the one that was accepted ahead, with the options that were set on
+    /// that. `false` when it came to another listening socket.
+    pub fn connect_accepted(&mut self, host: &mut Host, accepted: &Accepted, offer: &Offer) -> bool {
+        if accepted.listener != offer.listener || self.files.find(accepted.id).is_none() {
+            return false;
+        }
+        let (Object::Socket(socket), mut context) = self.object(host, accepted.id) else { return false };
+        socket.continue_with(offer.connection.clone());
+        socket.inherited = None;
+        for option in &accepted.options {
+            // It was taken once: what fails now fails because the peer is gone, which the program is told elsewhere.
+            let _ = repeat_option(socket, &mut context, option);
+        }
+        true
+    }
+
+    /// Looks at the call that the program is about to make, if it is watched.
+    pub(crate) fn watch_call(&mut self, number: u64, arguments: [u64; 6]) {
+        if self.shared.gate.watch.is_some() && !self.may_be_ahead(number, arguments) {
+            log::debug!("not frozen with a connection: system call {number} depends on it, or shows");
+            self.shared.gate.watch.iter_mut().for_each(Watch::spoil);
+        }
+    }
+
+    /// Whether a call is the same for whoever connects and whenever, and shows nobody outside that it was made.
+    fn may_be_ahead(&self, number: u64, arguments: [u64; 6]) -> bool {
+        #[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
+        let low = |argument: usize| arguments[argument] as u32;
+        let behind = || {
+            let id = self.files.lookup(low(0).cast_signed()).ok()?;
+            Some((id, &self.files.find(id)?.object))
+        };
+        match number {
+            // The peer's address is not asked for.
+            ACCEPT | ACCEPT4 => arguments[1] == 0,
+            // Recorded, and done again; on another socket it would spoil the watch.
+            SETSOCKOPT => true,
+            // Nothing has come over it; other objects must be the machine's own.
+            READ | READV | RECVFROM | RECVMSG => {
+                behind().is_some_and(|(id, object)| self.is_accepted_ahead(id) || is_own(object))
+            }
+            WRITE | WRITEV => behind().is_some_and(|(_, object)| is_own(object)),
+            IOCTL => low(1) == FIONBIO,
+            FCNTL => matches!(low(1), F_DUPFD | F_DUPFD_CLOEXEC | F_GETFD | F_SETFD | F_GETFL | F_SETFL),
+            MMAP => MapFlags::from_bits_retain(arguments[3]).contains(MapFlags::ANONYMOUS),
+            CLOCK_GETTIME => clock::stands_still(low(0).cast_signed()),
+            // Of threads; a process is noticed when it is made.
+            CLONE | CLONE3 => true,
+            BRK | CLOCK_GETRES | DUP | EPOLL_CREATE | EPOLL_CREATE1 | EPOLL_CTL | EPOLL_PWAIT | EPOLL_PWAIT2
+            | EPOLL_WAIT | EVENTFD2 | EXIT | FUTEX | GETPID | GETTID | MADVISE | MEMBARRIER | MPROTECT | MREMAP
+            | MUNMAP | POLL | PPOLL | PRCTL | PSELECT6 | RSEQ | RT_SIGPROCMASK | SCHED_YIELD | SELECT
+            | SET_ROBUST_LIST | SIGALTSTACK => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it has accepted a connection since it is watched, every thread is blocked, and one of them waits for the first
+    /// bytes of that, or for another.
+    #[must_use]
+    pub fn awaits_request(&self) -> bool {
+        let accepted = self.shared.gate.watch.as_ref().is_some_and(|watch| watch.accepted.is_some());
+        accepted && self.awaits(&|kernel, id| kernel.is_accepted_ahead(id) || kernel.listens(id))
+    }
+}
+
+/// Whether an object is between the program's own threads.
+fn is_own(object: &Object) -> bool {
+    matches!(object, Object::EventFd(_) | Object::Pipe(_) | Object::Pair(_))
+}
