@@ -22,9 +22,10 @@ use warmfork_memory::{Span, SpanSet};
 use warmfork_platform::{Platform, Pristine};
 
 use crate::error::EngineError;
-use crate::machine::{Machine, Outcome, Until};
+use crate::machine::Machine;
 use crate::settle;
 use crate::snapshot::Snapshot;
+use crate::until::{Outcome, Until};
 
 /// How a reset was done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -33,14 +33,17 @@ mod processes;
 pub mod serve;
 mod settle;
 pub mod snapshot;
+pub mod until;
+mod usage;
 
 pub use boot::{MachineLimits, Program, boot};
 pub use choice::{Choice, Chosen, PlatformKind};
 pub use error::EngineError;
 pub use fork::{Fork, ResetKind};
-pub use machine::{Counters, Handle, Machine, Outcome, Until};
+pub use machine::{Counters, Handle, Machine};
 pub use owner::Owner;
 pub use serve::{ServeOptions, Server};
 pub use snapshot::Snapshot;
+pub use until::{Outcome, Until};
 pub use warmfork_linux::call::Ending;
 pub use warmfork_linux::{policy, table};

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use warmfork_abi::Registers;
 use warmfork_abi::signals::SIGSEGV;
@@ -26,59 +25,10 @@ use crate::clock::{FrozenAt, Rest};
 use crate::error::EngineError;
 use crate::guest::PlatformGuest;
 use crate::processes::Processes;
+use crate::until::{Outcome, Until};
 
 /// The CPU exception of what is forbidden in general.
 const GENERAL_PROTECTION: u8 = 13;
-
-/// When to stop driving a machine, beside its own end.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Until<'a> {
-    /// Stop when the program is ready: every thread blocked, one of them waiting for a connection, and nothing to do
-    /// within two seconds. It does not wait for that: its clocks are put ahead.
-    pub ready: bool,
-    /// Stop when it has accepted a connection since it is watched, and every thread is blocked, one of them for the first
-    /// bytes of that or for another; or as soon as it has done something that it must not do ahead, which [`Kernel::is_spoilt`] tells.
-    pub ahead: bool,
-    /// Stop at this instant, in nanoseconds of the host's CLOCK_MONOTONIC.
-    pub deadline: Option<u64>,
-    /// Stop when more than this many bytes have been privately written, or to memory files (checked each tick).
-    pub touched_bytes: Option<u64>,
-    /// Stop whenever the guest has accepted or ended a connection that a serving gate counts.
-    pub connections: bool,
-    /// Stop when this is set. Whoever sets it calls [`Handle::look`] then.
-    pub flag: Option<&'a AtomicBool>,
-}
-
-impl Until<'_> {
-    /// Stop after `time`, if any, from now on.
-    #[must_use]
-    pub fn within(time: Option<Duration>) -> Self {
-        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let deadline = time.map(|time| monotonic().saturating_add(nanoseconds(time)));
-        Self { deadline, ..Self::default() }
-    }
-}
-
-/// Why driving a machine stopped.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// The program ended.
-    Ended(Ending),
-    /// It waits for a connection.
-    Ready,
-    /// The one connection of a serving fork, or the last one behind a shut gate, was closed or shut down.
-    Served,
-    /// A connection was accepted or ended.
-    Connection,
-    /// The deadline passed.
-    TimedOut,
-    /// It wrote to more memory than it may.
-    OutOfMemory,
-    /// [`Handle::interrupt`] was called.
-    Interrupted,
-    /// [`Until::flag`] was set.
-    Flagged,
-}
 
 /// What a machine has done so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -295,35 +245,6 @@ impl Machine {
         Ok(short.then_some(Outcome::OutOfMemory))
     }
 
-    /// Whether the guest has written more than it may: to memory files; in all, when it mapped some without a reservation
-    /// or has several processes (else all was counted when it was mapped); or more than `limit`. Of what is mapped without
-    /// a reservation, which may be terabytes, page tables count as well.
-    fn is_short_of_memory(&mut self, limit: Option<u64>) -> Result<bool, EngineError> {
-        let most = self.kernel.space.limits().accessible_bytes;
-        let files = self.kernel.memory_file_bytes();
-        if files > most {
-            return Ok(true);
-        }
-        let unreserved = self.kernel.space.areas().accessible_bytes().unreserved > 0;
-        let uncounted = unreserved || !self.kernel.family.is_empty();
-        let limit = limit.unwrap_or(u64::MAX).min(if uncounted { most } else { u64::MAX });
-        if limit == u64::MAX {
-            return Ok(false);
-        }
-        // Without looking first: a guest with very many mappings would do nothing but be looked at.
-        let touched = self.sum(|platform| platform.touched_at_most());
-        let tables = if unreserved { self.sum(|platform| platform.table_bytes_at_most()) } else { 0 };
-        if files.saturating_add(tables).saturating_add(touched) <= limit {
-            return Ok(false);
-        }
-        let tables = if unreserved { self.sum(|platform| platform.table_bytes()) } else { 0 };
-        let beside = files.saturating_add(tables);
-        if beside.saturating_add(touched) <= limit {
-            return Ok(false);
-        }
-        Ok(beside.saturating_add(self.touched_bytes()?) > limit)
-    }
-
     /// Whether somebody wants this run to stop.
     fn asked(&self, until: &Until<'_>) -> Option<Outcome> {
         if self.host.take_interrupt() {
@@ -336,13 +257,6 @@ impl Machine {
     /// Keeps the time that guests read without a system call true.
     fn refresh_clock(&mut self) {
         self.clock.show(self.host.lag());
-    }
-
-    /// Bytes that the guest's processes have privately written, each its own count.
-    pub(crate) fn touched_bytes(&mut self) -> Result<u64, EngineError> {
-        let spans = self.private_spans();
-        let own: u64 = self.platform.touched(&spans)?.iter().map(|span| span.len()).sum();
-        Ok(own.saturating_add(self.processes.touched_bytes(&spans)?))
     }
 
     /// From now on the program accepts nobody but the client that is returned: others' connections wait for a fork of it, or
@@ -359,17 +273,6 @@ impl Machine {
     /// The program accepts whoever comes.
     pub fn admit_any(&mut self) {
         self.kernel.shared.gate.admit_any();
-    }
-
-    /// What `of` says of the platforms of the guest's processes, in all.
-    fn sum(&self, of: fn(&dyn Platform) -> u64) -> u64 {
-        of(self.platform.as_ref()).saturating_add(self.processes.sum(of))
-    }
-
-    /// The spans that can hold private pages.
-    pub(crate) fn private_spans(&self) -> Vec<warmfork_memory::Span> {
-        let top = self.kernel.space.layout().top();
-        vec![warmfork_memory::Span { start: warmfork_abi::PAGE, end: top }]
     }
 
     /// No thread can run: waits for the host, or stops.

@@ -7,7 +7,8 @@ use warmfork_linux::ahead::Accepted;
 use super::warmup::{Address, Silent};
 use crate::clock::MOST_SEEN;
 use crate::error::EngineError;
-use crate::machine::{Machine, Outcome, Until};
+use crate::machine::Machine;
+use crate::until::{Outcome, Until};
 
 /// A program that takes longer to wait for the first bytes of a connection does something else.
 const PATIENCE: Duration = Duration::from_secs(1);

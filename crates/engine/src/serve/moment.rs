@@ -16,8 +16,9 @@ use warmfork_linux::serve::{HELD_AT_MOST, Offer};
 use super::ahead::{Ahead, accept_ahead};
 use super::warmup::{Address, Silent, WarmUp, warm_up};
 use crate::error::EngineError;
-use crate::machine::{Machine, Outcome, Until};
+use crate::machine::Machine;
 use crate::snapshot::Snapshot;
+use crate::until::{Outcome, Until};
 
 /// Requests to a fork of each moment. The first ones take page faults that later ones do not.
 const REQUESTS: usize = 6;

@@ -18,7 +18,8 @@ use warmfork_linux::poller::HostHandle;
 use warmfork_linux::serve::OwnClient;
 
 use crate::error::EngineError;
-use crate::machine::{Handle, Machine, Outcome, Until};
+use crate::machine::{Handle, Machine};
+use crate::until::{Outcome, Until};
 
 /// Where a program listens.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -17,8 +17,8 @@ use super::{Control, ServeOptions, Statistics};
 use crate::cpu;
 use crate::error::EngineError;
 use crate::fork::{Fork, ResetKind};
-use crate::machine::{Outcome, Until};
 use crate::snapshot::Snapshot;
+use crate::until::{Outcome, Until};
 
 /// How long a worker waits after the host refused it something (a fork, a connection) before it asks again.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -14,7 +14,8 @@ use warmfork_abi::socket::{
 use warmfork_host::Ancillary;
 
 use crate::objects::address::Address;
-use crate::objects::socket::{Received, Socket};
+use crate::objects::exchange::Received;
+use crate::objects::socket::Socket;
 
 /// Longest value of a control message that a guest may send.
 const LONGEST: usize = 4;

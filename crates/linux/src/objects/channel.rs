@@ -7,7 +7,8 @@ use warmfork_abi::socket::{MSG_TRUNC, SOCK_DGRAM, SOCK_STREAM};
 
 use crate::files::{DescriptionId, Events};
 use crate::objects::Table;
-use crate::objects::socket::{Credentials, Received};
+use crate::objects::exchange::Received;
+use crate::objects::socket::Credentials;
 
 /// Send buffer of a new socket (net.core.wmem_default).
 pub const DEFAULT_BUFFER: usize = 212_992;

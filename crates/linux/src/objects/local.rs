@@ -15,8 +15,9 @@ use warmfork_abi::Errno;
 
 use crate::files::Events;
 use crate::objects::address::Address;
+use crate::objects::exchange::Received;
 use crate::objects::pair::PairEnd;
-use crate::objects::socket::{Credentials, Received};
+use crate::objects::socket::Credentials;
 use crate::objects::{Context, Shared};
 
 /// What two names have in common that lead to one socket.

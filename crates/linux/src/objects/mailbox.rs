@@ -10,7 +10,8 @@ use warmfork_abi::socket::{MSG_PEEK, MSG_TRUNC};
 use crate::files::DescriptionId;
 use crate::objects::Table;
 use crate::objects::address::Address;
-use crate::objects::socket::{Credentials, Received};
+use crate::objects::exchange::Received;
+use crate::objects::socket::Credentials;
 
 /// Most datagrams that wait in one box (net.unix.max_dgram_qlen, as most systems set it).
 const MOST_LETTERS: usize = 512;

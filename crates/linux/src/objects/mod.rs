@@ -9,6 +9,7 @@ pub mod device;
 pub mod directory;
 pub mod epoll;
 pub mod eventfd;
+pub mod exchange;
 pub mod fifos;
 pub mod file;
 pub mod inherited;

@@ -7,7 +7,8 @@ use warmfork_abi::stat::{Metadata, S_IFSOCK};
 use crate::files::{DescriptionId, Events};
 use crate::objects::address::Address;
 use crate::objects::channel::Channels;
-use crate::objects::socket::{Credentials, Received};
+use crate::objects::exchange::Received;
+use crate::objects::socket::Credentials;
 use crate::objects::{Context, Operations, Shared, anonymous};
 
 /// One end of a socketpair.

@@ -5,53 +5,19 @@
 
 use std::os::fd::AsFd as _;
 
-use rustix::net::{
-    AddressFamily, Protocol, RecvFlags, ReturnFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType,
-};
+use rustix::net::{AddressFamily, Protocol, Shutdown, SocketAddrAny, SocketFlags, SocketType};
 use warmfork_abi::Errno;
-use warmfork_abi::socket::{
-    AF_INET, AF_INET6, AF_UNIX, MSG_NOSIGNAL, MSG_TRUNC, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_STREAM,
-};
+use warmfork_abi::socket::{AF_INET, AF_INET6, AF_UNIX, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_STREAM};
 use warmfork_abi::stat::Metadata;
-use warmfork_host::Ancillary;
 
-use crate::coalesce;
-use crate::files::{DescriptionId, Events};
+use crate::files::Events;
 use crate::objects::address::Address;
-use crate::objects::channel::DEFAULT_BUFFER;
 use crate::objects::inherited::Inherited;
 use crate::objects::local::Local;
-use crate::objects::mailbox::Letter;
 use crate::objects::{Context, Operations};
-use crate::poller::{Host, HostHandle, errno};
+use crate::poller::{HostHandle, errno};
 use crate::syscalls::metadata::host_metadata;
 use crate::syscalls::socket_options::set_option;
-
-/// What a receiving call got beside the bytes.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Received {
-    /// Bytes in the buffer.
-    pub length: usize,
-    /// Bytes that the message had.
-    pub whole: usize,
-    /// MSG_TRUNC, MSG_CTRUNC, MSG_EOR, MSG_OOB as recvmsg(2) returns them.
-    pub flags: u32,
-    /// Where it came from, when the protocol says.
-    pub address: Option<Address>,
-    /// Descriptions that came with it (SCM_RIGHTS); the receiver owns their references.
-    pub rights: Vec<DescriptionId>,
-    /// Who sent it, when that is one of the machine's own processes.
-    pub credentials: Option<Credentials>,
-    /// Other ancillary data that a guest may see.
-    pub ancillary: Vec<Ancillary>,
-}
-
-impl Received {
-    /// The same, with nothing in the buffer when the bytes were discarded.
-    fn discarded(self, discarded: bool) -> Self {
-        if discarded { Self { length: 0, ..self } } else { self }
-    }
-}
 
 /// `struct ucred`
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -184,7 +150,7 @@ impl Socket {
     }
 
     /// Whether what is sent may be held back until the guest's next call.
-    fn may_hold(&self) -> bool {
+    pub(super) fn may_hold(&self) -> bool {
         self.is_internet() && self.is_stream() && !self.corked && self.inherited.is_none()
     }
 
@@ -354,103 +320,6 @@ impl Socket {
             context.shared.gate.closed(context.id);
         }
         result.map_err(errno)
-    }
-
-    /// recv(2) and recvfrom(2).
-    ///
-    /// # Errors
-    /// EAGAIN when nothing is there; the host's own.
-    pub fn receive(&mut self, into: &mut [u8], flags: u32, named: bool) -> Result<Received, Errno> {
-        self.own()?;
-        if self.inherited.as_ref().is_some_and(|inherited| inherited.no_receive) {
-            return Ok(Received::default());
-        }
-        if !self.is_stream() {
-            return self.receive_message(into, flags);
-        }
-        // Of a TCP stream MSG_TRUNC discards bytes instead of copying them; a Unix stream knows no such thing.
-        let discards = self.is_internet() && flags & MSG_TRUNC != 0;
-        let flags = if discards { flags } else { flags & !MSG_TRUNC };
-        if named {
-            return self.receive_message(into, flags).map(|received| received.discarded(discards));
-        }
-        let (_, whole) = rustix::net::recv(&self.handle, into, RecvFlags::from_bits_retain(flags)).map_err(errno)?;
-        Ok(Received { length: whole, whole, ..Received::default() }.discarded(discards))
-    }
-
-    /// A datagram with its address and flags. Descriptors that came with it are closed by the host.
-    fn receive_message(&mut self, into: &mut [u8], flags: u32) -> Result<Received, Errno> {
-        let size = into.len();
-        let mut control = rustix::net::RecvAncillaryBuffer::default();
-        let mut vector = [std::io::IoSliceMut::new(into)];
-        // MSG_TRUNC asks for the whole length, of which the caller decides what to tell the guest.
-        let host_flags = RecvFlags::from_bits_retain(flags | if self.is_stream() { 0 } else { MSG_TRUNC });
-        let message = rustix::net::recvmsg(&self.handle, &mut vector, &mut control, host_flags).map_err(errno)?;
-        let returned = message.flags & (ReturnFlags::TRUNC | ReturnFlags::EOR | ReturnFlags::OOB | ReturnFlags::CTRUNC);
-        Ok(Received {
-            length: message.bytes.min(size),
-            whole: message.bytes,
-            flags: returned.bits(),
-            address: message.address.map(Address::from_host),
-            ..Received::default()
-        })
-    }
-
-    /// EPIPE once a fork has shut down the sending side of a socket that it shares.
-    pub(super) fn check_sending(&self) -> Result<(), Errno> {
-        if self.inherited.as_ref().is_some_and(|inherited| inherited.no_send) { Err(Errno::EPIPE) } else { Ok(()) }
-    }
-
-    /// send(2) and sendto(2), to an address that the policy allows. The host process never gets SIGPIPE.
-    ///
-    /// # Errors
-    /// EAGAIN when there is no room; the host's own.
-    pub fn send(
-        &mut self,
-        host: &mut Host,
-        from: &[u8],
-        flags: u32,
-        address: Option<&SocketAddrAny>,
-    ) -> Result<usize, Errno> {
-        self.own()?;
-        self.check_sending()?;
-        let mut flags = SendFlags::from_bits_retain(flags | MSG_NOSIGNAL);
-        let plain = flags == SendFlags::NOSIGNAL && self.may_hold();
-        if plain && from.len() < coalesce::LARGE {
-            flags |= SendFlags::MORE;
-            host.hold(&self.handle);
-        }
-        let sent = match address {
-            Some(address) => rustix::net::sendto(&self.handle, from, flags, address).map_err(errno),
-            None => rustix::net::send(&self.handle, from, flags).map_err(errno),
-        }?;
-        if plain && from.len() >= coalesce::LARGE {
-            host.let_go(&self.handle);
-        }
-        Ok(sent)
-    }
-}
-
-impl Socket {
-    /// Sends a datagram to one of the machine's own sockets: to `mailbox`, or to the one that it is connected to.
-    /// `None` when it goes elsewhere. On success the references of `rights` are the datagram's.
-    pub fn send_local(
-        &mut self,
-        context: &mut Context<'_>,
-        mailbox: Option<u64>,
-        from: &[u8],
-        rights: &[DescriptionId],
-    ) -> Option<Result<usize, Errno>> {
-        let mailbox = mailbox.or(self.local.peer.as_ref().map(|(mailbox, _)| *mailbox))?;
-        if let Err(error) = self.check_sending() {
-            return Some(Err(error));
-        }
-        if from.len() > DEFAULT_BUFFER - 32 {
-            return Some(Err(Errno::EMSGSIZE));
-        }
-        let name = self.name().unwrap_or(Address::Unnamed);
-        let letter = Letter { data: from.to_vec(), rights: rights.to_vec(), sender: context.asking, from: name };
-        Some(context.shared.mailboxes.deliver(mailbox, letter))
     }
 }
 

@@ -1,0 +1,57 @@
+//! How much memory a machine has written to.
+
+use warmfork_abi::PAGE;
+use warmfork_memory::Span;
+use warmfork_platform::Platform;
+
+use crate::error::EngineError;
+use crate::machine::Machine;
+
+impl Machine {
+    /// Whether the guest has written more than it may: to memory files; in all, when it mapped some without a reservation
+    /// or has several processes (else all was counted when it was mapped); or more than `limit`. Of what is mapped without
+    /// a reservation, which may be terabytes, page tables count as well.
+    pub(crate) fn is_short_of_memory(&mut self, limit: Option<u64>) -> Result<bool, EngineError> {
+        let most = self.kernel.space.limits().accessible_bytes;
+        let files = self.kernel.memory_file_bytes();
+        if files > most {
+            return Ok(true);
+        }
+        let unreserved = self.kernel.space.areas().accessible_bytes().unreserved > 0;
+        let uncounted = unreserved || !self.kernel.family.is_empty();
+        let limit = limit.unwrap_or(u64::MAX).min(if uncounted { most } else { u64::MAX });
+        if limit == u64::MAX {
+            return Ok(false);
+        }
+        // Without looking first: a guest with very many mappings would do nothing but be looked at.
+        let touched = self.sum(|platform| platform.touched_at_most());
+        let tables = if unreserved { self.sum(|platform| platform.table_bytes_at_most()) } else { 0 };
+        if files.saturating_add(tables).saturating_add(touched) <= limit {
+            return Ok(false);
+        }
+        let tables = if unreserved { self.sum(|platform| platform.table_bytes()) } else { 0 };
+        let beside = files.saturating_add(tables);
+        if beside.saturating_add(touched) <= limit {
+            return Ok(false);
+        }
+        Ok(beside.saturating_add(self.touched_bytes()?) > limit)
+    }
+
+    /// Bytes that the guest's processes have privately written, each its own count.
+    pub(crate) fn touched_bytes(&mut self) -> Result<u64, EngineError> {
+        let spans = self.private_spans();
+        let own: u64 = self.platform.touched(&spans)?.iter().map(|span| span.len()).sum();
+        Ok(own.saturating_add(self.processes.touched_bytes(&spans)?))
+    }
+
+    /// What `of` says of the platforms of the guest's processes, in all.
+    fn sum(&self, of: fn(&dyn Platform) -> u64) -> u64 {
+        of(self.platform.as_ref()).saturating_add(self.processes.sum(of))
+    }
+
+    /// The spans that can hold private pages.
+    pub(crate) fn private_spans(&self) -> Vec<Span> {
+        let top = self.kernel.space.layout().top();
+        vec![Span { start: PAGE, end: top }]
+    }
+}
