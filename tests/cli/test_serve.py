@@ -116,6 +116,9 @@ def test_warm_up_and_statistics(serve: Any) -> None:
     with serve("-v", "--warmup=3", "--warmup-path=/warm", "--threads=2") as server:
         ready = server.line("ready: ")
         assert "3 warm-up requests in " in ready
+        # http.server does.
+        why = "the program calls accept4 for the client's address before it waits for a request"
+        assert f"info: each fork accepts by itself: {why}\n" in server.said
         assert ready.endswith(", 2 forks\n")
         assert [server.ask() for _ in range(4)] == ["4"] * 4
         code, said = server.stop()

@@ -64,20 +64,8 @@ def talk(connection: socket.socket, kind: Kind) -> list[bytes]:
         return answers
 
 
-ATTEMPTS = 3
-"""So often it is asked to accept ahead; where that is in vain, the connection is used for one more warm-up request."""
-
-
-def served_before(snapshot: Snapshot) -> int:
-    """How many requests the server has had before the freeze."""
-    return WARM_UP + (0 if snapshot.info()["accepted"] else ATTEMPTS)
-
-
-def expected_of(snapshot: Snapshot, kind: Kind) -> list[bytes]:
-    """What :func:`talk` is answered."""
-    first, second, third = (b"%d" % (served_before(snapshot) + number) for number in (1, 2, 3))
-    all_of_them = [first, second, b"in between", b"written by a request, 0 before", b"0123456789abcdef", third]
-    return all_of_them if kind.keeps_alive else all_of_them[:1]
+COUNTS = [str(WARM_UP + number).encode() for number in (1, 2, 3)]
+EXPECTED = [*COUNTS[:2], b"in between", b"written by a request, 0 before", b"0123456789abcdef", COUNTS[2]]
 
 
 # Which of several processes served the warm-up requests is not the same each time, nor is their count.
@@ -100,19 +88,19 @@ def from_the_first(answers: list[bytes]) -> list[bytes]:
     return [b"%d" % (int(answer) - int(answers[0])) if answer.isdigit() else answer for answer in answers]
 
 
-def possible(snapshot: Snapshot, count: bytes) -> set[bytes]:
-    """What a connection's first count may be where one was that: two processes share the requests before the freeze."""
-    return {count, b"%d" % (served_before(snapshot) + 2 - int(count))}
+def possible(count: bytes) -> set[bytes]:
+    """What a connection's first count may be where one was that: two processes share the warm-up requests."""
+    return {count, b"%d" % (WARM_UP + 2 - int(count))}
 
 
 @pytest.mark.shows("pristine")
 def test_a_reset_leaves_no_difference(snapshot: Snapshot, kind: Kind) -> None:
-    expected = expected_of(snapshot, kind)
+    expected = EXPECTED if kind.keeps_alive else EXPECTED[:1]
     firsts = {expected[0]}
     with snapshot.fork() as fork:
         assert fork.differences() == []
         if kind.name in FORKING:
-            firsts = possible(snapshot, serve_one(fork, kind)[0])
+            firsts = possible(serve_one(fork, kind)[0])
             fork.reset()
         for _ in range(3):
             answers = serve_one(fork, kind)
@@ -137,10 +125,10 @@ def test_thousands_of_requests_leak_nothing(snapshot: Snapshot, kind: Kind, requ
         assert files == {b"written by a request, 0 before"}
         if kind.name in FORKING:
             first = next(iter(counts))
-            assert counts <= possible(snapshot, first)
-            counts = possible(snapshot, first)
+            assert counts <= possible(first)
+            counts = possible(first)
         else:
-            assert counts == {expected_of(snapshot, kind)[0]}
+            assert counts == set(COUNTS[:1])
         settle(server)
         before = Holdings.now()
         for number in range(requests):

@@ -117,13 +117,18 @@ impl Snapshot {
         Ok(Self { platform: machine.kind, images, kernel, frozen, listeners, accepted: None, waiting, familiar })
     }
 
-    /// Has forks take the place of `accepted` with connections of their own.
-    pub(crate) fn begin_with(&mut self, accepted: Accepted) -> Result<(), EngineError> {
-        self.kernel
-            .hang_up(&accepted)
-            .map_err(|source| EngineError::Kernel { operation: "freezing with a connection", source })?;
-        self.accepted = Some(accepted);
-        Ok(())
+    /// As [`Snapshot::of`], where the machine has `accepted` a connection ahead, if any: each fork has its own in the place of
+    /// that.
+    pub(crate) fn begun_with(machine: &mut Machine, accepted: Option<Accepted>) -> Result<Self, EngineError> {
+        let mut snapshot = Self::of(machine)?;
+        if let Some(accepted) = &accepted {
+            snapshot
+                .kernel
+                .hang_up(accepted)
+                .map_err(|source| EngineError::Kernel { operation: "freezing with a connection", source })?;
+        }
+        snapshot.accepted = accepted;
+        Ok(snapshot)
     }
 
     /// Keeps `waiting`, connections in the order in which they came, for forks to serve.

@@ -30,6 +30,7 @@ use crate::objects::Object;
 use crate::poller::{Host, HostHandle, errno};
 use crate::serve::Offer;
 use crate::syscalls::socket_options::repeat_option;
+use crate::table;
 
 /// An option that was set: level, name, value.
 pub type SetOption = (u32, u32, Vec<u8>);
@@ -84,17 +85,22 @@ impl Watch {
 }
 
 impl Kernel {
+    /// Whether it can be watched accepting: not where several processes may.
+    #[must_use]
+    pub fn may_be_watched(&self) -> bool {
+        self.family.is_empty()
+    }
+
     /// The program is about to be offered a connection that says nothing: from now on it is watched.
     pub fn watch_accepting(&mut self) {
-        self.shared.gate.watch = Some(Watch { accepted: None, spoilt: !self.family.is_empty() });
+        self.shared.gate.watch = Some(Watch::default());
     }
 
     /// It is not watched any more. The connection that it accepted meanwhile, if all that it did is the same for whoever
     /// connects, whenever that is.
     pub fn accepted_ahead(&mut self) -> Option<Accepted> {
         let watch = self.shared.gate.watch.take()?;
-        let spoilt = watch.spoilt || !self.family.is_empty();
-        let accepted = watch.accepted.filter(|_| !spoilt)?;
+        let accepted = watch.accepted.filter(|_| !watch.spoilt && self.may_be_watched())?;
         self.files.find(accepted.id).is_some().then_some(accepted)
     }
 
@@ -142,7 +148,9 @@ impl Kernel {
     /// Looks at the call that the program is about to make, if it is watched.
     pub(crate) fn watch_call(&mut self, number: u64, arguments: [u64; 6]) {
         if self.shared.gate.watch.is_some() && !self.may_be_ahead(number, arguments) {
-            log::debug!("not frozen with a connection: system call {number} depends on it, or shows");
+            let name = table::find(number).map_or("unknown", |entry| entry.name);
+            let why = if matches!(number, ACCEPT | ACCEPT4) { " for the client's address" } else { "" };
+            log::info!("each fork accepts by itself: the program calls {name}{why} before it waits for a request");
             self.shared.gate.watch.iter_mut().for_each(Watch::spoil);
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use warmfork_linux::ahead::Accepted;
 
-use super::warmup::{Address, Silent};
+use super::warmup::{Address, Silent, WarmUp};
 use crate::clock::MOST_SEEN;
 use crate::error::EngineError;
 use crate::machine::Machine;
@@ -17,21 +17,43 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// so soon before it accepted one has been done: the program was ready.
 const SPARE: u64 = MOST_SEEN + MOST_SEEN / 2;
 
+/// A program that cannot be frozen with a connection accepted is tried so often: it may have been by chance.
+pub const ATTEMPTS: u32 = 3;
+
 /// What came of it.
 pub enum Ahead {
-    /// The program may be frozen: it has accepted this, and waits for its first bytes.
-    Accepted(Accepted),
-    /// It has done what each of its forks has to do itself, or nothing.
+    /// The program may be frozen: it has accepted this connection of that client's, and waits for its first bytes.
+    Accepted(Silent, Accepted),
+    /// It does what each of its forks has to do itself. Nobody is connected, and it is ready.
     Not,
     /// It stopped for this reason.
     Stopped(Outcome),
 }
 
-/// Connects to `machine`, which is ready, says nothing, and runs it until it waits.
+/// Connects to `machine`, which is ready, says nothing, and runs it until it waits; hangs up and tries again when it may not
+/// be frozen then, as long as there are `attempts`.
 ///
 /// # Errors
 /// As [`Silent::to`] and [`Machine::run`].
-pub fn accept_ahead(machine: &mut Machine, address: &Address) -> Result<(Silent, Ahead), EngineError> {
+pub fn accept_ahead(machine: &mut Machine, address: &Address, attempts: &mut u32) -> Result<Ahead, EngineError> {
+    while *attempts > 0 && machine.kernel.may_be_watched() {
+        let (client, outcome, accepted) = watch(machine, address)?;
+        if !matches!(outcome, Outcome::Ready | Outcome::TimedOut) {
+            return Ok(Ahead::Stopped(outcome));
+        }
+        if let Some(accepted) = accepted.filter(|_| outcome == Outcome::Ready) {
+            return Ok(Ahead::Accepted(client, accepted));
+        }
+        *attempts -= 1;
+        if let WarmUp::Stopped(outcome) = client.hang_up(machine, PATIENCE)? {
+            return Ok(Ahead::Stopped(outcome));
+        }
+    }
+    Ok(Ahead::Not)
+}
+
+/// Has `machine` accept a silent client; why it stopped then, and what it has accepted, if that can be frozen.
+fn watch(machine: &mut Machine, address: &Address) -> Result<(Silent, Outcome, Option<Accepted>), EngineError> {
     machine.clock.hide_time_of_day(true);
     machine.kernel.watch_accepting();
     let ran = Silent::to(machine, address)
@@ -40,12 +62,9 @@ pub fn accept_ahead(machine: &mut Machine, address: &Address) -> Result<(Silent,
     let accepted = machine.kernel.accepted_ahead();
     let (client, outcome) = ran?;
     let soonest = machine.host.monotonic().saturating_add(SPARE);
-    let ahead = match (outcome, accepted) {
-        (Outcome::Ready, Some(accepted)) if machine.kernel.next_deadline().is_none_or(|at| at > soonest) => {
-            Ahead::Accepted(accepted)
-        }
-        (Outcome::Ready | Outcome::TimedOut, _) => Ahead::Not,
-        (outcome, _) => Ahead::Stopped(outcome),
-    };
-    Ok((client, ahead))
+    let late = machine.kernel.next_deadline().is_none_or(|at| at > soonest);
+    if accepted.is_some() && !late {
+        log::info!("each fork accepts by itself: the program has something to do within {SPARE} ns");
+    }
+    Ok((client, outcome, accepted.filter(|_| late)))
 }

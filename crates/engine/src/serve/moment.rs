@@ -13,7 +13,7 @@ use rustix::net::SocketFlags;
 use warmfork_linux::poller::HostHandle;
 use warmfork_linux::serve::{HELD_AT_MOST, Offer};
 
-use super::ahead::{Ahead, accept_ahead};
+use super::ahead::{ATTEMPTS, Ahead, accept_ahead};
 use super::warmup::{Address, Silent, WarmUp, warm_up};
 use crate::error::EngineError;
 use crate::machine::Machine;
@@ -26,9 +26,6 @@ const REQUESTS: usize = 6;
 const COUNTED: usize = 4;
 /// A fork that takes longer for one is no better than any other.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A program that cannot be frozen with a connection accepted is asked so often: it may have been by chance.
-const ATTEMPTS: u32 = 3;
 
 /// What came of it.
 pub enum Frozen {
@@ -51,36 +48,22 @@ pub fn freeze_at_best(
 ) -> Result<Frozen, EngineError> {
     let mut best: Option<(Duration, Snapshot)> = None;
     let mut waiting = Vec::new();
-    let mut failures = 0;
-    let mut left = moments.max(1);
-    loop {
-        let client = if failures < ATTEMPTS { Some(accept_ahead(machine, address)?) } else { None };
-        let (client, accepted) = match client {
-            Some((_, Ahead::Stopped(outcome))) => return Ok(Frozen::Stopped(outcome)),
-            Some((client, Ahead::Accepted(accepted))) => (Some(client), Some(accepted)),
-            Some((client, Ahead::Not)) => (Some(client), None),
-            None => (None, None),
+    let mut attempts = ATTEMPTS;
+    for left in (0..moments.max(1)).rev() {
+        let (client, accepted) = match accept_ahead(machine, address, &mut attempts)? {
+            Ahead::Accepted(client, accepted) => (Some(client), Some(accepted)),
+            Ahead::Not => (None, None),
+            Ahead::Stopped(outcome) => return Ok(Frozen::Stopped(outcome)),
         };
-        if client.is_some() && accepted.is_none() {
-            failures += 1;
-        } else {
-            let mut snapshot = Snapshot::of(machine)?;
-            if let Some(accepted) = accepted {
-                snapshot.begin_with(accepted)?;
-            }
-            let snapshot = Arc::new(snapshot);
-            let taken = if moments > 1 { time(&snapshot, address, path, &mut waiting) } else { Duration::ZERO };
-            log::debug!("{left} moments left: {} us for a request", taken.as_micros());
-            if best.as_ref().is_none_or(|(least, _)| taken < *least) {
-                let snapshot = Arc::into_inner(snapshot).ok_or(EngineError::State("a fork outlived its trial"))?;
-                best = Some((taken, snapshot));
-            }
-            left -= 1;
-        }
-        if left == 0 {
-            break;
+        let snapshot = Arc::new(Snapshot::begun_with(machine, accepted)?);
+        let taken = if moments > 1 { time(&snapshot, address, path, &mut waiting) } else { Duration::ZERO };
+        log::debug!("{left} moments left: {} us for a request", taken.as_micros());
+        if best.as_ref().is_none_or(|(least, _)| taken < *least) {
+            let snapshot = Arc::into_inner(snapshot).ok_or(EngineError::State("a fork outlived its trial"))?;
+            best = Some((taken, snapshot));
         }
         let answered = match client {
+            _ if left == 0 => break,
             Some(client) => client.request(machine, address, path)?,
             None => warm_up(machine, address, 1, path, None)?,
         };

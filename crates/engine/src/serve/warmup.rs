@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::net::sockopt::Timeout;
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
 use warmfork_linux::poller::HostHandle;
 use warmfork_linux::serve::OwnClient;
 
@@ -148,6 +149,23 @@ impl Silent {
         })
     }
 
+    /// Hangs up, having said nothing, and returns when `machine` has done so too (or does not within `patience`) and is ready
+    /// again.
+    ///
+    /// # Errors
+    /// As [`Machine::run`].
+    pub fn hang_up(self, machine: &mut Machine, patience: Duration) -> Result<WarmUp, EngineError> {
+        let stream = self.stream;
+        // They fail where the program has ended the connection already.
+        let _ = rustix::net::sockopt::set_socket_timeout(&*stream, Timeout::Recv, Some(patience));
+        let _ = rustix::net::shutdown(&*stream, Shutdown::Write);
+        converse(machine, &self.client, None, move |_| {
+            // It may end by a reset, or not in time: it is over in any case.
+            let _ = std::io::copy(&mut { stream }, &mut std::io::sink());
+            Ok(())
+        })
+    }
+
     /// Sends a request for `path`, and has a thread of its own read the answer.
     ///
     /// # Errors
@@ -158,10 +176,10 @@ impl Silent {
     }
 }
 
-/// What is read from and written to.
-trait Duplex: Read + Write + Send {}
+/// A socket that is read from and written to.
+trait Duplex: Read + Write + AsFd + Send {}
 
-impl<T: Read + Write + Send> Duplex for T {}
+impl<T: Read + Write + AsFd + Send> Duplex for T {}
 
 /// Who makes the requests, on a thread of its own.
 #[derive(Default)]
@@ -259,7 +277,7 @@ impl Client {
         let mut held = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         if let Line::Busy(connection) = std::mem::replace(&mut *held, Line::Cut) {
             // It fails when the program has closed the connection already.
-            let _ = rustix::net::shutdown(connection, rustix::net::Shutdown::Both);
+            let _ = rustix::net::shutdown(connection, Shutdown::Both);
         }
     }
 }
