@@ -89,6 +89,8 @@ def test_what_depends_on_the_connection_is_not_done_ahead(
     with snapshot.serve():
         told = [Told(port_of(snapshot)) for _ in range(3)]
     assert all(each.peer == each.port for each in told)
+    # One warm-up request, and this connection.
+    assert all(each.counted == 2 for each in told)
     match what:
         case "name" | "peer":
             assert all(each.known == str(each.port) for each in told)
@@ -109,6 +111,15 @@ def test_a_program_that_has_something_to_do_soon_is_not_frozen_with_a_connection
     assert not snapshot.info()["accepted"]
     with snapshot.serve():
         assert Told(port_of(snapshot)).counted >= 2
+
+
+def test_a_listening_socket_that_waits_for_the_first_bytes(frozen: Callable[..., Snapshot]) -> None:
+    snapshot = frozen("deferred")
+    assert not snapshot.info()["accepted"]
+    with snapshot.serve() as server:
+        assert [Told(port_of(snapshot)).counted for _ in range(3)] == [2, 2, 2]
+    # The silent client is not among those that wait for a fork.
+    assert server.statistics()["connections"] == 3
 
 
 def test_several_moments(frozen: Callable[..., Snapshot]) -> None:

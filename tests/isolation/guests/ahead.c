@@ -187,7 +187,10 @@ int main(int count, char **arguments) {
     int listener = MUST(socket(AF_INET, SOCK_STREAM, 0));
     MUST(bind(listener, (struct sockaddr *)&address, sizeof address));
     MUST(listen(listener, 64));
-    if (!strcmp(how, "epoll")) wait_for_all(listener, -1);
+    // Linux accepts nothing there before the first bytes.
+    int seconds = 30;
+    if (!strcmp(how, "deferred")) MUST(setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds));
+    if (!strcmp(how, "epoll") || !strcmp(how, "deferred")) wait_for_all(listener, -1);
     // Something to do every 1.2 seconds: too soon for a fork to see a second of the time that it was frozen pass.
     if (!strcmp(how, "often")) wait_for_all(listener, 1200);
     if (!strcmp(how, "both")) {

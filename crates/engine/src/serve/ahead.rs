@@ -44,7 +44,8 @@ pub fn accept_ahead(machine: &mut Machine, address: &Address, attempts: &mut u32
         if let Some(accepted) = accepted.filter(|_| outcome == Outcome::Ready) {
             return Ok(Ahead::Accepted(client, accepted));
         }
-        *attempts -= 1;
+        // Where it did not even wait, as with a listening socket that waits for the first bytes itself, it never will.
+        *attempts = if outcome == Outcome::TimedOut { 0 } else { *attempts - 1 };
         if let WarmUp::Stopped(outcome) = client.hang_up(machine, PATIENCE)? {
             return Ok(Ahead::Stopped(outcome));
         }
