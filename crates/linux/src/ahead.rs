@@ -29,7 +29,7 @@ use crate::kernel::Kernel;
 use crate::objects::Object;
 use crate::poller::{Host, HostHandle, errno};
 use crate::serve::Offer;
-use crate::syscalls::socket_options::repeat_option;
+use crate::syscalls::socket_options::{defers_accepting, repeat_option};
 use crate::table;
 
 /// An option that was set: level, name, value.
@@ -85,10 +85,11 @@ impl Watch {
 }
 
 impl Kernel {
-    /// Whether it can be watched accepting: not where several processes may.
+    /// Whether it can be watched accepting a silent connection: not where several processes may, or where the host keeps
+    /// connections back until their first bytes have come.
     #[must_use]
     pub fn may_be_watched(&self) -> bool {
-        self.family.is_empty()
+        self.family.is_empty() && !self.listeners().iter().any(defers_accepting)
     }
 
     /// The program is about to be offered a connection that says nothing: from now on it is watched.

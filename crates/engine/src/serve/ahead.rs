@@ -11,7 +11,7 @@ use crate::machine::Machine;
 use crate::until::{Outcome, Until};
 
 /// A program that takes longer to wait for the first bytes of a connection does something else.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// What a program has set itself must be due later than in so many nanoseconds. Of the time that it is frozen its forks see
 /// [`MOST_SEEN`] pass: a timeout of the connection that was about as short would be over when somebody comes. What was due
 /// so soon before it accepted one has been done: the program was ready.
@@ -44,7 +44,7 @@ pub fn accept_ahead(machine: &mut Machine, address: &Address, attempts: &mut u32
         if let Some(accepted) = accepted.filter(|_| outcome == Outcome::Ready) {
             return Ok(Ahead::Accepted(client, accepted));
         }
-        // Where it did not even wait, as with a listening socket that waits for the first bytes itself, it never will.
+        // A program that did not even wait never will.
         *attempts = if outcome == Outcome::TimedOut { 0 } else { *attempts - 1 };
         if let WarmUp::Stopped(outcome) = client.hang_up(machine, PATIENCE)? {
             return Ok(Ahead::Stopped(outcome));

@@ -270,6 +270,14 @@ pub fn setsockopt(call: &mut Call<'_>) -> SyscallResult {
     Ok(0)
 }
 
+/// Whether the host keeps connections to a listening socket back until their first bytes have come: TCP_DEFER_ACCEPT.
+pub(crate) fn defers_accepting(listener: &HostHandle) -> bool {
+    let mut value = [0; 4];
+    let numbers = Name { level: SOL_TCP, name: TCP_DEFER_ACCEPT }.numbers();
+    let got = numbers.and_then(|(level, name)| warmfork_host::socket_option(listener, level, name, &mut value));
+    got.is_ok() && value != [0; 4]
+}
+
 /// Sets `option` of a socket again that was set on another one before.
 ///
 /// # Errors
