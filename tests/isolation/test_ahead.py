@@ -6,8 +6,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from patience import patience
@@ -24,21 +23,19 @@ ANSWER = re.compile(
 def frozen(guest: Callable[[str], str]) -> Callable[..., Snapshot]:
     """Freezes the guest after one warm-up request, at one moment or the best of several."""
 
-    def freeze(*arguments: str, moments: int = 1, warm: int = 1, silent: bool = True) -> Snapshot:
+    def freeze(*arguments: str, moments: int = 1, silent: bool = True) -> Snapshot:
         policy = Policy(allow_net=True)
         with Machine([guest("ahead"), *arguments], policy=policy, stdio=None if silent else (0, 1, 2)) as machine:
             machine.boot(patience(20.0))
-            machine.warm_up(warm)
+            machine.warm_up(1)
             return machine.freeze(moments)
 
     return freeze
 
 
-@contextmanager
-def client_of(port: int) -> Iterator[socket.socket]:
+def client_of(port: int) -> socket.socket:
     """A connection that says nothing yet."""
-    with socket.create_connection(("127.0.0.1", port), timeout=patience(60)) as connection:
-        yield connection
+    return socket.create_connection(("127.0.0.1", port), timeout=patience(60))
 
 
 class Told:

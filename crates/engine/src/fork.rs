@@ -122,7 +122,8 @@ impl Fork {
     }
 
     /// Hands the guest `connection`, as one that came to its listening socket `listener`: the only one that it can
-    /// accept until the next reset, or has accepted, if its snapshot was frozen then. The next run ends as [`Outcome::Served`] when the guest closes it or shuts it down.
+    /// accept until the next reset, or has accepted, if its snapshot was frozen then. The next run ends as
+    /// [`Outcome::Served`] when the guest closes it or shuts it down.
     pub fn offer(&mut self, listener: HostHandle, connection: OwnedFd) {
         self.take(Offer { listener, connection: HostHandle::new(connection) });
     }

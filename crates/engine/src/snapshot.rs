@@ -76,13 +76,14 @@ impl Snapshot {
     /// # Errors
     /// [`EngineError::State`] when the program has ended; [`EngineError`] when its memory can't be read or stored.
     pub fn freeze(mut machine: Machine) -> Result<Arc<Self>, EngineError> {
-        let mut snapshot = Self::of(&mut machine)?;
+        let mut snapshot = Self::of(&mut machine, None)?;
         snapshot.keep_waiting(machine.take_waiting());
         Ok(Arc::new(snapshot))
     }
 
-    /// A snapshot of `machine`, which may go on: the connections that it holds for forks stay with it.
-    pub(crate) fn of(machine: &mut Machine) -> Result<Self, EngineError> {
+    /// A snapshot of `machine`, which may go on: the connections that it holds for forks stay with it. What it has `accepted`
+    /// ahead goes on with it as well; each fork has its own in the place of that.
+    pub(crate) fn of(machine: &mut Machine, accepted: Option<Accepted>) -> Result<Self, EngineError> {
         if machine.ended().is_some() {
             return Err(EngineError::State("freezing a program that has ended: freeze it while it runs"));
         }
@@ -99,8 +100,11 @@ impl Snapshot {
         }
         machine.visit_process(FIRST_PID)?;
         machine.kernel.settle_cpu_time(&mut machine.host);
-        let mut kernel =
-            machine.kernel.fork().map_err(|source| EngineError::Kernel { operation: "freezing", source })?;
+        let failed = |source| EngineError::Kernel { operation: "freezing", source };
+        let mut kernel = machine.kernel.fork().map_err(failed)?;
+        if let Some(accepted) = &accepted {
+            kernel.hang_up(accepted).map_err(failed)?;
+        }
         for (space, frozen) in &images {
             let imaged =
                 |segment: &&warmfork_memory::image::Segment| matches!(segment.source, SegmentSource::Memory { .. });
@@ -114,21 +118,7 @@ impl Snapshot {
         let listeners = Arc::new(kernel.listeners());
         let (waiting, familiar) = (Mutex::default(), Mutex::default());
         let frozen = FrozenAt::now(&machine.host);
-        Ok(Self { platform: machine.kind, images, kernel, frozen, listeners, accepted: None, waiting, familiar })
-    }
-
-    /// As [`Snapshot::of`], where the machine has `accepted` a connection ahead, if any: each fork has its own in the place of
-    /// that.
-    pub(crate) fn begun_with(machine: &mut Machine, accepted: Option<Accepted>) -> Result<Self, EngineError> {
-        let mut snapshot = Self::of(machine)?;
-        if let Some(accepted) = &accepted {
-            snapshot
-                .kernel
-                .hang_up(accepted)
-                .map_err(|source| EngineError::Kernel { operation: "freezing with a connection", source })?;
-        }
-        snapshot.accepted = accepted;
-        Ok(snapshot)
+        Ok(Self { platform: machine.kind, images, kernel, frozen, listeners, accepted, waiting, familiar })
     }
 
     /// Keeps `waiting`, connections in the order in which they came, for forks to serve.

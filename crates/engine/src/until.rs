@@ -13,7 +13,8 @@ pub struct Until<'a> {
     /// within two seconds. It does not wait for that: its clocks are put ahead.
     pub ready: bool,
     /// Stop when it has accepted a connection since it is watched, and every thread is blocked, one of them for the first
-    /// bytes of that or for another; or as soon as it has done something that it must not do ahead, which [`warmfork_linux::Kernel::is_spoilt`] tells.
+    /// bytes of that or for another; or as soon as it has done something that it must not do ahead, which
+    /// [`warmfork_linux::Kernel::is_spoilt`] tells.
     pub ahead: bool,
     /// Stop at this instant, in nanoseconds of the host's CLOCK_MONOTONIC.
     pub deadline: Option<u64>,

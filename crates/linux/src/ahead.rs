@@ -51,7 +51,7 @@ pub struct Accepted {
 pub struct Watch {
     accepted: Option<Accepted>,
     /// It did something that each fork has to do itself.
-    spoilt: bool,
+    pub(crate) spoilt: bool,
 }
 
 impl Watch {
@@ -64,11 +64,6 @@ impl Watch {
     /// `id` was closed or shut down.
     pub(crate) fn closed(&mut self, id: DescriptionId) {
         self.spoilt |= self.is_about(id);
-    }
-
-    /// It did something that each fork has to do itself.
-    pub(crate) fn spoil(&mut self) {
-        self.spoilt = true;
     }
 
     /// An option of `id` was set.
@@ -101,7 +96,7 @@ impl Kernel {
     /// connects, whenever that is.
     pub fn accepted_ahead(&mut self) -> Option<Accepted> {
         let watch = self.shared.gate.watch.take()?;
-        let accepted = watch.accepted.filter(|_| !watch.spoilt && self.may_be_watched())?;
+        let accepted = watch.accepted.filter(|_| !watch.spoilt && self.family.is_empty())?;
         self.files.find(accepted.id).is_some().then_some(accepted)
     }
 
@@ -152,7 +147,7 @@ impl Kernel {
             let name = table::find(number).map_or("unknown", |entry| entry.name);
             let why = if matches!(number, ACCEPT | ACCEPT4) { " for the client's address" } else { "" };
             log::info!("each fork accepts by itself: the program calls {name}{why} before it waits for a request");
-            self.shared.gate.watch.iter_mut().for_each(Watch::spoil);
+            self.shared.gate.spoil();
         }
     }
 

@@ -3,7 +3,6 @@
 use log::{Level, log_enabled, warn};
 use warmfork_abi::{Errno, Registers};
 
-use crate::ahead::Watch;
 use crate::call::{Call, Ending, ExecRequest, Guest, Stop};
 use crate::family::Forked;
 use crate::kernel::Kernel;
@@ -79,7 +78,7 @@ impl Kernel {
             }
             Err(Stop::ExitProgram(ending)) => return self.end_process(host, guest.memory(), ending),
             Err(Stop::Fork(forked)) => {
-                self.shared.gate.watch.iter_mut().for_each(Watch::spoil);
+                self.shared.gate.spoil();
                 return Entered::Forked(forked);
             }
             Err(Stop::Exec(request)) => return Entered::Exec(request),

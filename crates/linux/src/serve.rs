@@ -14,6 +14,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+
 use crate::ahead::{SetOption, Watch};
 use crate::files::DescriptionId;
 use crate::poller::HostHandle;
@@ -61,8 +64,31 @@ pub struct Offer {
     pub connection: HostHandle,
 }
 
+impl Offer {
+    /// A connection that has come to `listener`, which does not block, if there is one that has not gone again.
+    ///
+    /// # Errors
+    /// The host's refusal of a descriptor.
+    pub fn accept(listener: &HostHandle) -> Result<Option<Self>, Errno> {
+        match rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok(connection) => Ok(Some(Self { listener: listener.clone(), connection: HostHandle::new(connection) })),
+            Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Joins `held`, those that wait for the program to be ready; it is closed when there are too many.
+    pub fn hold(self, held: &mut Vec<Self>) {
+        if held.len() < HELD_AT_MOST {
+            held.push(self);
+        } else {
+            log::warn!("a connection is closed: {HELD_AT_MOST} wait for the program to be ready");
+        }
+    }
+}
+
 /// More strangers than these wait in vain: as many as a listening socket of Linux's has waiting by default.
-pub const HELD_AT_MOST: usize = 4096;
+const HELD_AT_MOST: usize = 4096;
 
 /// Who warms a program up, known by the port that it connects from. The lock is held for moments, and with no other.
 #[derive(Clone, Debug, Default)]
@@ -155,11 +181,7 @@ impl Gate {
         if self.admission != Admission::Own || self.client.made_or_from(connection, &self.guest_ports) {
             return true;
         }
-        if self.held.len() < HELD_AT_MOST {
-            self.held.push(Offer { listener: listener.clone(), connection: connection.clone() });
-        } else {
-            log::warn!("a connection is closed: {HELD_AT_MOST} wait for the program to be ready");
-        }
+        Offer { listener: listener.clone(), connection: connection.clone() }.hold(&mut self.held);
         false
     }
 
@@ -225,6 +247,13 @@ impl Gate {
         }
         if self.connections.remove(&id) {
             self.ended += 1;
+        }
+    }
+
+    /// The program did something that each fork has to do itself.
+    pub(crate) fn spoil(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.spoilt = true;
         }
     }
 

@@ -160,14 +160,15 @@ static void watch(int set, int fd) {
     MUST(epoll_ctl(set, EPOLL_CTL_ADD, fd, &event));
 }
 
-static void wait_for_all(int listener, int timeout) {
+static void wait_for_all(int listener, int second, int timeout) {
     int set = MUST(epoll_create1(0));
     watch(set, listener);
+    if (second != -1) watch(set, second);
     for (;;) {
         struct epoll_event event;
         if (MUST(epoll_wait(set, &event, 1, timeout)) == 0) continue;
-        if (event.data.fd == listener) {
-            int connection = next(listener);
+        if (event.data.fd == listener || event.data.fd == second) {
+            int connection = next(event.data.fd);
             if (connection != -1) watch(set, connection);
         } else {
             serve(event.data.fd);
@@ -178,7 +179,6 @@ static void wait_for_all(int listener, int timeout) {
 int main(int count, char **arguments) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     const char *how = arguments[1], *what = count > 2 ? arguments[2] : "nothing";
-    int second = -1;
     for (int i = 0; acts[i].name; i++) {
         if (!strcmp(acts[i].name, what)) act = acts[i].act;
     }
@@ -190,25 +190,14 @@ int main(int count, char **arguments) {
     // Linux accepts nothing there before the first bytes.
     int seconds = 30;
     if (!strcmp(how, "deferred")) MUST(setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds));
-    if (!strcmp(how, "epoll") || !strcmp(how, "deferred")) wait_for_all(listener, -1);
+    if (!strcmp(how, "epoll") || !strcmp(how, "deferred")) wait_for_all(listener, -1, -1);
     // Something to do every 1.2 seconds: too soon for a fork to see a second of the time that it was frozen pass.
-    if (!strcmp(how, "often")) wait_for_all(listener, 1200);
+    if (!strcmp(how, "often")) wait_for_all(listener, -1, 1200);
     if (!strcmp(how, "both")) {
-        second = MUST(socket(AF_INET, SOCK_STREAM, 0));
+        int second = MUST(socket(AF_INET, SOCK_STREAM, 0));
         MUST(bind(second, (struct sockaddr *)&address, sizeof address));
         MUST(listen(second, 64));
-        int set = MUST(epoll_create1(0));
-        watch(set, listener);
-        watch(set, second);
-        for (;;) {
-            struct epoll_event event;
-            MUST(epoll_wait(set, &event, 1, -1));
-            if (event.data.fd == listener || event.data.fd == second) {
-                watch(set, next(event.data.fd));
-            } else {
-                serve(event.data.fd);
-            }
-        }
+        wait_for_all(listener, second, -1);
     }
     for (;;) {
         int connection = next(listener);

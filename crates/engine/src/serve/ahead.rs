@@ -65,7 +65,8 @@ fn watch(machine: &mut Machine, address: &Address) -> Result<(Silent, Outcome, O
     let soonest = machine.host.monotonic().saturating_add(SPARE);
     let late = machine.kernel.next_deadline().is_none_or(|at| at > soonest);
     if accepted.is_some() && !late {
-        log::info!("each fork accepts by itself: the program has something to do within {SPARE} ns");
+        let spare = Duration::from_nanos(SPARE);
+        log::info!("each fork accepts by itself: the program has something to do within {spare:?}");
     }
     Ok((client, outcome, accepted.filter(|_| late)))
 }

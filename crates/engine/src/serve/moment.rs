@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::SocketFlags;
 use warmfork_linux::poller::HostHandle;
-use warmfork_linux::serve::{HELD_AT_MOST, Offer};
+use warmfork_linux::serve::Offer;
 
 use super::ahead::{ATTEMPTS, Ahead, accept_ahead};
 use super::warmup::{Address, Silent, WarmUp, warm_up};
@@ -55,7 +54,7 @@ pub fn freeze_at_best(
             Ahead::Not => (None, None),
             Ahead::Stopped(outcome) => return Ok(Frozen::Stopped(outcome)),
         };
-        let snapshot = Arc::new(Snapshot::begun_with(machine, accepted)?);
+        let snapshot = Arc::new(Snapshot::of(machine, accepted)?);
         let taken = if moments > 1 { time(&snapshot, address, path, &mut waiting) } else { Duration::ZERO };
         log::debug!("{left} moments left: {} us for a request", taken.as_micros());
         if best.as_ref().is_none_or(|(least, _)| taken < *least) {
@@ -124,17 +123,10 @@ fn accept(listeners: &[HostHandle], client: &Silent, waiting: &mut Vec<Offer>) -
             return Err(Errno::TIMEDOUT);
         }
         for listener in listeners {
-            let connection = match rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-                Ok(connection) => HostHandle::new(connection),
-                Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => continue,
-                Err(error) => return Err(error),
-            };
-            let offer = Offer { listener: listener.clone(), connection };
-            if client.is_peer(&offer.connection) {
-                return Ok(offer);
-            }
-            if waiting.len() < HELD_AT_MOST {
-                waiting.push(offer);
+            match Offer::accept(listener)? {
+                Some(offer) if client.is_peer(&offer.connection) => return Ok(offer),
+                Some(offer) => offer.hold(waiting),
+                None => {}
             }
         }
     }

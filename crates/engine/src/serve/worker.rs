@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
-use rustix::net::SocketFlags;
 use warmfork_linux::call::Ending;
 use warmfork_linux::poller::HostHandle;
 use warmfork_linux::serve::Offer;
@@ -79,19 +78,14 @@ impl Door {
     /// A connection that has come to the listening socket `index`, if there is one.
     fn take(&self, index: usize, control: &Control) -> Option<Offer> {
         let listener = self.listeners.get(index)?;
-        match rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            Ok(connection) => {
-                self.busy.set(true);
-                return Some(Offer { listener: listener.clone(), connection: HostHandle::new(connection) });
-            }
-            // Another worker took it, or the client has gone again.
-            Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => {}
-            Err(error) => {
-                log::error!("accepting a connection failed: {error}; trying again in {PAUSE:?}");
-                control.pause();
-            }
-        }
-        None
+        // Nothing when another worker took it, or the client has gone again.
+        let offer = Offer::accept(listener).unwrap_or_else(|error| {
+            log::error!("accepting a connection failed: {error}; trying again in {PAUSE:?}");
+            control.pause();
+            None
+        });
+        self.busy.set(offer.is_some());
+        offer
     }
 }
 
