@@ -52,11 +52,12 @@ fn with_spoilt_frame(spoil: impl FnOnce(&mut Bench, u64, u64)) -> (Bench, Delive
 #[test]
 fn a_bad_frame_is_a_segmentation_fault() {
     let killed = Delivery::End(Ending::Signaled(SIGSEGV));
-    let cases: [fn(&mut Bench, u64, u64); 5] = [
+    let cases: [fn(&mut Bench, u64, u64); 6] = [
         |bench, context, area| bench.write(context + 40 + 184, &[area + 8]), // alignment
         |bench, context, _| bench.write(context + 40 + 184, &[STACK + 0x10_0000]), // not mapped
         |bench, _, area| bench.write(area + 512, &[7 | 1 << 62]),            // features that there are not
-        |bench, _, area| bench.write(area + 520, &[1 << 63]),                // compacted
+        |bench, _, area| bench.write(area + 520, &[1 << 63]),                // compacted, of nothing
+        |bench, _, area| bench.write(area + 520, &[1 << 63 | 3]),            // compacted, without the AVX part in use
         |bench, _, area| bench.write_half(area + 24, 0x8000_1f80),           // MXCSR
     ];
     for (index, spoil) in cases.into_iter().enumerate() {
