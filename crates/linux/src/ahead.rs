@@ -27,13 +27,14 @@ use crate::clock;
 use crate::files::DescriptionId;
 use crate::kernel::Kernel;
 use crate::objects::Object;
+use crate::objects::options::Name;
 use crate::poller::{Host, HostHandle, errno};
 use crate::serve::Offer;
 use crate::syscalls::socket_options::{defers_accepting, repeat_option};
 use crate::table;
 
-/// An option that was set: level, name, value.
-pub type SetOption = (u32, u32, Vec<u8>);
+/// An option that was set, and to what.
+pub type SetOption = (Name, Vec<u8>);
 
 /// A connection that was accepted ahead.
 #[derive(Clone, PartialEq, Debug)]
@@ -194,5 +195,5 @@ impl Kernel {
 
 /// Whether an object is between the program's own threads.
 fn is_own(object: &Object) -> bool {
-    matches!(object, Object::EventFd(_) | Object::Pipe(_) | Object::Pair(_))
+    matches!(object, Object::EventFd(_) | Object::Pipe(_) | Object::Pair(_) | Object::Tcp(_))
 }

@@ -17,6 +17,7 @@ pub mod inotify;
 pub mod local;
 pub mod mailbox;
 pub mod memfd;
+pub mod options;
 pub mod pair;
 pub mod path;
 pub mod pidfd;
@@ -25,6 +26,7 @@ pub mod signalfd;
 pub mod socket;
 pub mod stream;
 pub mod synthetic;
+pub mod tcp;
 pub mod terminal;
 pub mod timerfd;
 
@@ -59,6 +61,8 @@ pub enum Object {
     Socket(socket::Socket),
     /// One end of a socketpair.
     Pair(pair::PairEnd),
+    /// One end of a TCP connection without the host.
+    Tcp(tcp::TcpEnd),
     /// A regular file of the host.
     File(file::File),
     /// A directory of the host.
@@ -92,6 +96,8 @@ pub struct Shared {
     pub fifos: fifos::Fifos,
     /// Socket pairs.
     pub pairs: channel::Channels,
+    /// TCP connections without the host.
+    pub connections: tcp::connection::Connections,
     /// Datagrams for named Unix sockets.
     pub mailboxes: mailbox::Mailboxes,
     /// How many timerfds are open.
@@ -266,6 +272,7 @@ impl Object {
             Self::SignalFd(object) => object,
             Self::Socket(object) => object,
             Self::Pair(object) => object,
+            Self::Tcp(object) => object,
             Self::File(object) => object,
             Self::Directory(object) => object,
             Self::Synthetic(object) => object,
@@ -290,6 +297,7 @@ impl Object {
             Self::SignalFd(object) => object,
             Self::Socket(object) => object,
             Self::Pair(object) => object,
+            Self::Tcp(object) => object,
             Self::File(object) => object,
             Self::Directory(object) => object,
             Self::Synthetic(object) => object,

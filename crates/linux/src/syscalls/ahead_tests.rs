@@ -13,6 +13,7 @@ use warmfork_abi::numbers::{
 use warmfork_abi::socket::{AF_INET, SOCK_STREAM, SOL_SOCKET, SOL_TCP, TCP_NODELAY};
 
 use super::socket_tests::{AT, BUFFER};
+use crate::objects::options::Name;
 use crate::policy::{Rule, Rules};
 use crate::poller::HostHandle;
 use crate::serve::Offer;
@@ -44,7 +45,8 @@ fn what_is_the_same_for_all_may_be_done_ahead() {
     let tid = bench.pid();
     let _ = bench.start(tid, RECVFROM, &[connection, BUFFER, 8, 0, 0, 0]);
     let accepted = bench.kernel.accepted_ahead().unwrap();
-    assert_eq!(accepted.options, [(SOL_TCP, TCP_NODELAY, vec![1, 0, 0, 0])]);
+    let nodelay = Name { level: SOL_TCP, name: TCP_NODELAY };
+    assert_eq!(accepted.options, [(nodelay, vec![1, 0, 0, 0])]);
 
     let mut fork = bench.kernel.fork().unwrap();
     fork.hang_up(&accepted).unwrap();

@@ -67,7 +67,9 @@ impl Call<'_> {
         match &self.kernel.files.description(id).object {
             Object::File(_) | Object::Memfd(_) => Ok(id),
             Object::Path(_) => Err(Errno::EBADF),
-            Object::Pipe(_) | Object::Socket(_) | Object::Pair(_) if otherwise == Errno::ENODEV => Err(Errno::ESPIPE),
+            Object::Pipe(_) | Object::Socket(_) | Object::Pair(_) | Object::Tcp(_) if otherwise == Errno::ENODEV => {
+                Err(Errno::ESPIPE)
+            }
             _ => Err(otherwise),
         }
     }
