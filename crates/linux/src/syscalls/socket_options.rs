@@ -1,5 +1,7 @@
 //! getsockopt and setsockopt: an explicit list of what reaches the host's socket; the rest is answered here.
 
+use std::sync::Arc;
+
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{
     AF_UNIX, IP_BIND_ADDRESS_NO_PORT, IP_FREEBIND, IP_LOCAL_PORT_RANGE, IP_MTU, IP_MTU_DISCOVER, IP_MULTICAST_LOOP,
@@ -14,6 +16,7 @@ use warmfork_abi::socket::{
     TCP_SYNCNT, TCP_TIMESTAMP, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP, UDP_CORK, UDP_SEGMENT, UDPLITE_RECV_CSCOV,
     UDPLITE_SEND_CSCOV,
 };
+use warmfork_memory::HostFile;
 
 use crate::ahead::SetOption;
 use crate::call::{Call, SyscallResult};
@@ -22,7 +25,6 @@ use crate::objects::channel::{DEFAULT_BUFFER, SMALLEST_BUFFER};
 use crate::objects::pair::PairEnd;
 use crate::objects::socket::{Credentials, Socket};
 use crate::objects::{Context, Object};
-use crate::poller::HostHandle;
 use crate::syscalls::time::{combine, timeval_bytes};
 
 /// What a guest may do with an option of the host's socket.
@@ -271,7 +273,7 @@ pub fn setsockopt(call: &mut Call<'_>) -> SyscallResult {
 }
 
 /// Whether the host keeps connections to a listening socket back until their first bytes have come: TCP_DEFER_ACCEPT.
-pub(crate) fn defers_accepting(listener: &HostHandle) -> bool {
+pub(crate) fn defers_accepting(listener: &Arc<HostFile>) -> bool {
     let mut value = [0; 4];
     let numbers = Name { level: SOL_TCP, name: TCP_DEFER_ACCEPT }.numbers();
     let got = numbers.and_then(|(level, name)| warmfork_host::socket_option(listener, level, name, &mut value));
@@ -319,7 +321,7 @@ fn change_socket(socket: &mut Socket, context: &mut Context<'_>, name: Name, val
 ///
 /// # Errors
 /// The host's; ENOPROTOOPT for an option that guests cannot set.
-pub fn set_option(socket: &HostHandle, level: u32, name: u32, value: &[u8]) -> Result<(), Errno> {
+pub fn set_option(socket: &Arc<HostFile>, level: u32, name: u32, value: &[u8]) -> Result<(), Errno> {
     let name = Name { level, name };
     name.on_host(true)?;
     let (level, option) = name.numbers()?;
