@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 use warmfork_abi::Errno;
 use warmfork_abi::stat::Metadata;
-use warmfork_memory::MappedFile;
+use warmfork_memory::HostFile;
 
 use crate::files::{DescriptionId, Events};
 use crate::locks::Locks;
@@ -113,8 +113,6 @@ pub struct Shared {
     pub locks: Locks,
     /// What is in /dev/shm.
     pub memory: SharedMemory,
-    /// A fork's own copies of the memory files that its snapshot has, even those that the guest has let go.
-    pub memory_files: Vec<memfd::Memfd>,
 }
 
 /// What an operation may use beside its object.
@@ -139,7 +137,7 @@ pub struct Context<'a> {
 #[derive(Clone, Debug)]
 pub enum Mappable {
     /// Pages of a host file.
-    File(Arc<MappedFile>),
+    File(Arc<HostFile>),
     /// Zeroes (/dev/zero).
     Anonymous,
 }

@@ -17,7 +17,7 @@ use warmfork_abi::socket::{
     UDP_CORK, UDP_SEGMENT, UDPLITE_RECV_CSCOV, UDPLITE_SEND_CSCOV,
 };
 
-use crate::poller::HostHandle;
+use warmfork_memory::HostFile;
 
 /// What a guest may do with an option of the host's socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,7 +136,7 @@ impl Name {
     ///
     /// # Errors
     /// The host's; ENOPROTOOPT for an option that guests cannot read.
-    pub fn on_host(self, socket: &HostHandle, room: usize) -> Result<Vec<u8>, Errno> {
+    pub fn on_host(self, socket: &HostFile, room: usize) -> Result<Vec<u8>, Errno> {
         let size = self.size(false)?.min(room);
         let mut value = vec![0; size];
         let (level, name) = self.numbers()?;
@@ -149,7 +149,7 @@ impl Name {
     ///
     /// # Errors
     /// The host's; ENOPROTOOPT for an option that guests cannot set, EPERM for a value that needs privileges.
-    pub fn set_on_host(self, socket: &HostHandle, value: &[u8]) -> Result<Vec<u8>, Errno> {
+    pub fn set_on_host(self, socket: &HostFile, value: &[u8]) -> Result<Vec<u8>, Errno> {
         let value = self.checked(value)?;
         let (level, name) = self.numbers()?;
         warmfork_host::set_socket_option(socket, level, name, value)?;
@@ -200,7 +200,7 @@ impl Options {
     }
 
     /// Sets them all on the host's `socket`. One that was taken once and is refused now stays as a new socket has it.
-    pub fn apply(&self, socket: &HostHandle) {
+    pub fn apply(&self, socket: &HostFile) {
         for (name, value) in &self.0 {
             let _ = name.set_on_host(socket, value);
         }

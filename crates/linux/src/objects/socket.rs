@@ -5,11 +5,13 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 
 use rustix::net::{AddressFamily, Protocol, Shutdown, SocketAddrAny, SocketFlags, SocketType};
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{AF_INET, AF_INET6, AF_UNIX, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_STREAM};
 use warmfork_abi::stat::Metadata;
+use warmfork_memory::HostFile;
 
 use crate::files::Events;
 use crate::objects::address::Address;
@@ -17,7 +19,7 @@ use crate::objects::inherited::Inherited;
 use crate::objects::local::Local;
 use crate::objects::options::Options;
 use crate::objects::{Context, Operations};
-use crate::poller::{HostHandle, errno};
+use crate::poller::errno;
 use crate::syscalls::metadata::host_metadata;
 
 /// `struct ucred`
@@ -55,7 +57,7 @@ pub struct Bound {
 /// A socket of the host.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Socket {
-    handle: HostHandle,
+    handle: Arc<HostFile>,
     /// AF_INET, AF_INET6 or AF_UNIX.
     pub family: u16,
     /// SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET.
@@ -97,10 +99,10 @@ impl Socket {
         let number = std::num::NonZero::new(protocol).map(Protocol::from_raw);
         let fd = rustix::net::socket_with(AddressFamily::from_raw(family), SocketType::from_raw(kind), flags, number)
             .map_err(errno)?;
-        Ok(Self::new(HostHandle::new(fd), family, kind, protocol))
+        Ok(Self::new(HostFile::socket(fd), family, kind, protocol))
     }
 
-    fn new(handle: HostHandle, family: u16, kind: u32, protocol: u32) -> Self {
+    fn new(handle: Arc<HostFile>, family: u16, kind: u32, protocol: u32) -> Self {
         Self {
             handle,
             family,
@@ -122,13 +124,13 @@ impl Socket {
     }
 
     /// Goes on with another socket of the host.
-    pub(crate) fn continue_with(&mut self, handle: HostHandle) {
+    pub(crate) fn continue_with(&mut self, handle: Arc<HostFile>) {
         self.handle = handle;
     }
 
     /// The host's socket.
     #[must_use]
-    pub fn handle(&self) -> &HostHandle {
+    pub fn handle(&self) -> &Arc<HostFile> {
         &self.handle
     }
 
@@ -267,15 +269,15 @@ impl Socket {
         }
     }
 
-    fn accept_from_host(&mut self, named: bool) -> Result<(HostHandle, Option<Address>), Errno> {
+    fn accept_from_host(&mut self, named: bool) -> Result<(Arc<HostFile>, Option<Address>), Errno> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         if !named {
             let fd = rustix::net::accept_with(&self.handle, flags).map_err(errno)?;
-            return Ok((HostHandle::new(fd), None));
+            return Ok((HostFile::socket(fd), None));
         }
         let (fd, address) = rustix::net::acceptfrom_with(&self.handle, flags).map_err(errno)?;
         let address = address.map_or_else(|| self.unnamed(), Address::from_host);
-        Ok((HostHandle::new(fd), Some(address)))
+        Ok((HostFile::socket(fd), Some(address)))
     }
 
     /// What a connection that waits for this guest makes of a listening socket.

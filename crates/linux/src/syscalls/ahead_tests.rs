@@ -11,11 +11,11 @@ use warmfork_abi::numbers::{
     SETSOCKOPT, SHUTDOWN, WRITE,
 };
 use warmfork_abi::socket::{AF_INET, SOCK_STREAM, SOL_SOCKET, SOL_TCP, TCP_NODELAY};
+use warmfork_memory::HostFile;
 
 use super::socket_tests::{AT, BUFFER};
 use crate::objects::options::Name;
 use crate::policy::{Rule, Rules};
-use crate::poller::HostHandle;
 use crate::serve::Offer;
 use crate::testing::Bench;
 
@@ -52,7 +52,7 @@ fn what_is_the_same_for_all_may_be_done_ahead() {
     fork.hang_up(&accepted).unwrap();
     let mut other = TcpStream::connect(bench.name(GETSOCKNAME, listener).unwrap()).unwrap();
     let come = rustix::net::accept(&accepted.listener).unwrap();
-    let offer = Offer { listener: accepted.listener.clone(), connection: HostHandle::new(come) };
+    let offer = Offer { listener: accepted.listener.clone(), connection: HostFile::socket(come) };
     let elsewhere = Offer { listener: offer.connection.clone(), ..offer.clone() };
     bench.kernel = fork;
     assert_eq!(bench.call(READ, &[connection, BUFFER, 8]), Ok(0));

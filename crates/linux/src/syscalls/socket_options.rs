@@ -6,6 +6,7 @@ use warmfork_abi::socket::{
     SO_PASSCRED, SO_PEERCRED, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO, SO_REUSEADDR,
     SO_REUSEPORT, SO_SNDBUF, SO_SNDLOWAT, SO_SNDTIMEO, SO_TYPE, SOL_SOCKET, SOL_TCP, TCP_CORK, TCP_DEFER_ACCEPT,
 };
+use warmfork_memory::HostFile;
 
 use crate::ahead::SetOption;
 use crate::call::{Call, SyscallResult};
@@ -16,7 +17,6 @@ use crate::objects::pair::PairEnd;
 use crate::objects::socket::{Credentials, Socket};
 use crate::objects::tcp::TcpEnd;
 use crate::objects::{Context, Object, Shared};
-use crate::poller::HostHandle;
 use crate::syscalls::time::{combine, timeval_bytes};
 
 /// An `int` as the value of an option.
@@ -160,7 +160,7 @@ pub fn setsockopt(call: &mut Call<'_>) -> SyscallResult {
 }
 
 /// Whether the host keeps connections to a listening socket back until their first bytes have come: TCP_DEFER_ACCEPT.
-pub(crate) fn defers_accepting(listener: &HostHandle) -> bool {
+pub(crate) fn defers_accepting(listener: &HostFile) -> bool {
     let value = Name { level: SOL_TCP, name: TCP_DEFER_ACCEPT }.on_host(listener, 4);
     value.is_ok_and(|value| value != [0; 4])
 }
