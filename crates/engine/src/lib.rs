@@ -46,4 +46,4 @@ pub use serve::{ServeOptions, Server};
 pub use snapshot::Snapshot;
 pub use until::{Outcome, Until};
 pub use warmfork_linux::call::Ending;
-pub use warmfork_linux::{policy, table};
+pub use warmfork_linux::{outside, policy, table};

@@ -196,14 +196,6 @@ impl Kernel {
     /// The host's refusal to copy memory files (ENOMEM, EMFILE).
     pub fn fork(&self) -> Result<Self, Errno> {
         let mut fork = self.clone();
-        for object in fork.files.objects_mut() {
-            match object {
-                Object::Socket(socket) => socket.share(),
-                Object::Stream(stream) => stream.shared = true,
-                Object::Inotify(inotify) => inotify.share(),
-                _ => {}
-            }
-        }
         fork.own_files = OwnFiles::of(self.memory_files())?;
         fork.put_own_files();
         Ok(fork)

@@ -14,6 +14,7 @@ use crate::proc;
 use crate::process::{RLIMIT_FSIZE, UNLIMITED};
 use crate::syscalls::metadata::host_metadata;
 use crate::syscalls::vectors::Vectors;
+use crate::syscalls::within;
 use crate::task::Wait;
 
 /// After so many bytes a call stops for the machine to look at its limits (time, memory), and goes on.
@@ -62,6 +63,9 @@ impl Call<'_> {
             let path = file.path.clone();
             proc::write(self.kernel, &path, from)?;
             return Ok(from.len());
+        }
+        if let Some(sent) = within::send_internet(self, transfer.id, None, from)? {
+            return Ok(sent);
         }
         let at = transfer.at.map(|at| at.saturating_add(moved as u64));
         self.kernel.with_object(self.host, transfer.id, |object, context| object.write(context, from, at))
