@@ -101,6 +101,7 @@ impl Snapshot {
         machine.kernel.settle_cpu_time(&mut machine.host);
         let failed = |source| EngineError::Kernel { operation: "freezing", source };
         let mut kernel = machine.kernel.fork().map_err(failed)?;
+        kernel.seal_own_files().map_err(failed)?;
         if let Some(accepted) = &accepted {
             kernel.hang_up(accepted).map_err(failed)?;
         }
