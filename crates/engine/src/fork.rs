@@ -23,6 +23,7 @@ use warmfork_platform::{Platform, Pristine};
 
 use crate::error::EngineError;
 use crate::machine::Machine;
+use crate::mapped_writes::mapped_writes;
 use crate::settle;
 use crate::snapshot::Snapshot;
 use crate::until::{Outcome, Until};
@@ -171,7 +172,8 @@ impl Fork {
         let resetting = |source| EngineError::Kernel { operation: "resetting", source };
         let spaces = self.snapshot.spaces();
         self.machine.keep_only(&spaces)?;
-        let anew = self.machine.kernel.restore_own_files().map_err(resetting)?;
+        let written = mapped_writes(&mut self.machine, &self.snapshot)?;
+        let anew = self.machine.kernel.restore_own_files(&written).map_err(resetting)?;
         let mut pages = Some(0);
         for &(space, owner, _) in &spaces {
             self.machine.visit_process(owner)?;

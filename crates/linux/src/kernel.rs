@@ -1,7 +1,6 @@
 //! The state of one guest's kernel: plain data that clones (fork), compares (pristine check) and is assigned (reset).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use warmfork_abi::Errno;
@@ -13,7 +12,7 @@ use crate::family::Family;
 use crate::files::{DescriptionId, Events, Files};
 use crate::objects::memfd;
 use crate::objects::{Context, Object, Operations, Shared, epoll, pidfd, signalfd};
-use crate::own_files::OwnFiles;
+use crate::own_files::{MappedWrites, OwnFiles};
 use crate::policy::Policy;
 use crate::poller::Host;
 use crate::process::{FileSystemContext, Process};
@@ -221,7 +220,7 @@ impl Kernel {
         let mut inodes = BTreeSet::new();
         let mut bytes = 0_u64;
         for file in open.values() {
-            let metadata = host_metadata(file.as_fd())?;
+            let metadata = host_metadata(file.to_look())?;
             let private = metadata.links == 0 && metadata.file_type() == S_IFREG;
             if private && inodes.insert(file.inode()) {
                 bytes = bytes.saturating_add(metadata.blocks.saturating_mul(512));
@@ -268,7 +267,7 @@ impl Kernel {
     }
 
     /// Gives its own files the seals that they have in the snapshot: call it when they are mapped, for some seals are against
-    /// that.
+    /// that. What is done with their descriptors from now on counts as use.
     ///
     /// # Errors
     /// The host's.
@@ -277,12 +276,19 @@ impl Kernel {
     }
 
     /// Makes its own files what the snapshot's are, or other ones, which are returned, where that cannot be: map those anew,
-    /// and then call [`Kernel::reset_from`].
+    /// and then call [`Kernel::seal_own_files`] and [`Kernel::reset_from`]. `written` has what may have been written to where
+    /// they are mapped.
     ///
     /// # Errors
     /// As [`Kernel::fork`].
-    pub fn restore_own_files(&mut self) -> Result<Vec<HostFileId>, Errno> {
-        self.own_files.restore()
+    pub fn restore_own_files(&mut self, written: &MappedWrites) -> Result<Vec<HostFileId>, Errno> {
+        self.own_files.restore(written)
+    }
+
+    /// Whether there have been other address spaces since this was `snapshot`.
+    #[must_use]
+    pub fn has_made_spaces(&self, snapshot: &Self) -> bool {
+        self.family.next_space() != snapshot.family.next_space()
     }
 
     /// What this machine has in the place of `file`: its own copy, if it has one.

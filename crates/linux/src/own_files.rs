@@ -20,7 +20,7 @@ use rustix::fs::{FallocateFlags, Mode, OFlags, SealFlags, SeekFrom, Timespec, Ti
 use rustix::io::Errno as HostErrno;
 use warmfork_abi::Errno;
 use warmfork_abi::stat::Metadata;
-use warmfork_memory::{HostFile, HostFileId, Inode};
+use warmfork_memory::{HostFile, HostFileId, Inode, Span, SpanSet};
 
 use crate::objects::memfd;
 use crate::poller::errno;
@@ -33,6 +33,9 @@ type Found<'a> = dyn FnMut(u64, &[u8]) -> Result<(), Errno> + 'a;
 const CHUNK: usize = 64 * 1024;
 
 const PAGE: usize = 4096;
+
+/// All of a file.
+const EVERYTHING: Span = Span { start: 0, end: u64::MAX };
 
 /// A fork's own copies of files, even those that the guest has let go.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +70,15 @@ pub enum Difference {
     Seals,
     /// Its bytes, from this offset on.
     Bytes(u64),
+}
+
+/// Which parts of files may have been written to where they are mapped, by inode.
+#[derive(Clone, Debug)]
+pub enum MappedWrites {
+    /// Any.
+    Anything,
+    /// These, as spans of offsets.
+    Parts(BTreeMap<Inode, SpanSet>),
 }
 
 impl OwnFiles {
@@ -113,25 +125,35 @@ impl OwnFiles {
     ///
     /// # Errors
     /// The host's.
-    pub(crate) fn restore(&mut self) -> Result<Vec<HostFileId>, Errno> {
+    pub(crate) fn restore(&mut self, written: &MappedWrites) -> Result<Vec<HostFileId>, Errno> {
         let mut anew = Vec::new();
-        for copy in self.copies.values_mut() {
-            if copy.is_restorable()? {
-                copy.assign()?;
-            } else {
-                copy.make_anew()?;
-                anew.extend(copy.files.keys());
+        for (inode, copy) in &mut self.copies {
+            let used = copy.take_used();
+            match written {
+                MappedWrites::Parts(parts) if !used && !copy.seals_late()? => {
+                    let parts = parts.get(inode).into_iter().flat_map(SpanSet::iter);
+                    parts.into_iter().try_for_each(|part| copy.assign_bytes(part))?;
+                }
+                _ if copy.is_restorable()? => copy.assign()?,
+                _ => {
+                    copy.make_anew()?;
+                    anew.extend(copy.files.keys());
+                }
             }
         }
         Ok(anew)
     }
 
-    /// Gives each copy the seals of what it was made from.
+    /// Gives each copy the seals of what it was made from, and begins to watch who uses it.
     ///
     /// # Errors
     /// The host's.
     pub(crate) fn seal(&self) -> Result<(), Errno> {
-        self.iter().try_for_each(OwnFile::seal)
+        for copy in self.iter() {
+            copy.seal()?;
+            copy.take_used();
+        }
+        Ok(())
     }
 }
 
@@ -144,6 +166,9 @@ impl OwnFile {
         let mut copy = Self { original, files: BTreeMap::new() };
         copy.files.insert(copy.original.id(), copy.fresh()?);
         copy.assign()?;
+        if !copy.seals_late()? {
+            copy.seal()?;
+        }
         Ok(copy)
     }
 
@@ -172,11 +197,20 @@ impl OwnFile {
         &self.original
     }
 
-    /// Whether it can be made what it was. Seals are for ever; and what has been mapped before it was sealed against writing
-    /// cannot be mapped again, nor put back.
+    /// Whether anybody has had a descriptor of it for more than looking since this was last asked.
+    fn take_used(&self) -> bool {
+        self.files.values().fold(false, |used, file| used | file.take_used())
+    }
+
+    /// Whether it may be mapped so that it is written to, but only before it has its seals.
+    fn seals_late(&self) -> Result<bool, Errno> {
+        let seals = seals(&self.original)?;
+        Ok(seals.contains(SealFlags::FUTURE_WRITE) && !seals.contains(SealFlags::WRITE))
+    }
+
+    /// Whether it can be made what it was. Seals are for ever, and some are against putting it back.
     fn is_restorable(&self) -> Result<bool, Errno> {
-        let wanted = seals(&self.original)?;
-        Ok(seals(self.file())? == wanted && !wanted.contains(SealFlags::FUTURE_WRITE))
+        Ok(seals(self.file())? == seals(&self.original)? && !self.seals_late()?)
     }
 
     /// Another copy in the place of this one.
@@ -185,7 +219,8 @@ impl OwnFile {
         for file in self.files.values_mut() {
             *file = file.with_fd(fresh.as_fd().try_clone_to_owned().map_err(|_| Errno::EMFILE)?);
         }
-        self.assign()
+        self.assign()?;
+        if self.seals_late()? { Ok(()) } else { self.seal() }
     }
 
     fn seal(&self) -> Result<(), Errno> {
@@ -209,7 +244,7 @@ impl OwnFile {
         if seals(self.file())? != seals(&self.original)? {
             found.push(Difference::Seals);
         }
-        self.compare(&mut |at, _| {
+        self.compare(EVERYTHING, &mut |at, _| {
             found.push(Difference::Bytes(at));
             Ok(())
         })?;
@@ -222,13 +257,7 @@ impl OwnFile {
         if own.size != wanted.size {
             rustix::fs::ftruncate(self.file(), wanted.size).map_err(errno)?;
         }
-        self.compare(&mut |at, bytes| {
-            if bytes.iter().all(|&byte| byte == 0) {
-                let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-                return rustix::fs::fallocate(self.file(), flags, at, bytes.len() as u64).map_err(errno);
-            }
-            memfd::write_at(self.file(), at, bytes)
-        })?;
+        self.assign_bytes(EVERYTHING)?;
         if own.mode != wanted.mode {
             rustix::fs::fchmod(self.file(), Mode::from_raw_mode(wanted.mode & 0o7777)).map_err(errno)?;
         }
@@ -240,14 +269,27 @@ impl OwnFile {
         rustix::fs::futimens(self.file(), &times).map_err(errno)
     }
 
-    /// Tells `found` of each stretch that is not the same in the original, and what it is there. What lies behind the end
-    /// of either is not looked at.
-    fn compare(&self, found: &mut Found<'_>) -> Result<(), Errno> {
+    /// Makes the bytes of `part` those of the original.
+    fn assign_bytes(&self, part: Span) -> Result<(), Errno> {
+        self.compare(part, &mut |at, bytes| {
+            if bytes.iter().all(|&byte| byte == 0) {
+                let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+                return rustix::fs::fallocate(self.file(), flags, at, bytes.len() as u64).map_err(errno);
+            }
+            memfd::write_at(self.file(), at, bytes)
+        })
+    }
+
+    /// Tells `found` of each stretch of `part` that is not the same in the original, and what it is there. What lies behind the
+    /// end of either is not looked at.
+    fn compare(&self, part: Span, found: &mut Found<'_>) -> Result<(), Errno> {
         let (file, original) = (self.file(), &self.original);
         let (mut own, mut others) = (vec![0; CHUNK], vec![0; CHUNK]);
-        let mut at = 0;
+        let mut at = part.start;
         while let Some(start) = [next_data(file, at)?, next_data(original, at)?].into_iter().flatten().min() {
-            let read = [read_chunk(file, start, &mut own)?, read_chunk(original, start, &mut others)?];
+            let wanted = usize::try_from(part.end.saturating_sub(start)).unwrap_or(CHUNK).min(CHUNK);
+            let (own, others) = (&mut own[..wanted], &mut others[..wanted]);
+            let read = [read_chunk(file, start, own)?, read_chunk(original, start, others)?];
             let length = read[0].min(read[1]);
             if length == 0 {
                 break;

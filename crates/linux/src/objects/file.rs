@@ -41,7 +41,7 @@ impl File {
 pub fn file_metadata(file: &HostFile) -> Result<Metadata, Errno> {
     let (device, inode) = file.inode();
     let device = (rustix::fs::major(device), rustix::fs::minor(device));
-    Ok(Metadata { device, inode, ..host_metadata(file.as_fd())? })
+    Ok(Metadata { device, inode, ..host_metadata(file.to_look())? })
 }
 
 /// Reads a host file at the description's offset, or at `at`.

@@ -95,7 +95,7 @@ pub(crate) fn write_at(file: &HostFile, offset: u64, bytes: &[u8]) -> Result<(),
 /// # Errors
 /// The host's.
 pub fn resident_bytes(file: &HostFile) -> Result<u64, Errno> {
-    Ok(host_metadata(file.as_fd())?.blocks.saturating_mul(512))
+    Ok(host_metadata(file.to_look())?.blocks.saturating_mul(512))
 }
 
 impl Operations for Memfd {

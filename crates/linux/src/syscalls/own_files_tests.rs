@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::*;
+use warmfork_abi::mman::madvise::MADV_REMOVE;
 use warmfork_abi::numbers::*;
-use warmfork_memory::{Backing, HostFile, HostFileId, Origin};
+use warmfork_memory::{Backing, HostFile, HostFileId, Origin, Span};
 
 use super::file_tests::{BUFFER, Guest, PATH};
 use crate::files::Description;
 use crate::kernel::Kernel;
 use crate::objects::Object;
 use crate::objects::stream::Stream;
-use crate::own_files::Difference;
+use crate::own_files::{Difference, MappedWrites};
 
 /// F_SEAL_SEAL and F_SEAL_WRITE.
 const SEAL_SEAL: u64 = 1;
@@ -32,7 +33,7 @@ impl Guest {
 
     /// Resets the fork; the files that were made anew.
     fn reset(&mut self, snapshot: &Kernel) -> Vec<HostFileId> {
-        let anew = self.bench.kernel.restore_own_files().unwrap();
+        let anew = self.bench.kernel.restore_own_files(&MappedWrites::Anything).unwrap();
         self.bench.kernel.seal_own_files().unwrap();
         self.bench.kernel.reset_from(snapshot);
         assert_eq!(self.differences(), []);
@@ -206,6 +207,46 @@ fn descriptions_of_one_file_without_a_name_are_of_one_copy() {
         assert_eq!(guest.read(reader).as_deref(), Ok("first second"));
         guest.reset(&snapshot);
     }
+}
+
+#[test]
+fn a_reset_looks_at_what_was_mapped_and_written_or_used() {
+    let mut guest = Guest::new("parts");
+    let fd = guest.unlinked("snapshot");
+    guest.bench.call(FTRUNCATE, &[fd, 1 << 20]).unwrap();
+    let view = guest.bench.call(MMAP, &[0, 1 << 20, 3, 1, fd, 0]).unwrap();
+    let (snapshot, _) = guest.freeze();
+    let [_, inode, ..] = guest.status(fd);
+    let restore = |guest: &mut Guest, parts: &[Span]| {
+        let parts = parts.iter().copied().collect();
+        let device = guest.bench.kernel.own_files.iter().next().unwrap().file().inode().0;
+        let written = MappedWrites::Parts([((device, inode), parts)].into());
+        assert_eq!(guest.bench.kernel.restore_own_files(&written).unwrap(), []);
+        guest.bench.kernel.reset_from(&snapshot);
+        let found = guest.differences();
+        guest.bench.kernel.seal_own_files().unwrap();
+        found
+    };
+    // As the platform would: past the kernel.
+    let own = guest.bench.kernel.own_files.iter().next().unwrap().file().to_look().try_clone_to_owned().unwrap();
+    for at in [5 << 12, 90 << 12] {
+        rustix::io::pwrite(&own, b"secret", at).unwrap();
+    }
+    let page = |number: u64| Span { start: number << 12, end: (number + 1) << 12 };
+    assert_eq!(
+        restore(&mut guest, &[page(5)]),
+        [Difference::Bytes(90 << 12)],
+        "nobody says that the other was written"
+    );
+    assert_eq!(restore(&mut guest, &[page(0), page(90)]), []);
+    // By descriptor.
+    assert_eq!(restore(&mut guest, &[]), []);
+    guest.bench.call(PWRITE64, &[fd, BUFFER, 4, 200 << 12]).unwrap();
+    assert_eq!(restore(&mut guest, &[]), []);
+    guest.bench.call(FTRUNCATE, &[fd, 10]).unwrap();
+    assert_eq!(restore(&mut guest, &[]), []);
+    assert_eq!(guest.bench.call(MADVISE, &[view, 1 << 12, MADV_REMOVE]), Ok(0));
+    assert_eq!(restore(&mut guest, &[]), []);
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Call<'_> {
         let mut total = end;
         for (inode, file) in kernel.open_files_in_memory() {
             if inode != growing.inode() {
-                total = total.saturating_add(host_metadata(file.as_fd())?.size);
+                total = total.saturating_add(host_metadata(file.to_look())?.size);
             }
         }
         if total > self.kernel.space.limits().accessible_bytes { Err(Errno::ENOSPC) } else { Ok(()) }
