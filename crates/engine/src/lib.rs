@@ -27,6 +27,7 @@ pub mod guest;
 pub mod inspect;
 mod keys;
 pub mod machine;
+mod mapped_writes;
 pub mod owner;
 pub mod pristine;
 mod processes;

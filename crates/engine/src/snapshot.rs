@@ -114,6 +114,7 @@ impl Snapshot {
         if rules.refuse && outside.iter().any(|connection| !connection.kept) {
             return Err(EngineError::Outside(outside));
         }
+        kernel.seal_own_files().map_err(failed)?;
         if let Some(accepted) = &accepted {
             kernel.hang_up(accepted).map_err(failed)?;
         }

@@ -230,12 +230,8 @@ impl Call<'_> {
     pub(super) fn room_in_file(&mut self, id: DescriptionId, at: Option<u64>, length: usize) -> Result<usize, Errno> {
         let limit = self.kernel.process.limits[RLIMIT_FSIZE].soft;
         let description = self.kernel.files.description(id);
-        let grows = match description.object {
-            Object::File(_) => limit != UNLIMITED,
-            Object::Memfd(_) => true,
-            _ => false,
-        };
-        if !grows || length == 0 {
+        let grows = |file| limit != UNLIMITED || self.kernel.is_in_memory(file);
+        if length == 0 || !description.object.file().is_some_and(|file| grows(file)) {
             return Ok(length);
         }
         let start = match description.object.view().host_file() {
