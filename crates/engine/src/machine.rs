@@ -198,6 +198,9 @@ impl Machine {
             if until.connections && self.kernel.shared.gate.counts() != counts {
                 return Ok(Outcome::Connection);
             }
+            if until.calls.is_some_and(|calls| self.counters.syscalls >= calls) {
+                return Ok(Outcome::Paused);
+            }
             if self.watch.ticks() != ticks {
                 ticks = self.watch.ticks();
                 turn = Turn::Over;

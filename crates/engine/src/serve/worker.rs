@@ -224,7 +224,9 @@ impl Worker {
                 return true;
             }
             // The server stops.
-            Ok(Outcome::Interrupted | Outcome::Ready | Outcome::Connection | Outcome::Flagged) => return false,
+            Ok(Outcome::Interrupted | Outcome::Ready | Outcome::Connection | Outcome::Paused | Outcome::Flagged) => {
+                return false;
+            }
             Ok(Outcome::TimedOut) => (&statistics.timeouts, "took longer than --max-request-time".to_owned()),
             Ok(Outcome::OutOfMemory) => {
                 (&statistics.out_of_memory, "wrote to more memory than --max-request-memory".to_owned())
