@@ -98,7 +98,9 @@ class Entry:
             content = path.read_bytes()
         elif stat.S_ISLNK(status.st_mode):
             content = os.fsencode(path.readlink())
-        return cls(path, status, content)
+        entry = cls(path, status, content)
+        entry.set_times()  # for that was looking at it
+        return entry
 
     def make(self) -> None:
         """Makes the file where there is none."""
@@ -119,16 +121,32 @@ class Entry:
             self.path.write_bytes(self.content)
         if not stat.S_ISLNK(mode):
             self.path.chmod(stat.S_IMODE(mode))
+        self.set_times()
+
+    def set_times(self) -> None:
+        """Makes the times of the file what they were."""
         times = (self.status.st_atime_ns, self.status.st_mtime_ns)
         os.utime(self.path, ns=times, follow_symlinks=False)
 
 
 class Kept:
-    """A directory as it was when this was made. Files that are still there stay the same files: forks have them open."""
+    """A directory as it was when this was made. Its files stay the same files: a snapshot may have them open.
 
-    def __init__(self, directory: Path) -> None:
+    So each has one more name, in ``names``, lest it is gone when a program unlinks it; unless that is ``None``, for
+    programs that show how many names a file has.
+    """
+
+    def __init__(self, directory: Path, names: Path | None) -> None:
         self._directory = directory
         self._entries = [Entry.of(path) for path in _walk(directory)]
+        self._names: dict[int, Path] = {}
+        if names is not None:
+            names.mkdir()
+            for entry in self._entries:
+                inode = entry.status.st_ino
+                if stat.S_ISREG(entry.status.st_mode) and inode not in self._names:
+                    self._names[inode] = names / str(inode)
+                    os.link(entry.path, self._names[inode])
 
     def put_back(self) -> None:
         """Makes the directory what it was."""
@@ -140,7 +158,7 @@ class Kept:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-        made: dict[int, Path] = {}
+        made = dict(self._names)
         for entry in self._entries:
             if os.path.lexists(entry.path):
                 made.setdefault(entry.status.st_ino, entry.path)
@@ -206,7 +224,8 @@ class Frozen:
             if ended is not None:
                 return  # threads have taken other turns than when calls were counted
             rest = streams.rest()
-            kept = Kept(self.scratch / "directory")
+            shows_names = "nlink" in self.program.source.read_text()
+            kept = Kept(self.scratch / "directory", None if shows_names else self.scratch / "names")
             with machine.freeze().fork() as fork:
                 for turn in ("fork", "reset", "reset again"):
                     if turn != "fork":

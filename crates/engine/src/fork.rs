@@ -8,14 +8,19 @@
 //!              (1 and 2 for each process of the snapshot; other processes' memory is dropped first)
 //!           3. the kernel's plain data is assigned, registers and FPU state are loaded; clocks stand still until it runs
 //! ```
+//!
+//! Where that cannot be, for a process of the snapshot has ended or runs another program, or the host refuses a call, the
+//! fork is rebuilt: it gets new platforms, mapped as a new fork's are, and goes on under the same handle.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use warmfork_linux::family::Pid;
 use warmfork_linux::poller::{Host, HostHandle};
 use warmfork_linux::process::{FIRST_PID, SpaceId};
 use warmfork_linux::serve::{Gate, Offer};
+use warmfork_linux::{Kernel, Tid};
 use warmfork_loader::vdso::MachineClock;
 use warmfork_memory::image::{Content, Image};
 use warmfork_memory::{Span, SpanSet};
@@ -34,6 +39,8 @@ pub enum ResetKind {
     Rewritten,
     /// There were too many: private pages were dropped.
     Dropped,
+    /// What the fork ran on was not to be put back: it was made anew.
+    Rebuilt,
 }
 
 /// What resets have done so far.
@@ -43,6 +50,8 @@ pub struct ResetCounters {
     pub rewritten: u64,
     /// Resets that dropped pages.
     pub dropped: u64,
+    /// Resets that made the fork anew.
+    pub rebuilt: u64,
     /// Pages rewritten in all.
     pub pages: u64,
 }
@@ -64,35 +73,26 @@ pub struct Fork {
 
 impl Fork {
     pub(crate) fn new(snapshot: Arc<Snapshot>) -> Result<Self, EngineError> {
-        let kernel = snapshot.kernel.fork().map_err(|source| EngineError::Kernel { operation: "forking", source })?;
         let clock = MachineClock::new()?;
-        let spaces = snapshot.spaces();
-        let mut platforms = Vec::with_capacity(spaces.len());
-        for &(space, ..) in &spaces {
-            let mut platform = snapshot.platform.guest()?;
-            let everything = Span { start: 0, end: kernel.space.layout().top() };
-            platform.map_all(&snapshot.mappings(space, everything, &kernel, &clock)?)?;
-            let image = snapshot.image(space)?;
-            platform.hold_image(image.file(), image.all_bytes().len() as u64)?;
-            platforms.push(platform);
-        }
+        let Parts { kernel, platform, others } = Parts::of(&snapshot, &clock)?;
         let host = Host::new().map_err(|error| EngineError::Kernel { operation: "forking", source: errno(error) })?;
-        let mut platforms = platforms.into_iter().zip(spaces);
-        let (first, (space, _, loaded)) = platforms.next().ok_or(EngineError::State("a snapshot has no process"))?;
-        let mut machine = Machine::new(snapshot.platform, first, kernel, host, clock);
-        machine.frozen = Some(snapshot.frozen);
-        machine.load_fpu(&snapshot.kernel, space, loaded)?;
-        for (platform, (space, _, loaded)) in platforms {
-            machine.add_body(space, platform, loaded);
-            machine.load_fpu(&snapshot.kernel, space, loaded)?;
+        let machine = Machine::new(snapshot.platform, platform, kernel, host, clock);
+        let (plans, resets) = (BTreeMap::new(), ResetCounters::default());
+        let mut fork = Self { machine, snapshot, plans, rewrite_limit: DEFAULT_REWRITE_LIMIT, resets };
+        fork.begin(others)?;
+        Ok(fork)
+    }
+
+    /// Gives the machine, whose first process has its platform, those of the `others`, and every one its thread's state.
+    fn begin(&mut self, others: Vec<(SpaceId, Box<dyn Platform>)>) -> Result<(), EngineError> {
+        self.machine.frozen = Some(self.snapshot.frozen);
+        for (space, platform) in others {
+            self.machine.add_body(space, platform);
         }
-        Ok(Self {
-            machine,
-            snapshot,
-            plans: BTreeMap::new(),
-            rewrite_limit: DEFAULT_REWRITE_LIMIT,
-            resets: ResetCounters::default(),
-        })
+        for (space, _, loaded) in self.snapshot.spaces() {
+            self.machine.load_fpu(&self.snapshot.kernel, space, loaded)?;
+        }
+        Ok(())
     }
 
     /// Makes ready what forks of this snapshot are known to write to, so that the first run takes no page faults for it.
@@ -164,12 +164,33 @@ impl Fork {
     /// Returns the fork to the snapshot's state.
     ///
     /// # Errors
-    /// [`EngineError`] when the host refuses a call: throw the fork away then.
+    /// [`EngineError`] when the host does not even give what a new fork needs: throw the fork away then.
     pub fn reset(&mut self) -> Result<ResetKind, EngineError> {
         let spaces = self.snapshot.spaces();
-        self.machine.keep_only(&spaces)?;
+        let whole = self.machine.keep_only(&spaces);
+        match whole.and_then(|whole| whole.then(|| self.rewind(&spaces)).transpose()) {
+            Ok(Some(kind)) => return Ok(kind),
+            Ok(None) => {}
+            Err(error) => log::warn!("a fork cannot be put back and is made anew: {error}"),
+        }
+        self.rebuild()?;
+        self.resets.rebuilt += 1;
+        Ok(ResetKind::Rebuilt)
+    }
+
+    /// Makes the fork anew. Its host side stays: handles to it are out.
+    fn rebuild(&mut self) -> Result<(), EngineError> {
+        let Parts { kernel, platform, others } = Parts::of(&self.snapshot, &self.machine.clock)?;
+        self.machine.replace(platform, kernel);
+        self.plans.clear();
+        self.begin(others)?;
+        self.prepare()
+    }
+
+    /// Returns the fork to the snapshot's state on what it runs on.
+    fn rewind(&mut self, spaces: &[(SpaceId, Pid, Tid)]) -> Result<ResetKind, EngineError> {
         let mut pages = Some(0);
-        for &(space, owner, _) in &spaces {
+        for &(space, owner, _) in spaces {
             self.machine.visit_process(owner)?;
             self.restore_mappings(space)?;
             let rewritten = self.restore_pages(space)?;
@@ -179,10 +200,7 @@ impl Fork {
         self.machine
             .reset_kernel(&self.snapshot.kernel)
             .map_err(|source| EngineError::Kernel { operation: "resetting", source })?;
-        self.machine.frozen = Some(self.snapshot.frozen);
-        for &(space, _, loaded) in &spaces {
-            self.machine.load_fpu(&self.snapshot.kernel, space, loaded)?;
-        }
+        self.begin(Vec::new())?;
         let Some(pages) = pages else {
             self.resets.dropped += 1;
             return Ok(ResetKind::Dropped);
@@ -258,6 +276,34 @@ impl Fork {
         platform.discard_all(&plan.returned)?;
         platform.put_back(image.all_bytes(), &plan.pages)?;
         Ok(Some(plan.pages.iter().map(|(span, _)| span.len()).sum::<u64>() / warmfork_abi::PAGE))
+    }
+}
+
+/// What a new fork begins with.
+struct Parts {
+    kernel: Kernel,
+    /// The first process's.
+    platform: Box<dyn Platform>,
+    /// The other processes', by address space.
+    others: Vec<(SpaceId, Box<dyn Platform>)>,
+}
+
+impl Parts {
+    /// Those of a fork of `snapshot` that has `clock`.
+    fn of(snapshot: &Snapshot, clock: &MachineClock) -> Result<Self, EngineError> {
+        let kernel = snapshot.kernel.fork().map_err(|source| EngineError::Kernel { operation: "forking", source })?;
+        let mut platforms = Vec::new();
+        for (space, ..) in snapshot.spaces() {
+            let mut platform = snapshot.platform.guest()?;
+            let everything = Span { start: 0, end: kernel.space.layout().top() };
+            platform.map_all(&snapshot.mappings(space, everything, &kernel, clock)?)?;
+            let image = snapshot.image(space)?;
+            platform.hold_image(image.file(), image.all_bytes().len() as u64)?;
+            platforms.push((space, platform));
+        }
+        let mut platforms = platforms.into_iter();
+        let (_, platform) = platforms.next().ok_or(EngineError::State("a snapshot has no process"))?;
+        Ok(Self { kernel, platform, others: platforms.collect() })
     }
 }
 

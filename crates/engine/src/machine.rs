@@ -447,10 +447,15 @@ impl Machine {
     /// Assigns the state of a snapshot's `kernel`; memory and FPU state are the caller's.
     pub(crate) fn reset_kernel(&mut self, kernel: &Kernel) -> Result<(), warmfork_abi::Errno> {
         self.kernel.reset_from(kernel)?;
-        self.registers = kernel.tasks.get(kernel.tasks.current).registers;
-        self.processes.loaded = kernel.tasks.current;
-        self.ended = None;
+        self.start();
         Ok(())
+    }
+
+    /// What runs next is the kernel's current thread.
+    pub(crate) fn start(&mut self) {
+        self.registers = self.kernel.tasks.get(self.kernel.tasks.current).registers;
+        self.processes.loaded = self.kernel.tasks.current;
+        self.ended = None;
     }
 
     /// A CPU exception that is no page fault: the address of the last one stays, as Linux leaves it in cr2.

@@ -175,6 +175,7 @@ impl Worker {
                 Statistics::add(&statistics.pages_rewritten, fork.resets.pages - pages);
             }
             Ok(ResetKind::Dropped) => Statistics::add(&statistics.resets_dropped, 1),
+            Ok(ResetKind::Rebuilt) => Statistics::add(&statistics.resets_rebuilt, 1),
             Err(error) => {
                 log::error!("worker {} threw its fork away: {error}", self.index);
                 return None;
