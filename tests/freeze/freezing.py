@@ -144,9 +144,9 @@ class Kept:
             names.mkdir()
             for entry in self._entries:
                 inode = entry.status.st_ino
-                if stat.S_ISREG(entry.status.st_mode) and inode not in self._names:
+                if not stat.S_ISDIR(entry.status.st_mode) and inode not in self._names:
                     self._names[inode] = names / str(inode)
-                    os.link(entry.path, self._names[inode])
+                    os.link(entry.path, self._names[inode], follow_symlinks=False)
 
     def put_back(self) -> None:
         """Makes the directory what it was."""
@@ -154,7 +154,7 @@ class Kept:
         for path in _walk(self._directory):
             if path in known and _same(path.lstat(), known[path]):
                 continue
-            if path.is_dir() and not path.is_symlink():
+            if not path.is_symlink() and path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
@@ -179,7 +179,7 @@ def _walk(directory: Path) -> list[Path]:
     found = []
     for path in sorted(directory.iterdir()):
         found.append(path)
-        if path.is_dir() and not path.is_symlink():
+        if not path.is_symlink() and path.is_dir():
             found += _walk(path)
     return found
 
@@ -224,7 +224,7 @@ class Frozen:
             if ended is not None:
                 return  # threads have taken other turns than when calls were counted
             rest = streams.rest()
-            shows_names = "nlink" in self.program.source.read_text()
+            shows_names = "_nlink" in self.program.source.read_text()
             kept = Kept(self.scratch / "directory", None if shows_names else self.scratch / "names")
             with machine.freeze().fork() as fork:
                 for turn in ("fork", "reset", "reset again"):

@@ -291,7 +291,9 @@ struct Parts {
 impl Parts {
     /// Those of a fork of `snapshot` that has `clock`.
     fn of(snapshot: &Snapshot, clock: &MachineClock) -> Result<Self, EngineError> {
-        let kernel = snapshot.kernel.fork().map_err(|source| EngineError::Kernel { operation: "forking", source })?;
+        let failed = |source| EngineError::Kernel { operation: "forking", source };
+        let mut kernel = snapshot.kernel.fork().map_err(failed)?;
+        kernel.watch_files(BTreeMap::new());
         let mut platforms = Vec::new();
         for (space, ..) in snapshot.spaces() {
             let mut platform = snapshot.platform.guest()?;

@@ -9,6 +9,7 @@ use warmfork_memory::{AddressSpace, Backing, MappedFile};
 use crate::assign::assign;
 use crate::family::Family;
 use crate::files::{DescriptionId, Events, Files};
+use crate::objects::inotify::Inotify;
 use crate::objects::memfd::Memfd;
 use crate::objects::{Context, Object, Operations, Shared, epoll, pidfd, signalfd};
 use crate::policy::Policy;
@@ -197,13 +198,46 @@ impl Kernel {
             match object {
                 Object::Socket(socket) => socket.share(),
                 Object::Stream(stream) => stream.shared = true,
-                Object::Inotify(inotify) => inotify.share(),
+                Object::Inotify(inotify) => inotify.let_go(),
+                Object::Fifo(fifo) => fifo.let_go(),
                 _ => {}
             }
         }
         fork.shared.memory_files = Vec::new();
         fork.take_own_files(Vec::new())?;
         Ok(fork)
+    }
+
+    /// Takes from the host what a snapshot is to have of objects whose host side it does not have.
+    pub fn settle_objects(&mut self, host: &mut Host) {
+        for object in self.files.objects_mut() {
+            match object {
+                Object::Inotify(inotify) => inotify.settle(host),
+                Object::Fifo(fifo) => fifo.settle(&self.shared.pipes, host),
+                _ => {}
+            }
+        }
+    }
+
+    /// Begins to watch files as a fork does; `before` has those that did in a fork that is reset.
+    pub fn watch_files(&mut self, mut before: BTreeMap<DescriptionId, Inotify>) {
+        for (id, description) in self.files.descriptions_mut() {
+            if let Object::Inotify(inotify) = &mut description.object
+                && let Err(error) = inotify.go_on(before.remove(&id))
+            {
+                // It is tried again when the guest uses it.
+                log::warn!("a fork cannot watch files yet: {error}");
+            }
+        }
+    }
+
+    /// The guest's inotify instances.
+    fn watching(&self) -> BTreeMap<DescriptionId, Inotify> {
+        let found = self.files.descriptions().filter_map(|(id, description)| match &description.object {
+            Object::Inotify(inotify) => Some((id, inotify.clone())),
+            _ => None,
+        });
+        found.collect()
     }
 
     /// Puts a copy of its own in the place of every memory file: one of `copies`, restored, or a new one.
@@ -288,6 +322,7 @@ impl Kernel {
     /// # Errors
     /// As [`Kernel::fork`].
     pub fn reset_from(&mut self, snapshot: &Self) -> Result<(), Errno> {
+        let watching = self.watching();
         let Self { tasks, files, space, shared, process, fs, signals, timers, family, policy: _ } = self;
         tasks.assign(&snapshot.tasks);
         files.assign(&snapshot.files);
@@ -312,6 +347,7 @@ impl Kernel {
             self.family.clone_from(&snapshot.family);
             self.take_own_files(copies)?;
         }
+        self.watch_files(watching);
         Ok(())
     }
 

@@ -361,7 +361,8 @@ impl Operations for Socket {
             // Numbers that no host gives out, so that an offer counts as new whatever the snapshot had seen.
             return u64::MAX - u64::from(!context.shared.gate.has_offer(&self.handle)) - 2 * shut - 4 * own;
         }
-        let offered = u64::from(self.listening && context.shared.gate.has_offer(&self.handle));
+        // Each only grows, so that the sum has no value twice.
+        let offered = if self.listening { context.shared.gate.offered() } else { 0 };
         context.host.edges(&self.handle).wrapping_add(shut).wrapping_add(own).wrapping_add(offered)
     }
 
@@ -392,6 +393,9 @@ impl Operations for Socket {
     }
 
     fn close(&mut self, context: &mut Context<'_>) {
+        if self.inherited.is_some() {
+            context.shared.closed_names.extend(self.local.name.take());
+        }
         self.local.close(context);
     }
 }

@@ -100,7 +100,7 @@ enum Opened {
     /// A symlink that was not to be followed.
     Symlink,
     /// A FIFO, by an O_PATH handle.
-    Fifo(OwnedFd),
+    Fifo(HostHandle),
     /// The file would have to be made, and may not be.
     Denied(Vec<u8>, Denial),
 }
@@ -184,7 +184,7 @@ fn open_existing(handle: OwnedFd, place: &Place<'_>, how: How) -> Result<Opened,
             Object::Directory(Directory { path, source: Source::Host(HostHandle::new(fd)) })
         }
         S_IFREG => Object::File(File::new(again(&handle)?, path, &metadata, how.writes())),
-        S_IFIFO => return Ok(Opened::Fifo(handle)),
+        S_IFIFO => return Ok(Opened::Fifo(HostHandle::new(handle))),
         S_IFCHR => Object::Device(Device::from_numbers(metadata.represents).ok_or(Errno::EACCES)?),
         _ => return Err(Errno::ENXIO),
     }))
@@ -296,6 +296,10 @@ impl Call<'_> {
             }
             Object::Pipe(end) if wanted != O_RDWR => {
                 Ok(Object::Pipe(self.kernel.shared.pipes.open(end, wanted == O_WRONLY)?))
+            }
+            Object::Fifo(fifo) if allowed => {
+                let place = fifo.place.clone();
+                self.open_fifo(&place, how.flags, how.for_host())
             }
             object @ (Object::File(_) | Object::Memfd(_) | Object::Stream(_) | Object::Device(_)) if allowed => {
                 Ok(object.clone())

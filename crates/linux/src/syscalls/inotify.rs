@@ -10,7 +10,7 @@ use warmfork_abi::inotify::{
 use crate::call::{Call, SyscallResult};
 use crate::files::O_RDONLY;
 use crate::objects::Object;
-use crate::objects::inotify::{Inotify, KNOWN, WatchedPlace};
+use crate::objects::inotify::{Inotify, KNOWN, WatchedPlace, identity};
 use crate::policy::Access;
 use crate::poller::HostHandle;
 use crate::resolve::Found;
@@ -63,7 +63,8 @@ pub fn inotify_add_watch(call: &mut Call<'_>) -> SyscallResult {
             Err(Errno::EBUSY) => (file.try_clone().map_err(|_| Errno::ENOSPC)?, &b"."[..]),
             Err(error) => return Err(error),
         };
-        Ok((file, WatchedPlace { directory: HostHandle::new(directory), name: name.to_vec() }))
+        let place = WatchedPlace { directory: HostHandle::new(directory), name: name.to_vec(), file: identity(&file)? };
+        Ok((file, place))
     })?;
     let (file, place) = match found {
         Found::Host(found) => found,
