@@ -224,9 +224,11 @@ class Frozen:
             if ended is not None:
                 return  # threads have taken other turns than when calls were counted
             rest = streams.rest()
-            shows_names = "_nlink" in self.program.source.read_text()
+            snapshot = machine.freeze()
+            source = self.program.source.read_text()
+            shows_names = "_nlink" in source or "inotify" in source
             kept = Kept(self.scratch / "directory", None if shows_names else self.scratch / "names")
-            with machine.freeze().fork() as fork:
+            with snapshot.fork() as fork:
                 for turn in ("fork", "reset", "reset again"):
                     if turn != "fork":
                         kept.put_back()

@@ -293,7 +293,7 @@ impl Parts {
     fn of(snapshot: &Snapshot, clock: &MachineClock) -> Result<Self, EngineError> {
         let failed = |source| EngineError::Kernel { operation: "forking", source };
         let mut kernel = snapshot.kernel.fork().map_err(failed)?;
-        kernel.watch_files(BTreeMap::new());
+        kernel.begin(BTreeMap::new());
         let mut platforms = Vec::new();
         for (space, ..) in snapshot.spaces() {
             let mut platform = snapshot.platform.guest()?;

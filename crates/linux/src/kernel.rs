@@ -213,20 +213,25 @@ impl Kernel {
         for object in self.files.objects_mut() {
             match object {
                 Object::Inotify(inotify) => inotify.settle(host),
+                Object::Socket(socket) => socket.settle(host),
                 Object::Fifo(fifo) => fifo.settle(&self.shared.pipes, host),
                 _ => {}
             }
         }
     }
 
-    /// Begins to watch files as a fork does; `before` has those that did in a fork that is reset.
-    pub fn watch_files(&mut self, mut before: BTreeMap<DescriptionId, Inotify>) {
+    /// Has objects of the host's begin as they do in a fork; `before` has the inotify instances of a fork that is reset.
+    pub fn begin(&mut self, mut before: BTreeMap<DescriptionId, Inotify>) {
         for (id, description) in self.files.descriptions_mut() {
-            if let Object::Inotify(inotify) = &mut description.object
-                && let Err(error) = inotify.go_on(before.remove(&id))
-            {
-                // It is tried again when the guest uses it.
-                log::warn!("a fork cannot watch files yet: {error}");
+            match &mut description.object {
+                Object::Socket(socket) => socket.forget_edges(),
+                Object::Inotify(inotify) => {
+                    if let Err(error) = inotify.go_on(before.remove(&id)) {
+                        // It is tried again when the guest uses it.
+                        log::warn!("a fork cannot watch files yet: {error}");
+                    }
+                }
+                _ => {}
             }
         }
     }
@@ -347,7 +352,7 @@ impl Kernel {
             self.family.clone_from(&snapshot.family);
             self.take_own_files(copies)?;
         }
-        self.watch_files(watching);
+        self.begin(watching);
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use warmfork_abi::Errno;
 use warmfork_abi::stat::Metadata;
 
+use crate::edges::HostEdges;
 use crate::files::Events;
 use crate::objects::fifos::{Ends, FifoId};
 use crate::objects::pipe::PipeEnd;
@@ -32,6 +33,7 @@ pub struct Fifo {
     writer: Option<PipeEnd>,
     /// The host's opening, without blocking, of this machine's.
     outside: Option<HostHandle>,
+    edges: HostEdges,
     /// Since it was opened it has had a writer that the host does not know.
     pub had_writer: bool,
 }
@@ -40,7 +42,7 @@ impl Fifo {
     /// Opens the FIFO `id`, which is at `place`, and which the host has opened too if it is `outside`.
     pub fn open(shared: &mut Shared, id: FifoId, place: HostHandle, ends: Ends, outside: Option<HostHandle>) -> Self {
         let (reader, writer) = shared.fifos.open(&mut shared.pipes, id, ends);
-        Self { id, place, reader, writer, outside, had_writer: false }
+        Self { id, place, reader, writer, outside, edges: HostEdges::default(), had_writer: false }
     }
 
     /// Which ends it is.
@@ -67,6 +69,9 @@ impl Fifo {
 
     /// Notes what the host knows, for it forgets the opening when the machine is frozen.
     pub fn settle(&mut self, pipes: &super::pipe::Pipes, host: &mut Host) {
+        if let Some(outside) = &self.outside {
+            self.edges.freeze(host, outside);
+        }
         let Some(reader) = &self.reader else { return };
         let hung_up = self.outside.as_ref().is_some_and(|outside| host.poll(outside, Events::IN).contains(Events::HUP));
         self.had_writer |= hung_up || pipes.has_writer(reader);
@@ -123,7 +128,10 @@ impl Operations for Fifo {
     }
 
     fn edges(&mut self, context: &mut Context<'_>, events: Events) -> u64 {
-        let outside = self.outside.as_ref().map_or(0, |outside| context.host.edges(outside));
+        let outside = match &self.outside {
+            Some(outside) => self.edges.number(context.host, outside),
+            None => self.edges.last(),
+        };
         // Each only grows.
         let ends = [&mut self.reader, &mut self.writer].into_iter().flatten();
         ends.fold(outside, |sum, end| sum.wrapping_add(end.edges(context, events)))

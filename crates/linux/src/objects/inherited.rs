@@ -21,6 +21,8 @@ pub struct Inherited {
     fresh: bool,
     /// Level, name and value of each option that it set.
     options: Vec<(u32, u32, Vec<u8>)>,
+    /// It listens since, where the machine's own processes find it.
+    pub listens: bool,
     /// It receives no more.
     pub no_receive: bool,
     /// It sends no more.

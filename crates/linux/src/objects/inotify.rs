@@ -10,10 +10,14 @@ use rustix::fs::{Mode, OFlags};
 use warmfork_abi::Errno;
 use warmfork_abi::inotify::{IN_IGNORED, IN_MASK_ADD, IN_MASK_CREATE, IN_ONESHOT, INOTIFY_EVENT_SIZE};
 
+use crate::edges::HostEdges;
 use crate::files::Events;
 use crate::objects::{Context, Operations};
 use crate::poller::{Host, HostHandle, errno};
 use crate::syscalls::metadata::magic_path;
+
+/// Most entries of a directory among which a watched file that was renamed is looked for.
+const MOST_ENTRIES: usize = 10_000;
 
 /// Most files that one instance watches: each keeps a descriptor of the host.
 const MOST_WATCHES: usize = 512;
@@ -26,8 +30,7 @@ pub struct Inotify {
     next: i32,
     /// Events that have been taken from the host's instance and that the guest has not read, whole ones.
     queued: Vec<u8>,
-    /// What [`Operations::edges`] said when the machine was frozen.
-    edge: u64,
+    edges: HostEdges,
 }
 
 /// The host's instance of one machine. A snapshot has none. Any are equal: what one watches, and what has come, is told
@@ -47,8 +50,6 @@ struct Instance {
     /// The host's number of each watch, with the one that the guest knows; of those that were forgotten too, until the
     /// host has told.
     numbers: Vec<(i32, i32)>,
-    /// The host's edge number before anything came, once it is known.
-    still: Option<u64>,
 }
 
 /// One watched file.
@@ -78,6 +79,21 @@ impl WatchedPlace {
         let file = rustix::fs::openat(&self.directory, &self.name[..], flags, Mode::empty()).map_err(errno)?;
         if identity(&file)? == self.file { Ok(file) } else { Err(Errno::ENOENT) }
     }
+
+    /// Looks for the file's new name in its directory, when it has been renamed there.
+    fn follow(&mut self) {
+        if self.open().is_ok() {
+            return;
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let entries = rustix::fs::openat(&self.directory, ".", flags, Mode::empty()).and_then(rustix::fs::Dir::new);
+        for entry in entries.into_iter().flatten().take(MOST_ENTRIES).flatten() {
+            let found = Self { name: entry.file_name().to_bytes().to_vec(), ..self.clone() };
+            if entry.ino() == self.file.1 && found.open().is_ok() {
+                return *self = found;
+            }
+        }
+    }
 }
 
 /// Device and inode of `file`.
@@ -92,7 +108,7 @@ pub fn identity(file: &OwnedFd) -> Result<(u64, u64), Errno> {
 impl Instance {
     fn new() -> Result<Self, Errno> {
         let handle = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).map(HostHandle::new).map_err(errno)?;
-        Ok(Self { handle, numbers: Vec::new(), still: None })
+        Ok(Self { handle, numbers: Vec::new() })
     }
 
     /// One that watches the files of `watches`. A file that is gone has no events.
@@ -127,20 +143,26 @@ impl Inotify {
     /// # Errors
     /// EMFILE when the host's user has too many.
     pub fn new() -> Result<Self, Errno> {
-        Ok(Self { host: Own(Some(Instance::new()?)), watches: Vec::new(), next: 1, queued: Vec::new(), edge: 0 })
+        Ok(Self {
+            host: Own(Some(Instance::new()?)),
+            watches: Vec::new(),
+            next: 1,
+            queued: Vec::new(),
+            edges: HostEdges::default(),
+        })
     }
 
     /// Takes what has come from the host, so that it is in a snapshot of the machine.
     pub fn settle(&mut self, host: &mut Host) {
-        self.edge = self.edge_number(host);
+        if let Some(instance) = &self.host.0 {
+            self.edges.freeze(host, &instance.handle);
+        }
         while let Ok(length) = self.take(SETTLED) {
             if length == 0 || self.queued.len() > MOST_QUEUED {
                 break;
             }
         }
-        if let Some(instance) = &mut self.host.0 {
-            instance.still = None;
-        }
+        self.watches.iter_mut().for_each(|watch| watch.place.follow());
     }
 
     /// Gives up the host's instance: a snapshot watches nothing.
@@ -153,6 +175,7 @@ impl Inotify {
     /// # Errors
     /// EMFILE when the host's user has too many instances.
     pub fn go_on(&mut self, before: Option<Self>) -> Result<(), Errno> {
+        self.edges.forget();
         if let Some(mut before) = before
             && before.host.0.as_ref().is_some_and(|instance| instance.watches(&self.watches))
             && before.watches == self.watches
@@ -171,9 +194,6 @@ impl Inotify {
     fn settle_quietly(&mut self) {
         while matches!(self.take(SETTLED), Ok(1..)) {
             self.queued.clear();
-        }
-        if let Some(instance) = &mut self.host.0 {
-            instance.still = None;
         }
     }
 
@@ -262,15 +282,6 @@ impl Inotify {
             self.queued.extend_from_slice(event);
         }
     }
-
-    /// A number that changes when something comes; the same in each fork until then.
-    fn edge_number(&mut self, host: &mut Host) -> u64 {
-        let edge = self.edge;
-        let Ok(instance) = self.instance() else { return edge };
-        let number = host.edges(&instance.handle);
-        let still = *instance.still.get_or_insert(if instance.waiting() == 0 { number } else { 0 });
-        if number == still { edge } else { number }
-    }
 }
 
 /// Bytes of events taken at a time.
@@ -349,7 +360,11 @@ impl Operations for Inotify {
     }
 
     fn edges(&mut self, context: &mut Context<'_>, _events: Events) -> u64 {
-        self.edge_number(context.host)
+        let mut edges = self.edges;
+        let Ok(instance) = self.instance() else { return 0 };
+        let number = edges.number(context.host, &instance.handle);
+        self.edges = edges;
+        number
     }
 
     fn available(&mut self, _context: &mut Context<'_>) -> Result<usize, Errno> {
