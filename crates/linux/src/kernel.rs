@@ -250,6 +250,9 @@ impl Kernel {
         let mut inodes = BTreeSet::new();
         let mut bytes = 0_u64;
         for file in open.values() {
+            if !matches!(file.origin(), Origin::Opened { .. } | Origin::Memory { .. }) {
+                continue; // the clock page and the vDSO: the engine has its own rule for them
+            }
             let metadata = host_metadata(file.to_look())?;
             let private = metadata.links == 0 && metadata.file_type() == S_IFREG;
             if private && inodes.insert(file.inode()) {
