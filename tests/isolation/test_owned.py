@@ -34,8 +34,8 @@ CASES = [
 SEEN = "\n".join(
     [
         *(
-            f"{kind}: inode 1 1 1, links {links}, mode 100{mode}, size 262144, offset 3, link {link}, flock 1, "
-            f"record 1 at 10, text {kind} middle  "
+            f"{kind}: inode 1 1 1, deleted {1 - links}, links {links}, mode 100{mode}, size 262144, offset 3, "
+            f"link {link}, flock 1, record 1 at 10, text {kind} middle  "
             for kind, links, mode, link in (
                 ("memfd", 0, 777, "/memfd:memory (deleted)"),
                 ("named", 1, 600, "/owned"),

@@ -76,6 +76,7 @@ impl Snapshot {
     /// [`EngineError::State`] when the program has ended; [`EngineError`] when its memory can't be read or stored.
     pub fn freeze(mut machine: Machine) -> Result<Arc<Self>, EngineError> {
         let mut snapshot = Self::of(&mut machine, None)?;
+        snapshot.kernel.own_files.let_go_of_memory();
         snapshot.keep_waiting(machine.take_waiting());
         Ok(Arc::new(snapshot))
     }

@@ -129,10 +129,14 @@ static void describe(int kind) {
     sprintf(path, "/proc/self/fd/%d", files[kind]);
     link[MUST(readlink(path, link, sizeof link - 1))] = 0;
     unsigned long long inode = 0;
+    int deleted = 0;
     FILE *maps = fopen("/proc/self/maps", "r");
     char line[300];
     while (fgets(line, sizeof line, maps))
-        if (strtoul(line, 0, 16) == (unsigned long)views[kind]) sscanf(line, "%*s %*s %*s %*s %llu", &inode);
+        if (strtoul(line, 0, 16) == (unsigned long)views[kind]) {
+            sscanf(line, "%*s %*s %*s %*s %llu", &inode);
+            deleted = strstr(line, " (deleted)\n") != 0;
+        }
     fclose(maps);
     MUST(stat(path, &view));
     MUST(fcntl(again[kind], F_OFD_GETLK, &part));
@@ -141,9 +145,9 @@ static void describe(int kind) {
     char *name = strrchr(link, '/');
     if (kind == 3) name = strstr(link, " (deleted)");
     const struct stat *then = &statuses[kind];
-    end += sprintf(end, "%s: inode %d %d %d, links %d, mode %o, size %ld, offset %ld, link %s, ", names[kind],
+    end += sprintf(end, "%s: inode %d %d %d, deleted %d, links %d, mode %o, size %ld, offset %ld, link %s, ", names[kind],
                    now.st_ino == then->st_ino && now.st_dev == then->st_dev, view.st_ino == then->st_ino,
-                   inode == then->st_ino, (int)now.st_nlink, now.st_mode, (long)now.st_size,
+                   inode == then->st_ino, deleted, (int)now.st_nlink, now.st_mode, (long)now.st_size,
                    (long)lseek(files[kind], 0, SEEK_CUR), name);
     end += sprintf(end, "flock %d, record %d at %ld, text %s %s %s %s\n", locked, part.l_type,
                    (long)part.l_start, views[kind], text, views[kind] + 20 * PAGE, views[kind] + 50 * PAGE);
