@@ -124,6 +124,12 @@ impl OwnFiles {
         }
     }
 
+    /// What `file`, one of them, was made from.
+    #[must_use]
+    pub fn original(&self, file: &HostFile) -> Option<&Arc<HostFile>> {
+        self.copies.get(&file.inode()).map(|copy| &copy.original)
+    }
+
     /// What stands in the place of `file`, if that is another file.
     #[must_use]
     pub fn other(&self, file: &Arc<HostFile>) -> Option<&Arc<HostFile>> {
