@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from patience import patience
+from talking import pair
 
 from warmfork import Policy, Snapshot
 
@@ -34,8 +36,8 @@ CASES = [
 SEEN = "\n".join(
     [
         *(
-            f"{kind}: inode 1 1 1, links {links}, mode 100{mode}, size 262144, offset 3, link {link}, flock 1, "
-            f"record 1 at 10, text {kind} middle  "
+            f"{kind}: inode 1 1 1, deleted {1 - links}, links {links}, mode 100{mode}, size 262144, offset 3, "
+            f"link {link}, flock 1, record 1 at 10, text {kind} middle  "
             for kind, links, mode, link in (
                 ("memfd", 0, 777, "/memfd:memory (deleted)"),
                 ("named", 1, 600, "/owned"),
@@ -78,6 +80,16 @@ def test_a_reset_undoes(snapshots: Any, request_of: Any, request_text: str, expe
             assert request_of(fork, "look").answer.decode() == SEEN
             fork.reset()
         assert request_of(other, "look").answer.decode() == SEEN
+
+
+@pytest.mark.parametrize(("action", "outcome"), [("leave-alone", "served"), ("grow", "out_of_memory")])
+def test_a_request_answers_for_the_memory_that_it_adds(snapshots: Any, action: str, outcome: str) -> None:
+    with snapshots("owned").fork() as fork:
+        client, connection = pair()
+        with client, connection:
+            client.sendall(f"{action}\n".encode())
+            served = fork.serve(connection.fileno(), timeout=patience(20.0), max_memory="12M")
+        assert served.kind == outcome
 
 
 WOKEN = {"wake": b"1 1 ", "requeue": b"1 0 1 ", "unlock": b"unlocked ", "end-owner": b"inherited "}

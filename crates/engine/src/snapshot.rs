@@ -80,6 +80,7 @@ impl Snapshot {
     /// refuses; [`EngineError`] when its memory can't be read or stored.
     pub fn freeze(mut machine: Machine, outside: &OutsideRules) -> Result<Arc<Self>, EngineError> {
         let mut snapshot = Self::of(&mut machine, None, outside)?;
+        snapshot.kernel.own_files.let_go_of_memory();
         snapshot.keep_waiting(machine.take_waiting());
         snapshot.tell_of_connections();
         Ok(Arc::new(snapshot))

@@ -9,32 +9,31 @@ use crate::machine::Machine;
 
 impl Machine {
     /// Whether the guest has written more than it may: to memory files; in all, when it mapped some without a reservation
-    /// or has several processes (else all was counted when it was mapped); or more than `limit`. Of what is mapped without
-    /// a reservation, which may be terabytes, page tables count as well.
+    /// or has several processes (else all was counted when it was mapped); or more than `limit`, of which what its snapshot
+    /// has in memory files is no part. Of what is mapped without a reservation, which may be terabytes, page tables count as well.
     pub(crate) fn is_short_of_memory(&mut self, limit: Option<u64>) -> Result<bool, EngineError> {
         let most = self.kernel.space.limits().accessible_bytes;
-        let files = self.kernel.memory_file_bytes();
-        if files > most {
+        let (files, more_files) = self.kernel.memory_file_bytes();
+        let Some(room) = limit.unwrap_or(u64::MAX).checked_sub(more_files).filter(|_| files <= most) else {
             return Ok(true);
-        }
+        };
         let unreserved = self.kernel.space.areas().accessible_bytes().unreserved > 0;
         let uncounted = unreserved || !self.kernel.family.is_empty();
-        let limit = limit.unwrap_or(u64::MAX).min(if uncounted { most } else { u64::MAX });
-        if limit == u64::MAX {
+        if limit.is_none() && !uncounted {
             return Ok(false);
         }
+        let room = room.min(if uncounted { most - files } else { u64::MAX });
         // Without looking first: a guest with very many mappings would do nothing but be looked at.
         let touched = self.sum(|platform| platform.touched_at_most());
         let tables = if unreserved { self.sum(|platform| platform.table_bytes_at_most()) } else { 0 };
-        if files.saturating_add(tables).saturating_add(touched) <= limit {
+        if tables.saturating_add(touched) <= room {
             return Ok(false);
         }
         let tables = if unreserved { self.sum(|platform| platform.table_bytes()) } else { 0 };
-        let beside = files.saturating_add(tables);
-        if beside.saturating_add(touched) <= limit {
+        if tables.saturating_add(touched) <= room {
             return Ok(false);
         }
-        Ok(beside.saturating_add(self.touched_bytes()?) > limit)
+        Ok(tables.saturating_add(self.touched_bytes()?) > room)
     }
 
     /// Bytes that the guest's processes have privately written, each its own count.

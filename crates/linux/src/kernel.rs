@@ -341,13 +341,18 @@ impl Kernel {
         self.open_files().filter(|file| self.is_in_memory(file)).map(|file| (file.inode(), file)).collect()
     }
 
-    /// Bytes of host memory in the guest's files that are in memory, open or only mapped.
+    /// Bytes of host memory in the guest's files that are in memory, open or only mapped; and how many of them its snapshot
+    /// has not.
     #[must_use]
-    pub fn memory_file_bytes(&self) -> u64 {
+    pub fn memory_file_bytes(&self) -> (u64, u64) {
         let mapped = self.mapped_files().map(|(file, _)| file).filter(|file| self.is_in_memory(file));
         let mut all = self.open_files_in_memory();
         all.extend(mapped.map(|file| (file.inode(), file)));
-        all.values().map(|file| memfd::resident_bytes(file).unwrap_or(0)).sum()
+        let bytes = |file: &HostFile| memfd::resident_bytes(file).unwrap_or(0);
+        all.values().fold((0, 0), |(sum, more), file| {
+            let before = self.own_files.original(file).map_or(0, |original| bytes(original));
+            (sum + bytes(file), more + bytes(file).saturating_sub(before))
+        })
     }
 
     /// Makes this kernel what `snapshot` is, but for what is in its own files. Parts that are still the same, most of them,

@@ -20,7 +20,7 @@ use rustix::fs::{FallocateFlags, Mode, OFlags, SealFlags, SeekFrom, Timespec, Ti
 use rustix::io::Errno as HostErrno;
 use warmfork_abi::Errno;
 use warmfork_abi::stat::Metadata;
-use warmfork_memory::{HostFile, HostFileId, Inode, Span, SpanSet};
+use warmfork_memory::{HostFile, HostFileId, Inode, Origin, Span, SpanSet};
 
 use crate::objects::memfd;
 use crate::poller::errno;
@@ -112,6 +112,22 @@ impl OwnFiles {
     #[must_use]
     pub fn contains(&self, file: &HostFile) -> bool {
         self.copies.get(&file.inode()).is_some_and(|copy| copy.files.contains_key(&file.id()))
+    }
+
+    /// Lets go of the memory files that the copies were made from: the machine that had them has ended, and its memory is not
+    /// to be kept twice. A file of a disk is kept, so that no other one gets its inode number.
+    pub fn let_go_of_memory(&mut self) {
+        for copy in self.copies.values_mut() {
+            if matches!(copy.original.origin(), Origin::Memory { .. }) {
+                copy.original = Arc::clone(copy.file());
+            }
+        }
+    }
+
+    /// What `file`, one of them, was made from.
+    #[must_use]
+    pub fn original(&self, file: &HostFile) -> Option<&Arc<HostFile>> {
+        self.copies.get(&file.inode()).map(|copy| &copy.original)
     }
 
     /// What stands in the place of `file`, if that is another file.

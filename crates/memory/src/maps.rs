@@ -1,6 +1,7 @@
 //! /proc/self/maps and /proc/self/smaps as text, in Linux's own columns.
 
 use crate::areas::{Area, Backing, Protection};
+use crate::host_file::Origin;
 use crate::tree::AreaTree;
 
 /// Where the name begins.
@@ -51,7 +52,17 @@ fn line(text: &mut Vec<u8>, area: &Area) {
             byte => text.push(*byte),
         }),
     }
+    if area.label.is_none() && is_unlinked(&area.backing) {
+        text.extend(b" (deleted)");
+    }
     text.push(b'\n');
+}
+
+/// Whether it is a file that was opened by a name and has none any more.
+fn is_unlinked(backing: &Backing) -> bool {
+    let Backing::File { file, .. } = backing else { return false };
+    let opened = matches!(file.origin(), Origin::Opened { .. });
+    opened && rustix::fs::fstat(file.to_look()).is_ok_and(|status| status.st_nlink == 0)
 }
 
 fn sizes(text: &mut Vec<u8>, area: &Area) {
@@ -119,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::areas::Span;
-    use crate::host_file::{HostFile, Origin};
+    use crate::host_file::HostFile;
 
     /// The area that a line of /proc/self/maps describes, and whether it has a name of the kernel's own.
     fn parse(line: &str) -> Option<Area> {

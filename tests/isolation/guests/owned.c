@@ -3,12 +3,14 @@
 
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 
-enum { SIZE = 64 * PAGE, KINDS = 4 };
+enum { SIZE = 64 * PAGE, LARGE = 16 << 20, KINDS = 4 };
 static const char *const names[KINDS] = {"memfd", "named", "unlinked", "unnamed"};
 static int files[KINDS], again[KINDS], sealed, closing;
 static char *views[KINDS], *orphan, *private_view;
 static struct stat statuses[KINDS];
+static volatile sig_atomic_t ticks;
 
 static void fill(int kind, int fd) {
     char path[64];
@@ -30,6 +32,13 @@ static int unlinked(const char *name) {
     int fd = MUST(open(name, O_RDWR | O_CREAT | O_EXCL, 0600));
     MUST(unlink(name));
     return fd;
+}
+
+static void fill_large(void) {
+    static char bytes[1 << 16];
+    memset(bytes, 1, sizeof bytes);
+    int fd = MUST(memfd_create("large", MFD_CLOEXEC));
+    for (int at = 0; at < LARGE; at += sizeof bytes) MUST(pwrite(fd, bytes, sizeof bytes, at));
 }
 
 static void set_up(void) {
@@ -57,6 +66,17 @@ static void set_up(void) {
     MUST(pwrite(fixed, "fixed", 6, 0));
     MUST(fcntl(fixed, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_SEAL));
     mmap(0, PAGE, PROT_READ, MAP_SHARED, fixed, 0);
+    fill_large();
+}
+
+static void count_tick(int signal) { ticks++; }
+
+// Long enough for its limits to be looked at.
+static void stay(void) {
+    struct itimerval each = {{0, 1000}, {0, 1000}};
+    signal(SIGALRM, count_tick);
+    MUST(setitimer(ITIMER_REAL, &each, 0));
+    while (ticks < 20) continue;
 }
 
 static int kind_of(const char *name) {
@@ -129,10 +149,14 @@ static void describe(int kind) {
     sprintf(path, "/proc/self/fd/%d", files[kind]);
     link[MUST(readlink(path, link, sizeof link - 1))] = 0;
     unsigned long long inode = 0;
+    int deleted = 0;
     FILE *maps = fopen("/proc/self/maps", "r");
     char line[300];
     while (fgets(line, sizeof line, maps))
-        if (strtoul(line, 0, 16) == (unsigned long)views[kind]) sscanf(line, "%*s %*s %*s %*s %llu", &inode);
+        if (strtoul(line, 0, 16) == (unsigned long)views[kind]) {
+            sscanf(line, "%*s %*s %*s %*s %llu", &inode);
+            deleted = strstr(line, " (deleted)\n") != 0;
+        }
     fclose(maps);
     MUST(stat(path, &view));
     MUST(fcntl(again[kind], F_OFD_GETLK, &part));
@@ -141,9 +165,9 @@ static void describe(int kind) {
     char *name = strrchr(link, '/');
     if (kind == 3) name = strstr(link, " (deleted)");
     const struct stat *then = &statuses[kind];
-    end += sprintf(end, "%s: inode %d %d %d, links %d, mode %o, size %ld, offset %ld, link %s, ", names[kind],
+    end += sprintf(end, "%s: inode %d %d %d, deleted %d, links %d, mode %o, size %ld, offset %ld, link %s, ", names[kind],
                    now.st_ino == then->st_ino && now.st_dev == then->st_dev, view.st_ino == then->st_ino,
-                   inode == then->st_ino, (int)now.st_nlink, now.st_mode, (long)now.st_size,
+                   inode == then->st_ino, deleted, (int)now.st_nlink, now.st_mode, (long)now.st_size,
                    (long)lseek(files[kind], 0, SEEK_CUR), name);
     end += sprintf(end, "flock %d, record %d at %ld, text %s %s %s %s\n", locked, part.l_type,
                    (long)part.l_start, views[kind], text, views[kind] + 20 * PAGE, views[kind] + 50 * PAGE);
@@ -157,7 +181,15 @@ static void look(const char *text) {
             fcntl(sealed, F_GET_SEALS), fcntl(closing, F_GET_SEALS));
 }
 
+static void leave_alone(const char *text) { stay(); }
+
+static void grow(const char *text) {
+    fill_large();
+    stay();
+}
+
 static const struct action actions[] = {
+    {"leave-alone", leave_alone}, {"grow", grow},
     {"write", write_to}, {"view", write_view}, {"length", change_length}, {"mode", change_mode},
     {"locks", change_locks}, {"close", close_all}, {"orphan", write_orphan}, {"seal", seal},
     {"closing", write_closing}, {"look", look}, {0},

@@ -10,7 +10,7 @@ static void print(const char *name, const char *address)
     bool found = false;
     while (!found && fgets(line, sizeof line, maps)) {
         path[0] = 0;
-        sscanf(line, "%lx-%lx %4s %lx %*s %lu %255s", &start, &end, permissions, &offset, &inode,
+        sscanf(line, "%lx-%lx %4s %lx %*s %lu %255[^\n]", &start, &end, permissions, &offset, &inode,
                path);
         found = (uintptr_t)address >= start && (uintptr_t)address < end;
     }
@@ -46,5 +46,6 @@ int main(void)
     MUST(unlink("mapped"));
     MUST(munmap(file, 4096));
     print("file", file);
+    print("unlinked", shared);
     return guest_status();
 }
