@@ -13,6 +13,7 @@ use warmfork_abi::stat::Metadata;
 use crate::edges::HostEdges;
 use crate::files::Events;
 use crate::objects::address::Address;
+use crate::objects::exchange::Conversation;
 use crate::objects::inherited::Inherited;
 use crate::objects::local::Local;
 use crate::objects::{Context, Operations};
@@ -80,6 +81,8 @@ pub struct Socket {
     /// What the machine's own processes see of a Unix socket.
     pub local: Box<Local>,
     edges: HostEdges,
+    /// How far the conversation over it has come.
+    pub conversation: Conversation,
     /// It is its snapshot's, too: what the guest did to it, instead of the host's.
     pub inherited: Option<Inherited>,
 }
@@ -113,6 +116,7 @@ impl Socket {
             pass_credentials: false,
             local: Box::default(),
             edges: HostEdges::default(),
+            conversation: Conversation::default(),
             inherited: None,
         }
     }
