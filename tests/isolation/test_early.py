@@ -131,7 +131,9 @@ def test_a_set_is_told_of_each_connection_once_it_has_accepted_what_waited(
         machine.warm_up(1)
         with ExitStack() as stack:
             address = machine.boot(patience(60.0))[0].rsplit(":", 1)
-            held = [stack.enter_context(socket.create_connection((address[0], int(address[1])))) for _ in range(strangers)]
+            held = [
+                stack.enter_context(socket.create_connection((address[0], int(address[1])))) for _ in range(strangers)
+            ]
             for stranger in held:
                 stranger.settimeout(patience(60.0))
                 stranger.sendall(request)

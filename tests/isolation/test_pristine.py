@@ -97,9 +97,7 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def snapshots(
-    freeze: Callable[..., Snapshot], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Snapshot]:
+def snapshots(freeze: Callable[..., Snapshot], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Snapshot]:
     made: dict[str, Snapshot] = {}
 
     def snapshot(name: str) -> Snapshot:

@@ -185,3 +185,43 @@ impl Socket {
         Some(context.shared.mailboxes.deliver(mailbox, letter))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn got(whole: usize) -> Result<Received, Errno> {
+        Ok(Received { length: whole, whole, ..Received::default() })
+    }
+
+    #[test]
+    fn a_conversation_is_over_when_all_was_answered_before_it_ended() {
+        let mut talk = Conversation::default();
+        talk.received(&got(5));
+        talk.sent(&Ok(7));
+        assert!(!talk.is_over());
+        talk.received(&Err(Errno::EAGAIN));
+        assert!(!talk.is_over());
+        talk.received(&got(0));
+        talk.received(&got(0));
+        assert!(talk.is_over());
+        // It has more to say after all.
+        talk.sent(&Ok(1));
+        talk.received(&got(0));
+        assert!(!talk.is_over());
+    }
+
+    #[test]
+    fn a_conversation_with_an_answer_to_come_is_not_over() {
+        for end in [got(0), Err(Errno::ECONNRESET)] {
+            let mut talk = Conversation::default();
+            talk.sent(&Ok(3));
+            talk.received(&got(5));
+            talk.sent(&Err(Errno::EAGAIN));
+            talk.received(&end);
+            assert!(!talk.is_over());
+            talk.sent(&Ok(3));
+            assert!(!talk.is_over());
+        }
+    }
+}
