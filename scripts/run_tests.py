@@ -38,7 +38,7 @@ PYTEST_KIND = {
     "skipped": "skipped",
     "xfailed": "skipped",
 }
-RUN_GUESTS = ["syscalls", "isolation", "runtimes", "cli/test_run.py", "cli/test_serve.py", "api"]
+RUN_GUESTS = ["syscalls", "freeze", "isolation", "runtimes", "cli/test_run.py", "cli/test_serve.py", "api"]
 KVM_SLOWNESS = 4
 """How much longer tests wait on the kvm platform: inside a virtual machine, each exit can cost a tenth of a ms."""
 MANY_REQUESTS = 10_000

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,8 @@ EVERYTHING = Policy(allow_read=True, allow_write=True, allow_env=True, allow_net
 PIPE_BYTES = 1 << 20
 """A program must be able to write all that it writes before anybody reads."""
 TURN_SECONDS = patience(10)
+SHOWS_NAMES = re.compile(r"_nlink|inotify|/proc/self/fd")
+"""In the source of a program that shows how many names its files have, or whether they are gone."""
 
 
 class Streams:
@@ -185,7 +188,11 @@ def _walk(directory: Path) -> list[Path]:
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:
-    return (one.st_dev, one.st_ino, stat.S_IFMT(one.st_mode)) == (other.st_dev, other.st_ino, stat.S_IFMT(other.st_mode))
+    return (one.st_dev, one.st_ino, stat.S_IFMT(one.st_mode)) == (
+        other.st_dev,
+        other.st_ino,
+        stat.S_IFMT(other.st_mode),
+    )
 
 
 class Frozen:
@@ -207,7 +214,7 @@ class Frozen:
             env=ENVIRONMENT,
             cwd=directory,
             stdio=streams.guest,
-            platform=self.platform,  # type: ignore[arg-type]
+            platform=self.platform,
         )
 
     def calls(self) -> int:
@@ -217,7 +224,7 @@ class Frozen:
             return machine.statistics()["syscalls"]
 
     def turns(self, call: int) -> Iterator[tuple[str, Outcome]]:
-        """Freezes it at its ``call``th call, and lets a fork run to the end, again and again; how each time went."""
+        """Freezes it at its ``call``th call, and lets a fork run to the end, twice; how that went."""
         with Streams(self.scratch, self.program.stdin) as streams, self._machine(streams) as machine:
             ended = machine._native.run_to_call(call, TURN_SECONDS)
             before = streams.take()
@@ -225,18 +232,16 @@ class Frozen:
                 return  # threads have taken other turns than when calls were counted
             rest = streams.rest()
             snapshot = machine.freeze()
-            source = self.program.source.read_text()
-            shows_names = "_nlink" in source or "inotify" in source
+            shows_names = SHOWS_NAMES.search(self.program.source.read_text())
             kept = Kept(self.scratch / "directory", None if shows_names else self.scratch / "names")
             with snapshot.fork() as fork:
-                for turn in ("fork", "reset", "reset again"):
-                    if turn != "fork":
+                for turn in ("fork", "reset"):
+                    if turn == "reset":
                         kept.put_back()
-                        how = fork.reset()
+                        turn = f"reset ({fork.reset()})"
                         if differences := fork.differences():
-                            yield f"{turn} ({how})", Outcome("differs", "", "\n".join(differences) + "\n")
+                            yield turn, Outcome("differs", "", "\n".join(differences) + "\n")
                             return
-                        turn = f"{turn} ({how})"
                     streams.offer(rest)
                     status = _status(fork)
                     output, errors = (one + more for one, more in zip(before, streams.take(), strict=True))
@@ -257,11 +262,13 @@ def spread(calls: int, most: int) -> list[int]:
     return sorted({1 + (last - 1) * step // (most - 1) for step in range(most)})
 
 
-def failures(program: Program, platform: str, expected: Outcome, points: int, scratch: Path) -> list[str]:
-    """Freezes a program at up to ``points`` of its calls; what went otherwise than natively."""
+def failures(
+    program: Program, platform: str, expected: Outcome, points: Callable[[int], int], scratch: Path
+) -> list[str]:
+    """Freezes a program at up to ``points(calls)`` of its calls; what went otherwise than natively."""
     calls = Frozen(program, platform, scratch / "counted").calls()
     found = []
-    for call in spread(calls, points):
+    for call in spread(calls, points(calls)):
         frozen = Frozen(program, platform, scratch / str(call))
         for turn, outcome in frozen.turns(call):
             if text := difference(expected, outcome):

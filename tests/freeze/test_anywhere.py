@@ -1,14 +1,15 @@
 """Freeze anywhere: a program that is frozen at any of its system calls goes on in every fork as if nothing had been.
 
-Each program of tests/programs is stopped at some of its calls and frozen there. A fork of it runs to the end, is reset,
-runs again, and once more: output and status are those of an uninterrupted run on Linux, and a reset leaves no difference
-to a new fork. exceptions.toml names what cannot be, with the reason; open.txt what is not yet.
+Each program of tests/programs is stopped at some of its calls and frozen there. A fork of it runs to the end, is reset
+and runs again: output and status are those of an uninterrupted run on Linux, and the reset leaves no difference to a
+new fork. exceptions.toml names what cannot be, with the reason; open.txt what is not yet.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from guest_programs import ALL, Program, run_natively
 FEW_POINTS = 4
 """Calls at which each program is frozen in every run of the tests."""
 MANY_POINTS = 12
-SHORT = 60
+SHORT = 48
 """Calls of a program that is frozen at every one of them where there is time for it."""
 MOST_EXCEPTIONS = 0.05
 
@@ -37,24 +38,17 @@ def program(request: pytest.FixtureRequest, hardware: bool) -> Program:
     return request.param
 
 
-def expect_transparent(program: Program, platform: str, points: int, scratch: Path) -> None:
-    """Fails unless freezing does not show, or shows as exceptions.toml says."""
-    if program.name in OPEN and points < MANY_POINTS:
-        pytest.skip("freezing it shows, by tests/freeze/open.txt")
+def failures_of(program: Program, platform: str, points: Callable[[int], int], scratch: Path) -> list[str]:
+    """How freezing shows, if it does."""
     expected = run_natively(program, compiled(program.source), scratch / "native")
-    found = failures(program, platform, expected, points, scratch)
-    if program.name in OPEN:
-        assert found, "it is as natively at each call: take it out of open.txt"
-        pytest.xfail("tests/freeze/open.txt")
-    exception = EXCEPTIONS.get(program.name)
-    if exception is None:
-        assert not found, "\n\n".join(found)
-        return
-    pattern = re.compile(exception["ends"], re.MULTILINE)
-    unknown = [failure for failure in found if not pattern.search(failure)]
-    assert not unknown, f"this is not how it ends by exceptions.toml: {exception['ends']}\n" + "\n\n".join(unknown)
-    # A few points may all be good ones.
-    assert found or points < MANY_POINTS, "it is as natively at each call: take it out of exceptions.toml"
+    return failures(program, platform, expected, points, scratch)
+
+
+def expect_documented(program: Program, found: list[str]) -> None:
+    """Fails where freezing shows, and not as exceptions.toml says."""
+    pattern = EXCEPTIONS[program.name]["ends"] if program.name in EXCEPTIONS else None
+    unknown = [failure for failure in found if not (pattern and re.search(pattern, failure, re.MULTILINE))]
+    assert not unknown, "\n\n".join(unknown)
 
 
 def test_few_programs_are_exceptions() -> None:
@@ -65,10 +59,17 @@ def test_few_programs_are_exceptions() -> None:
 
 
 def test_frozen_at_some_calls(program: Program, platform: str, tmp_path: Path) -> None:
-    expect_transparent(program, platform, FEW_POINTS, tmp_path)
+    if program.name in OPEN:
+        pytest.skip("freezing it shows, by tests/freeze/open.txt")
+    expect_documented(program, failures_of(program, platform, lambda _: FEW_POINTS, tmp_path))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_frozen_at_many_calls(program: Program, platform: str, tmp_path: Path) -> None:
-    expect_transparent(program, platform, MANY_POINTS, tmp_path)
+    found = failures_of(program, platform, lambda calls: calls if calls <= SHORT else MANY_POINTS, tmp_path)
+    if program.name in OPEN | set(EXCEPTIONS):
+        assert found, "it is as natively at each call: take it out of the list"
+    if program.name in OPEN:
+        pytest.xfail("tests/freeze/open.txt")
+    expect_documented(program, found)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,28 @@ def test_a_warm_up_shares_ports_with_connections_to_others(guest: Callable[[str]
     if "no network of its own" in done.stderr:
         pytest.skip("no network namespace may be made here")
     assert done.stdout == "warm\n", done.stderr
+
+
+@pytest.mark.parametrize("strangers", range(4))
+def test_a_set_is_told_of_each_connection_once_it_has_accepted_what_waited(
+    guest: Callable[[str], str], strangers: int
+) -> None:
+    request = b"GET / HTTP/1.0\r\n\r\n"
+    with Machine([guest("edges")], policy=Policy(allow_net=True)) as machine:
+        machine.boot(patience(60.0))
+        machine.warm_up(1)
+        with ExitStack() as stack:
+            address = machine.boot(patience(60.0))[0].rsplit(":", 1)
+            held = [
+                stack.enter_context(socket.create_connection((address[0], int(address[1])))) for _ in range(strangers)
+            ]
+            for stranger in held:
+                stranger.settimeout(patience(60.0))
+                stranger.sendall(request)
+            machine.warm_up(1)
+            snapshot = machine.freeze()
+            with snapshot.serve(ephemeral=False):
+                for number, stranger in enumerate(held, 3):
+                    assert all_of(stranger).endswith(b"%02d" % number)
+                for number in range(3):
+                    assert ask(port_of(snapshot), request).endswith(b"%02d" % (3 + strangers + number))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from warmfork import Outcome, Snapshot
+from warmfork import Outcome, Policy, Snapshot
 
 # What `differences` says before the reset, for each kind of change: each pattern must be found.
 MEMORY = {
@@ -64,6 +64,12 @@ FILES = {
     "disconnect-listener": ["^descriptors$"],
     "close-listener": ["^descriptors$"],
     "use-sockets": ["^descriptors$"],
+    "fifo": ["^pipes"],
+    "watch-more": ["^descriptors$"],
+    "watch-no-more": ["^descriptors$"],
+    "read-events": ["^descriptors$"],
+    "listen-locally": ["^descriptors$", "^pipes"],
+    "close-letters": ["^descriptors$", "^pipes"],
 }
 THREADS = {
     "mask": ["^threads$"],
@@ -92,12 +98,13 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def snapshots(freeze: Callable[..., Snapshot]) -> Callable[[str], Snapshot]:
+def snapshots(freeze: Callable[..., Snapshot], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Snapshot]:
     made: dict[str, Snapshot] = {}
 
     def snapshot(name: str) -> Snapshot:
         if name not in made:
-            made[name] = freeze(name)
+            scratch = tmp_path_factory.mktemp(name)
+            made[name] = freeze(name, policy=Policy(allow_net=True, volumes=[f"{scratch}:/scratch:rw"]))
         return made[name]
 
     return snapshot

@@ -29,6 +29,7 @@ AREAS = [
     "time",
 ]
 
+
 @pytest.fixture(params=ALL, ids=lambda program: program.name)
 def program(request: pytest.FixtureRequest) -> Program:
     """Each program in turn."""

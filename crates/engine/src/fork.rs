@@ -300,7 +300,8 @@ impl Parts {
     fn of(snapshot: &Snapshot, clock: &MachineClock) -> Result<Self, EngineError> {
         let failed = |source| EngineError::Kernel { operation: "forking", source };
         let mut kernel = snapshot.kernel.fork().map_err(failed)?;
-        kernel.begin(BTreeMap::new());
+        // Again when it runs; what that needs of the host, a new fork has.
+        kernel.begin();
         let mut platforms = Vec::new();
         for (space, ..) in snapshot.spaces() {
             let mut platform = snapshot.platform.guest()?;

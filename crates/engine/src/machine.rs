@@ -166,6 +166,7 @@ impl Machine {
         self.watch.set_active(true);
         if let Some(frozen) = self.frozen.take() {
             frozen.go_on(&mut self.host);
+            self.kernel.begin();
         }
         self.refresh_clock();
         let mut outcome = self.drive(until);
@@ -295,6 +296,9 @@ impl Machine {
                 return Ok(None);
             }
             return Ok(Some(Outcome::Ready));
+        }
+        if self.kernel.is_done() && (until.impatient || self.kernel.shared.gate.is_awaited(&mut self.host)) {
+            return Ok(Some(Outcome::Served));
         }
         let asked = until.deadline.map(|at| self.host.guests(at));
         let deadline = [next, asked].into_iter().flatten().min();

@@ -162,6 +162,11 @@ impl Snapshot {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
+    /// Whether such a connection waits.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// The memory of address space `space`.
     pub(crate) fn image(&self, space: SpaceId) -> Result<&Image, EngineError> {
         self.images.get(&space).map(|frozen| &frozen.image).ok_or(EngineError::State("a snapshot lacks a memory image"))

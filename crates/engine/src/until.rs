@@ -22,6 +22,9 @@ pub struct Until<'a> {
     pub touched_bytes: Option<u64>,
     /// Stop whenever the guest has accepted or ended a connection that a serving gate counts.
     pub connections: bool,
+    /// Somebody waits to be served whom [`warmfork_linux::serve::Gate`] does not see: stop as soon as the program only waits
+    /// and is done with its client, as when somebody waits whom that sees.
+    pub impatient: bool,
     /// Stop when the machine has made this many system calls since it was made, all processes and threads together: behind
     /// the last one, or where that blocks.
     pub calls: Option<u64>,
@@ -46,7 +49,8 @@ pub enum Outcome {
     Ended(Ending),
     /// It waits for a connection.
     Ready,
-    /// The one connection of a serving fork, or the last one behind a shut gate, was closed or shut down.
+    /// The one connection of a serving fork, or the last one behind a shut gate, was closed or shut down; or the program
+    /// was done with it and others wait.
     Served,
     /// A connection was accepted or ended.
     Connection,

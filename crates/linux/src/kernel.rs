@@ -217,18 +217,29 @@ impl Kernel {
         }
     }
 
-    /// Has objects of the host's begin as they do in a fork; `before` has the inotify instances of a fork that is reset.
-    pub fn begin(&mut self, mut before: BTreeMap<DescriptionId, Inotify>) {
-        for (id, description) in self.files.descriptions_mut() {
-            match &mut description.object {
+    /// Has objects of the host's begin as they do in a fork that runs for the first time since it was made or reset.
+    pub fn begin(&mut self) {
+        for object in self.files.objects_mut() {
+            match object {
                 Object::Socket(socket) => socket.forget_edges(),
                 Object::Inotify(inotify) => {
-                    if let Err(error) = inotify.go_on(before.remove(&id)) {
+                    if let Err(error) = inotify.begin() {
                         // It is tried again when the guest uses it.
                         log::warn!("a fork cannot watch files yet: {error}");
                     }
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// Keeps the host's instances of `before`, the inotify instances of a fork that is reset.
+    fn keep_watching(&mut self, mut before: BTreeMap<DescriptionId, Inotify>) {
+        for (id, description) in self.files.descriptions_mut() {
+            if let Object::Inotify(inotify) = &mut description.object
+                && let Some(before) = before.remove(&id)
+            {
+                inotify.take_over(before);
             }
         }
     }
@@ -373,7 +384,7 @@ impl Kernel {
         assign(signals, &snapshot.signals);
         assign(timers, &snapshot.timers);
         self.put_own_files();
-        self.begin(watching);
+        self.keep_watching(watching);
     }
 
     /// The host's sockets behind the guest's listening ones, each once.

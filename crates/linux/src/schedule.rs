@@ -150,6 +150,18 @@ impl Kernel {
         self.files.objects().any(|object| matches!(object, Object::Socket(socket) if !socket.listening()))
     }
 
+    /// Whether the guest is done with its one client: it had answered when it learnt that the client ends, and has sent
+    /// nothing since. Not as long as it has other connections, which may be for an answer to come.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        let Some(only) = self.shared.gate.only_connection() else { return false };
+        self.files.descriptions().all(|(id, description)| match &description.object {
+            Object::Socket(socket) if id == only => socket.conversation.is_over(),
+            Object::Socket(socket) => socket.listening(),
+            _ => true,
+        })
+    }
+
     fn waits_for(&self, wait: &Wait, wanted: &dyn Fn(&Self, DescriptionId) -> bool) -> bool {
         wait.descriptions.iter().any(|&(id, events)| events.contains(Events::IN) && self.leads_to(id, wanted))
     }

@@ -19,7 +19,8 @@ use rustix::net::SocketFlags;
 use warmfork_memory::HostFile;
 
 use crate::ahead::{SetOption, Watch};
-use crate::files::DescriptionId;
+use crate::files::{DescriptionId, Events};
+use crate::poller::Host;
 
 /// What a gate lets in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -253,6 +254,19 @@ impl Gate {
         if let Some(watch) = &mut self.watch {
             watch.option_set(id, option());
         }
+    }
+
+    /// The connection that it has let in, where it lets in one.
+    #[must_use]
+    pub fn only_connection(&self) -> Option<DescriptionId> {
+        let one = self.admission == Admission::Offers && self.connections.len() == 1;
+        self.connections.first().copied().filter(|_| one)
+    }
+
+    /// Whether a client waits that this gate does not let in.
+    #[must_use]
+    pub fn is_awaited(&self, host: &mut Host) -> bool {
+        self.listeners.iter().any(|listener| host.poll(listener, Events::IN).contains(Events::IN))
     }
 
     /// Whether everything that was let in has been served, and nothing more will come.

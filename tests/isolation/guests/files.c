@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/ioctl.h>
@@ -16,6 +17,16 @@
 #include <sys/un.h>
 
 static int pipes[2], full[2], pair[2], counter, timer, set, inner, member, own, signals, datagrams, unused, master;
+
+static int fifo, watch, local, letters;
+
+static int bound(int kind, const char *name) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = MUST(socket(AF_UNIX, kind, 0));
+    strcpy(address.sun_path, name);
+    MUST(bind(fd, (struct sockaddr *)&address, sizeof address));
+    return fd;
+}
 
 static void set_up(void) {
     MUST(pipe(pipes));
@@ -40,6 +51,49 @@ static void set_up(void) {
     unused = MUST(socket(AF_INET, SOCK_STREAM, 0));
     master = MUST(posix_openpt(O_RDWR | O_NOCTTY));
     MUST(unlockpt(master));
+    MUST(mkfifo("/scratch/fifo", 0600));
+    fifo = MUST(open("/scratch/fifo", O_RDWR));
+    MUST(write(fifo, "old", 3));
+    watch = MUST(inotify_init1(IN_NONBLOCK));
+    MUST(inotify_add_watch(watch, "/scratch", IN_CREATE));
+    local = bound(SOCK_STREAM, "/scratch/local");
+    letters = bound(SOCK_DGRAM, "/scratch/letters");
+}
+
+static void use_fifo(const char *text) {
+    char old[3];
+    if (MUST(read(fifo, old, 3)) != 3 || memcmp(old, "old", 3)) strcat(answer, "another's ");
+    MUST(write(fifo, text, strlen(text)));
+}
+
+static void watch_more(const char *text) { MUST(inotify_add_watch(watch, "/scratch", IN_DELETE | IN_MASK_ADD)); }
+
+static void watch_no_more(const char *text) { MUST(inotify_rm_watch(watch, 1)); }
+
+// Those of the two sockets, which have been made before the freeze, and are in each fork.
+static void read_events(const char *text) {
+    char events[4096];
+    ssize_t length = MUST(read(watch, events, sizeof events));
+    sprintf(answer + strlen(answer), "%zd of events ", length);
+    MUST(mkdir("/scratch/more", 0700));
+    MUST(rmdir("/scratch/more"));
+    MUST(read(watch, events, sizeof events));
+}
+
+static void listen_locally(const char *text) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/scratch/local"};
+    MUST(listen(local, 4));
+    MUST(connect(MUST(socket(AF_UNIX, SOCK_STREAM, 0)), (struct sockaddr *)&address, sizeof address));
+    MUST(accept(local, 0, 0));
+}
+
+static void close_letters(const char *text) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/scratch/letters"};
+    int sender = MUST(socket(AF_UNIX, SOCK_DGRAM, 0));
+    MUST(sendto(sender, text, strlen(text), 0, (struct sockaddr *)&address, sizeof address));
+    MUST(close(letters));
+    if (sendto(sender, text, 1, 0, (struct sockaddr *)&address, sizeof address) != -1 || errno != ECONNREFUSED)
+        strcat(answer, "taken ");
 }
 
 static void open_more(const char *text) {
@@ -238,5 +292,7 @@ static const struct action actions[] = {
     {"timerfd", arm_timer}, {"epoll", change_set}, {"edge", take_edge}, {"signalfd", change_signalfd}, {"terminal", use_terminal}, {"lock", lock},
     {"directory", change_directory}, {"limits", change_limits}, {"attributes", change_attributes},
     {"listener-options", change_listener}, {"listen-again", listen_again}, {"shut-listener", shut_listener},
-    {"disconnect-listener", disconnect_listener}, {"close-listener", close_listener}, {"use-sockets", use_sockets}, {"look", look}, {0},
+    {"disconnect-listener", disconnect_listener}, {"close-listener", close_listener}, {"use-sockets", use_sockets},
+    {"fifo", use_fifo}, {"watch-more", watch_more}, {"watch-no-more", watch_no_more}, {"read-events", read_events},
+    {"listen-locally", listen_locally}, {"close-letters", close_letters}, {"look", look}, {0},
 };

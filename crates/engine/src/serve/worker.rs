@@ -157,7 +157,8 @@ impl Worker {
         let before = fork.machine().counters.syscalls;
         fork.take(offer);
         let touched_bytes = self.options.max_request_memory;
-        let until = Until { touched_bytes, ..Until::within(self.options.max_request_time) };
+        let impatient = self.snapshot.has_waiting();
+        let until = Until { touched_bytes, impatient, ..Until::within(self.options.max_request_time) };
         let outcome = fork.run(&until);
         statistics.observe(accepted.elapsed());
         Statistics::add(&statistics.syscalls, fork.machine().counters.syscalls - before);

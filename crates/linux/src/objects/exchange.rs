@@ -2,7 +2,7 @@
 
 use rustix::net::{RecvFlags, ReturnFlags, SendFlags, SocketAddrAny};
 use warmfork_abi::Errno;
-use warmfork_abi::socket::{MSG_NOSIGNAL, MSG_TRUNC};
+use warmfork_abi::socket::{MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC};
 use warmfork_host::Ancillary;
 
 use crate::coalesce;
@@ -40,12 +40,59 @@ impl Received {
     }
 }
 
+/// How far a conversation has come, over a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Conversation {
+    /// Something has been sent since something was received last.
+    answered: bool,
+    /// Nothing more will be received.
+    ended: bool,
+    /// It had been answered when it ended, and nothing has been sent since.
+    over: bool,
+}
+
+impl Conversation {
+    fn received(&mut self, received: &Result<Received, Errno>) {
+        match received {
+            Ok(Received { whole: 1.., .. }) => self.answered = false,
+            Ok(_) | Err(Errno::ECONNRESET) if !self.ended => {
+                self.ended = true;
+                self.over = self.answered;
+            }
+            _ => {}
+        }
+    }
+
+    fn sent(&mut self, sent: &Result<usize, Errno>) {
+        if matches!(sent, Ok(1..)) {
+            self.answered = true;
+            self.over = false;
+        }
+    }
+
+    /// Whether the guest had answered all that it received before it learnt that no more will come, and has not said
+    /// anything since.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self.over
+    }
+}
+
 impl Socket {
     /// recv(2) and recvfrom(2).
     ///
     /// # Errors
     /// EAGAIN when nothing is there; the host's own.
     pub fn receive(&mut self, into: &mut [u8], flags: u32, named: bool) -> Result<Received, Errno> {
+        let consumes = self.is_stream() && !into.is_empty() && flags & MSG_PEEK == 0;
+        let received = self.receive_some(into, flags, named);
+        if consumes {
+            self.conversation.received(&received);
+        }
+        received
+    }
+
+    fn receive_some(&mut self, into: &mut [u8], flags: u32, named: bool) -> Result<Received, Errno> {
         self.own()?;
         if self.inherited.as_ref().is_some_and(|inherited| inherited.no_receive) {
             return Ok(Received::default());
@@ -108,7 +155,9 @@ impl Socket {
         let sent = match address {
             Some(address) => rustix::net::sendto(self.handle(), from, flags, address).map_err(errno),
             None => rustix::net::send(self.handle(), from, flags).map_err(errno),
-        }?;
+        };
+        self.conversation.sent(&sent);
+        let sent = sent?;
         if plain && from.len() >= coalesce::LARGE {
             host.let_go(self.handle());
         }
@@ -137,5 +186,45 @@ impl Socket {
         let name = self.name().unwrap_or(Address::Unnamed);
         let letter = Letter { data: from.to_vec(), rights: rights.to_vec(), sender: context.asking, from: name };
         Some(context.shared.mailboxes.deliver(mailbox, letter))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn got(whole: usize) -> Result<Received, Errno> {
+        Ok(Received { length: whole, whole, ..Received::default() })
+    }
+
+    #[test]
+    fn a_conversation_is_over_when_all_was_answered_before_it_ended() {
+        let mut talk = Conversation::default();
+        talk.received(&got(5));
+        talk.sent(&Ok(7));
+        assert!(!talk.is_over());
+        talk.received(&Err(Errno::EAGAIN));
+        assert!(!talk.is_over());
+        talk.received(&got(0));
+        talk.received(&got(0));
+        assert!(talk.is_over());
+        // It has more to say after all.
+        talk.sent(&Ok(1));
+        talk.received(&got(0));
+        assert!(!talk.is_over());
+    }
+
+    #[test]
+    fn a_conversation_with_an_answer_to_come_is_not_over() {
+        for end in [got(0), Err(Errno::ECONNRESET)] {
+            let mut talk = Conversation::default();
+            talk.sent(&Ok(3));
+            talk.received(&got(5));
+            talk.sent(&Err(Errno::EAGAIN));
+            talk.received(&end);
+            assert!(!talk.is_over());
+            talk.sent(&Ok(3));
+            assert!(!talk.is_over());
+        }
     }
 }

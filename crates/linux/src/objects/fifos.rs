@@ -119,6 +119,23 @@ mod tests {
     }
 
     #[test]
+    fn ends_of_one_fifo_share_a_pipe_until_all_are_closed() {
+        let (mut fifos, mut pipes) = (Fifos::default(), Pipes::default());
+        let (one, other) = (((0, 1), 5), ((0, 1), 6));
+        let (reader, none) = fifos.open(&mut pipes, one, READER);
+        let (strangers, writer) = fifos.open(&mut pipes, other, Ends { reads: true, writes: true });
+        assert!(none.is_none() && fifos.ends(&pipes, one) == READER);
+        let (_, own) = fifos.open(&mut pipes, one, Ends { reads: false, writes: true });
+        let (reader, own) = (reader.unwrap(), own.unwrap());
+        assert!(reader.same_pipe(&own) && !reader.same_pipe(&strangers.unwrap()) && !own.same_pipe(&writer.unwrap()));
+        fifos.close(&mut pipes, one, &own);
+        assert_eq!(fifos.ends(&pipes, one), READER);
+        fifos.close(&mut pipes, one, &reader);
+        assert_eq!(fifos.ends(&pipes, one), Ends { reads: false, writes: false });
+        assert_eq!(fifos.pipes.len(), 1);
+    }
+
+    #[test]
     fn few_are_remembered() {
         let mut fifos = Fifos::default();
         for inode in 0..10_000 {

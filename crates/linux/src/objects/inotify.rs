@@ -52,6 +52,8 @@ struct Instance {
     /// The host's number of each watch, with the one that the guest knows; of those that were forgotten too, until the
     /// host has told.
     numbers: Vec<(i32, i32)>,
+    /// The guest has changed what it watches.
+    changed: bool,
 }
 
 /// One watched file.
@@ -111,7 +113,7 @@ impl Instance {
     fn new() -> Result<Self, Errno> {
         let handle = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).map_err(errno)?;
         let handle = HostFile::new(handle, Origin::Inotify);
-        Ok(Self { handle, numbers: Vec::new() })
+        Ok(Self { handle, numbers: Vec::new(), changed: false })
     }
 
     /// One that watches the files of `watches`. A file that is gone has no events.
@@ -128,9 +130,15 @@ impl Instance {
         Ok(instance)
     }
 
-    /// Whether it watches `watches` and no more.
-    fn watches(&self, watches: &[Watch]) -> bool {
-        self.numbers.iter().map(|(_, number)| *number).eq(watches.iter().map(|watch| watch.number))
+    /// Discards what has come; whether it still watches all that it did.
+    fn discard(&self) -> bool {
+        let mut bytes = vec![0; SETTLED];
+        while let Ok(count @ 1..) = rustix::io::read(&self.handle, &mut bytes) {
+            if events(&bytes[..count]).any(|event| word(event, 4) & IN_IGNORED != 0) {
+                return false;
+            }
+        }
+        true
     }
 
     /// How many bytes of events wait.
@@ -173,31 +181,21 @@ impl Inotify {
         self.host = Own(None);
     }
 
-    /// Begins to watch where a snapshot had left off, with its instance if that is still as it was.
+    /// Takes over the host's instance of `before`, in whose place this is.
+    pub fn take_over(&mut self, before: Self) {
+        self.host = before.host;
+    }
+
+    /// Begins to watch where a snapshot had left off. What has come since the freeze is not this fork's.
     ///
     /// # Errors
     /// EMFILE when the host's user has too many instances.
-    pub fn go_on(&mut self, before: Option<Self>) -> Result<(), Errno> {
+    pub fn begin(&mut self) -> Result<(), Errno> {
         self.edges.forget();
-        if let Some(mut before) = before
-            && before.host.0.as_ref().is_some_and(|instance| instance.watches(&self.watches))
-            && before.watches == self.watches
-        {
-            // What has come since is not the snapshot's; a watch may end with it.
-            before.settle_quietly();
-            if before.host.0.as_ref().is_some_and(|instance| instance.watches(&self.watches)) {
-                self.host = before.host;
-                return Ok(());
-            }
+        if self.host.0.as_mut().is_none_or(|instance| instance.changed || !instance.discard()) {
+            self.host = Own(Some(Instance::watching(&self.watches)?));
         }
-        self.host = Own(Some(Instance::watching(&self.watches)?));
         Ok(())
-    }
-
-    fn settle_quietly(&mut self) {
-        while matches!(self.take(SETTLED), Ok(1..)) {
-            self.queued.clear();
-        }
     }
 
     /// The host's instance; a new one where there was none to have when this machine was made.
@@ -218,6 +216,7 @@ impl Inotify {
         }
         let flags = WatchFlags::from_bits_retain(mask);
         let instance = self.instance()?;
+        instance.changed = true;
         let host = inotify::add_watch(&instance.handle, magic_path(file.as_fd()), flags).map_err(errno)?;
         let known = instance.numbers.iter().find(|(known, _)| *known == host).map(|(_, number)| *number);
         if let Some(known) = self.watches.iter_mut().find(|watch| Some(watch.number) == known) {
@@ -241,6 +240,7 @@ impl Inotify {
         }
         self.watches.retain(|watch| watch.number != number);
         let instance = self.instance()?;
+        instance.changed = true;
         // The host tells with IN_IGNORED, and then its number is forgotten here.
         match instance.numbers.iter().find(|(_, known)| *known == number) {
             Some((host, _)) => inotify::remove_watch(&instance.handle, *host).map_err(errno),
@@ -274,6 +274,7 @@ impl Inotify {
         event[..4].copy_from_slice(&number.to_le_bytes());
         if let Some(at) = at.filter(|_| mask & IN_IGNORED != 0) {
             instance.numbers.remove(at);
+            instance.changed = true;
             self.watches.retain(|watch| watch.number != number);
         }
     }

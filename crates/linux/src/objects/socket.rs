@@ -16,6 +16,7 @@ use warmfork_memory::HostFile;
 use crate::edges::HostEdges;
 use crate::files::Events;
 use crate::objects::address::Address;
+use crate::objects::exchange::Conversation;
 use crate::objects::inherited::Inherited;
 use crate::objects::local::Local;
 use crate::objects::options::Options;
@@ -103,6 +104,8 @@ pub struct Socket {
     /// What the machine's own processes see of a Unix socket.
     pub local: Box<Local>,
     edges: HostEdges,
+    /// How far the conversation over it has come.
+    pub conversation: Conversation,
     /// It is its snapshot's, too: what the guest did to it, instead of the host's.
     pub inherited: Option<Inherited>,
 }
@@ -141,6 +144,7 @@ impl Socket {
             pass_credentials: false,
             local: Box::default(),
             edges: HostEdges::default(),
+            conversation: Conversation::default(),
             inherited: None,
         }
     }
