@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kinds import BUILDS, DEBIAN_PYTHON, INSTALLED, INTERPRETERS, KINDS, SERVERS, Kind
+from kinds import BUILDS, DEBIAN_PYTHON, INTERPRETERS, KINDS, NGINX, SERVERS, Kind
 from test_refused import CASES as REFUSED
 
 NUMBER = re.compile(r"\d+\.\d+[\w.]*")
@@ -101,7 +101,6 @@ def tool(name: str, about: str) -> tuple[str, Subject]:
     return name, Subject(about, of_package(name))
 
 
-NGINX = str(INSTALLED / "debian" / "usr" / "sbin" / "nginx")
 SUBJECTS: dict[str, Subject] = {
     **{kind.name: of_kind(kind) for kind in KINDS},
     **{f"refused: {name}": Subject(case[0], lambda: "", "refused") for name, case in REFUSED.items()},

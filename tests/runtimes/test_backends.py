@@ -1,0 +1,131 @@
+"""Servers with real clients of real backends, connected before the freeze: no request gets what is for another.
+
+Four users ask side by side; some leave before they have read what the backend says. Where a client does not connect
+again by itself, the program asks again, and is told how often it had to: docs/guides/backends.md tells of that.
+"""
+
+from __future__ import annotations
+
+import http.client
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from backends import BACKENDS, Tool
+from kinds import NGINX, SERVERS
+from serving import Served, free_port, serving
+
+pytestmark = pytest.mark.timeout(300)
+USERS = ("alice", "bob", "carol", "dave")
+LEAVING = 25
+"""One of so many requests leaves."""
+OPTIONS = ("--allow-all", "--threads=2", "--warmup=2", "--warmup-path=/ask/warm/up")
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client of a backend, in a server."""
+
+    name: str
+    source: str
+    """File in servers/backends."""
+    backend: str
+    arguments: tuple[str, ...] = ("start",)
+    lost: int = 0
+    """How often a program is told, in each request, that a connection is lost."""
+    connections: int = 1
+    """How many there are at the freeze."""
+
+    @property
+    def shows(self) -> pytest.MarkDecorator:
+        """Of what docs/compatibility.md tells."""
+        return pytest.mark.shows("backends", of=self.name.partition("-")[0])
+
+
+CLIENTS = [
+    Client("redispy", "redis_client.py", "redis"),
+    Client("redispy-lazy", "redis_client.py", "redis", ()),
+    Client("redispy-socket", "redis_client.py", "redis socket"),
+    Client("psycopg", "psycopg_client.py", "postgresql", lost=1),
+    Client("psycopg-check", "psycopg_client.py", "postgresql", ("check",)),
+    Client("asyncpg", "asyncpg_client.py", "postgresql", connections=2),
+    Client("pymemcache", "memcached_client.py", "memcached", lost=1),
+    Client("pymemcache-retry", "memcached_client.py", "memcached", ("start", "retry")),
+    Client("sqlalchemy", "sqlalchemy_client.py", "mariadb", lost=1),
+    Client("sqlalchemy-ping", "sqlalchemy_client.py", "mariadb", ("start", "ping")),
+    Client("requests", "requests_client.py", "secure web"),
+]
+
+
+@pytest.fixture(scope="module")
+def backend(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], list[str]]]:
+    """Starts a backend when it is first needed; what its clients are told."""
+    started: dict[str, list[str]] = {}
+    with ExitStack() as running:
+
+        def start(name: str) -> list[str]:
+            if name not in started:
+                directory = tmp_path_factory.mktemp("backend")
+                started[name] = running.enter_context(BACKENDS[name](tool, directory)).split()
+            return started[name]
+
+        yield start
+
+
+def leave(server: Served, text: str) -> None:
+    """Asks, and nothing comes: not even the end of an answer."""
+    with pytest.raises((ConnectionError, http.client.HTTPException)):
+        server.get(f"/leave/{text}")
+
+
+def hang_up(server: Served, text: str) -> None:
+    """Asks, and leaves before there is an answer."""
+    with closing(server.connect()) as connection:
+        connection.request("GET", f"/leave/{text}")
+
+
+def asking(server: Served, requests: int, ending: str, leaving: Callable[[Served, str], None] = leave) -> list[str]:
+    """All users' requests; the answers that were not theirs."""
+
+    def ask(user: str) -> list[str]:
+        for number in range(requests // len(USERS)):
+            text = f"{user}/{number}"
+            if number % LEAVING == 1:
+                leaving(server, text)
+            elif (answer := server.get(f"/ask/{text}")) != text + ending:
+                return [f"{text} got {answer}"]
+        return []
+
+    with ThreadPoolExecutor(len(USERS)) as users:
+        return [wrong for found in users.map(ask, USERS) for wrong in found]
+
+
+def said_of(address: str, connections: int) -> str:
+    """What is said of connections when the program is ready."""
+    return rf"{connections} connections? to {address} ends? in each fork"
+
+
+@pytest.mark.parametrize("client", [pytest.param(client, id=client.name, marks=client.shows) for client in CLIENTS])
+def test_each_request_has_its_own_answer(client: Client, backend: Callable[[str], list[str]], requests: int) -> None:
+    told = backend(client.backend)
+    command = [sys.executable, SERVERS / "backends" / client.source, *told, *client.arguments]
+    with serving(command, *OPTIONS) as server:
+        assert asking(server, requests, f", lost {client.lost}") == []
+        server.expect(said_of(told[0], client.connections))
+
+
+@pytest.mark.shows("backends", of="nginx")
+def test_each_request_to_nginx_has_its_own_answer(
+    backend: Callable[[str], list[str]], tmp_path: Path, tool: Tool, requests: int
+) -> None:
+    (address,) = backend("web")
+    settings = (SERVERS / "nginx_upstream.conf").read_text()
+    (tmp_path / "settings").write_text(settings.replace("PORT", str(free_port())).replace("BACKEND", address))
+    command = [tool(NGINX, "nginx"), "-c", tmp_path / "settings"]
+    with serving(command, *OPTIONS, f"--volume={tmp_path}:/scratch:rw") as server:
+        assert asking(server, requests, "", hang_up) == []
+        server.expect(said_of(address, 1))
