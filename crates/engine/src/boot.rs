@@ -9,13 +9,13 @@ use warmfork_linux::family::Family;
 use warmfork_linux::files::Description;
 use warmfork_linux::objects::{Object, Shared, stream::Stream};
 use warmfork_linux::policy::{Policy, Rules};
-use warmfork_linux::poller::{Host, HostHandle};
+use warmfork_linux::poller::Host;
 use warmfork_linux::process::{DEFAULT_MAX_PROCESSES, FIRST_PID, FileSystemContext, Limit, Process, RLIMIT_NOFILE};
 use warmfork_linux::task::{Task, Tasks};
 use warmfork_linux::{Files, Kernel};
 use warmfork_loader::vdso::MachineClock;
 use warmfork_loader::{Identity, Loaded, Request};
-use warmfork_memory::{AddressSpace, Layout, Limits};
+use warmfork_memory::{AddressSpace, HostFile, Layout, Limits, Origin};
 use warmfork_platform::process::RESERVED;
 
 use crate::choice::Choice;
@@ -127,7 +127,7 @@ fn kernel(
         let failed = |source| EngineError::Kernel { operation: "opening standard streams", source };
         let flags = rustix::fs::fcntl_getfl(&host).map_err(|error| failed(Errno(error.raw_os_error())))?;
         let kept = OFlags::RWMODE | OFlags::APPEND;
-        let stream = Stream::adopt(HostHandle::new(host)).map_err(failed)?;
+        let stream = Stream::adopt(HostFile::new(host, Origin::Stdio(fd))).map_err(failed)?;
         files.open(Description::new(Object::Stream(stream), (flags & kept).bits()), fd + 1, false).map_err(failed)?;
     }
     let mut process = Process::new(loaded.real_path.clone(), loaded.argv.clone(), program.environment);
@@ -146,6 +146,7 @@ fn kernel(
         timers: Default::default(),
         family,
         policy,
+        own_files: Default::default(),
     })
 }
 

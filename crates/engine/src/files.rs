@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use warmfork_abi::Errno;
+use warmfork_abi::fcntl::O_RDONLY;
 use warmfork_linux::policy::{Rules, Volume};
 use warmfork_loader::ProgramFiles;
-use warmfork_memory::MappedFile;
+use warmfork_memory::HostFile;
 
 /// Opens program files and remembers which.
 pub struct HostFiles<'a> {
@@ -62,7 +63,7 @@ impl<'a> HostFiles<'a> {
 }
 
 impl ProgramFiles for HostFiles<'_> {
-    fn open(&mut self, path: &[u8]) -> Result<Arc<MappedFile>, Errno> {
+    fn open(&mut self, path: &[u8]) -> Result<Arc<HostFile>, Errno> {
         let guest = self.cwd.join(Path::new(std::ffi::OsStr::from_bytes(path)));
         let host = self.host_path(&guest);
         // Non-blocking, so that a FIFO given as a program is refused and not waited for.
@@ -73,13 +74,8 @@ impl ProgramFiles for HostFiles<'_> {
         }
         let real = self.real_path(&file, &guest);
         self.opened.push(guest);
-        Ok(Arc::new(MappedFile {
-            fd: file.into(),
-            path: String::from_utf8_lossy(real.as_os_str().as_bytes()).into_owned(),
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            writable: false,
-        }))
+        HostFile::opened(file.into(), real.as_os_str().as_bytes(), O_RDONLY)
+            .map_err(|error| Errno(error.raw_os_error()))
     }
 }
 

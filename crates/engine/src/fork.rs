@@ -13,12 +13,12 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use warmfork_linux::poller::{Host, HostHandle};
+use warmfork_linux::poller::Host;
 use warmfork_linux::process::{FIRST_PID, SpaceId};
 use warmfork_linux::serve::{Gate, Offer};
 use warmfork_loader::vdso::MachineClock;
 use warmfork_memory::image::{Content, Image};
-use warmfork_memory::{Span, SpanSet};
+use warmfork_memory::{HostFile, Span, SpanSet};
 use warmfork_platform::{Platform, Pristine};
 
 use crate::error::EngineError;
@@ -124,8 +124,8 @@ impl Fork {
     /// Hands the guest `connection`, as one that came to its listening socket `listener`: the only one that it can
     /// accept until the next reset, or has accepted, if its snapshot was frozen then. The next run ends as
     /// [`Outcome::Served`] when the guest closes it or shuts it down.
-    pub fn offer(&mut self, listener: HostHandle, connection: OwnedFd) {
-        self.take(Offer { listener, connection: HostHandle::new(connection) });
+    pub fn offer(&mut self, listener: Arc<HostFile>, connection: OwnedFd) {
+        self.take(Offer { listener, connection: HostFile::socket(connection) });
     }
 
     /// The same with a connection that is an offer already.

@@ -76,7 +76,7 @@ impl Machine {
                 shared: area.shared,
                 name: match (&area.backing, area.label) {
                     (_, Some(label)) => format!("[{label}]"),
-                    (Backing::File { file, .. }, None) => file.path.clone(),
+                    (Backing::File { file, .. }, None) => String::from_utf8_lossy(file.name()).into_owned(),
                     (Backing::Anonymous, None) => String::new(),
                 },
             })

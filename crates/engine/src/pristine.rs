@@ -4,7 +4,7 @@ use warmfork_abi::{PAGE, Registers};
 use warmfork_linux::Kernel;
 use warmfork_linux::process::{FIRST_PID, SpaceId};
 use warmfork_memory::image::Content;
-use warmfork_memory::{Area, Span, SpanSet};
+use warmfork_memory::{Area, HostFile, Span, SpanSet};
 
 use crate::error::EngineError;
 use crate::fork::Fork;
@@ -13,17 +13,25 @@ use crate::machine::Machine;
 /// Bytes compared at a time.
 const CHUNK: u64 = 256 * PAGE;
 
-/// The host's mappings of a machine. A fork's own copy of a memory file goes by the name of what it is a copy of, and its
-/// clock page by the same as any.
+/// The host's mappings of a machine. A fork's own copy of a file goes by the name of what it is a copy of, and its clock page
+/// by the same as any.
 fn host_mappings(machine: &Machine) -> Result<Vec<String>, EngineError> {
     let mut mappings = machine.platform.mappings()?;
-    let copies = machine.kernel().shared.memory_files.iter();
-    let copies = copies.filter_map(|copy| Some((copy.file.inode, copy.original()?.inode.to_string())));
-    for (own, original) in copies.chain([(machine.clock.file().inode, "clock".into())]) {
+    let mut names = vec![(inode(machine.clock.file())?, "clock".into())];
+    for copy in machine.kernel().own_files.iter() {
+        names.push((inode(&copy.file)?, inode(&copy.original)?.to_string()));
+    }
+    for (own, original) in names {
         let (own, original) = (format!(":{own} at "), format!(":{original} at "));
         mappings.iter_mut().for_each(|mapping| *mapping = mapping.replace(&own, &original));
     }
     Ok(mappings)
+}
+
+/// What the host has `file` as.
+fn inode(file: &HostFile) -> Result<u64, EngineError> {
+    let status = rustix::fs::fstat(file).map_err(std::io::Error::from);
+    status.map(|status| status.st_ino).map_err(EngineError::host("examining a file"))
 }
 
 impl Fork {
@@ -35,7 +43,7 @@ impl Fork {
     pub fn differences(&mut self) -> Result<Vec<String>, EngineError> {
         let mut found = Vec::new();
         self.compare_kernel(&mut found);
-        self.compare_memory_files(&mut found)?;
+        self.compare_own_files(&mut found)?;
         let mut fresh = Fork::new(std::sync::Arc::clone(self.snapshot()))?;
         for (space, owner, _) in self.snapshot().spaces() {
             let mut differs = Vec::new();
@@ -73,35 +81,29 @@ impl Fork {
                 found.push(name.into());
             }
         };
-        let Kernel { tasks, files, space, shared, process, fs, signals, timers, family, policy } = own;
+        let Kernel { tasks, files, space, shared, process, fs, signals, timers, family, policy, own_files: _ } = own;
         differs("threads", *tasks == new.tasks);
         differs("descriptors", *files == new.files);
-        let mut space = space.clone();
-        space.replace_files(|file| own.original_file(file));
-        differs("mappings", space == new.space);
+        differs("mappings", *space == new.space);
         differs("pipes, socket pairs or the serving gate", *shared == new.shared);
         differs("process attributes", *process == new.process);
         differs("working directory or umask", *fs == new.fs);
         differs("signal actions or pending signals", *signals == new.signals);
         differs("timers", *timers == new.timers);
-        let mut family = family.clone();
-        for space in family.spaces_mut() {
-            space.replace_files(|file| own.original_file(file));
-        }
-        differs("processes", family == new.family);
+        differs("processes", *family == new.family);
         differs("policy", *policy == new.policy);
         let current: &Registers = &new.tasks.get(new.tasks.current).registers;
         differs("registers", self.machine().registers == *current);
     }
 
-    fn compare_memory_files(&self, found: &mut Vec<String>) -> Result<(), EngineError> {
-        for file in &self.machine().kernel().shared.memory_files {
-            let differences = file
-                .differences()
-                .map_err(|source| EngineError::Kernel { operation: "comparing memory files", source })?;
+    fn compare_own_files(&self, found: &mut Vec<String>) -> Result<(), EngineError> {
+        for file in self.machine().kernel().own_files.iter() {
+            let differences =
+                file.differences().map_err(|source| EngineError::Kernel { operation: "comparing files", source })?;
+            let name = file.file.name().escape_ascii();
             found.extend(differences.into_iter().map(|at| match at {
-                Some(at) => format!("{} from {at:#x} on", file.file.path),
-                None => format!("length or seals of {}", file.file.path),
+                Some(at) => format!("{name} from {at:#x} on"),
+                None => format!("length or seals of {name}"),
             }));
         }
         Ok(())
@@ -151,9 +153,10 @@ impl Fork {
                 expected.copy_from_slice(&bytes[first..first + length]);
             }
             Content::File(file, offset) => {
+                let file = self.snapshot().kernel().own_file(file);
                 let mut done = 0;
                 while done < length {
-                    match rustix::io::pread(&file.fd, &mut expected[done..], offset + skipped + done as u64) {
+                    match rustix::io::pread(file, &mut expected[done..], offset + skipped + done as u64) {
                         Ok(0) => break,
                         Ok(got) => done += got,
                         Err(rustix::io::Errno::INTR) => {}

@@ -18,7 +18,7 @@ use warmfork_linux::poller::Host;
 use warmfork_linux::process::{FIRST_PID, RLIMIT_STACK, SpaceId};
 use warmfork_linux::{Guest as _, Kernel, Tid};
 use warmfork_loader::{DEFAULT_STACK, Loaded, ProgramFiles, Request};
-use warmfork_memory::{AddressSpace, Backing, MappedFile, Source, Span, SpanSet};
+use warmfork_memory::{AddressSpace, Backing, HostFile, Source, Span, SpanSet};
 use warmfork_platform::{Interrupter, Mapping, Platform};
 
 use crate::boot::{identity, name};
@@ -245,7 +245,7 @@ impl Machine {
             source: match &area.backing {
                 Backing::Anonymous => Source::Anonymous,
                 Backing::File { file, offset } => {
-                    Source::File { fd: self.clock.own_file(file).fd.as_fd(), offset: *offset, shared: area.shared }
+                    Source::File { fd: self.clock.own_file(file).as_fd(), offset: *offset, shared: area.shared }
                 }
             },
         });
@@ -341,7 +341,7 @@ struct GuestFiles<'a> {
 }
 
 impl ProgramFiles for GuestFiles<'_> {
-    fn open(&mut self, path: &[u8]) -> Result<Arc<MappedFile>, Errno> {
+    fn open(&mut self, path: &[u8]) -> Result<Arc<HostFile>, Errno> {
         self.kernel.open_program(self.host, path, true)
     }
 }

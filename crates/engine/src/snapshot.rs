@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use warmfork_linux::ahead::Accepted;
 use warmfork_linux::family::Pid;
-use warmfork_linux::poller::HostHandle;
 use warmfork_linux::process::{FIRST_PID, SpaceId};
 use warmfork_linux::serve::{Gate, Offer};
 use warmfork_linux::{Kernel, Tid};
 use warmfork_loader::vdso::MachineClock;
 use warmfork_memory::image::{Image, ImageBuilder, SegmentSource};
-use warmfork_memory::{Backing, Source, Span};
+use warmfork_memory::{Backing, HostFile, Source, Span};
 use warmfork_platform::Mapping;
 
 use crate::choice::Chosen;
@@ -35,7 +34,7 @@ pub struct Snapshot {
     /// What the clocks of its forks go on from.
     pub(crate) frozen: FrozenAt,
     /// What it listens on.
-    pub(crate) listeners: Arc<Vec<HostHandle>>,
+    pub(crate) listeners: Arc<Vec<Arc<HostFile>>>,
     /// What it has accepted ahead, for its forks to have their own connection in the place of that.
     pub(crate) accepted: Option<Accepted>,
     /// Connections that came before it was frozen, the last first. The lock is held for moments.
@@ -214,11 +213,11 @@ impl Snapshot {
                     protection: area.protection,
                     source: match &area.backing {
                         Backing::File { file, offset } if area.shared => Source::File {
-                            fd: clock.own_file(own.own_file(file)).fd.as_fd(),
+                            fd: clock.own_file(own.own_file(file)).as_fd(),
                             offset: offset + (part.start - area.span.start),
                             shared: true,
                         },
-                        _ => source(image, &segment.source, skipped),
+                        _ => source(image, &segment.source, skipped, own),
                     },
                 });
             }
@@ -240,14 +239,14 @@ fn image_of(machine: &mut Machine) -> Result<Image, EngineError> {
     Ok(builder.finish()?)
 }
 
-fn source<'a>(image: &'a Image, segment: &'a SegmentSource, skipped: u64) -> Source<'a> {
+fn source<'a>(image: &'a Image, segment: &'a SegmentSource, skipped: u64, own: &'a Kernel) -> Source<'a> {
     match segment {
         SegmentSource::Memory { offset } => Source::File { fd: image.file(), offset: offset + skipped, shared: false },
         SegmentSource::File { file, offset } => {
-            Source::File { fd: file.fd.as_fd(), offset: offset + skipped, shared: false }
+            Source::File { fd: own.own_file(file).as_fd(), offset: offset + skipped, shared: false }
         }
         SegmentSource::Shared { file, offset } => {
-            Source::File { fd: file.fd.as_fd(), offset: offset + skipped, shared: true }
+            Source::File { fd: own.own_file(file).as_fd(), offset: offset + skipped, shared: true }
         }
         SegmentSource::Zero => Source::Anonymous,
     }

@@ -11,6 +11,8 @@
 //!   fork:  connect_accepted -> the description has the fork's own connection, with the options that were set
 //! ```
 
+use std::sync::Arc;
+
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL};
@@ -22,24 +24,26 @@ use warmfork_abi::numbers::{
     MMAP, MPROTECT, MREMAP, MUNMAP, POLL, PPOLL, PRCTL, PSELECT6, READ, READV, RECVFROM, RECVMSG, RSEQ, RT_SIGPROCMASK,
     SCHED_YIELD, SELECT, SET_ROBUST_LIST, SETSOCKOPT, SIGALTSTACK, WRITE, WRITEV,
 };
+use warmfork_memory::HostFile;
 
 use crate::clock;
 use crate::files::DescriptionId;
 use crate::kernel::Kernel;
 use crate::objects::Object;
-use crate::poller::{Host, HostHandle, errno};
+use crate::objects::options::Name;
+use crate::poller::{Host, errno};
 use crate::serve::Offer;
 use crate::syscalls::socket_options::{defers_accepting, repeat_option};
 use crate::table;
 
-/// An option that was set: level, name, value.
-pub type SetOption = (u32, u32, Vec<u8>);
+/// An option that was set, and to what.
+pub type SetOption = (Name, Vec<u8>);
 
 /// A connection that was accepted ahead.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Accepted {
     /// The listening socket that it came to.
-    pub listener: HostHandle,
+    pub listener: Arc<HostFile>,
     /// What it was accepted as.
     pub id: DescriptionId,
     /// What was set on it since.
@@ -56,7 +60,7 @@ pub struct Watch {
 
 impl Watch {
     /// `id` was accepted from `listener`.
-    pub(crate) fn accepted(&mut self, listener: &HostHandle, id: DescriptionId) {
+    pub(crate) fn accepted(&mut self, listener: &Arc<HostFile>, id: DescriptionId) {
         self.spoilt |= self.accepted.is_some();
         self.accepted = Some(Accepted { listener: listener.clone(), id, options: Vec::new() });
     }
@@ -84,7 +88,7 @@ impl Kernel {
     /// connections back until their first bytes have come.
     #[must_use]
     pub fn may_be_watched(&self) -> bool {
-        self.family.is_empty() && !self.listeners().iter().any(defers_accepting)
+        self.family.is_empty() && !self.listeners().iter().any(|listener| defers_accepting(listener))
     }
 
     /// The program is about to be offered a connection that says nothing: from now on it is watched.
@@ -120,7 +124,7 @@ impl Kernel {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let (end, _) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(errno)?;
         if let Object::Socket(socket) = &mut self.files.description_mut(accepted.id).object {
-            socket.continue_with(HostHandle::new(end));
+            socket.continue_with(HostFile::socket(end));
         }
         Ok(())
     }
@@ -194,5 +198,5 @@ impl Kernel {
 
 /// Whether an object is between the program's own threads.
 fn is_own(object: &Object) -> bool {
-    matches!(object, Object::EventFd(_) | Object::Pipe(_) | Object::Pair(_))
+    matches!(object, Object::EventFd(_) | Object::Pipe(_) | Object::Pair(_) | Object::Tcp(_))
 }

@@ -13,11 +13,14 @@
 //! A program can't tell: whatever it does next that could show the difference, a call, comes after the push. One that
 //! goes on computing without a call has its bytes pushed at the next tick.
 
+use std::sync::Arc;
+
 use warmfork_abi::{Registers, numbers};
+use warmfork_memory::HostFile;
 
 use crate::kernel::Kernel;
 use crate::objects::Object;
-use crate::poller::{Host, HostHandle};
+use crate::poller::Host;
 
 /// Calls that leave what a socket holds back there when they are made on that socket: those that add to it, and
 /// shutdown(2), which pushes it.
@@ -28,14 +31,14 @@ pub const LARGE: usize = 1448;
 
 impl Host {
     /// What was held back for `handle`, if anything, has left.
-    pub(crate) fn let_go(&mut self, handle: &HostHandle) {
+    pub(crate) fn let_go(&mut self, handle: &Arc<HostFile>) {
         if self.held.as_ref() == Some(handle) {
             self.held = None;
         }
     }
 
     /// The next bytes for `handle`, a TCP socket without TCP_CORK, may be held back.
-    pub(crate) fn hold(&mut self, handle: &HostHandle) {
+    pub(crate) fn hold(&mut self, handle: &Arc<HostFile>) {
         if self.held.as_ref() != Some(handle) {
             self.push();
             self.held = Some(handle.clone());

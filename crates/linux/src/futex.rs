@@ -21,7 +21,7 @@ impl Kernel {
         let shared = area.filter(|area| area.shared).and_then(|area| match &area.backing {
             Backing::File { file, offset } => {
                 let at = offset.saturating_add(address - area.span.start);
-                Some(FutexKey::Shared(file.device, file.inode, at))
+                Some(FutexKey::Shared(file.inode(), at))
             }
             Backing::Anonymous => None,
         });

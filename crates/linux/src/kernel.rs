@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use warmfork_abi::Errno;
-use warmfork_memory::{AddressSpace, Backing, MappedFile};
+use warmfork_memory::{AddressSpace, Backing, HostFile, HostFileId, Origin};
 
 use crate::assign::assign;
 use crate::family::Family;
 use crate::files::{DescriptionId, Events, Files};
-use crate::objects::memfd::Memfd;
+use crate::objects::memfd;
 use crate::objects::{Context, Object, Operations, Shared, epoll, pidfd, signalfd};
+use crate::own_files::OwnFiles;
 use crate::policy::Policy;
-use crate::poller::{Host, HostHandle};
+use crate::poller::Host;
 use crate::process::{FileSystemContext, Process};
 use crate::signal::ProcessSignals;
 use crate::task::Tasks;
@@ -44,6 +45,8 @@ pub struct Kernel {
     pub family: Family,
     /// What the guest may touch. Never changes.
     pub policy: Arc<Policy>,
+    /// What a fork has in the place of its snapshot's files.
+    pub own_files: OwnFiles,
 }
 
 impl Kernel {
@@ -201,86 +204,58 @@ impl Kernel {
                 _ => {}
             }
         }
-        fork.shared.memory_files = Vec::new();
-        fork.take_own_files(Vec::new())?;
+        fork.own_files = OwnFiles::of(self.memory_files())?;
+        fork.put_own_files();
         Ok(fork)
     }
 
-    /// Puts a copy of its own in the place of every memory file: one of `copies`, restored, or a new one.
-    fn take_own_files(&mut self, copies: Vec<Memfd>) -> Result<(), Errno> {
+    /// The memory files of all processes, each once: open, named, or only mapped.
+    fn memory_files(&self) -> BTreeMap<HostFileId, &Arc<HostFile>> {
         let opened = self.files.objects().filter_map(|object| match object {
-            Object::Memfd(memfd) => Some(memfd.clone()),
+            Object::Memfd(memfd) => Some(&memfd.file),
             _ => None,
         });
-        let named = self.shared.memory.files().cloned();
-        // A memory file may be mapped although no descriptor refers to it any more.
+        let named = self.shared.memory.files().map(|memfd| &memfd.file);
         let areas = self.all_spaces().flat_map(|(_, space)| space.areas().iter());
         let mapped = areas.filter_map(|area| match &area.backing {
-            Backing::File { file, .. } if area.shared => Memfd::of_mapping(file),
+            Backing::File { file, .. } => Some(file),
+            Backing::Anonymous => None,
+        });
+        let files = opened.chain(named).chain(mapped);
+        files.filter(|file| matches!(file.origin(), Origin::Memory { .. })).map(|file| (file.id(), file)).collect()
+    }
+
+    /// Puts its own file in the place of each that it has a copy of.
+    fn put_own_files(&mut self) {
+        if self.own_files.is_empty() {
+            return;
+        }
+        let own = std::mem::take(&mut self.own_files);
+        let objects = self.files.objects_mut().filter_map(|object| match object {
+            Object::Memfd(memfd) => Some(&mut memfd.file),
             _ => None,
         });
-        let mut own: Vec<Memfd> = Vec::new();
-        for original in opened.chain(named).chain(mapped) {
-            if own.iter().any(|copy| copy.is_copy_of(&original.file)) {
-                continue;
-            }
-            match copies.iter().find(|copy| copy.is_copy_of(&original.file)) {
-                Some(copy) => {
-                    copy.restore()?;
-                    own.push(copy.clone());
-                }
-                None => own.push(original.duplicate()?),
+        for file in objects.chain(self.shared.memory.files_mut().map(|memfd| &mut memfd.file)) {
+            if let Some(copy) = own.other(file) {
+                *file = Arc::clone(copy);
             }
         }
-        for object in self.files.objects_mut() {
-            if let Object::Memfd(memfd) = object
-                && let Some(copy) = own.iter().find(|copy| copy.is_copy_of(&memfd.file))
-            {
-                *memfd = copy.clone();
-            }
-        }
-        for memfd in self.shared.memory.files_mut() {
-            if let Some(copy) = own.iter().find(|copy| copy.is_copy_of(&memfd.file)) {
-                *memfd = copy.clone();
-            }
-        }
-        let copy_of = |file: &Arc<MappedFile>| own.iter().find(|copy| copy.is_copy_of(file));
         for space in self.all_spaces_mut() {
-            space.replace_files(|file| copy_of(file).map(|copy| Arc::clone(&copy.file)));
+            space.replace_files(|file| own.other(file).cloned());
         }
-        self.shared.memory_files = own;
-        Ok(())
+        self.own_files = own;
     }
 
     /// Bytes of host memory in the guest's memory files, open or only mapped.
     #[must_use]
     pub fn memory_file_bytes(&self) -> u64 {
-        let opened = self.files.objects().filter_map(|object| match object {
-            Object::Memfd(memfd) => Some(memfd.clone()),
-            _ => None,
-        });
-        let areas = self.all_spaces().flat_map(|(_, space)| space.areas().iter());
-        let mapped = areas.filter_map(|area| match &area.backing {
-            Backing::File { file, .. } => Memfd::of_mapping(file),
-            Backing::Anonymous => None,
-        });
-        let mut counted = BTreeMap::new();
-        for memfd in opened.chain(self.shared.memory.files().cloned()).chain(mapped) {
-            counted.entry(memfd.file.inode).or_insert_with(|| memfd.resident_bytes().unwrap_or(0));
-        }
-        counted.values().sum()
+        self.memory_files().values().map(|file| memfd::resident_bytes(file).unwrap_or(0)).sum()
     }
 
-    /// The inverse of [`Kernel::own_file`]: what the snapshot has in the place of a fork's own copy.
+    /// What this machine has in the place of `file`: its own copy, if it has one.
     #[must_use]
-    pub fn original_file(&self, file: &Arc<MappedFile>) -> Option<Arc<MappedFile>> {
-        self.shared.memory_files.iter().find(|copy| Arc::ptr_eq(&copy.file, file))?.original().cloned()
-    }
-
-    /// What a fork maps where its snapshot has `file` mapped shared: its own copy of a memory file.
-    #[must_use]
-    pub fn own_file<'a>(&'a self, file: &'a Arc<MappedFile>) -> &'a Arc<MappedFile> {
-        self.shared.memory_files.iter().find(|copy| copy.is_copy_of(file)).map_or(file, |copy| &copy.file)
+    pub fn own_file<'a>(&'a self, file: &'a Arc<HostFile>) -> &'a Arc<HostFile> {
+        self.own_files.other(file).unwrap_or(file)
     }
 
     /// Makes this kernel what `snapshot` is. Parts that are still the same, most of them, are left alone.
@@ -288,7 +263,7 @@ impl Kernel {
     /// # Errors
     /// As [`Kernel::fork`].
     pub fn reset_from(&mut self, snapshot: &Self) -> Result<(), Errno> {
-        let Self { tasks, files, space, shared, process, fs, signals, timers, family, policy: _ } = self;
+        let Self { tasks, files, space, shared, process, fs, signals, timers, family, policy: _, own_files } = self;
         tasks.assign(&snapshot.tasks);
         files.assign(&snapshot.files);
         assign(space, &snapshot.space);
@@ -296,29 +271,20 @@ impl Kernel {
         if !family.is_empty() || family != &snapshot.family {
             family.clone_from(&snapshot.family);
         }
-        let copies = std::mem::take(&mut shared.memory_files);
-        let own = !copies.is_empty() || !snapshot.shared.memory_files.is_empty();
         assign(shared, &snapshot.shared);
         assign(process, &snapshot.process);
         assign(fs, &snapshot.fs);
         assign(signals, &snapshot.signals);
         assign(timers, &snapshot.timers);
-        if own {
-            // Copies count as equal, so that the files may have been left: the snapshot's own are wanted.
-            self.files.clone_from(&snapshot.files);
-            self.space.clone_from(&snapshot.space);
-            self.shared.memory.clone_from(&snapshot.shared.memory);
-            self.space.mark();
-            self.family.clone_from(&snapshot.family);
-            self.take_own_files(copies)?;
-        }
+        own_files.restore()?;
+        self.put_own_files();
         Ok(())
     }
 
     /// The host's sockets behind the guest's listening ones, each once.
     #[must_use]
-    pub fn listeners(&self) -> Vec<HostHandle> {
-        let mut found: Vec<HostHandle> = Vec::new();
+    pub fn listeners(&self) -> Vec<Arc<HostFile>> {
+        let mut found: Vec<Arc<HostFile>> = Vec::new();
         for (_, description) in self.files.descriptions() {
             if let Object::Socket(socket) = &description.object
                 && socket.listening()

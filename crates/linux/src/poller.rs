@@ -15,43 +15,21 @@
 //! an edge that was collected outside of [`Host::wait`] makes the next wait return at once.
 
 use std::collections::{HashMap, HashSet};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll};
 use rustix::io::Errno;
 use rustix::time::ClockId;
+use warmfork_memory::HostFile;
 
 use crate::files::Events;
 use crate::task::Tid;
 
-/// A host file shared between a snapshot and its forks. Equal when it is the same host file description.
-#[derive(Clone, Debug)]
-pub struct HostHandle(pub Arc<OwnedFd>);
-
-impl HostHandle {
-    /// Takes over `fd`.
-    #[must_use]
-    pub fn new(fd: OwnedFd) -> Self {
-        Self(Arc::new(fd))
-    }
-}
-
-impl PartialEq for HostHandle {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl AsFd for HostHandle {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
 struct Watched {
-    handle: Weak<OwnedFd>,
+    /// The file itself: a fork's own has the same id as its snapshot's, and another descriptor.
+    handle: Weak<HostFile>,
     /// What it was not ready for when last asked, no edge having come since.
     idle: Events,
     /// The number of its last edge.
@@ -89,7 +67,7 @@ pub struct Host {
     /// Denied paths that the log has named.
     pub(crate) denied: HashSet<Vec<u8>>,
     /// The socket whose last bytes have not been pushed yet; see `coalesce.rs`.
-    pub(crate) held: Option<HostHandle>,
+    pub(crate) held: Option<Arc<HostFile>>,
 }
 
 /// The token of the interrupt eventfd in the host's epoll set; no descriptor has it.
@@ -266,7 +244,7 @@ impl Host {
 
     /// What `handle` is ready for now, out of `events` (and errors). Watches it when it is not ready, so that the
     /// next [`Host::wait`] ends when it becomes so.
-    pub fn poll(&mut self, handle: &HostHandle, events: Events) -> Events {
+    pub fn poll(&mut self, handle: &Arc<HostFile>, events: Events) -> Events {
         if self.watched(handle).is_some() {
             self.freshen();
         }
@@ -285,7 +263,7 @@ impl Host {
     }
 
     /// The number of the last edge that the host has reported for `handle`; changes with each.
-    pub fn edges(&mut self, handle: &HostHandle) -> u64 {
+    pub fn edges(&mut self, handle: &Arc<HostFile>) -> u64 {
         self.watch(handle);
         self.freshen();
         self.watched(handle).map_or(0, |watched| watched.edge)
@@ -293,19 +271,19 @@ impl Host {
 
     /// Makes the next [`Host::poll`] of `handle` ask the host: for calls that change the file itself (connect,
     /// listen, options).
-    pub fn changed(&mut self, handle: &HostHandle) {
+    pub fn changed(&mut self, handle: &Arc<HostFile>) {
         if let Some(watched) = self.watched(handle) {
             watched.idle = Events::empty();
         }
     }
 
-    fn watched(&mut self, handle: &HostHandle) -> Option<&mut Watched> {
+    fn watched(&mut self, handle: &Arc<HostFile>) -> Option<&mut Watched> {
         let watched = self.watched.get_mut(&handle.as_fd().as_raw_fd())?;
-        std::ptr::eq(watched.handle.as_ptr(), Arc::as_ptr(&handle.0)).then_some(watched)
+        std::ptr::eq(watched.handle.as_ptr(), Arc::as_ptr(handle)).then_some(watched)
     }
 
     /// Adds `handle` to the epoll set, once. A file that epoll does not take (a regular file) is always ready.
-    fn watch(&mut self, handle: &HostHandle) {
+    fn watch(&mut self, handle: &Arc<HostFile>) {
         if self.watched(handle).is_some() {
             return;
         }
@@ -321,7 +299,7 @@ impl Host {
             let _ = epoll::modify(&self.set, handle, data, flags);
         }
         self.last_edge += 1;
-        let watched = Watched { handle: Arc::downgrade(&handle.0), idle: Events::empty(), edge: self.last_edge };
+        let watched = Watched { handle: Arc::downgrade(handle), idle: Events::empty(), edge: self.last_edge };
         self.watched.insert(raw, watched);
         // What it is ready for already comes as an edge, which must not look like a later one.
         self.fresh = false;
@@ -406,7 +384,7 @@ pub(crate) fn errno(error: Errno) -> warmfork_abi::Errno {
 }
 
 /// poll(2) with no timeout.
-fn poll_once(handle: &HostHandle, events: Events) -> Events {
+fn poll_once(handle: &Arc<HostFile>, events: Events) -> Events {
     let interest = PollFlags::from_bits_truncate(u16::try_from(events.bits() & 0xffff).unwrap_or(0));
     let mut set = [PollFd::new(handle, interest)];
     match rustix::event::poll(&mut set, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
@@ -429,7 +407,7 @@ fn timespec(nanoseconds: u64) -> Timespec {
 mod tests {
     use super::*;
 
-    fn pair() -> (HostHandle, HostHandle) {
+    fn pair() -> (Arc<HostFile>, Arc<HostFile>) {
         let (one, other) = rustix::net::socketpair(
             rustix::net::AddressFamily::UNIX,
             rustix::net::SocketType::STREAM,
@@ -437,7 +415,7 @@ mod tests {
             None,
         )
         .unwrap();
-        (HostHandle::new(one), HostHandle::new(other))
+        (HostFile::socket(one), HostFile::socket(other))
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! Every host call starts from a root that was opened before the guest ran and follows no symlink by itself, so that
 //! nothing that a guest does meanwhile (swapping a directory for a symlink, say) leads it elsewhere.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use warmfork_abi::Errno;
@@ -402,8 +402,8 @@ fn proc_node(resolver: &Resolver<'_>, path: &[u8]) -> Option<Node> {
 ///
 /// # Errors
 /// The host's.
-pub fn read_link(fd: &OwnedFd) -> Result<Option<Vec<u8>>, Errno> {
-    match rustix::fs::readlinkat(fd.as_fd(), "", Vec::new()) {
+pub fn read_link(fd: impl AsFd) -> Result<Option<Vec<u8>>, Errno> {
+    match rustix::fs::readlinkat(fd, "", Vec::new()) {
         Ok(target) => Ok(Some(target.into_bytes())),
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => Ok(None),
         Err(error) => Err(errno(error)),

@@ -16,10 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
+use warmfork_memory::HostFile;
 
 use crate::ahead::{SetOption, Watch};
 use crate::files::DescriptionId;
-use crate::poller::HostHandle;
 
 /// What a gate lets in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -40,7 +40,7 @@ enum Admission {
 pub struct Gate {
     admission: Admission,
     /// The listening sockets that it stands before. What a guest listens on besides is its own affair.
-    listeners: Arc<Vec<HostHandle>>,
+    listeners: Arc<Vec<Arc<HostFile>>>,
     /// Connections for the guest.
     offers: Vec<Offer>,
     /// Connections for whoever comes after it.
@@ -59,9 +59,9 @@ pub struct Gate {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Offer {
     /// The listening socket that it came to.
-    pub listener: HostHandle,
+    pub listener: Arc<HostFile>,
     /// It.
-    pub connection: HostHandle,
+    pub connection: Arc<HostFile>,
 }
 
 impl Offer {
@@ -69,9 +69,9 @@ impl Offer {
     ///
     /// # Errors
     /// The host's refusal of a descriptor.
-    pub fn accept(listener: &HostHandle) -> Result<Option<Self>, Errno> {
+    pub fn accept(listener: &Arc<HostFile>) -> Result<Option<Self>, Errno> {
         match rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            Ok(connection) => Ok(Some(Self { listener: listener.clone(), connection: HostHandle::new(connection) })),
+            Ok(connection) => Ok(Some(Self { listener: listener.clone(), connection: HostFile::socket(connection) })),
             Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => Ok(None),
             Err(error) => Err(error),
         }
@@ -118,12 +118,12 @@ impl OwnClient {
 
     /// Whether `connection`, which was accepted, is its.
     #[must_use]
-    pub fn made(&self, connection: &HostHandle) -> bool {
+    pub fn made(&self, connection: &Arc<HostFile>) -> bool {
         self.made_or_from(connection, &BTreeSet::new())
     }
 
     /// Whether `connection`, which was accepted, is its, or one of the guest's, which connects from `ports`.
-    fn made_or_from(&self, connection: &HostHandle, ports: &BTreeSet<u16>) -> bool {
+    fn made_or_from(&self, connection: &Arc<HostFile>, ports: &BTreeSet<u16>) -> bool {
         let names = rustix::net::getpeername(connection).ok().zip(rustix::net::getsockname(connection).ok());
         let Some((peer, own)) = names else { return false };
         match (peer.and_then(|peer| SocketAddr::try_from(peer).ok()), SocketAddr::try_from(own)) {
@@ -148,7 +148,7 @@ impl PartialEq for OwnClient {
 impl Gate {
     /// A gate before `listeners` that lets everything in, first what is `waiting`, and counts.
     #[must_use]
-    pub fn open(listeners: Arc<Vec<HostHandle>>, waiting: Vec<Offer>) -> Self {
+    pub fn open(listeners: Arc<Vec<Arc<HostFile>>>, waiting: Vec<Offer>) -> Self {
         Self { listeners, offers: waiting, ..Self::default() }
     }
 
@@ -167,7 +167,7 @@ impl Gate {
     }
 
     /// The guest connects `socket`, maybe to itself.
-    pub fn connects(&mut self, socket: &HostHandle) {
+    pub fn connects(&mut self, socket: &Arc<HostFile>) {
         if self.admission == Admission::Own
             && let Ok(name) = rustix::net::getsockname(socket)
             && let Ok(address) = SocketAddr::try_from(name)
@@ -177,7 +177,7 @@ impl Gate {
     }
 
     /// Whether a connection that came to `listener` may be let in; else it is held.
-    pub fn admits(&mut self, listener: &HostHandle, connection: &HostHandle) -> bool {
+    pub fn admits(&mut self, listener: &Arc<HostFile>, connection: &Arc<HostFile>) -> bool {
         if self.admission != Admission::Own || self.client.made_or_from(connection, &self.guest_ports) {
             return true;
         }
@@ -194,13 +194,13 @@ impl Gate {
 
     /// A gate before `listeners` that lets in one connection.
     #[must_use]
-    pub fn offering(listeners: Arc<Vec<HostHandle>>, offer: Offer) -> Self {
+    pub fn offering(listeners: Arc<Vec<Arc<HostFile>>>, offer: Offer) -> Self {
         Self { admission: Admission::Offers, listeners, offers: vec![offer], ..Self::default() }
     }
 
     /// A gate before `listeners` that lets nothing in, for the guest has its connection already: description `id`.
     #[must_use]
-    pub fn serving(listeners: Arc<Vec<HostHandle>>, id: DescriptionId) -> Self {
+    pub fn serving(listeners: Arc<Vec<Arc<HostFile>>>, id: DescriptionId) -> Self {
         let connections = BTreeSet::from([id]);
         Self { admission: Admission::Offers, listeners, connections, accepted: 1, ..Self::default() }
     }
@@ -213,24 +213,24 @@ impl Gate {
 
     /// Whether `listener` shows its guest offers alone, and not what comes to it.
     #[must_use]
-    pub fn guards(&self, listener: &HostHandle) -> bool {
+    pub fn guards(&self, listener: &Arc<HostFile>) -> bool {
         matches!(self.admission, Admission::Offers | Admission::Nothing) && self.listeners.contains(listener)
     }
 
     /// Whether `listener` has an offer to show.
     #[must_use]
-    pub fn has_offer(&self, listener: &HostHandle) -> bool {
+    pub fn has_offer(&self, listener: &Arc<HostFile>) -> bool {
         self.offers.iter().any(|offer| offer.listener == *listener)
     }
 
     /// Hands out the connection offered on `listener`.
-    pub fn take_offer(&mut self, listener: &HostHandle) -> Option<HostHandle> {
+    pub fn take_offer(&mut self, listener: &Arc<HostFile>) -> Option<Arc<HostFile>> {
         let first = self.offers.iter().position(|offer| offer.listener == *listener)?;
         Some(self.offers.remove(first).connection)
     }
 
     /// A connection that came to `listener` was accepted as `id`.
-    pub fn accepted(&mut self, listener: &HostHandle, id: DescriptionId) {
+    pub fn accepted(&mut self, listener: &Arc<HostFile>, id: DescriptionId) {
         if let Some(watch) = &mut self.watch {
             watch.accepted(listener, id);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use warmfork_abi::Registers;
 use warmfork_abi::process::SCHED_NORMAL;
+use warmfork_memory::Inode;
 
 use crate::assign::assign_entries;
 use crate::files::{DescriptionId, Events};
@@ -68,8 +69,8 @@ pub struct Restart {
 pub enum FutexKey {
     /// An address in an address space.
     Private(SpaceId, u64),
-    /// A place in a file (device, inode, offset) that is mapped shared.
-    Shared(u64, u64, u64),
+    /// A place in a file that is mapped shared, by its offset.
+    Shared(Inode, u64),
 }
 
 /// A futex word.

@@ -118,6 +118,7 @@ impl Bench {
             timers: Timers::default(),
             family: crate::family::Family::default(),
             policy: Arc::new(Policy::default()),
+            own_files: Default::default(),
         };
         Self { kernel, host: Host::new().unwrap(), guest: FakeGuest { memory, fpu: vector_state() } }
     }

@@ -3,7 +3,7 @@
 use rustix::fs::{FileType, fstat};
 use rustix::io::{Errno as HostErrno, pread};
 use warmfork_abi::Errno;
-use warmfork_memory::MappedFile;
+use warmfork_memory::HostFile;
 
 use crate::elf::ReadAt;
 
@@ -14,14 +14,14 @@ pub(crate) fn errno(host: HostErrno) -> Errno {
 
 /// A regular file and its size when it was opened.
 pub(crate) struct RegularFile<'a> {
-    file: &'a MappedFile,
+    file: &'a HostFile,
     size: u64,
 }
 
 impl<'a> RegularFile<'a> {
     /// `None` when `file` is something else than a regular file.
-    pub(crate) fn new(file: &'a MappedFile) -> Result<Option<Self>, Errno> {
-        let status = fstat(&file.fd).map_err(errno)?;
+    pub(crate) fn new(file: &'a HostFile) -> Result<Option<Self>, Errno> {
+        let status = fstat(file).map_err(errno)?;
         let size = u64::try_from(status.st_size).unwrap_or(0);
         Ok((FileType::from_raw_mode(status.st_mode) == FileType::RegularFile).then_some(Self { file, size }))
     }
@@ -35,7 +35,7 @@ impl ReadAt for RegularFile<'_> {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
         let mut done = 0;
         while done < into.len() {
-            match pread(&self.file.fd, &mut into[done..], offset.saturating_add(done as u64)) {
+            match pread(self.file, &mut into[done..], offset.saturating_add(done as u64)) {
                 Ok(0) => break,
                 Ok(count) => done += count,
                 Err(HostErrno::INTR) => {}

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use warmfork_memory::MappedFile;
+use warmfork_memory::HostFile;
 
 use crate::ProgramFiles;
 use crate::elf::{self, ElfProblem, Image, ReadAt};
@@ -17,7 +17,7 @@ pub(crate) const MAX_SCRIPTS: usize = 5;
 /// An ELF file, opened and checked.
 pub(crate) struct Program {
     /// The file.
-    pub file: Arc<MappedFile>,
+    pub file: Arc<HostFile>,
     /// Its path as the guest names it.
     pub path: Vec<u8>,
     /// What it asks for.
@@ -68,7 +68,7 @@ pub(crate) fn open_interpreter(program: &Program, files: &mut dyn ProgramFiles) 
     Ok(Some(Program { file, path, image }))
 }
 
-fn regular<'a>(file: &'a MappedFile, path: &[u8]) -> Result<RegularFile<'a>, LoadError> {
+fn regular<'a>(file: &'a HostFile, path: &[u8]) -> Result<RegularFile<'a>, LoadError> {
     match RegularFile::new(file) {
         Ok(Some(regular)) => Ok(regular),
         Ok(None) => Err(LoadError::NotRegular { path: text(path) }),

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use rustix::param::{linux_hwcap, linux_minsigstksz};
 use warmfork_abi::{Errno, PAGE, Registers, page_up};
-use warmfork_memory::{AddressSpace, GuestMemory, MappedFile, Protection, Span};
+use warmfork_memory::{AddressSpace, GuestMemory, HostFile, Protection, Span};
 
 pub use elf::ElfProblem;
 pub use error::LoadError;
@@ -60,7 +60,7 @@ pub trait ProgramFiles {
     ///
     /// # Errors
     /// Those of execve(2) for the path: ENOENT, EACCES, ELOOP, ...
-    fn open(&mut self, path: &[u8]) -> Result<Arc<MappedFile>, Errno>;
+    fn open(&mut self, path: &[u8]) -> Result<Arc<HostFile>, Errno>;
 }
 
 /// Whom the program runs as: AT_UID and its like.
@@ -88,7 +88,7 @@ pub struct Request<'a> {
     pub stack_size: u64,
     /// The clock page of the machine that it is loaded into, for its vDSO; without one it gets none, and tells the time
     /// with system calls.
-    pub clock: Option<&'a Arc<MappedFile>>,
+    pub clock: Option<&'a Arc<HostFile>>,
     /// Where addresses and AT_RANDOM come from.
     pub randomness: Randomness,
 }
@@ -96,7 +96,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// A request with a default stack, a vDSO that reads `clock` and random addresses, for root in its own world.
     #[must_use]
-    pub fn new(path: &'a [u8], argv: &'a [Vec<u8>], envp: &'a [Vec<u8>], clock: &'a Arc<MappedFile>) -> Self {
+    pub fn new(path: &'a [u8], argv: &'a [Vec<u8>], envp: &'a [Vec<u8>], clock: &'a Arc<HostFile>) -> Self {
         Self {
             path,
             argv,
@@ -132,7 +132,7 @@ pub struct Loaded {
     /// The registers to begin with.
     pub registers: Registers,
     /// The program's file, for /proc/self/exe: of a script, its interpreter's.
-    pub executable: Arc<MappedFile>,
+    pub executable: Arc<HostFile>,
     /// That file's path as it was opened.
     pub path: Vec<u8>,
     /// That file's path as whoever opened it says that it is: without symlinks.
@@ -209,7 +209,7 @@ pub fn load(
     Ok(Loaded {
         registers: Registers::at_entry(entry, block.pointer),
         executable: Arc::clone(&program.file),
-        real_path: program.file.path.clone().into_bytes(),
+        real_path: program.file.name().to_vec(),
         path: program.path,
         argv,
         arguments: block.arguments,

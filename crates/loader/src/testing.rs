@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use rustix::fs::{MemfdFlags, fstat, memfd_create};
+use rustix::fs::{MemfdFlags, memfd_create};
 use warmfork_abi::Errno;
-use warmfork_memory::MappedFile;
+use warmfork_abi::fcntl::O_RDONLY;
+use warmfork_memory::HostFile;
 
 use crate::ProgramFiles;
 
@@ -27,15 +28,12 @@ pub(crate) fn compile(name: &str, source: &str, flags: &[&str]) -> PathBuf {
 }
 
 /// `fd` as a program's file.
-pub(crate) fn mapped(fd: impl Into<OwnedFd>) -> Arc<MappedFile> {
-    let fd = fd.into();
-    let status = fstat(&fd).expect("fstat");
-    let (device, inode) = (status.st_dev, status.st_ino);
-    Arc::new(MappedFile { fd, path: "test".to_owned(), device, inode, writable: false })
+pub(crate) fn mapped(fd: impl Into<OwnedFd>) -> Arc<HostFile> {
+    HostFile::opened(fd.into(), b"test", O_RDONLY).expect("fstat")
 }
 
 /// A file in memory.
-pub(crate) fn file_of(bytes: &[u8]) -> Arc<MappedFile> {
+pub(crate) fn file_of(bytes: &[u8]) -> Arc<HostFile> {
     let fd = memfd_create("test", MemfdFlags::CLOEXEC).expect("memfd");
     assert_eq!(rustix::io::pwrite(&fd, bytes, 0).expect("write"), bytes.len());
     mapped(fd)
@@ -44,7 +42,7 @@ pub(crate) fn file_of(bytes: &[u8]) -> Arc<MappedFile> {
 /// Files by path; what is not there is not found. Remembers what was asked for.
 #[derive(Default)]
 pub(crate) struct Files {
-    known: HashMap<Vec<u8>, Result<Arc<MappedFile>, Errno>>,
+    known: HashMap<Vec<u8>, Result<Arc<HostFile>, Errno>>,
     pub asked: Vec<String>,
 }
 
@@ -67,7 +65,7 @@ impl Files {
 }
 
 impl ProgramFiles for Files {
-    fn open(&mut self, path: &[u8]) -> Result<Arc<MappedFile>, Errno> {
+    fn open(&mut self, path: &[u8]) -> Result<Arc<HostFile>, Errno> {
         self.asked.push(String::from_utf8_lossy(path).into_owned());
         self.known.get(path).cloned().unwrap_or(Err(Errno::ENOENT))
     }

@@ -1,12 +1,13 @@
 //! What one mapping of a guest is: its addresses, its protection, where its bytes come from. Plain data; the
 //! [`crate::AreaTree`] holds them, everything above this crate reads them.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use warmfork_abi::page_up;
 
 use crate::host::Source;
+use crate::host_file::HostFile;
 
 bitflags::bitflags! {
     /// What a guest may do with a mapping: PROT_READ, PROT_WRITE and PROT_EXEC with their Linux values.
@@ -65,30 +66,15 @@ impl std::fmt::Debug for Span {
     }
 }
 
-/// A host file behind guest mappings, opened through the policy.
-#[derive(Debug)]
-pub struct MappedFile {
-    /// The host file; kept open as long as any mapping of it is.
-    pub fd: OwnedFd,
-    /// The guest's name of it, for /proc/self/maps.
-    pub path: String,
-    /// Device number of the host file, for /proc/self/maps.
-    pub device: u64,
-    /// Inode number of the host file.
-    pub inode: u64,
-    /// Whether it was opened for writing: a shared mapping of a file that was not stays read-only for ever.
-    pub writable: bool,
-}
-
 /// Where an area's bytes come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Backing {
     /// Zeroes.
     Anonymous,
     /// A host file from `offset` on, which is the offset of the area's first byte.
     File {
         /// The file.
-        file: Arc<MappedFile>,
+        file: Arc<HostFile>,
         /// Byte offset of the area's first page in it.
         offset: u64,
     },
@@ -100,17 +86,7 @@ impl Backing {
     pub fn source(&self, shared: bool) -> Source<'_> {
         match self {
             Self::Anonymous => Source::Anonymous,
-            Self::File { file, offset } => Source::File { fd: file.fd.as_fd(), offset: *offset, shared },
-        }
-    }
-}
-
-impl PartialEq for Backing {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Anonymous, Self::Anonymous) => true,
-            (Self::File { file: a, offset: x }, Self::File { file: b, offset: y }) => Arc::ptr_eq(a, b) && x == y,
-            _ => false,
+            Self::File { file, offset } => Source::File { fd: file.as_fd(), offset: *offset, shared },
         }
     }
 }
@@ -229,7 +205,7 @@ impl Area {
     /// The host's, when it does not tell the file's length.
     pub fn file_end(&self) -> std::io::Result<u64> {
         let Backing::File { file, offset } = &self.backing else { return Ok(self.span.end) };
-        let size = u64::try_from(rustix::fs::fstat(&file.fd)?.st_size).unwrap_or(0);
+        let size = u64::try_from(rustix::fs::fstat(file)?.st_size).unwrap_or(0);
         let length = page_up(size).unwrap_or(size).saturating_sub(*offset).min(self.span.len());
         Ok(self.span.start + length)
     }

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use warmfork_abi::{PAGE, USER_END, page_down};
 
-use crate::areas::{Area, Backing, MappedFile, Protection, Span};
+use crate::areas::{Area, Backing, Protection, Span};
 use crate::host::{GuestMemory, MapError, Source};
+use crate::host_file::HostFile;
 use crate::tree::AreaTree;
 
 const PAGE_BYTES: usize = 4096;
@@ -22,7 +23,7 @@ const PAGE_BYTES: usize = 4096;
 pub struct FakeMemory {
     areas: AreaTree,
     pages: RefCell<BTreeMap<u64, Box<[u8; PAGE_BYTES]>>>,
-    files: Vec<Arc<MappedFile>>,
+    files: Vec<Arc<HostFile>>,
     seams: BTreeSet<u64>,
     calls: usize,
     refuse_at: Option<usize>,
@@ -100,15 +101,13 @@ impl FakeMemory {
         self.pages.borrow_mut().retain(|&page, _| !span.contains(page));
     }
 
-    fn file(&mut self, fd: BorrowedFd<'_>) -> std::io::Result<Arc<MappedFile>> {
-        let (device, inode) = rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino))?;
-        let writable = rustix::fs::fcntl_getfl(fd)?.contains(rustix::fs::OFlags::RDWR);
-        let wanted = (device, inode, writable);
-        if let Some(file) = self.files.iter().find(|file| (file.device, file.inode, file.writable) == wanted) {
-            return Ok(Arc::clone(file));
+    fn file(&mut self, fd: BorrowedFd<'_>) -> std::io::Result<Arc<HostFile>> {
+        let flags = rustix::fs::fcntl_getfl(fd)?.bits();
+        let file = HostFile::opened(fd.try_clone_to_owned()?, b"", flags)?;
+        let same = |other: &&Arc<HostFile>| other.inode() == file.inode() && other.writable() == file.writable();
+        if let Some(known) = self.files.iter().find(same) {
+            return Ok(Arc::clone(known));
         }
-        let fd = fd.try_clone_to_owned()?;
-        let file = Arc::new(MappedFile { fd, path: String::new(), device, inode, writable });
         self.files.push(Arc::clone(&file));
         Ok(file)
     }
@@ -132,11 +131,11 @@ impl FakeMemory {
             self.pages.borrow_mut().insert(page, Box::new(*bytes));
             return true;
         };
-        let Ok(stat) = rustix::fs::fstat(&file.fd) else { return false };
+        let Ok(stat) = rustix::fs::fstat(&file) else { return false };
         let left = u64::try_from(stat.st_size).unwrap_or(0).saturating_sub(offset);
         let end = usize::try_from(left).unwrap_or(PAGE_BYTES).min(PAGE_BYTES);
         // What is stored behind the end of a file's last page is lost, as on Linux.
-        within >= end || rustix::io::pwrite(&file.fd, &bytes[within..end], offset + within as u64).is_ok()
+        within >= end || rustix::io::pwrite(&file, &bytes[within..end], offset + within as u64).is_ok()
     }
 
     /// The bytes of a mapped page; `None` behind the end of its file.
@@ -146,7 +145,7 @@ impl FakeMemory {
         }
         let mut bytes = [0; PAGE_BYTES];
         if let Backing::File { file, offset } = &area.backing {
-            let got = rustix::io::pread(&file.fd, &mut bytes, offset + (page - area.span.start)).ok()?;
+            let got = rustix::io::pread(file, &mut bytes, offset + (page - area.span.start)).ok()?;
             if got == 0 {
                 return None;
             }

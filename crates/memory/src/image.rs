@@ -21,7 +21,8 @@ use std::sync::Arc;
 
 use warmfork_abi::PAGE;
 
-use crate::areas::{MappedFile, Span};
+use crate::areas::Span;
+use crate::host_file::HostFile;
 use crate::mapping::FrozenBytes;
 
 pub use build::ImageBuilder;
@@ -64,14 +65,14 @@ pub enum SegmentSource {
     /// In a file that the machine had mapped privately and not written to.
     File {
         /// The file.
-        file: Arc<MappedFile>,
+        file: Arc<HostFile>,
         /// Byte offset of the segment's first page.
         offset: u64,
     },
     /// In a file that the machine had mapped shared: not frozen at all.
     Shared {
         /// The file.
-        file: Arc<MappedFile>,
+        file: Arc<HostFile>,
         /// Byte offset of the segment's first page.
         offset: u64,
     },
@@ -94,7 +95,7 @@ pub enum Content<'a> {
     /// These bytes, which are at this offset of the image's file.
     Bytes(&'a [u8], u64),
     /// What the file holds from this offset on; zeroes behind its end.
-    File(&'a Arc<MappedFile>, u64),
+    File(&'a Arc<HostFile>, u64),
     /// Zeroes.
     Zero,
 }
@@ -225,15 +226,15 @@ fn page_at(address: u64) -> Option<Span> {
 }
 
 /// Reads a page of a file, zeroes behind its end; false when there is nothing of it.
-fn read_file(file: &MappedFile, offset: u64, into: &mut [u8]) -> bool {
+fn read_file(file: &HostFile, offset: u64, into: &mut [u8]) -> bool {
     let mut done = 0;
     while done < into.len() {
-        match rustix::io::pread(&file.fd, &mut into[done..], offset + done as u64) {
+        match rustix::io::pread(file, &mut into[done..], offset + done as u64) {
             Ok(0) => break,
             Ok(got) => done += got,
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => {
-                log::warn!("reading {} for a memory image failed: {error}", file.path);
+                log::warn!("reading {} for a memory image failed: {error}", file.name().escape_ascii());
                 break;
             }
         }

@@ -19,6 +19,7 @@ pub mod changes;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 pub mod host;
+pub mod host_file;
 pub mod image;
 pub mod mapping;
 pub mod maps;
@@ -27,11 +28,12 @@ pub mod spans;
 pub mod tree;
 
 pub use access::Fault;
-pub use areas::{Accessible, Area, Backing, MappedFile, Protection, Span};
+pub use areas::{Accessible, Area, Backing, Protection, Span};
 pub use changes::Changes;
 #[cfg(any(test, feature = "fake"))]
 pub use fake::FakeMemory;
 pub use host::{GuestMemory, MapError, Source};
+pub use host_file::{HostFile, HostFileId, Inode, Origin};
 pub use image::{Content, Image, ImageBuilder, ImageError, Segment, SegmentSource};
 pub use mapping::SharedPage;
 pub use space::{AddressSpace, Heap, Layout, Limits, MapRequest, Mapped, RemapRequest, ResourceLimits, Totals};

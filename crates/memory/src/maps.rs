@@ -8,8 +8,8 @@ const NAME_COLUMN: usize = 73;
 
 /// The text of /proc/self/maps.
 #[must_use]
-pub fn maps(areas: &AreaTree) -> String {
-    let mut text = String::with_capacity(100 * areas.len());
+pub fn maps(areas: &AreaTree) -> Vec<u8> {
+    let mut text = Vec::with_capacity(100 * areas.len());
     for area in areas.iter() {
         line(&mut text, area);
     }
@@ -19,8 +19,8 @@ pub fn maps(areas: &AreaTree) -> String {
 /// The text of /proc/self/smaps. Of the sizes only those are known that follow from the mapping; what is resident
 /// is given as if all of an accessible mapping were, and as private and dirty when it can be written.
 #[must_use]
-pub fn smaps(areas: &AreaTree) -> String {
-    let mut text = String::with_capacity(800 * areas.len());
+pub fn smaps(areas: &AreaTree) -> Vec<u8> {
+    let mut text = Vec::with_capacity(800 * areas.len());
     for area in areas.iter() {
         line(&mut text, area);
         sizes(&mut text, area);
@@ -28,33 +28,33 @@ pub fn smaps(areas: &AreaTree) -> String {
     text
 }
 
-fn line(text: &mut String, area: &Area) {
+fn line(text: &mut Vec<u8>, area: &Area) {
     let has = |protection, letter| if area.protection.contains(protection) { letter } else { '-' };
-    let (offset, major, minor, inode, path) = match &area.backing {
-        Backing::Anonymous => (0, 0, 0, 0, if area.shared { "/dev/zero (deleted)" } else { "" }),
-        Backing::File { file, offset } => {
-            let (major, minor) = (rustix::fs::major(file.device), rustix::fs::minor(file.device));
-            (*offset, major, minor, file.inode, file.path.as_str())
-        }
+    let (offset, (device, inode), name) = match &area.backing {
+        Backing::Anonymous => (0, (0, 0), if area.shared { &b"/dev/zero (deleted)"[..] } else { b"" }),
+        Backing::File { file, offset } => (*offset, file.inode(), file.name()),
     };
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
     let begin = text.len();
     let access = [has(Protection::READ, 'r'), has(Protection::WRITE, 'w'), has(Protection::EXEC, 'x')];
-    text.push_str(&format!("{:08x}-{:08x} ", area.span.start, area.span.end));
-    text.extend(access);
-    text.push_str(if area.shared { "s " } else { "p " });
-    text.push_str(&format!("{offset:08x} {major:02x}:{minor:02x} {inode} "));
-    if area.label.is_some() || !path.is_empty() {
+    let access: String = access.into_iter().chain([if area.shared { 's' } else { 'p' }]).collect();
+    let (start, end) = (area.span.start, area.span.end);
+    text.extend(format!("{start:08x}-{end:08x} {access} {offset:08x} {major:02x}:{minor:02x} {inode} ").bytes());
+    if area.label.is_some() || !name.is_empty() {
         let used = text.len() - begin;
-        text.extend(std::iter::repeat_n(' ', NAME_COLUMN.saturating_sub(used).max(1)));
+        text.extend(std::iter::repeat_n(b' ', NAME_COLUMN.saturating_sub(used).max(1)));
     }
     match area.label {
-        Some(label) => text.extend(["[", label, "]"]),
-        None => text.push_str(&path.replace('\n', "\\012")),
+        Some(label) => text.extend(format!("[{label}]").bytes()),
+        None => name.iter().for_each(|byte| match byte {
+            b'\n' => text.extend(b"\\012"),
+            byte => text.push(*byte),
+        }),
     }
-    text.push('\n');
+    text.push(b'\n');
 }
 
-fn sizes(text: &mut String, area: &Area) {
+fn sizes(text: &mut Vec<u8>, area: &Area) {
     let size = area.span.len() / 1024;
     let resident = if area.protection.is_empty() { 0 } else { size };
     let dirty = if area.protection.contains(Protection::WRITE) && !area.shared { resident } else { 0 };
@@ -85,14 +85,14 @@ fn sizes(text: &mut String, area: &Area) {
     ];
     for (name, kilobytes) in fields {
         let name = format!("{name}:");
-        text.push_str(&format!("{name:<16}{kilobytes:>8} kB\n"));
+        text.extend(format!("{name:<16}{kilobytes:>8} kB\n").bytes());
     }
-    text.push_str(&format!("{:<16}{:>8}\nVmFlags: {}\n", "THPeligible:", 0, flags(area)));
+    text.extend(format!("{:<16}{:>8}\nVmFlags: {}\n", "THPeligible:", 0, flags(area)).bytes());
 }
 
 fn flags(area: &Area) -> String {
     let may_write = match &area.backing {
-        Backing::File { file, .. } => !area.shared || file.writable,
+        Backing::File { file, .. } => !area.shared || file.writable(),
         Backing::Anonymous => true,
     };
     let flags = [
@@ -114,10 +114,12 @@ fn flags(area: &Area) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use warmfork_abi::fcntl::O_RDWR;
+    use warmfork_abi::stat::Timestamp;
 
     use super::*;
-    use crate::areas::{MappedFile, Span};
+    use crate::areas::Span;
+    use crate::host_file::{HostFile, Origin};
 
     /// The area that a line of /proc/self/maps describes, and whether it has a name of the kernel's own.
     fn parse(line: &str) -> Option<Area> {
@@ -133,12 +135,14 @@ mod tests {
         let label = ["heap", "stack", "vdso", "vvar"].into_iter().find(|label| name == format!("[{label}]"));
         let device = rustix::fs::makedev(u32::from_str_radix(major, 16).ok()?, u32::from_str_radix(minor, 16).ok()?);
         let fd = std::fs::File::open("/dev/null").ok()?.into();
-        let file = Arc::new(MappedFile { fd, path: name.into(), device, inode, writable: true });
+        let (path, inode) = (name.into(), (device, inode));
+        let file =
+            HostFile::new(fd, Origin::Opened { path, flags: O_RDWR, inode, size: 0, changed: Timestamp::default() });
         Some(Area {
             span: Span { start: hex(start)?, end: hex(end)? },
             protection: flag('r', Protection::READ) | flag('w', Protection::WRITE) | flag('x', Protection::EXEC),
             shared: access.ends_with('s'),
-            backing: if inode == 0 { Backing::Anonymous } else { Backing::File { file, offset } },
+            backing: if inode.1 == 0 { Backing::Anonymous } else { Backing::File { file, offset } },
             wipe_on_fork: false,
             unreserved: false,
             label,
@@ -154,9 +158,9 @@ mod tests {
             if ["[vsyscall]", "[anon", "[vvar_vclock]"].iter().any(|name| expected.contains(name)) {
                 continue;
             }
-            let mut text = String::new();
+            let mut text = Vec::new();
             line(&mut text, &parse(expected).expect("a line"));
-            assert_eq!(text, format!("{expected}\n"));
+            assert_eq!(String::from_utf8(text).expect("text"), format!("{expected}\n"));
             compared += 1;
         }
         assert!(compared > 10);
@@ -170,10 +174,11 @@ mod tests {
             let lines = text.lines().skip(1).take_while(|line| !is_header(line));
             lines.filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect()
         };
-        let mut text = String::new();
+        let mut text = Vec::new();
         let area = parse(smaps.lines().next().expect("a line")).expect("a header");
         line(&mut text, &area);
         sizes(&mut text, &area);
+        let text = String::from_utf8(text).expect("text");
         let own = names(&text);
         assert!(own.len() > 20);
         // A newer or older kernel may have some more or fewer.
@@ -186,11 +191,12 @@ mod tests {
 
     #[test]
     fn newlines_in_names_are_escaped() {
-        let mut area = parse("00400000-00401000 r--s 00000000 08:01 7 x").expect("a line");
-        let Backing::File { file, .. } = &mut area.backing else { panic!("a file") };
-        Arc::get_mut(file).expect("the only one").path = "/a\nb".into();
-        let mut text = String::new();
+        let area = parse("00400000-00401000 r--s 00000000 08:01 7 /a\nb").expect("a line");
+        let mut text = Vec::new();
         line(&mut text, &area);
-        assert_eq!(text, format!("{:<73}/a\\012b\n", "00400000-00401000 r--s 00000000 08:01 7"));
+        assert_eq!(
+            String::from_utf8(text).expect("text"),
+            format!("{:<73}/a\\012b\n", "00400000-00401000 r--s 00000000 08:01 7")
+        );
     }
 }

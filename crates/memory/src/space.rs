@@ -27,9 +27,10 @@ use std::sync::Arc;
 use warmfork_abi::mman::{MAX_MAP_COUNT, MapFlags};
 use warmfork_abi::{Errno, USER_END};
 
-use crate::areas::{Accessible, Area, Backing, MappedFile, Protection, Span};
+use crate::areas::{Accessible, Area, Backing, Protection, Span};
 use crate::changes::Changes;
 use crate::host::{GuestMemory, MapError};
+use crate::host_file::HostFile;
 use crate::spans::SpanSet;
 use crate::tree::AreaTree;
 
@@ -212,7 +213,7 @@ impl AddressSpace {
 
     /// Puts other files behind the mappings of those that `replace` names: a fork's own copies of memory files. The
     /// host's mappings are the caller's to change.
-    pub fn replace_files(&mut self, replace: impl Fn(&Arc<MappedFile>) -> Option<Arc<MappedFile>>) {
+    pub fn replace_files(&mut self, replace: impl Fn(&Arc<HostFile>) -> Option<Arc<HostFile>>) {
         let mut replaced = Vec::new();
         for area in self.areas.iter() {
             if let Backing::File { file, offset } = &area.backing

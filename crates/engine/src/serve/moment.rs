@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
-use warmfork_linux::poller::HostHandle;
 use warmfork_linux::serve::Offer;
+use warmfork_memory::HostFile;
 
 use super::ahead::{ATTEMPTS, Ahead, accept_ahead};
 use super::warmup::{Address, Silent, WarmUp, warm_up};
@@ -115,7 +115,7 @@ fn try_out(
 }
 
 /// The connection that `client` has made to one of `listeners`. Who else has connected joins `waiting`.
-fn accept(listeners: &[HostHandle], client: &Silent, waiting: &mut Vec<Offer>) -> Result<Offer, Errno> {
+fn accept(listeners: &[Arc<HostFile>], client: &Silent, waiting: &mut Vec<Offer>) -> Result<Offer, Errno> {
     let patience = Timespec { tv_sec: PATIENCE.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: 0 };
     loop {
         let mut set: Vec<_> = listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)).collect();

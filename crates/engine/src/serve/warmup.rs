@@ -15,8 +15,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::Timeout;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
-use warmfork_linux::poller::HostHandle;
 use warmfork_linux::serve::OwnClient;
+use warmfork_memory::HostFile;
 
 use crate::error::EngineError;
 use crate::machine::{Handle, Machine};
@@ -133,7 +133,7 @@ impl Silent {
     }
 
     /// Whether `connection`, which was accepted, is the other end.
-    pub fn is_peer(&self, connection: &HostHandle) -> bool {
+    pub fn is_peer(&self, connection: &Arc<HostFile>) -> bool {
         self.client.own.made(connection)
     }
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 use warmfork_linux::call::Ending;
-use warmfork_linux::poller::HostHandle;
 use warmfork_linux::serve::Offer;
+use warmfork_memory::HostFile;
 
 use super::{Control, ServeOptions, Statistics};
 use crate::cpu;
@@ -34,7 +34,7 @@ pub struct Worker {
 /// Where connections come from.
 struct Door {
     set: OwnedFd,
-    listeners: Arc<Vec<HostHandle>>,
+    listeners: Arc<Vec<Arc<HostFile>>>,
     /// There was a connection the last time: a busy server has another already.
     busy: Cell<bool>,
 }
@@ -43,7 +43,7 @@ struct Door {
 const STOP: u64 = u64::MAX;
 
 impl Door {
-    fn new(listeners: Arc<Vec<HostHandle>>, control: &Control) -> Result<Self, Errno> {
+    fn new(listeners: Arc<Vec<Arc<HostFile>>>, control: &Control) -> Result<Self, Errno> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&set, &control.stop, epoll::EventData::new_u64(STOP), epoll::EventFlags::IN)?;
         for (listener, token) in listeners.iter().zip(0..) {

@@ -5,7 +5,7 @@ use warmfork_abi::{Errno, PAGE};
 use warmfork_memory::{Area, GuestMemory, Protection, Span};
 
 use crate::kernel::Kernel;
-use crate::objects::memfd::Memfd;
+use crate::objects::memfd::{self, Memfd};
 use crate::task::{FutexKey, Tid};
 
 /// Bytes looked at at a time.
@@ -51,7 +51,7 @@ impl Kernel {
             let bytes = memory.read_vec(chunk.start, usize::try_from(chunk.len()).map_err(|_| Errno::ENOMEM)?)?;
             for (page, bytes) in (0_u64..).zip(bytes.chunks(4096)) {
                 if bytes.iter().any(|&byte| byte != 0) {
-                    file.write_at(chunk.start - area.span.start + page * PAGE, bytes)?;
+                    memfd::write_at(&file.file, chunk.start - area.span.start + page * PAGE, bytes)?;
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Socket addresses between a guest's `struct sockaddr` bytes and Rust values. Called by the socket calls.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use rustix::net::{SocketAddrAny, SocketAddrUnix};
 use warmfork_abi::Errno;
@@ -89,6 +89,25 @@ impl Address {
             },
             Err(_) => Self::Unspecified,
         }
+    }
+}
+
+/// `address` as a socket of `family` shows it: an IPv4 address is mapped for an IPv6 socket.
+#[must_use]
+pub fn in_family(address: SocketAddr, family: u16) -> SocketAddr {
+    match (plain(address), family) {
+        (SocketAddr::V4(v4), AF_INET6) => SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into(),
+        _ if family == AF_INET6 => address,
+        (plain, _) => plain,
+    }
+}
+
+/// `address` without mapping: what is mapped leads to an IPv4 address.
+#[must_use]
+pub fn plain(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        IpAddr::V6(_) => address,
     }
 }
 

@@ -3,14 +3,16 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{SEEK_CUR, SEEK_SET};
 use warmfork_abi::stat::{Metadata, S_IFDIR, entry_type};
+use warmfork_memory::HostFile;
 
 use crate::objects::{Context, Operations};
-use crate::poller::{HostHandle, errno};
+use crate::poller::errno;
 use crate::proc;
 use crate::syscalls::metadata::host_metadata;
 
@@ -31,7 +33,7 @@ pub struct Entry {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Source {
     /// A directory of the host, open for reading.
-    Host(HostHandle),
+    Host(Arc<HostFile>),
     /// Names and modes, as they were when it was opened.
     Made(Vec<(Vec<u8>, u32)>),
 }
@@ -71,7 +73,7 @@ impl Directory {
 }
 
 /// Lists through a descriptor of our own, whose position no fork shares.
-fn list_host(handle: &HostHandle, position: u64, mut take: impl FnMut(&Entry) -> bool) -> Result<(), Errno> {
+fn list_host(handle: &Arc<HostFile>, position: u64, mut take: impl FnMut(&Entry) -> bool) -> Result<(), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let own = rustix::fs::openat(handle, ".", flags, Mode::empty()).map_err(errno)?;
     if position != 0 {

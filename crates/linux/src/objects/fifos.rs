@@ -2,10 +2,10 @@
 //! again by then.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use warmfork_abi::stat::Metadata;
-
-use crate::poller::HostHandle;
+use warmfork_memory::HostFile;
 
 /// Most openings that are remembered. Who waits looks again in milliseconds.
 const REMEMBERED: usize = 256;
@@ -36,7 +36,7 @@ pub struct Waiting {
     /// [`Fifos::now`] when it began to wait.
     pub since: u64,
     /// The end that reads, which a writer must find open.
-    pub reader: Option<HostHandle>,
+    pub reader: Option<Arc<HostFile>>,
 }
 
 /// The FIFOs that were opened lately.

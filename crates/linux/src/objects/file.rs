@@ -8,35 +8,29 @@ use rustix::fs::SeekFrom;
 use rustix::io::ReadWriteFlags;
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{O_APPEND, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET};
-use warmfork_abi::stat::{Metadata, device_number};
-use warmfork_memory::MappedFile;
+use warmfork_abi::stat::Metadata;
+use warmfork_memory::HostFile;
 
 use crate::objects::{Context, Mappable, Operations};
 use crate::poller::errno;
 use crate::syscalls::metadata::host_metadata;
 
 /// A regular file of the host.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct File {
     /// The host file, shared with mappings and forks.
-    pub file: Arc<MappedFile>,
+    pub file: Arc<HostFile>,
     /// The guest's plain path of it when it was opened (or last renamed by the guest).
     pub path: Vec<u8>,
 }
 
-impl PartialEq for File {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.file, &other.file) && self.path == other.path
-    }
-}
-
 impl File {
-    /// Takes over a host file that the policy allowed; `writable` when it was opened for writing.
-    #[must_use]
-    pub fn new(fd: OwnedFd, path: Vec<u8>, metadata: &Metadata, writable: bool) -> Self {
-        let name = String::from_utf8_lossy(&path).into_owned();
-        let device = device_number(metadata.device);
-        Self { file: Arc::new(MappedFile { fd, path: name, device, inode: metadata.inode, writable }), path }
+    /// Takes over a host file that the policy allowed, opened with O_ flags `flags`.
+    ///
+    /// # Errors
+    /// The host's refusal to describe it.
+    pub fn new(fd: OwnedFd, path: Vec<u8>, flags: u32) -> Result<Self, Errno> {
+        Ok(Self { file: HostFile::opened(fd, &path, flags).map_err(errno)?, path })
     }
 }
 
@@ -105,19 +99,19 @@ pub(super) fn seek_host(fd: BorrowedFd<'_>, offset: &mut u64, by: i64, whence: u
 
 impl Operations for File {
     fn read(&mut self, context: &mut Context<'_>, into: &mut [u8], at: Option<u64>) -> Result<usize, Errno> {
-        read_host(self.file.fd.as_fd(), context.offset, into, at)
+        read_host(self.file.as_fd(), context.offset, into, at)
     }
 
     fn write(&mut self, context: &mut Context<'_>, from: &[u8], at: Option<u64>) -> Result<usize, Errno> {
-        write_host(self.file.fd.as_fd(), context.flags, context.offset, from, at)
+        write_host(self.file.as_fd(), context.flags, context.offset, from, at)
     }
 
     fn seek(&mut self, context: &mut Context<'_>, by: i64, whence: u32) -> Result<u64, Errno> {
-        seek_host(self.file.fd.as_fd(), context.offset, by, whence)
+        seek_host(self.file.as_fd(), context.offset, by, whence)
     }
 
     fn available(&mut self, context: &mut Context<'_>) -> Result<usize, Errno> {
-        let size = host_metadata(self.file.fd.as_fd())?.size;
+        let size = host_metadata(self.file.as_fd())?.size;
         Ok(usize::try_from(size.saturating_sub(*context.offset)).unwrap_or(usize::MAX))
     }
 
@@ -134,15 +128,15 @@ impl Operations for File {
     }
 
     fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
-        host_metadata(self.file.fd.as_fd())
+        host_metadata(self.file.as_fd())
     }
 
     fn host_file(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.file.fd.as_fd())
+        Some(self.file.as_fd())
     }
 
     fn link_text(&self) -> Vec<u8> {
-        name_of(self.file.fd.as_fd(), &self.path)
+        name_of(self.file.as_fd(), &self.path)
     }
 
     fn close(&mut self, context: &mut Context<'_>) {

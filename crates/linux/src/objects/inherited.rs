@@ -12,6 +12,7 @@ use warmfork_abi::socket::{SHUT_RD, SHUT_WR};
 
 use crate::files::Events;
 use crate::objects::address::Address;
+use crate::objects::options::Options;
 use crate::objects::socket::Socket;
 
 /// What a fork did to an inherited socket.
@@ -19,8 +20,8 @@ use crate::objects::socket::Socket;
 pub struct Inherited {
     /// The host's socket is as new: neither bound nor connected.
     fresh: bool,
-    /// Level, name and value of each option that it set.
-    options: Vec<(u32, u32, Vec<u8>)>,
+    /// The options that it set.
+    pub options: Options,
     /// It receives no more.
     pub no_receive: bool,
     /// It sends no more.
@@ -28,24 +29,6 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    /// The value of an option, if the fork has set it.
-    #[must_use]
-    pub fn option(&self, level: u32, name: u32) -> Option<&[u8]> {
-        let found = self.options.iter().find(|(own_level, own_name, _)| (*own_level, *own_name) == (level, name));
-        found.map(|(_, _, value)| &value[..])
-    }
-
-    /// Sets an option.
-    pub fn set_option(&mut self, level: u32, name: u32, value: &[u8]) {
-        self.options.retain(|(own_level, own_name, _)| (*own_level, *own_name) != (level, name));
-        self.options.push((level, name, value.to_vec()));
-    }
-
-    /// Every option that was set, for the connections of a listening socket, which have them too.
-    pub fn options(&self) -> impl Iterator<Item = (u32, u32, &[u8])> {
-        self.options.iter().map(|(level, name, value)| (*level, *name, &value[..]))
-    }
-
     /// shutdown(2)
     pub fn shut(&mut self, how: u32) {
         self.no_receive |= how != SHUT_WR;
@@ -86,7 +69,7 @@ impl Socket {
             return Ok(());
         }
         let own = Self::open(self.family, self.kind, self.protocol)?;
-        crate::syscalls::socket_options::copy_options(self, &own);
+        self.options.apply(own.handle());
         self.continue_with(own.handle().clone());
         self.inherited = None;
         Ok(())

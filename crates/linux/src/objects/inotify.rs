@@ -4,15 +4,17 @@
 //! it watches the same files, under the same numbers, and begins with no events.
 
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::fs::{Mode, OFlags};
 use warmfork_abi::Errno;
 use warmfork_abi::inotify::{IN_IGNORED, IN_MASK_ADD, IN_MASK_CREATE, IN_ONESHOT, INOTIFY_EVENT_SIZE};
+use warmfork_memory::{HostFile, Origin};
 
 use crate::files::Events;
 use crate::objects::{Context, Operations};
-use crate::poller::{HostHandle, errno};
+use crate::poller::errno;
 use crate::syscalls::metadata::magic_path;
 
 /// Most files that one instance watches: each keeps a descriptor of the host.
@@ -21,7 +23,7 @@ const MOST_WATCHES: usize = 512;
 /// What a guest watches.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Inotify {
-    handle: HostHandle,
+    handle: Arc<HostFile>,
     watches: Vec<Watch>,
     next: i32,
     /// It is its snapshot's, too.
@@ -44,7 +46,7 @@ struct Watch {
 #[derive(Clone, PartialEq, Debug)]
 pub struct WatchedPlace {
     /// Its directory (O_PATH).
-    pub directory: HostHandle,
+    pub directory: Arc<HostFile>,
     /// Its name there; a dot for a directory that is the root of what the guest may see.
     pub name: Vec<u8>,
 }
@@ -56,8 +58,9 @@ impl WatchedPlace {
     }
 }
 
-fn instance() -> Result<HostHandle, Errno> {
-    inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).map(HostHandle::new).map_err(errno)
+fn instance() -> Result<Arc<HostFile>, Errno> {
+    let fd = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).map_err(errno)?;
+    Ok(HostFile::new(fd, Origin::Inotify))
 }
 
 impl Inotify {

@@ -1,8 +1,8 @@
-//! The side of a Unix socket that the machine's own processes see. They reach each other here, as plain data, and never
+//! The side of a socket that the machine's own processes see. They reach each other here, as plain data, and never
 //! through the host: so each fork of a snapshot talks to its own processes, and descriptors can go along.
 //!
 //! ```text
-//!   stream, seqpacket   connect(2) makes a pair; one end takes the connecting socket's place, the other waits here
+//!   stream, seqpacket   connect(2) makes a pair, or two ends of a TCP connection; one end takes the connecting socket's place, the other waits here
 //!                       until accept(2) hands it out
 //!   datagram            bind(2) makes a mailbox (mailbox.rs); sending to the name puts the datagram there
 //! ```
@@ -18,7 +18,8 @@ use crate::objects::address::Address;
 use crate::objects::exchange::Received;
 use crate::objects::pair::PairEnd;
 use crate::objects::socket::Credentials;
-use crate::objects::{Context, Shared};
+use crate::objects::tcp::TcpEnd;
+use crate::objects::{Context, Object, Shared};
 
 /// What two names have in common that lead to one socket.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,7 +30,44 @@ pub enum LocalName {
     Abstract(Vec<u8>),
 }
 
-/// What the machine's own processes can reach of a Unix socket.
+/// The server's end of a connection within the machine.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Connected {
+    /// Of Unix sockets.
+    Pair(PairEnd),
+    /// Of TCP.
+    Tcp(TcpEnd),
+}
+
+impl Connected {
+    /// Who connected.
+    #[must_use]
+    pub fn peer(&self) -> Address {
+        match self {
+            Self::Pair(end) => end.peer_name.clone(),
+            Self::Tcp(end) => Address::Internet(end.peer_name()),
+        }
+    }
+
+    /// It will not be accepted.
+    fn reject(&self, shared: &mut Shared) {
+        match self {
+            Self::Pair(end) => end.reject(shared),
+            Self::Tcp(end) => end.reject(shared),
+        }
+    }
+}
+
+impl From<Connected> for Object {
+    fn from(end: Connected) -> Self {
+        match end {
+            Connected::Pair(end) => Self::Pair(end),
+            Connected::Tcp(end) => Self::Tcp(end),
+        }
+    }
+}
+
+/// What the machine's own processes can reach of a socket.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Local {
     /// The name that it is bound to.
@@ -37,7 +75,7 @@ pub struct Local {
     /// Who listens, since it listens.
     pub owner: Option<Credentials>,
     /// Connections that nobody has accepted yet.
-    waiting: VecDeque<PairEnd>,
+    waiting: VecDeque<Connected>,
     /// How many may wait.
     backlog: usize,
     /// It was shut down: nobody can connect any more.
@@ -60,8 +98,12 @@ impl Local {
     }
 
     /// No more connections may come.
-    pub fn shut(&mut self) {
+    pub fn shut(&mut self, shared: &mut Shared) {
         self.shut = true;
+        // Of a TCP socket those that wait end with it.
+        if matches!(self.waiting.front(), Some(Connected::Tcp(_))) {
+            self.waiting.drain(..).for_each(|end| end.reject(shared));
+        }
     }
 
     /// Whether a connection may come now.
@@ -80,13 +122,13 @@ impl Local {
     }
 
     /// A connection comes.
-    pub fn arrive(&mut self, end: PairEnd) {
+    pub fn arrive(&mut self, end: Connected) {
         self.arrivals += 1;
         self.waiting.push_back(end);
     }
 
     /// The next connection to accept.
-    pub fn accept(&mut self) -> Option<PairEnd> {
+    pub fn accept(&mut self) -> Option<Connected> {
         self.waiting.pop_front()
     }
 
@@ -124,9 +166,7 @@ impl Local {
 
     /// The socket is closed: those who wait to be accepted learn of it, and what nobody received is given up.
     pub fn close(&mut self, context: &mut Context<'_>) {
-        for end in self.waiting.drain(..) {
-            end.reject(context.shared);
-        }
+        self.waiting.drain(..).for_each(|end| end.reject(context.shared));
         if let Some(mailbox) = self.mailbox.take() {
             let orphans = context.shared.mailboxes.close(mailbox);
             context.shared.orphans.extend(orphans);

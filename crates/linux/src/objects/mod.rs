@@ -17,6 +17,7 @@ pub mod inotify;
 pub mod local;
 pub mod mailbox;
 pub mod memfd;
+pub mod options;
 pub mod pair;
 pub mod path;
 pub mod pidfd;
@@ -25,6 +26,7 @@ pub mod signalfd;
 pub mod socket;
 pub mod stream;
 pub mod synthetic;
+pub mod tcp;
 pub mod terminal;
 pub mod timerfd;
 
@@ -34,7 +36,7 @@ use std::sync::Arc;
 
 use warmfork_abi::Errno;
 use warmfork_abi::stat::Metadata;
-use warmfork_memory::MappedFile;
+use warmfork_memory::HostFile;
 
 use crate::files::{DescriptionId, Events};
 use crate::locks::Locks;
@@ -59,6 +61,8 @@ pub enum Object {
     Socket(socket::Socket),
     /// One end of a socketpair.
     Pair(pair::PairEnd),
+    /// One end of a TCP connection without the host.
+    Tcp(tcp::TcpEnd),
     /// A regular file of the host.
     File(file::File),
     /// A directory of the host.
@@ -92,6 +96,8 @@ pub struct Shared {
     pub fifos: fifos::Fifos,
     /// Socket pairs.
     pub pairs: channel::Channels,
+    /// TCP connections without the host.
+    pub connections: tcp::connection::Connections,
     /// Datagrams for named Unix sockets.
     pub mailboxes: mailbox::Mailboxes,
     /// How many timerfds are open.
@@ -107,8 +113,6 @@ pub struct Shared {
     pub locks: Locks,
     /// What is in /dev/shm.
     pub memory: SharedMemory,
-    /// A fork's own copies of the memory files that its snapshot has, even those that the guest has let go.
-    pub memory_files: Vec<memfd::Memfd>,
 }
 
 /// What an operation may use beside its object.
@@ -133,7 +137,7 @@ pub struct Context<'a> {
 #[derive(Clone, Debug)]
 pub enum Mappable {
     /// Pages of a host file.
-    File(Arc<MappedFile>),
+    File(Arc<HostFile>),
     /// Zeroes (/dev/zero).
     Anonymous,
 }
@@ -266,6 +270,7 @@ impl Object {
             Self::SignalFd(object) => object,
             Self::Socket(object) => object,
             Self::Pair(object) => object,
+            Self::Tcp(object) => object,
             Self::File(object) => object,
             Self::Directory(object) => object,
             Self::Synthetic(object) => object,
@@ -290,6 +295,7 @@ impl Object {
             Self::SignalFd(object) => object,
             Self::Socket(object) => object,
             Self::Pair(object) => object,
+            Self::Tcp(object) => object,
             Self::File(object) => object,
             Self::Directory(object) => object,
             Self::Synthetic(object) => object,

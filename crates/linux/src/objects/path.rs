@@ -1,12 +1,13 @@
 //! O_PATH descriptors: a name for a file, good for fstat and as a starting point.
 
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::Arc;
 
 use warmfork_abi::Errno;
 use warmfork_abi::stat::Metadata;
+use warmfork_memory::HostFile;
 
 use crate::objects::{Context, Operations};
-use crate::poller::HostHandle;
 use crate::syscalls::metadata::host_metadata;
 
 /// A file named but not opened.
@@ -22,7 +23,7 @@ pub struct Path {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Target {
     /// A file of the host.
-    Host(HostHandle),
+    Host(Arc<HostFile>),
     /// A file that warmfork makes up.
     Made(Metadata),
 }
@@ -34,7 +35,7 @@ impl Path {
     /// The host's.
     pub fn link_target(&self) -> Result<Option<Vec<u8>>, Errno> {
         match &self.target {
-            Target::Host(handle) => crate::resolve::read_link(&handle.0),
+            Target::Host(handle) => crate::resolve::read_link(handle),
             Target::Made(_) => Ok(None),
         }
     }

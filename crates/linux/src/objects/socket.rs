@@ -3,21 +3,24 @@
 //! The host's socket is always non-blocking; whether the guest's blocks is the description's business. A connection
 //! that is open when a snapshot is made is shared by all forks: the host has only one.
 
+use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 
 use rustix::net::{AddressFamily, Protocol, Shutdown, SocketAddrAny, SocketFlags, SocketType};
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{AF_INET, AF_INET6, AF_UNIX, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_STREAM};
 use warmfork_abi::stat::Metadata;
+use warmfork_memory::HostFile;
 
 use crate::files::Events;
 use crate::objects::address::Address;
 use crate::objects::inherited::Inherited;
 use crate::objects::local::Local;
+use crate::objects::options::Options;
 use crate::objects::{Context, Operations};
-use crate::poller::{HostHandle, errno};
+use crate::poller::errno;
 use crate::syscalls::metadata::host_metadata;
-use crate::syscalls::socket_options::set_option;
 
 /// `struct ucred`
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +57,7 @@ pub struct Bound {
 /// A socket of the host.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Socket {
-    handle: HostHandle,
+    handle: Arc<HostFile>,
     /// AF_INET, AF_INET6 or AF_UNIX.
     pub family: u16,
     /// SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET.
@@ -62,6 +65,8 @@ pub struct Socket {
     /// The protocol's number, 0 for the default one.
     pub protocol: u32,
     listening: bool,
+    /// What the guest has set, at any time.
+    pub options: Options,
     /// SO_RCVTIMEO in nanoseconds.
     pub receive_timeout: Option<u64>,
     /// SO_SNDTIMEO in nanoseconds.
@@ -72,6 +77,8 @@ pub struct Socket {
     pub corked: bool,
     /// The path that it is bound to.
     pub bound: Option<Bound>,
+    /// The Internet address that it is bound to, as the guest knows it.
+    pub address: Option<SocketAddr>,
     /// The guest path that it is connected to.
     pub connected: Option<Vec<u8>>,
     /// SO_PASSCRED, of a Unix socket.
@@ -92,21 +99,23 @@ impl Socket {
         let number = std::num::NonZero::new(protocol).map(Protocol::from_raw);
         let fd = rustix::net::socket_with(AddressFamily::from_raw(family), SocketType::from_raw(kind), flags, number)
             .map_err(errno)?;
-        Ok(Self::new(HostHandle::new(fd), family, kind, protocol))
+        Ok(Self::new(HostFile::socket(fd), family, kind, protocol))
     }
 
-    fn new(handle: HostHandle, family: u16, kind: u32, protocol: u32) -> Self {
+    fn new(handle: Arc<HostFile>, family: u16, kind: u32, protocol: u32) -> Self {
         Self {
             handle,
             family,
             kind,
             protocol,
             listening: false,
+            options: Options::default(),
             receive_timeout: None,
             send_timeout: None,
             linger: (false, 0),
             corked: false,
             bound: None,
+            address: None,
             connected: None,
             pass_credentials: false,
             local: Box::default(),
@@ -115,14 +124,20 @@ impl Socket {
     }
 
     /// Goes on with another socket of the host.
-    pub(crate) fn continue_with(&mut self, handle: HostHandle) {
+    pub(crate) fn continue_with(&mut self, handle: Arc<HostFile>) {
         self.handle = handle;
     }
 
     /// The host's socket.
     #[must_use]
-    pub fn handle(&self) -> &HostHandle {
+    pub fn handle(&self) -> &Arc<HostFile> {
         &self.handle
+    }
+
+    /// Its inode number, 0 if the host does not tell.
+    #[must_use]
+    pub fn inode(&self) -> u64 {
+        host_metadata(self.handle.as_fd()).map_or(0, |metadata| metadata.inode)
     }
 
     /// Whether it listens.
@@ -160,7 +175,18 @@ impl Socket {
     /// The host's own.
     pub fn bind(&mut self, address: &SocketAddrAny) -> Result<(), Errno> {
         self.own()?;
-        rustix::net::bind(&self.handle, address).map_err(errno)
+        rustix::net::bind(&self.handle, address).map_err(errno)?;
+        self.note_address();
+        Ok(())
+    }
+
+    /// Notes the address that the host has bound it to.
+    fn note_address(&mut self) {
+        if let Ok(Address::Internet(address)) = self.name()
+            && address.port() != 0
+        {
+            self.address = Some(address);
+        }
     }
 
     /// listen(2)
@@ -176,6 +202,7 @@ impl Socket {
         rustix::net::listen(&self.handle, backlog).map_err(errno)?;
         context.host.changed(&self.handle);
         self.listening = true;
+        self.note_address();
         Ok(())
     }
 
@@ -227,9 +254,10 @@ impl Socket {
         let mut accepted = Self::new(handle, self.family, self.kind, self.protocol);
         accepted.bound.clone_from(&self.bound);
         accepted.corked = self.corked;
-        for (level, name, value) in self.inherited.iter().flat_map(Inherited::options) {
-            // What the listener took, its connections take; else they do without, as if it had not been set.
-            let _ = set_option(&accepted.handle, level, name, value);
+        accepted.options = self.options.clone();
+        (accepted.receive_timeout, accepted.send_timeout) = (self.receive_timeout, self.send_timeout);
+        if let Some(inherited) = &self.inherited {
+            inherited.options.apply(&accepted.handle);
         }
         match address {
             // The peer may be gone again already; its connection is handed out all the same.
@@ -241,15 +269,15 @@ impl Socket {
         }
     }
 
-    fn accept_from_host(&mut self, named: bool) -> Result<(HostHandle, Option<Address>), Errno> {
+    fn accept_from_host(&mut self, named: bool) -> Result<(Arc<HostFile>, Option<Address>), Errno> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         if !named {
             let fd = rustix::net::accept_with(&self.handle, flags).map_err(errno)?;
-            return Ok((HostHandle::new(fd), None));
+            return Ok((HostFile::socket(fd), None));
         }
         let (fd, address) = rustix::net::acceptfrom_with(&self.handle, flags).map_err(errno)?;
         let address = address.map_or_else(|| self.unnamed(), Address::from_host);
-        Ok((HostHandle::new(fd), Some(address)))
+        Ok((HostFile::socket(fd), Some(address)))
     }
 
     /// What a connection that waits for this guest makes of a listening socket.
@@ -306,7 +334,7 @@ impl Socket {
         };
         self.own()?;
         if self.listening && how != SHUT_WR {
-            self.local.shut();
+            self.local.shut(context.shared);
         }
         let result = match &mut self.inherited {
             Some(inherited) => {
@@ -379,8 +407,7 @@ impl Operations for Socket {
     }
 
     fn link_text(&self) -> Vec<u8> {
-        let inode = host_metadata(self.handle.as_fd()).map_or(0, |metadata| metadata.inode);
-        format!("socket:[{inode}]").into_bytes()
+        format!("socket:[{}]", self.inode()).into_bytes()
     }
 
     fn receive_timeout(&self) -> Option<u64> {

@@ -5,16 +5,18 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::Arc;
 
 use rustix::fs::SeekFrom;
 use rustix::io::{Errno as HostErrno, ReadWriteFlags};
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{O_NONBLOCK, SEEK_CUR, SEEK_END, SEEK_SET};
 use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFREG};
+use warmfork_memory::HostFile;
 
 use crate::files::Events;
 use crate::objects::{Context, Operations};
-use crate::poller::{HostHandle, errno};
+use crate::poller::errno;
 use crate::syscalls::metadata::host_metadata;
 
 /// An offset that means the stream's own position to preadv2 and pwritev2.
@@ -27,7 +29,7 @@ const WRITABLE: usize = 4096;
 #[derive(Clone, PartialEq, Debug)]
 pub struct Stream {
     /// The host's file.
-    pub handle: HostHandle,
+    pub handle: Arc<HostFile>,
     /// Mode, with its type bits, when it was adopted.
     pub mode: u32,
     /// It is a terminal.
@@ -43,7 +45,7 @@ impl Stream {
     ///
     /// # Errors
     /// The host's refusal to describe it.
-    pub fn adopt(handle: HostHandle) -> Result<Self, Errno> {
+    pub fn adopt(handle: Arc<HostFile>) -> Result<Self, Errno> {
         let mode = host_metadata(handle.as_fd())?.mode;
         let terminal = mode & S_IFCHR == S_IFCHR && rustix::termios::isatty(&handle);
         Ok(Self { handle, mode, terminal, own: false, shared: false })
@@ -53,7 +55,7 @@ impl Stream {
     ///
     /// # Errors
     /// As [`Stream::adopt`].
-    pub fn opened(handle: HostHandle) -> Result<Self, Errno> {
+    pub fn opened(handle: Arc<HostFile>) -> Result<Self, Errno> {
         Ok(Self { own: true, ..Self::adopt(handle)? })
     }
 

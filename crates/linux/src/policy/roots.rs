@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
+use warmfork_abi::fcntl::{O_DIRECTORY, O_PATH};
+use warmfork_memory::HostFile;
 
 use super::{PolicyError, Rule, Rules, guest_view};
 use crate::guest_path;
-use crate::poller::HostHandle;
 
 bitflags::bitflags! {
     /// What a root allows of what lies beneath it.
@@ -31,7 +33,7 @@ pub struct Root {
     pub guest: Vec<u8>,
     /// The host directory from which paths are resolved: the root itself, or the closest directory above it that
     /// was there at the start.
-    pub anchor: HostHandle,
+    pub anchor: Arc<HostFile>,
     /// From the anchor to the root; empty when the anchor is the root.
     pub rest: Vec<u8>,
     /// What it allows.
@@ -189,13 +191,16 @@ impl Builder {
 }
 
 /// The closest directory at or above `host` that is there, and the way from it to `host`.
-fn anchor(host: &Path) -> Result<(HostHandle, Vec<u8>), PolicyError> {
+fn anchor(host: &Path) -> Result<(Arc<HostFile>, Vec<u8>), PolicyError> {
     let mut directory = host;
     loop {
         match rustix::fs::open(directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
             Ok(fd) => {
                 let rest = host.strip_prefix(directory).unwrap_or(Path::new(""));
-                return Ok((HostHandle::new(fd), rest.as_os_str().as_bytes().to_vec()));
+                let path = directory.as_os_str().as_bytes();
+                let anchor = HostFile::opened(fd, path, O_PATH | O_DIRECTORY);
+                let anchor = anchor.map_err(|error| open_error(host, error.into()))?;
+                return Ok((anchor, rest.as_os_str().as_bytes().to_vec()));
             }
             Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::ACCESS) => {
                 directory = directory.parent().ok_or_else(|| open_error(host, rustix::io::Errno::NOENT.into()))?;

@@ -77,12 +77,12 @@ pub(super) fn personality(scope: &Scope<'_>) -> Vec<u8> {
 
 /// maps
 pub(super) fn maps(scope: &Scope<'_>) -> Vec<u8> {
-    memory_maps::maps(scope.kernel.space.areas()).into_bytes()
+    memory_maps::maps(scope.kernel.space.areas())
 }
 
 /// smaps
 pub(super) fn detailed_maps(scope: &Scope<'_>) -> Vec<u8> {
-    memory_maps::smaps(scope.kernel.space.areas()).into_bytes()
+    memory_maps::smaps(scope.kernel.space.areas())
 }
 
 /// smaps_rollup: the sizes of smaps, added up.
@@ -92,7 +92,7 @@ pub(super) fn summed_maps(scope: &Scope<'_>) -> Vec<u8> {
         areas.iter().fold((u64::MAX, 0), |(start, end), area| (start.min(area.span.start), end.max(area.span.end)));
     let mut text =
         format!("{:08x}-{end:08x} ---p 00000000 00:00 0                          [rollup]\n", start.min(end));
-    let smaps = memory_maps::smaps(areas);
+    let smaps = String::from_utf8_lossy(&memory_maps::smaps(areas)).into_owned();
     for field in [
         "Rss",
         "Pss",

@@ -11,10 +11,11 @@ use warmfork_abi::numbers::{
     SETSOCKOPT, SHUTDOWN, WRITE,
 };
 use warmfork_abi::socket::{AF_INET, SOCK_STREAM, SOL_SOCKET, SOL_TCP, TCP_NODELAY};
+use warmfork_memory::HostFile;
 
 use super::socket_tests::{AT, BUFFER};
+use crate::objects::options::Name;
 use crate::policy::{Rule, Rules};
-use crate::poller::HostHandle;
 use crate::serve::Offer;
 use crate::testing::Bench;
 
@@ -44,13 +45,14 @@ fn what_is_the_same_for_all_may_be_done_ahead() {
     let tid = bench.pid();
     let _ = bench.start(tid, RECVFROM, &[connection, BUFFER, 8, 0, 0, 0]);
     let accepted = bench.kernel.accepted_ahead().unwrap();
-    assert_eq!(accepted.options, [(SOL_TCP, TCP_NODELAY, vec![1, 0, 0, 0])]);
+    let nodelay = Name { level: SOL_TCP, name: TCP_NODELAY };
+    assert_eq!(accepted.options, [(nodelay, vec![1, 0, 0, 0])]);
 
     let mut fork = bench.kernel.fork().unwrap();
     fork.hang_up(&accepted).unwrap();
     let mut other = TcpStream::connect(bench.name(GETSOCKNAME, listener).unwrap()).unwrap();
     let come = rustix::net::accept(&accepted.listener).unwrap();
-    let offer = Offer { listener: accepted.listener.clone(), connection: HostHandle::new(come) };
+    let offer = Offer { listener: accepted.listener.clone(), connection: HostFile::socket(come) };
     let elsewhere = Offer { listener: offer.connection.clone(), ..offer.clone() };
     bench.kernel = fork;
     assert_eq!(bench.call(READ, &[connection, BUFFER, 8]), Ok(0));

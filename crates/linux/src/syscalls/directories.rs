@@ -393,7 +393,9 @@ fn open_source(call: &mut Call<'_>, fd: i32) -> Result<OwnedFd, Errno> {
     let id = call.description_id(fd)?;
     let description = call.kernel.files.description(id);
     match &description.object {
-        Object::File(file) if description.writable() => file.file.fd.try_clone().map_err(|_| Errno::EMFILE),
+        Object::File(file) if description.writable() => {
+            file.file.as_fd().try_clone_to_owned().map_err(|_| Errno::EMFILE)
+        }
         Object::File(_) => Err(Errno::EACCES),
         _ => Err(Errno::EXDEV),
     }

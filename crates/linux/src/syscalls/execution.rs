@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use rustix::fs::{Access as HostAccess, Mode, OFlags};
 use warmfork_abi::Errno;
-use warmfork_abi::fcntl::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
+use warmfork_abi::fcntl::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_RDONLY};
 use warmfork_abi::process::{ARG_MIN, ARG_MOST, MAX_ARG_STRLEN};
-use warmfork_abi::stat::{S_IFLNK, S_IFREG, device_number};
-use warmfork_memory::MappedFile;
+use warmfork_abi::stat::{S_IFLNK, S_IFREG};
+use warmfork_memory::HostFile;
 
 use crate::call::{Call, ExecRequest, Stop, SyscallResult};
 use crate::kernel::Kernel;
@@ -85,7 +85,7 @@ impl Kernel {
     ///
     /// # Errors
     /// Those of execve(2) for the path.
-    pub fn open_program(&mut self, host: &mut Host, path: &[u8], follow: bool) -> Result<Arc<MappedFile>, Errno> {
+    pub fn open_program(&mut self, host: &mut Host, path: &[u8], follow: bool) -> Result<Arc<HostFile>, Errno> {
         let base = self.fs.cwd.clone();
         let request = Request { base: &base, path, follow, access: Access::READ, bounds: 0 };
         if request.wants_directory() {
@@ -109,23 +109,22 @@ impl Kernel {
 }
 
 /// Opens the program at `place`.
-fn open(place: &Place<'_>, follow: bool) -> Result<Arc<MappedFile>, Errno> {
+fn open(place: &Place<'_>, follow: bool) -> Result<Arc<HostFile>, Errno> {
     let mut look = OFlags::PATH;
     look.set(OFlags::NOFOLLOW, !follow);
     let handle = place.open(look, Mode::empty())?;
     if host_metadata(handle.as_fd())?.file_type() == S_IFLNK {
         return Err(Errno::ELOOP);
     }
-    let name = String::from_utf8_lossy(&place.path).into_owned();
-    readable(handle.as_fd(), name)
+    readable(handle.as_fd(), &place.path)
 }
 
 /// Opens an executable file that is open already once more, for reading only.
-fn again(file: &MappedFile) -> Result<Arc<MappedFile>, Errno> {
-    readable(file.fd.as_fd(), file.path.clone())
+fn again(file: &HostFile) -> Result<Arc<HostFile>, Errno> {
+    readable(file.as_fd(), file.name())
 }
 
-fn readable(handle: std::os::fd::BorrowedFd<'_>, path: String) -> Result<Arc<MappedFile>, Errno> {
+fn readable(handle: std::os::fd::BorrowedFd<'_>, path: &[u8]) -> Result<Arc<HostFile>, Errno> {
     let metadata = host_metadata(handle)?;
     if metadata.file_type() != S_IFREG {
         return Err(Errno::EACCES);
@@ -133,6 +132,5 @@ fn readable(handle: std::os::fd::BorrowedFd<'_>, path: String) -> Result<Arc<Map
     rustix::fs::access(magic_path(handle), HostAccess::EXEC_OK).map_err(errno)?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
     let fd = rustix::fs::open(magic_path(handle), flags, Mode::empty()).map_err(errno)?;
-    let device = device_number(metadata.device);
-    Ok(Arc::new(MappedFile { fd, path, device, inode: metadata.inode, writable: false }))
+    HostFile::opened(fd, path, O_RDONLY).map_err(errno)
 }

@@ -4,42 +4,56 @@
 //! writer finds it; who came meanwhile, and may be gone again, [`Fifos`](crate::objects::fifos::Fifos) knows.
 
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{O_ACCMODE, O_NONBLOCK, O_RDONLY, O_WRONLY};
 use warmfork_abi::stat::{S_IFIFO, S_IFMT};
+use warmfork_memory::HostFile;
 
 use crate::call::{Call, Stop};
 use crate::files::Events;
 use crate::objects::Object;
 use crate::objects::fifos::{self, Ends, FifoId, Waiting};
 use crate::objects::stream::Stream;
-use crate::poller::{HostHandle, errno};
+use crate::poller::errno;
 use crate::syscalls::metadata::{host_metadata, magic_path};
 use crate::task::Wait;
 
 /// How long an open that waits sleeps before it looks again, in nanoseconds.
 const RETRY: u64 = 2_000_000;
 
-/// Opens what an O_PATH handle names once more.
-fn open_host(handle: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
-    rustix::fs::open(magic_path(handle.as_fd()), flags, Mode::empty()).map_err(errno)
+/// A FIFO to open.
+pub(super) struct Fifo {
+    /// An O_PATH handle of it.
+    pub handle: OwnedFd,
+    /// The guest's plain path of it.
+    pub path: Vec<u8>,
+    /// The guest's O_ flags.
+    pub flags: u32,
+}
+
+/// Opens a FIFO for the guest, with `flags` for the host.
+fn open_host(fifo: &Fifo, flags: OFlags) -> Result<Arc<HostFile>, Errno> {
+    let fd = rustix::fs::open(magic_path(fifo.handle.as_fd()), flags, Mode::empty()).map_err(errno)?;
+    HostFile::opened(fd, &fifo.path, fifo.flags).map_err(errno)
 }
 
 /// The end that writes of a FIFO whose reader has come and is gone again.
-fn open_without_reader(handle: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
+fn open_without_reader(handle: &Fifo, flags: OFlags) -> Result<Arc<HostFile>, Errno> {
     let _reader = open_host(handle, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC)?;
     open_host(handle, flags)
 }
 
 impl Call<'_> {
-    /// Opens the FIFO that an O_PATH handle names, with the guest's `flags` and those for the host.
+    /// Opens the FIFO `handle`, with `host_flags` for the host.
     ///
     /// # Errors
     /// The host's own; blocks until the other end is open.
-    pub(super) fn open_fifo(&mut self, handle: &OwnedFd, flags: u32, host_flags: OFlags) -> Result<Object, Stop> {
-        let fifo = fifos::id(&host_metadata(handle.as_fd())?);
+    pub(super) fn open_fifo(&mut self, handle: &Fifo, host_flags: OFlags) -> Result<Object, Stop> {
+        let flags = handle.flags;
+        let fifo = fifos::id(&host_metadata(handle.handle.as_fd())?);
         let mode = flags & O_ACCMODE;
         let ends = Ends { reads: mode != O_WRONLY, writes: mode != O_RDONLY };
         let waiting = self.task().opening.take().filter(|waiting| waiting.fifo == fifo);
@@ -52,7 +66,7 @@ impl Call<'_> {
                 opened
             }
             _ => {
-                let opened = HostHandle::new(open_host(handle, host_flags)?);
+                let opened = open_host(handle, host_flags)?;
                 self.kernel.shared.fifos.opened(fifo, ends);
                 opened
             }
@@ -62,15 +76,15 @@ impl Call<'_> {
 
     fn open_reader(
         &mut self,
-        handle: &OwnedFd,
+        handle: &Fifo,
         fifo: FifoId,
         host_flags: OFlags,
         waiting: Option<Waiting>,
-    ) -> Result<HostHandle, Stop> {
+    ) -> Result<Arc<HostFile>, Stop> {
         let (since, reader) = match waiting {
             Some(Waiting { since, reader: Some(reader), .. }) => (since, reader),
             _ => {
-                let reader = HostHandle::new(open_host(handle, host_flags)?);
+                let reader = open_host(handle, host_flags)?;
                 self.kernel.shared.fifos.opened(fifo, Ends { reads: true, writes: false });
                 (self.kernel.shared.fifos.now(), reader)
             }
@@ -87,11 +101,11 @@ impl Call<'_> {
 
     fn open_writer(
         &mut self,
-        handle: &OwnedFd,
+        handle: &Fifo,
         fifo: FifoId,
         host_flags: OFlags,
         waiting: Option<Waiting>,
-    ) -> Result<HostHandle, Stop> {
+    ) -> Result<Arc<HostFile>, Stop> {
         let opened = match open_host(handle, host_flags) {
             Err(Errno::ENXIO) => {
                 let since = waiting.map_or(self.kernel.shared.fifos.now(), |waiting| waiting.since);
@@ -102,7 +116,7 @@ impl Call<'_> {
             }
             opened => opened,
         };
-        Ok(HostHandle::new(opened?))
+        Ok(opened?)
     }
 
     /// Looks again a little later: the other side is another thread or process, which goes on meanwhile.

@@ -12,6 +12,7 @@ use warmfork_abi::fcntl::{
     RESOLVE_NO_XDEV,
 };
 use warmfork_abi::stat::{S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG};
+use warmfork_memory::HostFile;
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::objects::Object;
@@ -22,9 +23,10 @@ use crate::objects::memfd::Memfd;
 use crate::objects::path::{self, Path};
 use crate::objects::synthetic::Synthetic;
 use crate::policy::{Access, Decision, Denial, Policy};
-use crate::poller::{HostHandle, errno};
+use crate::poller::errno;
 use crate::proc::{self, Node};
 use crate::resolve::{Found, Place};
+use crate::syscalls::fifos::Fifo;
 use crate::syscalls::metadata::{host_metadata, magic_path};
 use crate::syscalls::paths::Target;
 
@@ -62,10 +64,6 @@ impl How {
         self.flags & flag == flag
     }
 
-    fn writes(self) -> bool {
-        self.flags & O_ACCMODE != O_RDONLY
-    }
-
     fn follows(self) -> bool {
         !self.has(O_NOFOLLOW) && !self.has(O_CREAT | O_EXCL)
     }
@@ -99,8 +97,8 @@ enum Opened {
     Object(Object),
     /// A symlink that was not to be followed.
     Symlink,
-    /// A FIFO, by an O_PATH handle.
-    Fifo(OwnedFd),
+    /// A FIFO, not opened yet.
+    Fifo(Fifo),
     /// The file would have to be made, and may not be.
     Denied(Vec<u8>, Denial),
 }
@@ -139,12 +137,10 @@ fn open_place(policy: &Policy, place: &Place<'_>, how: How) -> Result<Opened, Er
 
 /// A file just made: the host's umask is not the guest's, so its mode is set again where they differ.
 fn created(fd: OwnedFd, place: &Place<'_>, how: How) -> Result<Object, Errno> {
-    let mut metadata = host_metadata(fd.as_fd())?;
-    if metadata.mode & 0o7777 != how.mode {
+    if host_metadata(fd.as_fd())?.mode & 0o7777 != how.mode {
         rustix::fs::fchmod(&fd, Mode::from_raw_mode(how.mode)).map_err(errno)?;
-        metadata.mode = metadata.mode & !0o7777 | how.mode;
     }
-    Ok(Object::File(File::new(fd, place.path.clone(), &metadata, how.writes())))
+    Ok(Object::File(File::new(fd, place.path.clone(), how.flags)?))
 }
 
 /// O_TMPFILE: `place` is the directory.
@@ -165,7 +161,7 @@ fn open_existing(handle: OwnedFd, place: &Place<'_>, how: How) -> Result<Opened,
         if how.has(O_DIRECTORY) && kind != S_IFDIR {
             return Err(Errno::ENOTDIR);
         }
-        let target = path::Target::Host(HostHandle::new(handle));
+        let target = path::Target::Host(HostFile::opened(handle, &path, how.flags).map_err(errno)?);
         return Ok(Opened::Object(Object::Path(Path { path, target })));
     }
     if kind == S_IFLNK {
@@ -181,10 +177,11 @@ fn open_existing(handle: OwnedFd, place: &Place<'_>, how: How) -> Result<Opened,
         S_IFDIR => {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let fd = rustix::fs::openat(&handle, ".", flags, Mode::empty()).map_err(errno)?;
-            Object::Directory(Directory { path, source: Source::Host(HostHandle::new(fd)) })
+            let file = HostFile::opened(fd, &path, how.flags).map_err(errno)?;
+            Object::Directory(Directory { path, source: Source::Host(file) })
         }
-        S_IFREG => Object::File(File::new(again(&handle)?, path, &metadata, how.writes())),
-        S_IFIFO => return Ok(Opened::Fifo(handle)),
+        S_IFREG => Object::File(File::new(again(&handle)?, path, how.flags)?),
+        S_IFIFO => return Ok(Opened::Fifo(Fifo { handle, path, flags: how.flags })),
         S_IFCHR => Object::Device(Device::from_numbers(metadata.represents).ok_or(Errno::EACCES)?),
         _ => return Err(Errno::ENXIO),
     }))
@@ -219,7 +216,7 @@ impl Call<'_> {
             Found::Host(Opened::Object(object)) => Ok(object),
             Found::Host(Opened::Symlink) => Err(Errno::ELOOP.into()),
             Found::Host(Opened::Denied(path, denial)) => Err(self.host.denied(&path, denial).into()),
-            Found::Host(Opened::Fifo(handle)) => self.open_fifo(&handle, how.flags, how.for_host()),
+            Found::Host(Opened::Fifo(fifo)) => self.open_fifo(&fifo, how.for_host()),
             Found::Synthetic(node, path) => Ok(self.open_synthetic(&node, path, how)?),
             Found::Descriptor(fd) => self.open_again(fd, how),
         }

@@ -2,17 +2,19 @@
 
 use rustix::fs::{Mode, OFlags};
 use warmfork_abi::Errno;
-use warmfork_abi::fcntl::AT_FDCWD;
+use warmfork_abi::fcntl::{AT_FDCWD, O_DIRECTORY, O_PATH};
 use warmfork_abi::inotify::{
     IN_ALL_EVENTS, IN_CLOEXEC, IN_DONT_FOLLOW, IN_MASK_ADD, IN_MASK_CREATE, IN_NONBLOCK, IN_ONLYDIR,
 };
+use warmfork_memory::HostFile;
 
 use crate::call::{Call, SyscallResult};
 use crate::files::O_RDONLY;
+use crate::guest_path;
 use crate::objects::Object;
 use crate::objects::inotify::{Inotify, KNOWN, WatchedPlace};
 use crate::policy::Access;
-use crate::poller::HostHandle;
+use crate::poller::errno;
 use crate::resolve::Found;
 
 /// Most instances of a machine: those of the host's user are few, and for all machines.
@@ -63,7 +65,10 @@ pub fn inotify_add_watch(call: &mut Call<'_>) -> SyscallResult {
             Err(Errno::EBUSY) => (file.try_clone().map_err(|_| Errno::ENOSPC)?, &b"."[..]),
             Err(error) => return Err(error),
         };
-        Ok((file, WatchedPlace { directory: HostHandle::new(directory), name: name.to_vec() }))
+        let above = if name == b"." { None } else { guest_path::split(&place.path) };
+        let above = above.map_or(&place.path[..], |(above, _)| above);
+        let directory = HostFile::opened(directory, above, O_PATH | O_DIRECTORY).map_err(errno)?;
+        Ok((file, WatchedPlace { directory, name: name.to_vec() }))
     })?;
     let (file, place) = match found {
         Found::Host(found) => found,

@@ -1,5 +1,7 @@
 //! ioctl: what every descriptor knows, and terminals.
 
+use std::sync::Arc;
+
 use rustix::termios::{
     ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, Winsize,
 };
@@ -8,12 +10,13 @@ use warmfork_abi::ioctl::{
     FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, RNDGETENTCNT, TCGETS, TCSETS, TCSETSF, TCSETSW, TIOCGWINSZ,
     TIOCSWINSZ,
 };
+use warmfork_memory::HostFile;
 
 use crate::call::{Call, SyscallResult};
 use crate::files::{DescriptionId, O_NONBLOCK};
 use crate::objects::Object;
 use crate::objects::device::Device;
-use crate::poller::{HostHandle, errno};
+use crate::poller::errno;
 use crate::syscalls::terminal;
 
 /// ioctl(2)
@@ -66,7 +69,7 @@ fn is_random(call: &Call<'_>, id: DescriptionId) -> bool {
 }
 
 /// The host terminal behind a description, if there is one, and whether forks share it.
-fn terminal(call: &Call<'_>, id: DescriptionId) -> Option<(HostHandle, bool)> {
+fn terminal(call: &Call<'_>, id: DescriptionId) -> Option<(Arc<HostFile>, bool)> {
     match &call.kernel.files.description(id).object {
         Object::Stream(stream) if stream.terminal => Some((stream.handle.clone(), stream.shared)),
         _ => None,
@@ -75,7 +78,7 @@ fn terminal(call: &Call<'_>, id: DescriptionId) -> Option<(HostHandle, bool)> {
 
 fn terminal_request(
     call: &mut Call<'_>,
-    (handle, shared): (&HostHandle, bool),
+    (handle, shared): (&Arc<HostFile>, bool),
     request: u32,
     argument: u64,
 ) -> SyscallResult {

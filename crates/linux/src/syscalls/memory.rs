@@ -1,11 +1,10 @@
 //! mmap and its relatives: arguments to [`warmfork_memory::AddressSpace`], which has the semantics.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use warmfork_abi::mman::{MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT, MapFlags, RemapFlags, SyncFlags};
 use warmfork_abi::{Errno, PAGE, USER_END};
-use warmfork_memory::{AreaTree, Backing, MapRequest, MappedFile, Protection, RemapRequest, Span};
+use warmfork_memory::{AreaTree, Backing, HostFile, MapRequest, Protection, RemapRequest, Span};
 
 use crate::call::{Call, SyscallResult};
 use crate::objects::{Mappable, Object};
@@ -55,16 +54,16 @@ fn backing(call: &mut Call<'_>, offset: u64) -> Result<Backing, Errno> {
 
 /// Whether `file` would be one more than may be mapped at once: each keeps a descriptor of the host's open, whether the
 /// guest closes its own or not.
-fn too_many_mapped(areas: &AreaTree, file: &Arc<MappedFile>) -> bool {
+fn too_many_mapped(areas: &AreaTree, file: &HostFile) -> bool {
     if areas.len() < MOST_MAPPED_FILES {
         return false;
     }
     let mapped = areas.iter().filter_map(|area| match &area.backing {
-        Backing::File { file, .. } => Some(Arc::as_ptr(file)),
+        Backing::File { file, .. } => Some(file.id()),
         Backing::Anonymous => None,
     });
     let mapped: HashSet<_> = mapped.collect();
-    mapped.len() >= MOST_MAPPED_FILES && !mapped.contains(&Arc::as_ptr(file))
+    mapped.len() >= MOST_MAPPED_FILES && !mapped.contains(&file.id())
 }
 
 /// munmap(2)

@@ -59,6 +59,7 @@ pub(crate) fn send(
     let (stream, timeout) = match call.object(id).0 {
         Object::Socket(socket) => (socket.is_stream(), socket.send_timeout),
         Object::Pair(pair) => (pair.is_stream(), pair.send_timeout),
+        Object::Tcp(end) => (true, end.send_timeout),
         _ => return Err(Errno::ENOTSOCK.into()),
     };
     if !stream && vectors.total() > SCRATCH {
@@ -153,6 +154,7 @@ fn send_once(
     let sent = match call.object(id) {
         _ if let Some(sent) = within => sent,
         (Object::Socket(_), _) if !outgoing.rights.is_empty() => Err(Errno::EPERM),
+        (Object::Tcp(end), context) => end.send(&mut context.shared.connections, from, outgoing.flags),
         (Object::Socket(socket), context) => {
             let target = target.as_ref().and_then(|target| target.address.as_ref());
             let flags = outgoing.flags & SEND_FLAGS;
@@ -214,6 +216,7 @@ pub(crate) fn receive(
     let (stream, timeout) = match call.object(id).0 {
         Object::Socket(socket) => (socket.is_stream(), socket.receive_timeout),
         Object::Pair(pair) => (pair.is_stream(), pair.receive_timeout),
+        Object::Tcp(end) => (true, end.receive_timeout),
         _ => return Err(Errno::ENOTSOCK.into()),
     };
     // What is only looked at, or taken out of line, comes in one piece.
@@ -275,8 +278,9 @@ fn receive_once(call: &mut Call<'_>, id: DescriptionId, into: &mut [u8], wanted:
             }
         }
         (Object::Pair(_), _) if wanted.flags & MSG_OOB != 0 => Err(Errno::EOPNOTSUPP),
-        (Object::Pair(_), _) if wanted.flags & MSG_ERRQUEUE != 0 => Err(Errno::EAGAIN),
+        (Object::Pair(_) | Object::Tcp(_), _) if wanted.flags & MSG_ERRQUEUE != 0 => Err(Errno::EAGAIN),
         (Object::Pair(pair), mut context) => pair.receive(&mut context, into, wanted.flags, wanted.rights),
+        (Object::Tcp(end), context) => end.receive(&mut context.shared.connections, into, wanted.flags),
         _ => Err(Errno::ENOTSOCK),
     };
     call.kernel.release_orphans(call.host);

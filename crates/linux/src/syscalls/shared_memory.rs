@@ -12,7 +12,6 @@ use crate::call::Call;
 use crate::guest_path;
 use crate::objects::memfd::Memfd;
 use crate::poller::errno;
-use crate::proc;
 use crate::syscalls::metadata::host_metadata;
 use crate::syscalls::paths::Target;
 
@@ -44,9 +43,7 @@ impl SharedMemory {
     /// What stat shows of `name`, if it is there.
     #[must_use]
     pub fn metadata(&self, name: &[u8]) -> Option<Metadata> {
-        let own = host_metadata(self.files.get(name)?.file.fd.as_fd()).ok()?;
-        let blank = proc::blank(&guest_path::child(DIRECTORY, name));
-        Some(Metadata { device: blank.device, links: 1, ..own })
+        Some(Metadata { links: 1, ..self.files.get(name)?.metadata().ok()? })
     }
 }
 
@@ -70,7 +67,7 @@ impl Call<'_> {
                 return Err(Errno::EEXIST);
             }
             if flags & O_TRUNC != 0 {
-                rustix::fs::ftruncate(&file.file.fd, 0).map_err(errno)?;
+                rustix::fs::ftruncate(&file.file, 0).map_err(errno)?;
             }
             return Ok(file.clone());
         }
@@ -84,8 +81,8 @@ impl Call<'_> {
             return Err(Errno::ENOSPC);
         }
         let file = Memfd::named(&guest_path::child(DIRECTORY, name))?;
-        rustix::fs::fchmod(&file.file.fd, Mode::from_raw_mode(mode & 0o777)).map_err(errno)?;
-        debug_assert_eq!(host_metadata(file.file.fd.as_fd()).map(|file| file.file_type()), Ok(S_IFREG), "a memfd");
+        rustix::fs::fchmod(&file.file, Mode::from_raw_mode(mode & 0o777)).map_err(errno)?;
+        debug_assert_eq!(host_metadata(file.file.as_fd()).map(|file| file.file_type()), Ok(S_IFREG), "a memfd");
         files.insert(name.to_vec(), file.clone());
         Ok(file)
     }

@@ -15,12 +15,12 @@ use warmfork_abi::socket::{
     SOL_SOCKET, SOL_TCP, TCP_CONGESTION, TCP_NODELAY,
 };
 use warmfork_abi::{Errno, epoll};
+use warmfork_memory::HostFile;
 
 use crate::dispatch::Entered;
 use crate::objects::Object;
 use crate::objects::address::Address;
 use crate::policy::{HostPattern, Policy, Rule, Rules};
-use crate::poller::HostHandle;
 use crate::serve::{Gate, Offer};
 use crate::task::{State, Tid};
 use crate::testing::{Bench, DATA, result};
@@ -290,7 +290,7 @@ fn offer(bench: &mut Bench, listener: u64) {
     rustix::io::ioctl_fionbio(&connection, true).unwrap();
     let listeners = Arc::new(bench.kernel.listeners());
     bench.kernel.shared.gate =
-        Gate::offering(listeners, Offer { listener: handle, connection: HostHandle::new(connection) });
+        Gate::offering(listeners, Offer { listener: handle, connection: HostFile::socket(connection) });
 }
 
 #[test]

@@ -89,7 +89,7 @@ pub(crate) fn host_socket<'a>(
 ) -> Result<(&'a mut Socket, Context<'a>), Errno> {
     match call.object(id) {
         (Object::Socket(socket), context) => Ok((socket, context)),
-        (Object::Pair(_), _) => Err(pair),
+        (Object::Pair(_) | Object::Tcp(_), _) => Err(pair),
         _ => Err(Errno::ENOTSOCK),
     }
 }
@@ -143,17 +143,39 @@ pub fn listen(call: &mut Call<'_>) -> SyscallResult {
     Ok(0)
 }
 
-/// How long a connect(2) to a Unix socket whose queue is full sleeps before it tries again, in nanoseconds.
+/// connect(2) of a connection without the host: it was made at once, which a call that did not wait has yet to be told.
+fn connect_again(call: &mut Call<'_>, id: DescriptionId) -> SyscallResult {
+    let (address, length) = (call.args[1], call.int(2));
+    let address = read_address(call, address, length)?;
+    let (Object::Tcp(end), context) = call.object(id) else { return Err(Errno::ENOTSOCK.into()) };
+    if address == Address::Unspecified {
+        let socket = end.disconnect(&mut context.shared.connections)?;
+        *call.object(id).0 = Object::Socket(socket);
+        return Ok(0);
+    }
+    if std::mem::take(&mut end.connecting) { Ok(0) } else { Err(Errno::EISCONN.into()) }
+}
+
+/// How long a connect(2) to a socket of the machine's own whose queue is full sleeps before it tries again, in nanoseconds.
 const QUEUE_FULL: u64 = 2_000_000;
 
 /// connect(2)
 pub fn connect(call: &mut Call<'_>) -> SyscallResult {
     let id = call.description_id(call.int(0))?;
     let (address, length) = (call.args[1], call.int(2));
+    if let Object::Tcp(_) = call.object(id).0 {
+        return connect_again(call, id);
+    }
     let family = host_socket(call, id, Errno::EISCONN)?.0.family;
     let address = read_address(call, address, length)?;
     let target = destination(call, family, &address)?;
-    let within = within::connect(call, id, &target, &address);
+    let within = match address {
+        Address::Internet(address) => within::connect_tcp(call, id, address),
+        _ => within::connect(call, id, &target, &address),
+    };
+    if let Object::Tcp(_) = call.object(id).0 {
+        return Ok(within.unwrap_or(Ok(())).map(|()| 0)?);
+    }
     let (socket, mut context) = match within {
         Some(Ok(())) => return Ok(0),
         _ => host_socket(call, id, Errno::EISCONN)?,
@@ -177,7 +199,7 @@ pub fn connect(call: &mut Call<'_>) -> SyscallResult {
             }
         }
         // The listener's queue is full, and nothing tells when it no longer is.
-        Errno::EAGAIN if family == AF_UNIX && !nonblocking => {
+        Errno::EAGAIN if within.is_some() && !nonblocking => {
             Err(Stop::Block(Wait::until(Some(call.host.monotonic().saturating_add(QUEUE_FULL)))))
         }
         error => Err(error.into()),
@@ -207,7 +229,8 @@ fn accept_with(call: &mut Call<'_>, flags: u32) -> SyscallResult {
     }
     let (listener, mut context) = host_socket(call, id, Errno::EINVAL)?;
     if let Some(end) = listener.local.accept() {
-        return hand_out(call, Object::Pair(end.clone()), Some(end.peer_name), flags);
+        let peer = end.peer();
+        return hand_out(call, end.into(), Some(peer), flags);
     }
     let timeout = listener.receive_timeout;
     let (socket, peer) = match listener.accept(&mut context, named) {
@@ -248,6 +271,7 @@ pub fn getsockname(call: &mut Call<'_>) -> SyscallResult {
     let name = match call.object(id).0 {
         Object::Socket(socket) => socket.name()?,
         Object::Pair(pair) => pair.name.clone(),
+        Object::Tcp(end) => Address::Internet(end.name),
         _ => return Err(Errno::ENOTSOCK.into()),
     };
     write_address(call, address, length, &name)?;
@@ -258,9 +282,10 @@ pub fn getsockname(call: &mut Call<'_>) -> SyscallResult {
 pub fn getpeername(call: &mut Call<'_>) -> SyscallResult {
     let id = call.description_id(call.int(0))?;
     let (address, length) = (call.args[1], call.args[2]);
-    let name = match call.object(id).0 {
-        Object::Socket(socket) => socket.peer()?,
-        Object::Pair(pair) => pair.peer_name.clone(),
+    let name = match call.object(id) {
+        (Object::Socket(socket), _) => socket.peer()?,
+        (Object::Pair(pair), _) => pair.peer_name.clone(),
+        (Object::Tcp(end), context) => Address::Internet(end.peer(&context.shared.connections)?),
         _ => return Err(Errno::ENOTSOCK.into()),
     };
     let name = as_guest_knows(call, name);
@@ -278,6 +303,7 @@ pub fn shutdown(call: &mut Call<'_>) -> SyscallResult {
     match call.object(id) {
         (Object::Socket(socket), mut context) => socket.shutdown(&mut context, how)?,
         (Object::Pair(pair), mut context) => pair.shutdown(&mut context, how),
+        (Object::Tcp(end), context) => end.shutdown(&mut context.shared.connections, how)?,
         _ => return Err(Errno::ENOTSOCK.into()),
     }
     Ok(0)

@@ -51,11 +51,11 @@ impl Call<'_> {
             Object::Memfd(memfd) => Some(memfd),
             _ => None,
         });
-        let mut counted = BTreeSet::from([growing.file.inode]);
+        let mut counted = BTreeSet::from([growing.file.id()]);
         let mut total = end;
         for memfd in open.chain(self.kernel.shared.memory.files()) {
-            if counted.insert(memfd.file.inode) {
-                total = total.saturating_add(host_metadata(memfd.file.fd.as_fd())?.size);
+            if counted.insert(memfd.file.id()) {
+                total = total.saturating_add(host_metadata(memfd.file.as_fd())?.size);
             }
         }
         if total > self.kernel.space.limits().accessible_bytes { Err(Errno::ENOSPC) } else { Ok(()) }
@@ -67,7 +67,9 @@ impl Call<'_> {
         match &self.kernel.files.description(id).object {
             Object::File(_) | Object::Memfd(_) => Ok(id),
             Object::Path(_) => Err(Errno::EBADF),
-            Object::Pipe(_) | Object::Socket(_) | Object::Pair(_) if otherwise == Errno::ENODEV => Err(Errno::ESPIPE),
+            Object::Pipe(_) | Object::Socket(_) | Object::Pair(_) | Object::Tcp(_) if otherwise == Errno::ENODEV => {
+                Err(Errno::ESPIPE)
+            }
             _ => Err(otherwise),
         }
     }
@@ -206,7 +208,7 @@ pub fn fadvise64(call: &mut Call<'_>) -> SyscallResult {
     match &call.kernel.files.description(id).object {
         Object::File(file) => {
             let length = std::num::NonZeroU64::new(length);
-            rustix::fs::fadvise(&file.file.fd, call.args[1], length, advice)?;
+            rustix::fs::fadvise(&file.file, call.args[1], length, advice)?;
             Ok(0)
         }
         Object::Path(_) => Err(Errno::EBADF.into()),

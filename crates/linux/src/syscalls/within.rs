@@ -1,17 +1,23 @@
-//! Unix sockets from one of the machine's processes to another: found by their names, connected without the host.
+//! Sockets from one of the machine's processes to another: found by their names, connected without the host.
 //!
-//! The policy has been asked about the name before, as for any other.
+//! The policy has been asked about the name before, as for any other. An Internet address is the machine's own where one
+//! of its sockets is bound to it, or to its port at every address of this host.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType};
 use warmfork_abi::Errno;
-use warmfork_abi::socket::{AF_UNIX, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET};
+use warmfork_abi::socket::{AF_INET6, AF_UNIX, IPV6_V6ONLY, SO_RCVBUF, SO_SNDBUF, SOL_IPV6, SOL_SOCKET};
 
 use crate::call::Call;
 use crate::files::DescriptionId;
 use crate::kernel::Kernel;
-use crate::objects::address::Address;
-use crate::objects::local::LocalName;
+use crate::objects::address::{Address, plain};
+use crate::objects::local::{Connected, LocalName};
+use crate::objects::options::Name;
 use crate::objects::pair::PairEnd;
 use crate::objects::socket::Socket;
+use crate::objects::tcp::TcpEnd;
 use crate::objects::{Object, Shared};
 use crate::syscalls::metadata::host_metadata_at;
 use crate::syscalls::names::HostAddress;
@@ -72,9 +78,8 @@ pub(super) fn connect(
     if !listener.listening() || socket.listening() || socket.peer().is_ok() {
         return None;
     }
-    let waiting: usize = call.kernel.files.objects().map(waiting).sum();
     let owner = match listener.local.room() {
-        Ok(_) if waiting >= MOST_WAITING => return Some(Err(Errno::EAGAIN)),
+        Ok(_) if waiting_connections(call.kernel) >= MOST_WAITING => return Some(Err(Errno::EAGAIN)),
         Ok(owner) => owner,
         Err(error) => return Some(Err(error)),
     };
@@ -91,9 +96,116 @@ pub(super) fn connect(
     take_over(&mut client, &socket);
     call.kernel.files.description_mut(id).object = Object::Pair(client);
     if let Object::Socket(listener) = &mut call.kernel.files.description_mut(listening).object {
-        listener.local.arrive(server);
+        listener.local.arrive(Connected::Pair(server));
     }
     Some(Ok(()))
+}
+
+/// Where a connection to Internet address `to` comes from that has no address of its own yet: what Linux's routes say of
+/// addresses of this host.
+fn source(to: IpAddr) -> IpAddr {
+    if to.is_ipv4() && to.is_loopback() { Ipv4Addr::LOCALHOST.into() } else { to }
+}
+
+/// Whether `ip` is an address of this host: only such can be bound.
+fn is_of_host(ip: IpAddr) -> bool {
+    if ip.is_loopback() {
+        return true;
+    }
+    let family = if ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let address = SocketAddrAny::from(SocketAddr::new(ip, 0));
+    rustix::net::socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+        .is_ok_and(|probe| rustix::net::bind(&probe, &address).is_ok())
+}
+
+/// What a socket of `family` reaches at `address`; `None` for what is of another family.
+fn reached(family: u16, address: SocketAddr) -> Option<SocketAddr> {
+    if address.is_ipv6() != (family == AF_INET6) {
+        return None;
+    }
+    let address = plain(address);
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port())),
+        IpAddr::V6(ip) if ip.is_unspecified() => {
+            Some(SocketAddr::new(std::net::Ipv6Addr::LOCALHOST.into(), address.port()))
+        }
+        _ => Some(address),
+    }
+}
+
+impl Kernel {
+    /// The machine's own sockets, out of those that are `wanted`, that are bound to `to`; if there are none, those that are
+    /// bound to its port at every address.
+    fn find_internet(&self, to: SocketAddr, wanted: impl Fn(&Socket) -> bool) -> Vec<DescriptionId> {
+        let (mut exact, mut everywhere) = (Vec::new(), Vec::new());
+        for (id, description) in self.files.descriptions() {
+            let Object::Socket(socket) = &description.object else { continue };
+            let Some(own) = socket.address.map(plain).filter(|own| own.port() == to.port()) else { continue };
+            if !wanted(socket) {
+                continue;
+            }
+            if own.ip() == to.ip() {
+                exact.push(id);
+            } else if own.ip().is_unspecified() && (own.is_ipv4() == to.is_ipv4() || own.is_ipv6() && !only_v6(socket))
+            {
+                everywhere.push(id);
+            }
+        }
+        match exact.is_empty() {
+            true if !everywhere.is_empty() && is_of_host(to.ip()) => everywhere,
+            _ => exact,
+        }
+    }
+}
+
+fn only_v6(socket: &Socket) -> bool {
+    let value = Name { level: SOL_IPV6, name: IPV6_V6ONLY }.on_host(socket.handle(), 4);
+    value.is_ok_and(|value| value != [0; 4])
+}
+
+/// Connects TCP socket `id` to Internet address `address`, if one of the machine's own sockets listens there; what came of
+/// it, or `None` when the host is to be asked.
+pub(super) fn connect_tcp(call: &mut Call<'_>, id: DescriptionId, address: SocketAddr) -> Option<Result<(), Errno>> {
+    let Object::Socket(socket) = &call.kernel.files.description(id).object else { return None };
+    if !socket.is_internet() || !socket.is_stream() || socket.listening() {
+        return None;
+    }
+    let to = reached(socket.family, address)?;
+    let listeners = call.kernel.find_internet(to, Socket::listening);
+    if listeners.is_empty()
+        || to.ip().is_ipv4() && socket.family == AF_INET6 && only_v6(socket)
+        || socket.peer().is_ok()
+    {
+        return None;
+    }
+    let nonblocking = call.kernel.files.description(id).nonblocking();
+    let (bound, client) = (socket.address, socket.clone());
+    let port = bound.map_or_else(|| call.kernel.shared.connections.next_port(), |own| own.port());
+    let ip = bound.map(|own| plain(own).ip()).filter(|ip| !ip.is_unspecified()).unwrap_or_else(|| source(to.ip()));
+    // As Linux spreads connections over sockets that share a port.
+    let listening = listeners[usize::from(port) % listeners.len()];
+    let Object::Socket(listener) = &call.kernel.files.description(listening).object else { return None };
+    match listener.local.room() {
+        Ok(_) => {}
+        // Who does not wait is in the queue at once. Linux would have it try again, later and later.
+        Err(Errno::EAGAIN) if nonblocking && waiting_connections(call.kernel) < MOST_WAITING => {}
+        Err(error) => return Some(Err(error)),
+    }
+    let listener = listener.clone();
+    let names = (SocketAddr::new(ip, port), to);
+    let (mut near, far) =
+        TcpEnd::connect(&mut call.kernel.shared.connections, (&client, names.0), (&listener, names.1));
+    near.connecting = nonblocking;
+    call.kernel.files.description_mut(id).object = Object::Tcp(near);
+    if let Object::Socket(listener) = &mut call.kernel.files.description_mut(listening).object {
+        listener.local.arrive(Connected::Tcp(far));
+    }
+    Some(if nonblocking { Err(Errno::EINPROGRESS) } else { Ok(()) })
+}
+
+/// Connections that wait to be accepted by any of the machine's processes.
+fn waiting_connections(kernel: &Kernel) -> usize {
+    kernel.files.objects().map(waiting).sum()
 }
 
 /// Connections that wait to be accepted from this object.

@@ -1,11 +1,11 @@
 //! Tests of the clock page, on the host's side and, with tests/programs/vdso_probe.c, on the guest's.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use warmfork_memory::MappedFile;
+use warmfork_memory::HostFile;
 
 use super::*;
 use crate::testing::compile;
@@ -38,7 +38,7 @@ fn now(page: &Page, clock: Clock) -> Option<u64> {
 
 /// A command that maps `page` and the vDSO and then does as `arguments` say.
 fn probing(page: &HostClock, arguments: &[&str]) -> Command {
-    let path_of = |file: &MappedFile| format!("/proc/{}/fd/{}", std::process::id(), file.fd.as_raw_fd());
+    let path_of = |file: &HostFile| format!("/proc/{}/fd/{}", std::process::id(), file.as_fd().as_raw_fd());
     let mut command = Command::new(probe());
     command.arg(path_of(&page.page.file)).arg(path_of(&image_file().expect("vDSO"))).args(arguments);
     command

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use warmfork_memory::MappedFile;
+use warmfork_memory::{HostFile, Origin};
 
 use super::VdsoError;
 use super::clock::HostClock;
-use super::page::{Clock, Line, NAME, Page, Word};
+use super::page::{Clock, Line, Page, Word};
 
 /// The clock page of one machine. Its guests map it, read-only.
 ///
@@ -37,15 +37,15 @@ impl MachineClock {
 
     /// The page as a file that guests map, shared and read-only: it was not opened for writing.
     #[must_use]
-    pub fn file(&self) -> &Arc<MappedFile> {
+    pub fn file(&self) -> &Arc<HostFile> {
         &self.page.file
     }
 
     /// What the machine maps where its memory, or that of the snapshot that it was made from, has `file`: this page in the
     /// place of any other machine's.
     #[must_use]
-    pub fn own_file<'a>(&'a self, file: &'a Arc<MappedFile>) -> &'a Arc<MappedFile> {
-        if file.path == NAME { &self.page.file } else { file }
+    pub fn own_file<'a>(&'a self, file: &'a Arc<HostFile>) -> &'a Arc<HostFile> {
+        if *file.origin() == Origin::Clock { &self.page.file } else { file }
     }
 
     /// From the next [`MachineClock::show`] on, guests must make a system call for the time of day, or (`false`) need not any

@@ -14,14 +14,13 @@ mod tsc;
 mod tests;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::{fstat, ftruncate};
+use rustix::fs::ftruncate;
 use warmfork_abi::mman::MapFlags;
 use warmfork_abi::{Errno, PAGE};
 use warmfork_memory::mapping::{memory_file, seal};
-use warmfork_memory::{Backing, MapRequest, MappedFile, Protection, Span};
+use warmfork_memory::{Backing, HostFile, MapRequest, Origin, Protection, Span};
 
 use crate::error::LoadError;
 use crate::interpreter::text;
@@ -65,8 +64,8 @@ pub fn image() -> &'static [u8] {
 ///
 /// # Errors
 /// [`VdsoError`] when the host refuses memory for it.
-pub fn image_file() -> Result<Arc<MappedFile>, VdsoError> {
-    static FILE: OnceLock<Arc<MappedFile>> = OnceLock::new();
+pub fn image_file() -> Result<Arc<HostFile>, VdsoError> {
+    static FILE: OnceLock<Arc<HostFile>> = OnceLock::new();
     if let Some(file) = FILE.get() {
         return Ok(Arc::clone(file));
     }
@@ -74,7 +73,7 @@ pub fn image_file() -> Result<Arc<MappedFile>, VdsoError> {
     Ok(Arc::clone(FILE.get_or_init(|| file)))
 }
 
-fn make_image_file() -> io::Result<Arc<MappedFile>> {
+fn make_image_file() -> io::Result<Arc<HostFile>> {
     let fd = memory_file("warmfork-vdso")?;
     let mut written = 0;
     while written < IMAGE.len() {
@@ -82,7 +81,7 @@ fn make_image_file() -> io::Result<Arc<MappedFile>> {
     }
     ftruncate(&fd, pages())?;
     seal(&fd)?;
-    mapped_file(fd, "[vdso]")
+    Ok(HostFile::new(fd, Origin::Vdso))
 }
 
 /// Bytes of the library in whole pages.
@@ -90,19 +89,12 @@ fn pages() -> u64 {
     (IMAGE.len() as u64).next_multiple_of(PAGE)
 }
 
-/// A file of ours for guests to map, read-only.
-fn mapped_file(fd: OwnedFd, path: &str) -> io::Result<Arc<MappedFile>> {
-    let status = fstat(fd.as_fd())?;
-    let (device, inode) = (status.st_dev, status.st_ino);
-    Ok(Arc::new(MappedFile { fd, path: path.to_owned(), device, inode, writable: false }))
-}
-
 fn failure(what: &'static str, error: &io::Error) -> VdsoError {
     VdsoError::MemoryFile { what, errno: error.raw_os_error().map_or(Errno::ENOMEM, Errno) }
 }
 
 /// Maps `clock`, a clock page, and the library side by side where mmap finds room, for the program at `path`.
-pub(crate) fn map(target: &mut Target<'_>, path: &[u8], clock: &Arc<MappedFile>) -> Result<VdsoSpans, LoadError> {
+pub(crate) fn map(target: &mut Target<'_>, path: &[u8], clock: &Arc<HostFile>) -> Result<VdsoSpans, LoadError> {
     let image = image_file().map_err(|source| LoadError::Vdso { path: text(path), source })?;
     let start = target.find_room(path, PAGE + pages(), PAGE)?;
     let vvar = Span { start, end: start + PAGE };

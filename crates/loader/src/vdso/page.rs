@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::time::ClockId;
-use warmfork_memory::{MappedFile, SharedPage};
+use warmfork_memory::{HostFile, Origin, SharedPage};
 
 use super::{VdsoError, tsc};
 
@@ -20,8 +20,6 @@ pub(super) const MAX_SLEW: u64 = 32;
 const SET_BACK: u64 = 1_000_000;
 /// Cycles that a reader waits for a page that is being written; as in vdso/vdso.c.
 const PATIENCE: u64 = 1 << 30;
-/// The guest's name of the pages; that of no file can be like it.
-pub(super) const NAME: &str = "[vvar]";
 
 /// The clocks that have a line, in the page's order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -114,7 +112,7 @@ impl Line {
 pub(super) struct Page {
     words: SharedPage,
     /// What guests map, shared and read-only: it was not opened for writing.
-    pub(super) file: Arc<MappedFile>,
+    pub(super) file: Arc<HostFile>,
 }
 
 impl Page {
@@ -122,7 +120,7 @@ impl Page {
     pub(super) fn new() -> Result<Self, VdsoError> {
         let make = || {
             let words = SharedPage::new("warmfork-clock")?;
-            let file = super::mapped_file(words.as_fd().try_clone_to_owned()?, NAME)?;
+            let file = HostFile::new(words.as_fd().try_clone_to_owned()?, Origin::Clock);
             Ok(Self { words, file })
         };
         make().map_err(|error| super::failure("clock page", &error))

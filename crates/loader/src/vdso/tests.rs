@@ -1,6 +1,7 @@
 //! The built vDSO is the ELF file that C libraries and language runtimes expect, and nothing else.
 
 use std::fs;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::process::Command;
 
 use goblin::elf64::program_header::{PF_R, PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_STACK, PT_LOAD};
@@ -62,10 +63,10 @@ fn it_has_names_versions_and_both_hash_tables_and_no_relocations() {
 fn the_file_has_whole_pages_that_nobody_can_change() {
     let file = image_file().expect("a file");
     assert!(Arc::ptr_eq(&file, &image_file().expect("the same file")));
-    assert!(!file.writable);
-    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file.fd));
+    assert!(!file.writable());
+    let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
     let bytes = fs::read(&path).expect("read");
     assert_eq!(bytes.len() as u64 % PAGE, 0);
     assert!(bytes.starts_with(IMAGE) && bytes[IMAGE.len()..].iter().all(|&byte| byte == 0));
-    assert!(rustix::io::pwrite(&file.fd, b"x", 0).is_err());
+    assert!(rustix::io::pwrite(&file, b"x", 0).is_err());
 }

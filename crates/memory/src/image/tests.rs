@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use warmfork_abi::PAGE;
+use warmfork_abi::fcntl::O_RDONLY;
 
 use super::*;
 use crate::areas::{Area, Backing, Protection};
@@ -29,17 +30,17 @@ fn anonymous(span: Span) -> Area {
 }
 
 /// A file of `length` bytes, page `n` full of the letter `a + n`.
-fn file(length: u64) -> Arc<MappedFile> {
+fn file(length: u64) -> Arc<HostFile> {
     let fd = crate::mapping::memory_file("test").expect("memfd");
     for page in 0..length.div_ceil(PAGE) {
         let bytes = [b'a' + u8::try_from(page % 26).expect("small"); 4096];
         rustix::io::pwrite(&fd, &bytes, page * PAGE).expect("write");
     }
     rustix::fs::ftruncate(&fd, length).expect("truncate");
-    Arc::new(MappedFile { fd, path: "test".into(), device: 0, inode: 0, writable: false })
+    HostFile::opened(fd, b"test", O_RDONLY).expect("fstat")
 }
 
-fn mapped(span: Span, file: &Arc<MappedFile>, offset: u64) -> Area {
+fn mapped(span: Span, file: &Arc<HostFile>, offset: u64) -> Area {
     Area { backing: Backing::File { file: Arc::clone(file), offset }, ..anonymous(span) }
 }
 

@@ -82,9 +82,9 @@ impl AddressSpace {
         match &piece.backing {
             Backing::Anonymous if piece.shared => self.discard(memory, piece),
             Backing::Anonymous => Err(Errno::EINVAL),
-            Backing::File { file, offset } if piece.shared && file.writable => {
+            Backing::File { file, offset } if piece.shared && file.writable() => {
                 let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-                fallocate(&file.fd, flags, *offset, piece.span.len()).map_err(|error| Errno(error.raw_os_error()))
+                fallocate(file, flags, *offset, piece.span.len()).map_err(|error| Errno(error.raw_os_error()))
             }
             Backing::File { .. } => Err(Errno::EACCES),
         }

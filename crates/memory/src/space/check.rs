@@ -49,7 +49,7 @@ impl AddressSpace {
         if flags.contains(SyncFlags::SYNC) {
             for area in self.areas.overlapping(span).filter(|area| area.shared) {
                 if let Backing::File { file, .. } = &area.backing {
-                    rustix::fs::fdatasync(&file.fd).map_err(|error| Errno(error.raw_os_error()))?;
+                    rustix::fs::fdatasync(file).map_err(|error| Errno(error.raw_os_error()))?;
                 }
             }
         }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use warmfork_abi::Errno;
 
 use super::AddressSpace;
-use crate::areas::{Area, Backing, MappedFile, Span};
+use crate::areas::{Area, Backing, Span};
 use crate::host::GuestMemory;
+use crate::host_file::HostFile;
 
 impl AddressSpace {
     /// The mappings that are shared and have no file: private memory of the host, until somebody is there to share them.
@@ -19,7 +20,7 @@ impl AddressSpace {
     ///
     /// # Errors
     /// ENOMEM when the host refuses.
-    pub fn put_file(&mut self, memory: &mut dyn GuestMemory, span: Span, file: &Arc<MappedFile>) -> Result<(), Errno> {
+    pub fn put_file(&mut self, memory: &mut dyn GuestMemory, span: Span, file: &Arc<HostFile>) -> Result<(), Errno> {
         let pieces: Vec<Area> = self.areas.pieces(span).collect();
         for piece in pieces {
             let backing = Backing::File { file: Arc::clone(file), offset: piece.span.start - span.start };

@@ -161,7 +161,7 @@ fn check_kind(request: &MapRequest, length: u64) -> Result<bool, Errno> {
     if kind == MAP_SHARED_VALIDATE && extra != 0 {
         return Err(Errno::EOPNOTSUPP);
     }
-    if shared && request.protection.contains(Protection::WRITE) && !file.writable {
+    if shared && request.protection.contains(Protection::WRITE) && !file.writable() {
         return Err(Errno::EACCES);
     }
     if flags.contains(MapFlags::GROWSDOWN) {

@@ -95,7 +95,7 @@ impl AddressSpace {
 /// A shared mapping of a file that was not opened for writing can't become writable.
 fn may_have(area: &Area, protection: Protection) -> bool {
     match &area.backing {
-        Backing::File { file, .. } => !area.shared || file.writable || !protection.contains(Protection::WRITE),
+        Backing::File { file, .. } => !area.shared || file.writable() || !protection.contains(Protection::WRITE),
         Backing::Anonymous => true,
     }
 }

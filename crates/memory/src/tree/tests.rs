@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use warmfork_abi::PAGE;
+use warmfork_abi::fcntl::O_RDWR;
 
 use super::*;
-use crate::areas::{Backing, MappedFile};
+use crate::areas::Backing;
+use crate::host_file::HostFile;
 
 /// Pages of the window that tests work in.
 const PAGES: u64 = 48;
@@ -48,10 +50,10 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-fn files() -> Vec<Arc<MappedFile>> {
-    let open = |inode| {
+fn files() -> Vec<Arc<HostFile>> {
+    let open = |_| {
         let fd = std::fs::File::open("/dev/null").expect("/dev/null").into();
-        Arc::new(MappedFile { fd, path: String::new(), device: 0, inode, writable: true })
+        HostFile::opened(fd, b"", O_RDWR).expect("fstat")
     };
     (0..2).map(open).collect()
 }
@@ -64,7 +66,7 @@ fn area(span: Span, protection: Protection, backing: Backing) -> Area {
     Area { span, protection, shared: false, backing, wipe_on_fork: false, unreserved: false, label: None }
 }
 
-fn apply(tree: &mut AreaTree, model: &mut Model, operation: Operation, files: &[Arc<MappedFile>]) {
+fn apply(tree: &mut AreaTree, model: &mut Model, operation: Operation, files: &[Arc<HostFile>]) {
     match operation {
         Operation::Insert { span, protection, shared, label, file } => {
             let backing = file.map_or(Backing::Anonymous, |(index, offset)| Backing::File {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use rustix::fs::{MemfdFlags, OFlags};
+use warmfork_abi::fcntl::{O_RDONLY, O_RDWR};
 use warmfork_abi::mman::{MapFlags, RemapFlags, SyncFlags, madvise};
 use warmfork_abi::{Errno, PAGE, USER_END};
 use warmfork_memory::{
-    AddressSpace, Backing, FakeMemory, GuestMemory, Layout, Limits, MapRequest, MappedFile, Protection, RemapRequest,
+    AddressSpace, Backing, FakeMemory, GuestMemory, HostFile, Layout, Limits, MapRequest, Protection, RemapRequest,
     Span,
 };
 
@@ -36,15 +37,15 @@ pub enum Operation {
 
 /// One side's host file: as opened for writing, and for reading only.
 pub struct File {
-    pub writable: Arc<MappedFile>,
-    readable: Arc<MappedFile>,
+    pub writable: Arc<HostFile>,
+    readable: Arc<HostFile>,
 }
 
 impl File {
     pub fn new() -> Self {
         let open = |fd: OwnedFd, writable| {
-            let inode = rustix::fs::fstat(&fd).expect("fstat").st_ino;
-            Arc::new(MappedFile { fd, path: "file".into(), device: 0, inode, writable })
+            let flags = if writable { O_RDWR } else { O_RDONLY };
+            HostFile::opened(fd, b"file", flags).expect("fstat")
         };
         let fd = rustix::fs::memfd_create("native", MemfdFlags::CLOEXEC).expect("memfd");
         for page in 0..FILE_PAGES {
@@ -61,7 +62,7 @@ impl File {
         Self { writable: Arc::clone(&other.writable), readable: Arc::clone(&other.readable) }
     }
 
-    pub fn pick(&self, writable: bool) -> &Arc<MappedFile> {
+    pub fn pick(&self, writable: bool) -> &Arc<HostFile> {
         if writable { &self.writable } else { &self.readable }
     }
 }
@@ -111,7 +112,8 @@ impl Emulated {
     }
 
     pub fn lines(&self) -> Vec<(Span, String, u64, u64)> {
-        warmfork_memory::maps::maps(self.space.areas()).lines().filter_map(parse).collect()
+        let maps = String::from_utf8(warmfork_memory::maps::maps(self.space.areas())).expect("text");
+        maps.lines().filter_map(parse).collect()
     }
 }
 

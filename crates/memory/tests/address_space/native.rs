@@ -1,7 +1,7 @@
 //! Random calls are made both on an `AddressSpace` over fake memory and, at the same addresses, in this process.
 //! Results, errors, mappings and contents must agree.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use proptest::prelude::*;
 use warmfork_abi::mman::madvise;
@@ -41,7 +41,7 @@ impl Native {
         match *operation {
             Operation::Map { address, length, protection, flags, file } => {
                 let (fd, offset) =
-                    file.map_or((-1, 0), |(writable, offset)| (self.file.pick(writable).fd.as_raw_fd(), offset));
+                    file.map_or((-1, 0), |(writable, offset)| (self.file.pick(writable).as_fd().as_raw_fd(), offset));
                 let args = [address, length, protection, flags, i64::from(fd).cast_unsigned(), offset];
                 call(libc::SYS_mmap, args)
             }
@@ -92,7 +92,7 @@ fn copy(address: u64, buffer: *mut u8, length: usize, write: bool) -> u64 {
 /// What one page is in a list of lines: access, offset and whose.
 fn page(lines: &[(Span, String, u64, u64)], page: u64, file: &File) -> Option<(String, u64, &'static str)> {
     let (span, access, offset, inode) = lines.iter().find(|(span, ..)| span.contains(page))?;
-    if *inode == file.writable.inode {
+    if *inode == file.writable.inode().1 {
         return Some((access.clone(), offset + (page - span.start), "file"));
     }
     // Offsets and inodes of anonymous memory, shared or not, are the kernel's own affair.

@@ -1,0 +1,292 @@
+//! One end of a TCP connection that does not go through the host: between two of the machine's own sockets, or to a peer
+//! that a fork does not have any more. Plain data.
+//!
+//! A socket becomes one when it is connected to a listening socket of the machine's own (`syscalls/within.rs`), and in a fork
+//! when its peer is outside (`objects/inherited.rs`). Urgent data is refused.
+
+pub mod connection;
+
+use std::net::SocketAddr;
+
+use warmfork_abi::Errno;
+use warmfork_abi::socket::{
+    AF_INET6, IP_MTU, MSG_OOB, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_WR, SO_COOKIE, SO_ERROR, SO_RCVBUF, SO_SNDBUF,
+    SOL_IP, SOL_SOCKET, SOL_TCP, TCP_INFO, TCP_MAXSEG,
+};
+use warmfork_abi::stat::{Metadata, S_IFSOCK};
+
+use crate::files::Events;
+use crate::objects::address::in_family;
+use crate::objects::exchange::Received;
+use crate::objects::options::{Name, Options};
+use crate::objects::socket::Socket;
+use crate::objects::{Context, Operations, Shared, anonymous};
+use connection::{Connections, State};
+
+/// What a segment carries over loopback, whose packets have 65,535 bytes: less the headers of IPv4 or IPv6, and of TCP
+/// with time stamps.
+const SEGMENT: [u32; 2] = [65_483, 65_463];
+/// The largest packet of loopback.
+const PACKET: u32 = 65_535;
+/// Inode numbers of ends that the host has never known begin here, behind those of socket pairs.
+const FIRST_INODE: u64 = 2 << 32;
+
+/// One end of a connection.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TcpEnd {
+    connection: u64,
+    side: usize,
+    /// AF_INET or AF_INET6.
+    pub family: u16,
+    /// Its own name.
+    pub name: SocketAddr,
+    peer: SocketAddr,
+    /// What the guest has set.
+    pub options: Options,
+    /// SO_RCVTIMEO in nanoseconds.
+    pub receive_timeout: Option<u64>,
+    /// SO_SNDTIMEO in nanoseconds.
+    pub send_timeout: Option<u64>,
+    /// SO_LINGER: on, seconds.
+    pub linger: (bool, u32),
+    /// A connect(2) that did not wait has not been told yet that it was successful.
+    pub connecting: bool,
+    inode: u64,
+}
+
+impl TcpEnd {
+    /// Both ends of a new connection: of `client`, and of what comes to `listener`, with their names.
+    pub fn connect(
+        connections: &mut Connections,
+        (client, name): (&Socket, SocketAddr),
+        (listener, peer): (&Socket, SocketAddr),
+    ) -> (Self, Self) {
+        let id = connections.create();
+        let mut near = Self::new(client, (id, 0), name, peer);
+        near.inode = client.inode();
+        let far = Self::new(listener, (id, 1), peer, name);
+        near.size(connections);
+        far.size(connections);
+        (near, far)
+    }
+
+    /// What is left of `socket`, which was connected as `name` to `peer`, when that has reset the connection.
+    pub fn reset(connections: &mut Connections, socket: &Socket, name: SocketAddr, peer: SocketAddr) -> Self {
+        let id = connections.create_reset();
+        Self { inode: socket.inode(), ..Self::new(socket, (id, 0), name, peer) }
+    }
+
+    fn new(like: &Socket, (connection, side): (u64, usize), name: SocketAddr, peer: SocketAddr) -> Self {
+        Self {
+            connection,
+            side,
+            family: like.family,
+            name: in_family(name, like.family),
+            peer: in_family(peer, like.family),
+            options: like.options.clone(),
+            receive_timeout: like.receive_timeout,
+            send_timeout: like.send_timeout,
+            linger: like.linger,
+            connecting: false,
+            inode: FIRST_INODE + connection * 2 + side as u64,
+        }
+    }
+
+    /// Whom it was connected to.
+    #[must_use]
+    pub fn peer_name(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// getpeername(2)
+    ///
+    /// # Errors
+    /// ENOTCONN when the connection is over.
+    pub fn peer(&self, connections: &Connections) -> Result<SocketAddr, Errno> {
+        match connections.state(self.connection, self.side) {
+            State::Close => Err(Errno::ENOTCONN),
+            _ => Ok(self.peer),
+        }
+    }
+
+    /// recv(2) with its flags.
+    ///
+    /// # Errors
+    /// As [`Connections::receive`]; EINVAL for urgent data, of which there is none.
+    pub fn receive(&mut self, connections: &mut Connections, into: &mut [u8], flags: u32) -> Result<Received, Errno> {
+        if flags & MSG_OOB != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let length = connections.receive(self.connection, self.side, into, flags & MSG_PEEK != 0)?;
+        // MSG_TRUNC discards bytes instead of copying them.
+        let copied = if flags & MSG_TRUNC == 0 { length } else { 0 };
+        Ok(Received { length: copied, whole: length, ..Received::default() })
+    }
+
+    /// send(2) with its flags.
+    ///
+    /// # Errors
+    /// As [`Connections::send`]; EOPNOTSUPP for urgent data.
+    pub fn send(&mut self, connections: &mut Connections, from: &[u8], flags: u32) -> Result<usize, Errno> {
+        if flags & MSG_OOB != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        connections.send(self.connection, self.side, from)
+    }
+
+    /// shutdown(2)
+    ///
+    /// # Errors
+    /// As [`Connections::shutdown`].
+    pub fn shutdown(&mut self, connections: &mut Connections, how: u32) -> Result<(), Errno> {
+        connections.shutdown(self.connection, self.side, how != SHUT_WR, how != SHUT_RD)
+    }
+
+    /// It was never accepted, and will not be.
+    pub fn reject(&self, shared: &mut Shared) {
+        shared.connections.close(self.connection, self.side, true);
+    }
+
+    /// A socket in its place that is not connected (connect(2) to AF_UNSPEC), with the same options.
+    ///
+    /// # Errors
+    /// The host's refusal of a socket.
+    pub fn disconnect(&self, connections: &mut Connections) -> Result<Socket, Errno> {
+        let mut socket = self.like()?;
+        socket.receive_timeout = self.receive_timeout;
+        socket.send_timeout = self.send_timeout;
+        socket.linger = self.linger;
+        connections.close(self.connection, self.side, true);
+        Ok(socket)
+    }
+
+    /// A socket of the host with the same options: what knows their values, and which may be set.
+    fn like(&self) -> Result<Socket, Errno> {
+        let mut socket = Socket::open(self.family, warmfork_abi::socket::SOCK_STREAM, 0)?;
+        self.options.apply(socket.handle());
+        socket.options = self.options.clone();
+        Ok(socket)
+    }
+
+    /// The value of an option, of at most `room` bytes.
+    ///
+    /// # Errors
+    /// ENOPROTOOPT for an option that guests do not have; the host's own.
+    pub fn option(&self, connections: &mut Connections, name: Name, room: usize) -> Result<Vec<u8>, Errno> {
+        let number = |value: u32| value.to_le_bytes().to_vec();
+        let segment = SEGMENT[usize::from(self.family == AF_INET6)];
+        match (name.level, name.name) {
+            (SOL_SOCKET, SO_ERROR) => {
+                let error = connections.take_error(self.connection, self.side);
+                Ok(number(error.map_or(0, |error| error.0.cast_unsigned())))
+            }
+            (SOL_SOCKET, SO_COOKIE) => Ok((self.connection * 2 + self.side as u64 + 1).to_le_bytes().to_vec()),
+            (SOL_TCP, TCP_MAXSEG) => Ok(number(segment)),
+            (SOL_IP, IP_MTU) => Ok(number(PACKET)),
+            (SOL_TCP, TCP_INFO) => {
+                let mut value = name.on_host(self.like()?.handle(), room)?;
+                self.describe(connections, segment, &mut value);
+                Ok(value)
+            }
+            _ => name.on_host(self.like()?.handle(), room),
+        }
+    }
+
+    /// Fills in a `struct tcp_info` of the host's: the state, and what a connection over loopback comes to.
+    fn describe(&self, connections: &Connections, segment: u32, information: &mut [u8]) {
+        let state = connections.state(self.connection, self.side) as u8;
+        // Time stamps, selective acknowledgement and window scaling, by 7 bits either way.
+        let head = [(0, state), (5, 7), (6, 0x77)];
+        // Retransmission timeout (us), segments, packets, round trip (us) and its variance, window and announced segment.
+        let words =
+            [(8, 201_000), (16, segment), (20, segment), (60, PACKET), (68, 20), (72, 10), (80, 10), (84, segment)];
+        for (at, byte) in head {
+            information.get_mut(at).into_iter().for_each(|place| *place = byte);
+        }
+        for (at, word) in words {
+            if let Some(place) = information.get_mut(at..at + 4) {
+                place.copy_from_slice(&u32::to_le_bytes(word));
+            }
+        }
+    }
+
+    /// Sets an option.
+    ///
+    /// # Errors
+    /// As for a socket of the host.
+    pub fn set_option(&mut self, connections: &mut Connections, name: Name, value: &[u8]) -> Result<(), Errno> {
+        let socket = self.like()?;
+        let value = name.set_on_host(socket.handle(), value)?;
+        self.options.record(name, value);
+        self.size(connections);
+        Ok(())
+    }
+
+    /// Tells the connection how much may wait for this end, if the guest has said so at either.
+    fn size(&self, connections: &mut Connections) {
+        let set = |name| self.options.get(Name { level: SOL_SOCKET, name }).is_some();
+        if !set(SO_RCVBUF) && !set(SO_SNDBUF) {
+            return;
+        }
+        let Ok(socket) = self.like() else { return };
+        let size = |name| {
+            let value = Name { level: SOL_SOCKET, name }.on_host(socket.handle(), 4).ok();
+            value.and_then(|value| Some(u32::from_le_bytes(*value.first_chunk()?))).unwrap_or(0) as usize
+        };
+        if set(SO_RCVBUF) {
+            connections.set_receive_buffer(self.connection, self.side, size(SO_RCVBUF));
+        }
+        if set(SO_SNDBUF) {
+            connections.set_send_buffer(self.connection, self.side, size(SO_SNDBUF));
+        }
+    }
+}
+
+impl Operations for TcpEnd {
+    fn read(&mut self, context: &mut Context<'_>, into: &mut [u8], at: Option<u64>) -> Result<usize, Errno> {
+        if at.is_some() {
+            return Err(Errno::ESPIPE);
+        }
+        Ok(self.receive(&mut context.shared.connections, into, 0)?.length)
+    }
+
+    fn write(&mut self, context: &mut Context<'_>, from: &[u8], at: Option<u64>) -> Result<usize, Errno> {
+        if at.is_some() {
+            return Err(Errno::ESPIPE);
+        }
+        self.send(&mut context.shared.connections, from, 0)
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Events {
+        context.shared.connections.poll(self.connection, self.side)
+    }
+
+    fn edges(&mut self, context: &mut Context<'_>, events: Events) -> u64 {
+        context.shared.connections.edges(self.connection, self.side, events)
+    }
+
+    fn available(&mut self, context: &mut Context<'_>) -> Result<usize, Errno> {
+        Ok(context.shared.connections.available(self.connection, self.side))
+    }
+
+    fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
+        Ok(anonymous(S_IFSOCK | 0o777, self.inode))
+    }
+
+    fn receive_timeout(&self) -> Option<u64> {
+        self.receive_timeout
+    }
+
+    fn send_timeout(&self) -> Option<u64> {
+        self.send_timeout
+    }
+
+    fn link_text(&self) -> Vec<u8> {
+        format!("socket:[{}]", self.inode).into_bytes()
+    }
+
+    fn close(&mut self, context: &mut Context<'_>) {
+        let resets = self.linger == (true, 0);
+        context.shared.connections.close(self.connection, self.side, resets);
+    }
+}
