@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from backends import BACKENDS, Tool
@@ -34,31 +35,41 @@ class Client:
     source: str
     """File in servers/backends."""
     backend: str
+    variant: str = ""
+    """What is special about it, where one client is used in several ways."""
     arguments: tuple[str, ...] = ("start",)
     lost: int = 0
     """How often a program is told, in each request, that a connection is lost."""
     connections: int = 1
     """How many there are at the freeze."""
 
-    @property
-    def shows(self) -> pytest.MarkDecorator:
-        """Of what docs/compatibility.md tells."""
-        return pytest.mark.shows("backends", of=self.name.partition("-")[0])
-
 
 CLIENTS = [
-    Client("redispy", "redis_client.py", "redis"),
-    Client("redispy-lazy", "redis_client.py", "redis", ()),
-    Client("redispy-socket", "redis_client.py", "redis socket"),
+    Client("redis-py", "redis_client.py", "redis"),
+    Client("redis-py", "redis_client.py", "redis", "lazy", ()),
+    Client("redis-py", "redis_client.py", "redis socket", "socket"),
     Client("psycopg", "psycopg_client.py", "postgresql", lost=1),
-    Client("psycopg-check", "psycopg_client.py", "postgresql", ("check",)),
+    Client("psycopg", "psycopg_client.py", "postgresql", "two", ("two",), lost=2, connections=2),
+    Client("psycopg", "psycopg_client.py", "postgresql", "check", ("two", "check"), connections=2),
     Client("asyncpg", "asyncpg_client.py", "postgresql", connections=2),
     Client("pymemcache", "memcached_client.py", "memcached", lost=1),
-    Client("pymemcache-retry", "memcached_client.py", "memcached", ("start", "retry")),
+    Client("pymemcache", "memcached_client.py", "memcached", "retry", ("start", "retry")),
     Client("sqlalchemy", "sqlalchemy_client.py", "mariadb", lost=1),
-    Client("sqlalchemy-ping", "sqlalchemy_client.py", "mariadb", ("start", "ping")),
+    Client("sqlalchemy", "sqlalchemy_client.py", "mariadb", "ping", ("start", "ping")),
     Client("requests", "requests_client.py", "secure web"),
 ]
+
+
+def parameters() -> list[Any]:
+    """Each client, with its name, and of what docs/compatibility.md tells."""
+    return [
+        pytest.param(
+            client,
+            id="-".join(filter(None, (client.name, client.variant))),
+            marks=pytest.mark.shows("backends", of=client.name),
+        )
+        for client in CLIENTS
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +120,7 @@ def said_of(address: str, connections: int) -> str:
     return rf"{connections} connections? to {address} ends? in each fork"
 
 
-@pytest.mark.parametrize("client", [pytest.param(client, id=client.name, marks=client.shows) for client in CLIENTS])
+@pytest.mark.parametrize("client", parameters())
 def test_each_request_has_its_own_answer(client: Client, backend: Callable[[str], list[str]], requests: int) -> None:
     told = backend(client.backend)
     command = [sys.executable, SERVERS / "backends" / client.source, *told, *client.arguments]

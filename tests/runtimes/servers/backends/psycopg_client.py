@@ -1,4 +1,4 @@
-"""psycopg with its pool; with an argument `check` the pool looks at a connection before it gives it away."""
+"""psycopg with its pool, of one connection or `two`; told to `check` it looks at one before it gives it away."""
 
 import sys
 
@@ -8,7 +8,7 @@ from psycopg_pool import ConnectionPool
 
 check = ConnectionPool.check_connection if "check" in sys.argv else None
 where = f"host={HOST} port={PORT} user=tester dbname=postgres"
-pool = ConnectionPool(where, min_size=1, max_size=4, check=check, open=True)
+pool = ConnectionPool(where, min_size=2 if "two" in sys.argv else 1, max_size=4, check=check, open=True)
 pool.wait()
 
 
