@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from backends import BACKENDS, Tool
 from kinds import NGINX, SERVERS
-from serving import Served, free_port, serving
+from serving import PATIENCE, Served, free_port, serving, starting
 
 pytestmark = pytest.mark.timeout(300)
 USERS = ("alice", "bob", "carol", "dave")
@@ -87,6 +88,11 @@ def backend(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ca
         yield start
 
 
+def command_of(client: Client, told: list[str]) -> list[str | Path]:
+    """Starts a server that has the client of a backend."""
+    return [sys.executable, SERVERS / "backends" / client.source, *told, *client.arguments]
+
+
 def leave(server: Served, text: str) -> None:
     """Asks, and nothing comes: not even the end of an answer."""
     with pytest.raises((ConnectionError, http.client.HTTPException)):
@@ -123,8 +129,7 @@ def said_of(address: str, connections: int) -> str:
 @pytest.mark.parametrize("client", parameters())
 def test_each_request_has_its_own_answer(client: Client, backend: Callable[[str], list[str]], requests: int) -> None:
     told = backend(client.backend)
-    command = [sys.executable, SERVERS / "backends" / client.source, *told, *client.arguments]
-    with serving(command, *OPTIONS) as server:
+    with serving(command_of(client, told), *OPTIONS) as server:
         assert asking(server, requests, f", lost {client.lost}") == []
         server.expect(said_of(told[0], client.connections))
 
@@ -140,3 +145,25 @@ def test_each_request_to_nginx_has_its_own_answer(
     with serving(command, *OPTIONS, f"--volume={tmp_path}:/scratch:rw") as server:
         assert asking(server, requests, "", hang_up) == []
         server.expect(said_of(address, 1))
+
+
+@pytest.mark.shows("flags", of="warmfork serve")
+def test_a_connection_is_kept_where_it_is_asked_for(backend: Callable[[str], list[str]]) -> None:
+    """All requests go over the one that there was; of who shares it with whom, the user has been told."""
+    (address,) = backend("redis")
+    with closing(redis.Redis.from_url(f"redis://{address}")) as outside:
+        with serving(command_of(CLIENTS[0], [address]), *OPTIONS, f"--keep-connections={address}") as server:
+            server.expect(rf"warning: .*{address}")
+            before = outside.info()["total_connections_received"]
+            assert [server.get(f"/ask/{number}") for number in range(10)] == [
+                f"{number}, lost 0" for number in range(10)
+            ]
+            assert outside.info()["total_connections_received"] == before
+
+
+@pytest.mark.shows("flags", of="warmfork serve")
+def test_connections_are_refused_where_it_is_asked_for(backend: Callable[[str], list[str]]) -> None:
+    (address,) = backend("redis")
+    with starting(command_of(CLIENTS[0], [address]), *OPTIONS, "--refuse-connections") as server:
+        assert server.process.wait(PATIENCE) == 125
+        server.expect(rf"error: .*{address}")
