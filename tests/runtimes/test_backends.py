@@ -151,14 +151,16 @@ def test_each_request_to_nginx_has_its_own_answer(
 def test_a_connection_is_kept_where_it_is_asked_for(backend: Callable[[str], list[str]]) -> None:
     """All requests go over the one that there was; of who shares it with whom, the user has been told."""
     (address,) = backend("redis")
-    with closing(redis.Redis.from_url(f"redis://{address}")) as outside:
-        with serving(command_of(CLIENTS[0], [address]), *OPTIONS, f"--keep-connections={address}") as server:
-            server.expect(rf"warning: .*{address}")
-            before = outside.info()["total_connections_received"]
-            assert [server.get(f"/ask/{number}") for number in range(10)] == [
-                f"{number}, lost 0" for number in range(10)
-            ]
-            assert outside.info()["total_connections_received"] == before
+    options = (*OPTIONS, f"--keep-connections={address}")
+    with (
+        closing(redis.Redis.from_url(f"redis://{address}")) as outside,
+        serving(command_of(CLIENTS[0], [address]), *options) as server,
+    ):
+        server.expect(rf"warning: .*{address}")
+        before = outside.info()["total_connections_received"]
+        for number in range(10):
+            assert server.get(f"/ask/{number}") == f"{number}, lost 0"
+        assert outside.info()["total_connections_received"] == before
 
 
 @pytest.mark.shows("flags", of="warmfork serve")
