@@ -52,7 +52,7 @@ static void ask(const char *text) {
 }
 
 static void leave(const char *text) {
-    MUST(question(text));
+    while (question(text) < 0) connect_backend();
     _exit(1);
 }
 
