@@ -18,7 +18,7 @@ HOST, _, PORT = ADDRESS.rpartition(":")
 ATTEMPTS = 3
 
 
-def asked(ask: Callable[[str], str], text: str, errors: tuple[type[Exception], ...]) -> str:
+def asked(ask: Callable[[str], object], text: str, errors: tuple[type[Exception], ...]) -> str:
     """Asks again where the client tells the program, with one of the errors, that its connection is lost."""
     for lost in range(ATTEMPTS):
         try:
@@ -38,7 +38,7 @@ def serve(ask: Callable[[str], str], leave: Callable[[str], object], *errors: ty
         def do_GET(self):
             _, verb, text = self.path.split("/", 2)
             if verb == "leave":
-                leave(text)
+                asked(leave, text, errors)
                 os._exit(1)
             body = asked(ask, text, errors).encode()
             self.send_response(200)

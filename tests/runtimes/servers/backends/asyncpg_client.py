@@ -27,7 +27,7 @@ async def leave(request):
 
 async def connected(app):
     """Two connections are there before the first request."""
-    where = {"host": HOST, "port": int(PORT), "user": "tester", "database": "postgres"}
+    where = {"host": HOST, "port": int(PORT), "user": "tester", "database": "postgres", "ssl": False}
     app["pool"] = await asyncpg.create_pool(**where, min_size=2, max_size=4)
     yield
     await app["pool"].close()
