@@ -117,6 +117,12 @@ SUBJECTS: dict[str, Subject] = {
             client("psycopg", "psycopg's pool, PostgreSQL", "psycopg", "psycopg-pool"),
             client("pymemcache", "pymemcache's pool, memcached", "pymemcache"),
             client("redis-py", "redis-py's pool and pipelines, Redis over TCP and over a Unix socket", "redis"),
+            ("go-http", Subject("Go's net/http, HTTP", of_program("go"), "asks")),
+            (
+                "node-agent",
+                Subject("Node's http with an agent that keeps connections, HTTP", of_program("node"), "asks"),
+            ),
+            ("node-fetch", Subject("Node's fetch, HTTP", of_program("node"), "asks")),
             client("requests", "requests' sessions, HTTPS", "requests", "urllib3"),
             client("sqlalchemy", "SQLAlchemy's pool, MariaDB", "sqlalchemy", "pymysql"),
         ]

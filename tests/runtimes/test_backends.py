@@ -7,7 +7,6 @@ again by itself, the program asks again, and is told how often it had to: docs/g
 from __future__ import annotations
 
 import http.client
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -18,10 +17,11 @@ from typing import Any
 import pytest
 import redis
 from backends import BACKENDS, Tool
-from kinds import NGINX, SERVERS
+from kinds import NGINX, SERVERS, Kind
 from serving import PATIENCE, Served, free_port, serving, starting
 
 pytestmark = pytest.mark.timeout(300)
+CommandOf = Callable[[Kind], list[str | Path]]
 USERS = ("alice", "bob", "carol", "dave")
 LEAVING = 25
 """One of so many requests leaves."""
@@ -43,6 +43,12 @@ class Client:
     """How often a program is told, in each request, that a connection is lost."""
     connections: int = 1
     """How many there are at the freeze."""
+    program: str = "venv"
+    """What runs it, as for other kinds of servers."""
+
+    def told(self, *backend: str) -> Kind:
+        """The kind of server that has it, told of the backend."""
+        return Kind(self.name, self.program, f"backends/{self.source}", (*backend, *self.arguments))
 
 
 CLIENTS = [
@@ -58,6 +64,9 @@ CLIENTS = [
     Client("sqlalchemy", "sqlalchemy_client.py", "mariadb", lost=1),
     Client("sqlalchemy", "sqlalchemy_client.py", "mariadb", "ping", ("start", "ping")),
     Client("requests", "requests_client.py", "secure web"),
+    Client("node-fetch", "node_client.mjs", "web", program="node"),
+    Client("node-agent", "node_client.mjs", "web", arguments=("agent",), program="node"),
+    Client("go-http", "client.go", "web", program="go"),
 ]
 
 
@@ -96,11 +105,6 @@ def asked(requests: int, record_property: Callable[[str, object], None]) -> int:
     return count
 
 
-def command_of(client: Client, told: list[str]) -> list[str | Path]:
-    """Starts a server that has the client of a backend."""
-    return [sys.executable, SERVERS / "backends" / client.source, *told, *client.arguments]
-
-
 def leave(server: Served, text: str) -> None:
     """Asks, and nothing comes: not even the end of an answer."""
     with pytest.raises((ConnectionError, http.client.HTTPException)):
@@ -135,9 +139,11 @@ def said_of(address: str, connections: int) -> str:
 
 
 @pytest.mark.parametrize("client", parameters())
-def test_each_request_has_its_own_answer(client: Client, backend: Callable[[str], list[str]], asked: int) -> None:
+def test_each_request_has_its_own_answer(
+    client: Client, backend: Callable[[str], list[str]], command_of: CommandOf, asked: int
+) -> None:
     told = backend(client.backend)
-    with serving(command_of(client, told), *OPTIONS) as server:
+    with serving(command_of(client.told(*told)), *OPTIONS) as server:
         assert asking(server, asked // (5 if client.variant else 1), f", lost {client.lost}") == []
         server.expect(said_of(told[0], client.connections))
 
@@ -156,13 +162,13 @@ def test_each_request_to_nginx_has_its_own_answer(
 
 
 @pytest.mark.shows("flags", of="warmfork serve")
-def test_a_connection_is_kept_where_it_is_asked_for(backend: Callable[[str], list[str]]) -> None:
+def test_a_connection_is_kept_where_it_is_asked_for(backend: Callable[[str], list[str]], command_of: CommandOf) -> None:
     """All requests go over the one that there was; of who shares it with whom, the user has been told."""
     (address,) = backend("redis")
     options = (*OPTIONS, f"--keep-connections={address}")
     with (
         closing(redis.Redis.from_url(f"redis://{address}")) as outside,
-        serving(command_of(CLIENTS[0], [address]), *options) as server,
+        serving(command_of(CLIENTS[0].told(address)), *options) as server,
     ):
         server.expect(rf"warning: .*{address}")
         before = outside.info()["total_connections_received"]
@@ -172,8 +178,10 @@ def test_a_connection_is_kept_where_it_is_asked_for(backend: Callable[[str], lis
 
 
 @pytest.mark.shows("flags", of="warmfork serve")
-def test_connections_are_refused_where_it_is_asked_for(backend: Callable[[str], list[str]]) -> None:
+def test_connections_are_refused_where_it_is_asked_for(
+    backend: Callable[[str], list[str]], command_of: CommandOf
+) -> None:
     (address,) = backend("redis")
-    with starting(command_of(CLIENTS[0], [address]), *OPTIONS, "--refuse-connections") as server:
+    with starting(command_of(CLIENTS[0].told(address)), *OPTIONS, "--refuse-connections") as server:
         assert server.process.wait(PATIENCE) == 125
         server.expect(rf"error: .*{address}")
