@@ -10,6 +10,10 @@ from pymemcache.exceptions import MemcacheUnexpectedCloseError
 LOST = (ConnectionError, MemcacheUnexpectedCloseError)
 pooled = PooledClient((HOST, int(PORT)), max_pool_size=4)
 client = RetryingClient(pooled, attempts=2, retry_for=LOST) if "retry" in sys.argv else pooled
+if "two" in sys.argv:
+    with pooled.client_pool.get_and_release() as one, pooled.client_pool.get_and_release() as two:
+        one.version()
+        two.version()  # and both go back to the pool
 
 
 def ask(text: str) -> str:

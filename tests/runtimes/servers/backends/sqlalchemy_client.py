@@ -9,6 +9,9 @@ from sqlalchemy.exc import OperationalError
 # It would read all certificates of the system for each connection.
 plain = {"ssl_disabled": True}
 engine = create_engine(f"mysql+pymysql://tester@{ADDRESS}/", connect_args=plain, pool_pre_ping="ping" in sys.argv)
+if "two" in sys.argv:
+    with engine.connect(), engine.connect():
+        pass  # and both go back to the pool
 
 
 def ask(question: str) -> str:
