@@ -48,6 +48,7 @@ Permission = Annotated[bool | tuple[str, ...], BeforeValidator(parse_grant)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 Volumes = Annotated[tuple[Annotated[str, BeforeValidator(_volume)], ...], BeforeValidator(_words)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Assignments = Annotated[tuple[Annotated[str, BeforeValidator(_assignment)], ...], BeforeValidator(_words)]
 
 
@@ -134,6 +135,14 @@ class ServeSettings(Settings):
         le=1000,
         description="Moments to try freezing at after the warm-up; the one that serves requests fastest is taken.",
         title="N",
+    )
+    keep_connections: Names = Field(
+        (),
+        description="Let all forks share connections to HOST[:PORT] that are open at the freeze, at your risk; repeatable.",
+        title="HOST:PORT",
+    )
+    refuse_connections: bool = Field(
+        False, description="Do not freeze a program with connections to the outside.", title="serving"
     )
     max_boot_time: Duration = Field(
         20.0, description="Time until the program must listen; 0 is no limit.", title="TIME"

@@ -186,7 +186,14 @@ class Machine(_Closing):
         """
         self._native.warm_up(count, path)
 
-    def freeze(self, moments: int = 0, path: str = "/") -> Snapshot:
+    def freeze(
+        self,
+        moments: int = 0,
+        path: str = "/",
+        *,
+        keep_connections: Sequence[str] = (),
+        refuse_connections: bool = False,
+    ) -> Snapshot:
         """Makes a snapshot of the machine as it is, or at the best of some moments; the machine itself is over.
 
         A moment is when the program has accepted a connection of ours and waits for its first bytes: what it does until
@@ -197,16 +204,23 @@ class Machine(_Closing):
         A runtime that collects garbage does so every so many requests, and so does every fork of a program that was
         frozen just before that. Of several moments the one is taken whose forks answer soonest.
 
+        Connections to other processes of the host end in each fork as if the peer had reset them, so that clients and
+        pools connect again; ``info`` of the snapshot names them. Those between the program's own processes go on.
+
         Args:
             moments: How many to try, after a ``warm_up``; 0 freezes the machine as it is. From one to the next is one
                 more warm-up request, and a fork of each is sent some.
             path: What those requests ask for.
+            keep_connections: ``HOST:PORT`` of peers whose connections all forks share: what one fork leaves in such a
+                connection, another gets.
+            refuse_connections: Do not freeze a program that has other connections.
 
         Raises:
             StateError: It has not been started, or ended; it does not listen, with moments.
-            GuestError: It does not answer.
+            GuestError: It does not answer, or has connections that are refused.
+            PolicyError: ``keep_connections`` names a host that does not resolve.
         """
-        return Snapshot(self._native.freeze(moments, path))
+        return Snapshot(self._native.freeze(moments, path, list(keep_connections), refuse_connections))
 
     def output(self) -> tuple[bytes, bytes]:
         """What it wrote to captured standard output and error since the last call."""
@@ -428,6 +442,8 @@ def serve(
     warmup: int = 0,
     warmup_path: str = "/",
     moments: int = 1,
+    keep_connections: Sequence[str] = (),
+    refuse_connections: bool = False,
     max_boot_time: float | None = 20.0,
     max_request_time: float | None = 8.0,
     max_request_memory: int | str = "128M",
@@ -447,7 +463,13 @@ def serve(
         machine.boot(max_boot_time)
         if warmup:
             machine.warm_up(warmup, warmup_path)
-        return machine.freeze(moments if warmup else 0, warmup_path).serve(
+        snapshot = machine.freeze(
+            moments if warmup else 0,
+            warmup_path,
+            keep_connections=keep_connections,
+            refuse_connections=refuse_connections,
+        )
+        return snapshot.serve(
             threads=threads,
             ephemeral=ephemeral,
             max_request_time=max_request_time,

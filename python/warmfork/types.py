@@ -29,6 +29,17 @@ class Limits(TypedDict):
     processes: int
 
 
+class Connection(TypedDict):
+    """A connection to the outside that was open at the freeze.
+
+    ``peer`` says where it leads, such as ``"to 127.0.0.1:6379"``, or ``"from"`` there when the program accepted it. Where it
+    is ``kept``, all forks share it; else it ends in each.
+    """
+
+    peer: str
+    kept: bool
+
+
 class SnapshotInfo(TypedDict):
     """What is in a snapshot: its image in pages and bytes, the bytes it maps, and how many of the rest.
 
@@ -43,6 +54,7 @@ class SnapshotInfo(TypedDict):
     fds: int
     accepted: bool
     listening: list[str]
+    connections: list[Connection]
 
 
 class Area(TypedDict):

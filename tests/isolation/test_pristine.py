@@ -43,6 +43,7 @@ FILES = {
     "close": ["^descriptors$"],
     "flags": ["^descriptors$"],
     "offset": ["^descriptors$"],
+    "owner": ["^descriptors$"],
     "pipe": ["^pipes"],
     "pipe-size": ["^pipes"],
     "pair": ["^pipes"],

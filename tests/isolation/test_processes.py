@@ -22,6 +22,7 @@ CHANGES = {
     "map-in-child": ["^processes$", "^process 3: host mapping"],
     "change-child": ["^processes$", "^descriptors$"],
     "stop-child": ["^processes$"],
+    "signal-child": ["^processes$"],
     "move-child": ["^processes$"],
     "describe": ["^descriptors$", "^pipes"],
     "connect": ["^descriptors$", "^pipes", "^process 3: memory at"],

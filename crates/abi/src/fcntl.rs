@@ -70,6 +70,12 @@ pub const F_SETSIG: u32 = 10;
 pub const F_GETSIG: u32 = 11;
 pub const F_SETOWN_EX: u32 = 15;
 pub const F_GETOWN_EX: u32 = 16;
+/// The owner is a thread.
+pub const F_OWNER_TID: u32 = 0;
+/// The owner is a process.
+pub const F_OWNER_PID: u32 = 1;
+/// The owner is a process group.
+pub const F_OWNER_PGRP: u32 = 2;
 pub const F_OFD_GETLK: u32 = 36;
 pub const F_OFD_SETLK: u32 = 37;
 pub const F_OFD_SETLKW: u32 = 38;

@@ -1,6 +1,7 @@
 //! What can go wrong in the engine, as opposed to in a guest.
 
 use warmfork_abi::Errno;
+use warmfork_linux::outside::Outside;
 use warmfork_loader::vdso::VdsoError;
 use warmfork_platform::PlatformError;
 
@@ -50,6 +51,9 @@ pub enum EngineError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The program has connections to the outside, which were to be none at the freeze.
+    #[error("freezing is refused: the program has connections {}", list(.0))]
+    Outside(Vec<Outside>),
     /// A request of the warm-up was not answered.
     #[error("a warm-up request failed: {0}")]
     WarmUp(std::io::Error),
@@ -59,6 +63,10 @@ pub enum EngineError {
     /// The thread that owns the machine is gone.
     #[error("the machine's thread ended")]
     Ended,
+}
+
+fn list(connections: &[Outside]) -> String {
+    connections.iter().filter(|connection| !connection.kept).map(Outside::to_string).collect::<Vec<_>>().join(", ")
 }
 
 impl EngineError {

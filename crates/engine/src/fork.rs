@@ -18,11 +18,12 @@ use warmfork_linux::process::{FIRST_PID, SpaceId};
 use warmfork_linux::serve::{Gate, Offer};
 use warmfork_loader::vdso::MachineClock;
 use warmfork_memory::image::{Content, Image};
-use warmfork_memory::{HostFile, Span, SpanSet};
+use warmfork_memory::{Area, Backing, HostFile, HostFileId, Span, SpanSet};
 use warmfork_platform::{Platform, Pristine};
 
 use crate::error::EngineError;
 use crate::machine::Machine;
+use crate::mapped_writes::mapped_writes;
 use crate::settle;
 use crate::snapshot::Snapshot;
 use crate::until::{Outcome, Until};
@@ -64,7 +65,8 @@ pub struct Fork {
 
 impl Fork {
     pub(crate) fn new(snapshot: Arc<Snapshot>) -> Result<Self, EngineError> {
-        let kernel = snapshot.kernel.fork().map_err(|source| EngineError::Kernel { operation: "forking", source })?;
+        let failed = |source| EngineError::Kernel { operation: "forking", source };
+        let kernel = snapshot.kernel.fork().map_err(failed)?;
         let clock = MachineClock::new()?;
         let spaces = snapshot.spaces();
         let mut platforms = Vec::with_capacity(spaces.len());
@@ -76,7 +78,8 @@ impl Fork {
             platform.hold_image(image.file(), image.all_bytes().len() as u64)?;
             platforms.push(platform);
         }
-        let host = Host::new().map_err(|error| EngineError::Kernel { operation: "forking", source: errno(error) })?;
+        kernel.seal_own_files().map_err(failed)?;
+        let host = Host::new().map_err(|error| failed(errno(error)))?;
         let mut platforms = platforms.into_iter().zip(spaces);
         let (first, (space, _, loaded)) = platforms.next().ok_or(EngineError::State("a snapshot has no process"))?;
         let mut machine = Machine::new(snapshot.platform, first, kernel, host, clock);
@@ -166,19 +169,21 @@ impl Fork {
     /// # Errors
     /// [`EngineError`] when the host refuses a call: throw the fork away then.
     pub fn reset(&mut self) -> Result<ResetKind, EngineError> {
+        let resetting = |source| EngineError::Kernel { operation: "resetting", source };
         let spaces = self.snapshot.spaces();
         self.machine.keep_only(&spaces)?;
+        let written = mapped_writes(&mut self.machine, &self.snapshot)?;
+        let anew = self.machine.kernel.restore_own_files(&written).map_err(resetting)?;
         let mut pages = Some(0);
         for &(space, owner, _) in &spaces {
             self.machine.visit_process(owner)?;
-            self.restore_mappings(space)?;
+            self.restore_mappings(space, &anew)?;
             let rewritten = self.restore_pages(space)?;
             pages = pages.zip(rewritten).map(|(all, more)| all + more);
         }
         self.machine.visit_process(FIRST_PID)?;
-        self.machine
-            .reset_kernel(&self.snapshot.kernel)
-            .map_err(|source| EngineError::Kernel { operation: "resetting", source })?;
+        self.machine.kernel.seal_own_files().map_err(resetting)?;
+        self.machine.reset_kernel(&self.snapshot.kernel);
         self.machine.frozen = Some(self.snapshot.frozen);
         for &(space, _, loaded) in &spaces {
             self.machine.load_fpu(&self.snapshot.kernel, space, loaded)?;
@@ -192,19 +197,23 @@ impl Fork {
         Ok(ResetKind::Rewritten)
     }
 
-    /// Undoes every mapping call of the current process, which has `id`'s memory, since the snapshot.
-    fn restore_mappings(&mut self, id: SpaceId) -> Result<(), EngineError> {
+    /// Undoes every mapping call of the current process, which has `id`'s memory, since the snapshot, and maps the files in
+    /// `anew`, which are others now.
+    fn restore_mappings(&mut self, id: SpaceId, anew: &[HostFileId]) -> Result<(), EngineError> {
         let space = &self.machine.kernel.space;
-        if space.changes().is_empty() {
+        if space.changes().is_empty() && anew.is_empty() {
             return Ok(());
         }
         let pristine =
             self.snapshot.kernel.find_space(id).ok_or(EngineError::State("a snapshot lacks a process"))?.areas();
-        let remapped: Vec<Span> = space.changes().remapped().iter().collect();
+        let mut remapped = space.changes().remapped().clone();
+        let of_others = |area: &&Area| matches!(&area.backing, Backing::File { file, .. } if anew.contains(&file.id()));
+        pristine.iter().filter(of_others).for_each(|area| remapped.insert(area.span));
+        let remapped: Vec<Span> = remapped.iter().collect();
         let mut reprotected = Vec::new();
         for span in space.changes().protected().iter() {
             for area in pristine.overlapping(span) {
-                let part = area.span.intersection(span).filter(|_| true);
+                let part = area.span.intersection(span);
                 reprotected.extend(part.map(|part| (part, area.protection)));
             }
         }

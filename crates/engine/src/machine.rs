@@ -442,12 +442,11 @@ impl Machine {
     }
 
     /// Assigns the state of a snapshot's `kernel`; memory and FPU state are the caller's.
-    pub(crate) fn reset_kernel(&mut self, kernel: &Kernel) -> Result<(), warmfork_abi::Errno> {
-        self.kernel.reset_from(kernel)?;
+    pub(crate) fn reset_kernel(&mut self, kernel: &Kernel) {
+        self.kernel.reset_from(kernel);
         self.registers = kernel.tasks.get(kernel.tasks.current).registers;
         self.processes.loaded = kernel.tasks.current;
         self.ended = None;
-        Ok(())
     }
 
     /// A CPU exception that is no page fault: the address of the last one stays, as Linux leaves it in cr2.

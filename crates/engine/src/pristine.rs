@@ -2,6 +2,7 @@
 
 use warmfork_abi::{PAGE, Registers};
 use warmfork_linux::Kernel;
+use warmfork_linux::own_files::Difference;
 use warmfork_linux::process::{FIRST_PID, SpaceId};
 use warmfork_memory::image::Content;
 use warmfork_memory::{Area, HostFile, Span, SpanSet};
@@ -19,7 +20,7 @@ fn host_mappings(machine: &Machine) -> Result<Vec<String>, EngineError> {
     let mut mappings = machine.platform.mappings()?;
     let mut names = vec![(inode(machine.clock.file())?, "clock".into())];
     for copy in machine.kernel().own_files.iter() {
-        names.push((inode(&copy.file)?, inode(&copy.original)?.to_string()));
+        names.push((inode(copy.file())?, inode(copy.original())?.to_string()));
     }
     for (own, original) in names {
         let (own, original) = (format!(":{own} at "), format!(":{original} at "));
@@ -100,10 +101,12 @@ impl Fork {
         for file in self.machine().kernel().own_files.iter() {
             let differences =
                 file.differences().map_err(|source| EngineError::Kernel { operation: "comparing files", source })?;
-            let name = file.file.name().escape_ascii();
-            found.extend(differences.into_iter().map(|at| match at {
-                Some(at) => format!("{name} from {at:#x} on"),
-                None => format!("length or seals of {name}"),
+            let name = file.file().name().escape_ascii();
+            found.extend(differences.into_iter().map(|differs| match differs {
+                Difference::Length => format!("length of {name}"),
+                Difference::Mode => format!("mode of {name}"),
+                Difference::Seals => format!("seals of {name}"),
+                Difference::Bytes(at) => format!("{name} from {at:#x} on"),
             }));
         }
         Ok(())

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use warmfork_linux::ahead::Accepted;
 use warmfork_linux::family::Pid;
+use warmfork_linux::outside::{Outside, OutsideRules};
 use warmfork_linux::process::{FIRST_PID, SpaceId};
 use warmfork_linux::serve::{Gate, Offer};
 use warmfork_linux::{Kernel, Tid};
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub(crate) frozen: FrozenAt,
     /// What it listens on.
     pub(crate) listeners: Arc<Vec<Arc<HostFile>>>,
+    /// The connections to the outside that it had, and what has become of them.
+    outside: Vec<Outside>,
     /// What it has accepted ahead, for its forks to have their own connection in the place of that.
     pub(crate) accepted: Option<Accepted>,
     /// Connections that came before it was frozen, the last first. The lock is held for moments.
@@ -73,16 +76,22 @@ impl Snapshot {
     /// Freezes `machine`, which ends with it.
     ///
     /// # Errors
-    /// [`EngineError::State`] when the program has ended; [`EngineError`] when its memory can't be read or stored.
-    pub fn freeze(mut machine: Machine) -> Result<Arc<Self>, EngineError> {
-        let mut snapshot = Self::of(&mut machine, None)?;
+    /// [`EngineError::State`] when the program has ended; [`EngineError::Outside`] when it has connections that `outside`
+    /// refuses; [`EngineError`] when its memory can't be read or stored.
+    pub fn freeze(mut machine: Machine, outside: &OutsideRules) -> Result<Arc<Self>, EngineError> {
+        let mut snapshot = Self::of(&mut machine, None, outside)?;
         snapshot.keep_waiting(machine.take_waiting());
+        snapshot.tell_of_connections();
         Ok(Arc::new(snapshot))
     }
 
     /// A snapshot of `machine`, which may go on: the connections that it holds for forks stay with it. What it has `accepted`
     /// ahead goes on with it as well; each fork has its own in the place of that.
-    pub(crate) fn of(machine: &mut Machine, accepted: Option<Accepted>) -> Result<Self, EngineError> {
+    pub(crate) fn of(
+        machine: &mut Machine,
+        accepted: Option<Accepted>,
+        rules: &OutsideRules,
+    ) -> Result<Self, EngineError> {
         if machine.ended().is_some() {
             return Err(EngineError::State("freezing a program that has ended: freeze it while it runs"));
         }
@@ -101,6 +110,11 @@ impl Snapshot {
         machine.kernel.settle_cpu_time(&mut machine.host);
         let failed = |source| EngineError::Kernel { operation: "freezing", source };
         let mut kernel = machine.kernel.fork().map_err(failed)?;
+        let outside = kernel.freeze(rules, accepted.as_ref().map(|accepted| accepted.id));
+        if rules.refuse && outside.iter().any(|connection| !connection.kept) {
+            return Err(EngineError::Outside(outside));
+        }
+        kernel.seal_own_files().map_err(failed)?;
         if let Some(accepted) = &accepted {
             kernel.hang_up(accepted).map_err(failed)?;
         }
@@ -117,7 +131,19 @@ impl Snapshot {
         let listeners = Arc::new(kernel.listeners());
         let (waiting, familiar) = (Mutex::default(), Mutex::default());
         let frozen = FrozenAt::now(&machine.host);
-        Ok(Self { platform: machine.kind, images, kernel, frozen, listeners, accepted, waiting, familiar })
+        let platform = machine.kind;
+        Ok(Self { platform, images, kernel, frozen, listeners, outside, accepted, waiting, familiar })
+    }
+
+    /// Says in the log what has become of connections to the outside.
+    pub(crate) fn tell_of_connections(&self) {
+        for connection in &self.outside {
+            if connection.kept {
+                log::warn!("all forks share the connection {connection}: what one leaves in it, another gets");
+            } else {
+                log::info!("the connection {connection} ends in each fork");
+            }
+        }
     }
 
     /// Keeps `waiting`, connections in the order in which they came, for forks to serve.
@@ -151,6 +177,12 @@ impl Snapshot {
     /// The host's refusal of a process or its memory.
     pub fn fork(self: &Arc<Self>) -> Result<Fork, EngineError> {
         Fork::new(Arc::clone(self))
+    }
+
+    /// The connections to the outside that it had.
+    #[must_use]
+    pub fn outside(&self) -> &[Outside] {
+        &self.outside
     }
 
     /// What its forks run on.

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use warmfork_engine::boot::MachineLimits;
+use warmfork_engine::outside::OutsideRules;
 use warmfork_engine::{Choice, Fork, Outcome, PlatformKind, Program, Snapshot, Until, boot};
 use warmfork_linux::policy::Rules;
 
@@ -39,7 +40,7 @@ fn fork(platform: PlatformKind) -> (Fork, File) {
     std::fs::remove_file(program).unwrap();
     let mut machine = machine.unwrap();
     assert_eq!(machine.run(&ready()).unwrap(), Outcome::Ready);
-    (Snapshot::freeze(machine).unwrap().fork().unwrap(), requests.into())
+    (Snapshot::freeze(machine, &OutsideRules::default()).unwrap().fork().unwrap(), requests.into())
 }
 
 fn ready() -> Until<'static> {

@@ -51,6 +51,19 @@ pub struct Description {
     pub offset: u64,
     /// Descriptors (and in-flight SCM_RIGHTS messages) that refer to it.
     pub references: u32,
+    /// Whom SIGIO is for.
+    pub owner: SignalOwner,
+}
+
+/// Whom SIGIO is for, and what is sent in its place. Nothing of a guest raises it: it is kept for who asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SignalOwner {
+    /// F_OWNER_TID, F_OWNER_PID or F_OWNER_PGRP.
+    pub kind: u32,
+    /// Which thread, process or group; zero for none.
+    pub id: i32,
+    /// F_SETSIG
+    pub signal: u32,
 }
 
 /// O_NONBLOCK
@@ -70,7 +83,7 @@ impl Description {
     /// A description with no descriptor yet.
     #[must_use]
     pub fn new(object: Object, flags: u32) -> Self {
-        Self { object, flags, offset: 0, references: 0 }
+        Self { object, flags, offset: 0, references: 0, owner: SignalOwner::default() }
     }
 
     /// Whether O_NONBLOCK is set.

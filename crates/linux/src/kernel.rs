@@ -1,21 +1,23 @@
 //! The state of one guest's kernel: plain data that clones (fork), compares (pristine check) and is assigned (reset).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use warmfork_abi::Errno;
-use warmfork_memory::{AddressSpace, Backing, HostFile, HostFileId, Origin};
+use warmfork_abi::stat::S_IFREG;
+use warmfork_memory::{AddressSpace, Area, Backing, HostFile, HostFileId, Inode, Origin};
 
 use crate::assign::assign;
 use crate::family::Family;
 use crate::files::{DescriptionId, Events, Files};
 use crate::objects::memfd;
 use crate::objects::{Context, Object, Operations, Shared, epoll, pidfd, signalfd};
-use crate::own_files::OwnFiles;
+use crate::own_files::{MappedWrites, OwnFiles};
 use crate::policy::Policy;
 use crate::poller::Host;
 use crate::process::{FileSystemContext, Process};
 use crate::signal::ProcessSignals;
+use crate::syscalls::metadata::host_metadata;
 use crate::task::Tasks;
 use crate::timers::Timers;
 
@@ -189,40 +191,53 @@ impl Kernel {
 }
 
 impl Kernel {
-    /// A copy for a fork, with memory files of its own: in its descriptors and behind its mappings. The host mappings
-    /// of those are the caller's to make, see [`Kernel::own_file`].
+    /// A copy for a fork, with files of its own in the place of memory files and of those whose last name is gone: in its
+    /// descriptors and behind its mappings. The host mappings of those are the caller's to make, see [`Kernel::own_file`],
+    /// and then [`Kernel::seal_own_files`].
     ///
     /// # Errors
-    /// The host's refusal to copy memory files (ENOMEM, EMFILE).
+    /// The host's refusal to copy files (ENOMEM, EMFILE); ENOSPC when they hold more than the guest may map.
     pub fn fork(&self) -> Result<Self, Errno> {
         let mut fork = self.clone();
-        for object in fork.files.objects_mut() {
-            match object {
-                Object::Socket(socket) => socket.share(),
-                Object::Stream(stream) => stream.shared = true,
-                Object::Inotify(inotify) => inotify.share(),
-                _ => {}
-            }
-        }
-        fork.own_files = OwnFiles::of(self.memory_files())?;
+        fork.own_files = OwnFiles::of(self.files_to_copy()?.into_values())?;
         fork.put_own_files();
         Ok(fork)
     }
 
-    /// The memory files of all processes, each once: open, named, or only mapped.
-    fn memory_files(&self) -> BTreeMap<HostFileId, &Arc<HostFile>> {
-        let opened = self.files.objects().filter_map(|object| match object {
-            Object::Memfd(memfd) => Some(&memfd.file),
-            _ => None,
-        });
-        let named = self.shared.memory.files().map(|memfd| &memfd.file);
+    /// The files that no fork may share with this machine: memory files, and what has no name any more and is open or mapped
+    /// shared. A file that has a name is everybody's, by the policy.
+    fn files_to_copy(&self) -> Result<BTreeMap<HostFileId, &Arc<HostFile>>, Errno> {
+        let shared = self.mapped_files().filter(|(_, area)| area.shared).map(|(file, _)| file);
+        let open: BTreeMap<_, _> = self.open_files().chain(shared).map(|file| (file.id(), file)).collect();
+        let mut inodes = BTreeSet::new();
+        let mut bytes = 0_u64;
+        for file in open.values() {
+            let metadata = host_metadata(file.to_look())?;
+            let private = metadata.links == 0 && metadata.file_type() == S_IFREG;
+            if private && inodes.insert(file.inode()) {
+                bytes = bytes.saturating_add(metadata.blocks.saturating_mul(512));
+            }
+        }
+        if bytes > self.space.limits().accessible_bytes {
+            return Err(Errno::ENOSPC);
+        }
+        // Private mappings of the same file show what is written to it.
+        let all = open.into_values().chain(self.mapped_files().map(|(file, _)| file));
+        Ok(all.filter(|file| inodes.contains(&file.inode())).map(|file| (file.id(), file)).collect())
+    }
+
+    /// The regular files and memory files of the host that are open, or have a name in /dev/shm.
+    fn open_files(&self) -> impl Iterator<Item = &Arc<HostFile>> {
+        self.files.objects().filter_map(Object::file).chain(self.shared.memory.files().map(|memfd| &memfd.file))
+    }
+
+    /// The files of the host that are mapped, each with a mapping of it.
+    fn mapped_files(&self) -> impl Iterator<Item = (&Arc<HostFile>, &Area)> {
         let areas = self.all_spaces().flat_map(|(_, space)| space.areas().iter());
-        let mapped = areas.filter_map(|area| match &area.backing {
-            Backing::File { file, .. } => Some(file),
+        areas.filter_map(|area| match &area.backing {
+            Backing::File { file, .. } => Some((file, area)),
             Backing::Anonymous => None,
-        });
-        let files = opened.chain(named).chain(mapped);
-        files.filter(|file| matches!(file.origin(), Origin::Memory { .. })).map(|file| (file.id(), file)).collect()
+        })
     }
 
     /// Puts its own file in the place of each that it has a copy of.
@@ -231,10 +246,7 @@ impl Kernel {
             return;
         }
         let own = std::mem::take(&mut self.own_files);
-        let objects = self.files.objects_mut().filter_map(|object| match object {
-            Object::Memfd(memfd) => Some(&mut memfd.file),
-            _ => None,
-        });
+        let objects = self.files.objects_mut().filter_map(Object::file_mut);
         for file in objects.chain(self.shared.memory.files_mut().map(|memfd| &mut memfd.file)) {
             if let Some(copy) = own.other(file) {
                 *file = Arc::clone(copy);
@@ -246,10 +258,29 @@ impl Kernel {
         self.own_files = own;
     }
 
-    /// Bytes of host memory in the guest's memory files, open or only mapped.
+    /// Gives its own files the seals that they have in the snapshot: call it when they are mapped, for some seals are against
+    /// that. What is done with their descriptors from now on counts as use.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn seal_own_files(&self) -> Result<(), Errno> {
+        self.own_files.seal()
+    }
+
+    /// Makes its own files what the snapshot's are, or other ones, which are returned, where that cannot be: map those anew,
+    /// and then call [`Kernel::seal_own_files`] and [`Kernel::reset_from`]. `written` has what may have been written to where
+    /// they are mapped.
+    ///
+    /// # Errors
+    /// As [`Kernel::fork`].
+    pub fn restore_own_files(&mut self, written: &MappedWrites) -> Result<Vec<HostFileId>, Errno> {
+        self.own_files.restore(written)
+    }
+
+    /// Whether there have been other address spaces since this was `snapshot`.
     #[must_use]
-    pub fn memory_file_bytes(&self) -> u64 {
-        self.memory_files().values().map(|file| memfd::resident_bytes(file).unwrap_or(0)).sum()
+    pub fn has_made_spaces(&self, snapshot: &Self) -> bool {
+        self.family.next_space() != snapshot.family.next_space()
     }
 
     /// What this machine has in the place of `file`: its own copy, if it has one.
@@ -258,12 +289,30 @@ impl Kernel {
         self.own_files.other(file).unwrap_or(file)
     }
 
-    /// Makes this kernel what `snapshot` is. Parts that are still the same, most of them, are left alone.
-    ///
-    /// # Errors
-    /// As [`Kernel::fork`].
-    pub fn reset_from(&mut self, snapshot: &Self) -> Result<(), Errno> {
-        let Self { tasks, files, space, shared, process, fs, signals, timers, family, policy: _, own_files } = self;
+    /// Whether the bytes of `file` are memory of the machine's own.
+    #[must_use]
+    pub fn is_in_memory(&self, file: &HostFile) -> bool {
+        matches!(file.origin(), Origin::Memory { .. }) || self.own_files.contains(file)
+    }
+
+    /// The open files whose bytes are memory of the machine's own, each once.
+    pub(crate) fn open_files_in_memory(&self) -> BTreeMap<Inode, &Arc<HostFile>> {
+        self.open_files().filter(|file| self.is_in_memory(file)).map(|file| (file.inode(), file)).collect()
+    }
+
+    /// Bytes of host memory in the guest's files that are in memory, open or only mapped.
+    #[must_use]
+    pub fn memory_file_bytes(&self) -> u64 {
+        let mapped = self.mapped_files().map(|(file, _)| file).filter(|file| self.is_in_memory(file));
+        let mut all = self.open_files_in_memory();
+        all.extend(mapped.map(|file| (file.inode(), file)));
+        all.values().map(|file| memfd::resident_bytes(file).unwrap_or(0)).sum()
+    }
+
+    /// Makes this kernel what `snapshot` is, but for what is in its own files. Parts that are still the same, most of them,
+    /// are left alone.
+    pub fn reset_from(&mut self, snapshot: &Self) {
+        let Self { tasks, files, space, shared, process, fs, signals, timers, family, policy: _, own_files: _ } = self;
         tasks.assign(&snapshot.tasks);
         files.assign(&snapshot.files);
         assign(space, &snapshot.space);
@@ -276,9 +325,7 @@ impl Kernel {
         assign(fs, &snapshot.fs);
         assign(signals, &snapshot.signals);
         assign(timers, &snapshot.timers);
-        own_files.restore()?;
         self.put_own_files();
-        Ok(())
     }
 
     /// The host's sockets behind the guest's listening ones, each once.

@@ -23,6 +23,7 @@ pub mod guest_path;
 pub mod kernel;
 pub mod locks;
 pub mod objects;
+pub mod outside;
 pub mod own_files;
 pub mod policy;
 pub mod poller;

@@ -1,18 +1,30 @@
-//! A fork's own copies of its snapshot's memory files. They have the ids of what they are copies of, so that states which name
-//! them compare as equal; what differs is told by their bytes.
+//! Files that a fork has in the place of its snapshot's: memory files, and files whose last name was gone.
+//!
+//! ```text
+//!   machine   memfd, /tmp/x (deleted)     of the host
+//!      |  freeze                          each copied into memory once
+//!   snapshot  copies                      nobody writes to them any more
+//!      |  fork                            each copied again
+//!   fork      copies of copies            read, written, mapped; a reset makes them the snapshot's again
+//! ```
+//!
+//! A copy has the id and the origin of what it is a copy of, so that states that name it compare as equal, and what guests
+//! see of its inode stays; what differs is told by [`OwnFile::differences`].
 
 use std::collections::BTreeMap;
-use std::os::fd::AsFd as _;
+use std::collections::btree_map::Entry;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, Mode, SealFlags, SeekFrom};
+use rustix::fs::{FallocateFlags, Mode, OFlags, SealFlags, SeekFrom, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno as HostErrno;
 use warmfork_abi::Errno;
-use warmfork_memory::{HostFile, HostFileId};
+use warmfork_abi::stat::Metadata;
+use warmfork_memory::{HostFile, HostFileId, Inode, Span, SpanSet};
 
 use crate::objects::memfd;
 use crate::poller::errno;
-use crate::syscalls::metadata::host_metadata;
+use crate::syscalls::metadata::{host_metadata, magic_path};
 
 /// Is told of bytes that differ: from which offset on, and what they should be.
 type Found<'a> = dyn FnMut(u64, &[u8]) -> Result<(), Errno> + 'a;
@@ -20,10 +32,15 @@ type Found<'a> = dyn FnMut(u64, &[u8]) -> Result<(), Errno> + 'a;
 /// Bytes copied at a time.
 const CHUNK: usize = 64 * 1024;
 
+const PAGE: usize = 4096;
+
+/// All of a file.
+const EVERYTHING: Span = Span { start: 0, end: u64::MAX };
+
 /// A fork's own copies of files, even those that the guest has let go.
 #[derive(Clone, Debug, Default)]
 pub struct OwnFiles {
-    copies: BTreeMap<HostFileId, OwnFile>,
+    copies: BTreeMap<Inode, OwnFile>,
 }
 
 /// Copies count as equal: what differs is told by [`OwnFile::differences`].
@@ -33,23 +50,51 @@ impl PartialEq for OwnFiles {
     }
 }
 
-/// One copy.
+/// The copy of one file.
 #[derive(Clone, Debug)]
 pub struct OwnFile {
-    /// The copy.
-    pub file: Arc<HostFile>,
-    /// What it was made from, which nobody writes to any more.
-    pub original: Arc<HostFile>,
+    /// What it was made from, which nobody writes to any more. Kept open, so that no other file gets its inode number.
+    original: Arc<HostFile>,
+    /// The copy, as each of those that the snapshot has open.
+    files: BTreeMap<HostFileId, Arc<HostFile>>,
+}
+
+/// What is not as it was in a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Difference {
+    /// Its length.
+    Length,
+    /// Its permissions.
+    Mode,
+    /// Its seals.
+    Seals,
+    /// Its bytes, from this offset on.
+    Bytes(u64),
+}
+
+/// Which parts of files may have been written to where they are mapped, by inode.
+#[derive(Clone, Debug)]
+pub enum MappedWrites {
+    /// Any.
+    Anything,
+    /// These, as spans of offsets.
+    Parts(BTreeMap<Inode, SpanSet>),
 }
 
 impl OwnFiles {
-    /// Copies of `originals`.
+    /// Copies of `originals`, without their seals.
     ///
     /// # Errors
     /// The host's refusal (ENOMEM, EMFILE).
-    pub(crate) fn of(originals: BTreeMap<HostFileId, &Arc<HostFile>>) -> Result<Self, Errno> {
-        let copy = |(id, original)| Ok((id, OwnFile::new(original)?));
-        Ok(Self { copies: originals.into_iter().map(copy).collect::<Result<_, Errno>>()? })
+    pub(crate) fn of<'a>(originals: impl IntoIterator<Item = &'a Arc<HostFile>>) -> Result<Self, Errno> {
+        let mut copies: BTreeMap<Inode, OwnFile> = BTreeMap::new();
+        for original in originals {
+            match copies.entry(original.inode()) {
+                Entry::Vacant(place) => drop(place.insert(OwnFile::new(original)?)),
+                Entry::Occupied(mut copy) => copy.get_mut().add(original)?,
+            }
+        }
+        Ok(Self { copies })
     }
 
     /// Every copy.
@@ -63,97 +108,194 @@ impl OwnFiles {
         self.copies.is_empty()
     }
 
+    /// Whether `file` is one of them, or what one of them is a copy of.
+    #[must_use]
+    pub fn contains(&self, file: &HostFile) -> bool {
+        self.copies.get(&file.inode()).is_some_and(|copy| copy.files.contains_key(&file.id()))
+    }
+
     /// What stands in the place of `file`, if that is another file.
     #[must_use]
     pub fn other(&self, file: &Arc<HostFile>) -> Option<&Arc<HostFile>> {
-        self.copies.get(&file.id()).map(|copy| &copy.file).filter(|own| !Arc::ptr_eq(own, file))
+        let own = self.copies.get(&file.inode())?.files.get(&file.id())?;
+        (!Arc::ptr_eq(own, file)).then_some(own)
     }
 
-    /// Makes each copy what it was made from again.
+    /// Makes each copy what it was made from again, or anew where that cannot be: those made anew are to be mapped anew.
     ///
     /// # Errors
-    /// As [`OwnFile::restore`].
-    pub(crate) fn restore(&self) -> Result<(), Errno> {
-        self.iter().try_for_each(OwnFile::restore)
+    /// The host's.
+    pub(crate) fn restore(&mut self, written: &MappedWrites) -> Result<Vec<HostFileId>, Errno> {
+        let mut anew = Vec::new();
+        for (inode, copy) in &mut self.copies {
+            let used = copy.take_used();
+            match written {
+                MappedWrites::Parts(parts) if !used && !copy.seals_late()? => {
+                    let parts = parts.get(inode).into_iter().flat_map(SpanSet::iter);
+                    parts.into_iter().try_for_each(|part| copy.assign_bytes(part))?;
+                }
+                _ if copy.is_restorable()? => copy.assign()?,
+                _ => {
+                    copy.make_anew()?;
+                    anew.extend(copy.files.keys());
+                }
+            }
+        }
+        Ok(anew)
+    }
+
+    /// Gives each copy the seals of what it was made from, and begins to watch who uses it.
+    ///
+    /// # Errors
+    /// The host's.
+    pub(crate) fn seal(&self) -> Result<(), Errno> {
+        for copy in self.iter() {
+            copy.seal()?;
+            copy.take_used();
+        }
+        Ok(())
     }
 }
 
 impl OwnFile {
-    /// A copy with the same bytes, holes, mode and seals.
     fn new(original: &Arc<HostFile>) -> Result<Self, Errno> {
-        let seals = seals(original)?;
-        // A file made without sealing bears the one seal against sealing from the start.
-        let sealable = seals != SealFlags::SEAL;
-        let copy = Self { file: original.with_fd(memfd::blank(sealable)?), original: Arc::clone(original) };
+        let original = match reader(original)? {
+            Some(fd) => original.with_fd(fd),
+            None => Arc::clone(original),
+        };
+        let mut copy = Self { original, files: BTreeMap::new() };
+        copy.files.insert(copy.original.id(), copy.fresh()?);
         copy.assign()?;
-        let mode = Mode::from_raw_mode(mode(original)?);
-        rustix::fs::fchmod(&copy.file, mode).map_err(errno)?;
-        if sealable && !seals.is_empty() {
-            rustix::fs::fcntl_add_seals(&copy.file, seals).map_err(errno)?;
+        if !copy.seals_late()? {
+            copy.seal()?;
         }
         Ok(copy)
     }
 
-    /// Makes its bytes those of what it was made from again.
-    ///
-    /// # Errors
-    /// The host's; EPERM when the guest has sealed it meanwhile, for seals are for ever.
-    fn restore(&self) -> Result<(), Errno> {
-        if seals(&self.original)? != seals(&self.file)? {
-            return Err(Errno::EPERM);
-        }
-        let mode_then = mode(&self.original)?;
-        if mode(&self.file)? != mode_then {
-            rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode_then)).map_err(errno)?;
-        }
-        self.assign()
+    /// Lets it stand in the place of `original` too, which is of the same inode.
+    fn add(&mut self, original: &HostFile) -> Result<(), Errno> {
+        let fd = self.file().as_fd().try_clone_to_owned().map_err(|_| Errno::EMFILE)?;
+        self.files.insert(original.id(), original.with_fd(fd));
+        Ok(())
     }
 
-    /// Where its bytes are not those of what it was made from: offsets, `None` for its size or seals.
+    /// An empty file for a copy, to which the seals of the original can be added.
+    fn fresh(&self) -> Result<Arc<HostFile>, Errno> {
+        // A file made without sealing bears the one seal against sealing from the start.
+        Ok(self.original.with_fd(memfd::blank(seals(&self.original)? != SealFlags::SEAL)?))
+    }
+
+    /// The copy.
+    #[must_use]
+    pub fn file(&self) -> &Arc<HostFile> {
+        self.files.values().next().unwrap_or(&self.original)
+    }
+
+    /// What it was made from.
+    #[must_use]
+    pub fn original(&self) -> &Arc<HostFile> {
+        &self.original
+    }
+
+    /// Whether anybody has had a descriptor of it for more than looking since this was last asked.
+    fn take_used(&self) -> bool {
+        self.files.values().fold(false, |used, file| used | file.take_used())
+    }
+
+    /// Whether it may be mapped so that it is written to, but only before it has its seals.
+    fn seals_late(&self) -> Result<bool, Errno> {
+        let seals = seals(&self.original)?;
+        Ok(seals.contains(SealFlags::FUTURE_WRITE) && !seals.contains(SealFlags::WRITE))
+    }
+
+    /// Whether it can be made what it was. Seals are for ever, and some are against putting it back.
+    fn is_restorable(&self) -> Result<bool, Errno> {
+        Ok(seals(self.file())? == seals(&self.original)? && !self.seals_late()?)
+    }
+
+    /// Another copy in the place of this one.
+    fn make_anew(&mut self) -> Result<(), Errno> {
+        let fresh = self.fresh()?;
+        for file in self.files.values_mut() {
+            *file = file.with_fd(fresh.as_fd().try_clone_to_owned().map_err(|_| Errno::EMFILE)?);
+        }
+        self.assign()?;
+        if self.seals_late()? { Ok(()) } else { self.seal() }
+    }
+
+    fn seal(&self) -> Result<(), Errno> {
+        let (wanted, own) = (seals(&self.original)?, seals(self.file())?);
+        if own == wanted { Ok(()) } else { rustix::fs::fcntl_add_seals(self.file(), wanted).map_err(errno) }
+    }
+
+    /// What is not as in the file that it was made from.
     ///
     /// # Errors
     /// The host's.
-    pub fn differences(&self) -> Result<Vec<Option<u64>>, Errno> {
+    pub fn differences(&self) -> Result<Vec<Difference>, Errno> {
+        let (own, wanted) = (metadata(self.file())?, metadata(&self.original)?);
         let mut found = Vec::new();
-        if size(&self.file)? != size(&self.original)? || seals(&self.file)? != seals(&self.original)? {
-            found.push(None);
+        if own.size != wanted.size {
+            found.push(Difference::Length);
         }
-        self.compare(&mut |at, _| {
-            found.push(Some(at));
+        if own.mode != wanted.mode {
+            found.push(Difference::Mode);
+        }
+        if seals(self.file())? != seals(&self.original)? {
+            found.push(Difference::Seals);
+        }
+        self.compare(EVERYTHING, &mut |at, _| {
+            found.push(Difference::Bytes(at));
             Ok(())
         })?;
         Ok(found)
     }
 
-    /// Makes its bytes those of the original. What is the same already is left alone.
+    /// Makes its bytes, length, mode and times those of the original. What is the same already is left alone.
     fn assign(&self) -> Result<(), Errno> {
-        let length = size(&self.original)?;
-        if size(&self.file)? != length {
-            rustix::fs::ftruncate(&self.file, length).map_err(errno)?;
+        let (own, wanted) = (metadata(self.file())?, metadata(&self.original)?);
+        if own.size != wanted.size {
+            rustix::fs::ftruncate(self.file(), wanted.size).map_err(errno)?;
         }
-        self.compare(&mut |at, bytes| {
+        self.assign_bytes(EVERYTHING)?;
+        if own.mode != wanted.mode {
+            rustix::fs::fchmod(self.file(), Mode::from_raw_mode(wanted.mode & 0o7777)).map_err(errno)?;
+        }
+        // Reading it to compare is an access, too.
+        let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+        let modified = wanted.modified;
+        let last_modification = Timespec { tv_sec: modified.seconds, tv_nsec: modified.nanoseconds.into() };
+        let times = Timestamps { last_access, last_modification };
+        rustix::fs::futimens(self.file(), &times).map_err(errno)
+    }
+
+    /// Makes the bytes of `part` those of the original.
+    fn assign_bytes(&self, part: Span) -> Result<(), Errno> {
+        self.compare(part, &mut |at, bytes| {
             if bytes.iter().all(|&byte| byte == 0) {
                 let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-                return rustix::fs::fallocate(&self.file, flags, at, bytes.len() as u64).map_err(errno);
+                return rustix::fs::fallocate(self.file(), flags, at, bytes.len() as u64).map_err(errno);
             }
-            memfd::write_at(&self.file, at, bytes)
+            memfd::write_at(self.file(), at, bytes)
         })
     }
 
-    /// Tells `found` of each stretch that is not the same in the original, and what it is there. What lies behind the end
-    /// of either is not looked at.
-    fn compare(&self, found: &mut Found<'_>) -> Result<(), Errno> {
+    /// Tells `found` of each stretch of `part` that is not the same in the original, and what it is there. What lies behind the
+    /// end of either is not looked at.
+    fn compare(&self, part: Span, found: &mut Found<'_>) -> Result<(), Errno> {
+        let (file, original) = (self.file(), &self.original);
         let (mut own, mut others) = (vec![0; CHUNK], vec![0; CHUNK]);
-        let mut at = 0;
-        while let Some(start) = [next_data(&self.file, at)?, next_data(&self.original, at)?].into_iter().flatten().min()
-        {
-            let read = [read_chunk(&self.file, start, &mut own)?, read_chunk(&self.original, start, &mut others)?];
+        let mut at = part.start;
+        while let Some(start) = [next_data(file, at)?, next_data(original, at)?].into_iter().flatten().min() {
+            let wanted = usize::try_from(part.end.saturating_sub(start)).unwrap_or(CHUNK).min(CHUNK);
+            let (own, others) = (&mut own[..wanted], &mut others[..wanted]);
+            let read = [read_chunk(file, start, own)?, read_chunk(original, start, others)?];
             let length = read[0].min(read[1]);
             if length == 0 {
                 break;
             }
             if own[..length] != others[..length] {
-                found(start, &others[..length])?;
+                differing(&own[..length], &others[..length], &mut |skipped, bytes| found(start + skipped, bytes))?;
             }
             at = start + length as u64;
         }
@@ -161,16 +303,46 @@ impl OwnFile {
     }
 }
 
+/// Tells `found` of each run of pages that are not the same in `wanted`, all zeroes or none of them: where it begins, and what
+/// it should be.
+fn differing(own: &[u8], wanted: &[u8], found: &mut Found<'_>) -> Result<(), Errno> {
+    let kind = |at: usize| {
+        let page = at..wanted.len().min(at + PAGE);
+        (own[page.clone()] != wanted[page.clone()]).then(|| wanted[page].iter().all(|&byte| byte == 0))
+    };
+    let mut at = 0;
+    while at < wanted.len() {
+        let (begin, first) = (at, kind(at));
+        while at < wanted.len() && kind(at) == first {
+            at += PAGE;
+        }
+        if first.is_some() {
+            found(begin as u64, &wanted[begin..wanted.len().min(at)])?;
+        }
+    }
+    Ok(())
+}
+
+/// A descriptor to read `file` with, if its own is for writing only.
+fn reader(file: &HostFile) -> Result<Option<OwnedFd>, Errno> {
+    let flags = rustix::fs::fcntl_getfl(file).map_err(errno)?;
+    if flags & OFlags::RWMODE != OFlags::WRONLY {
+        return Ok(None);
+    }
+    let again = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+    rustix::fs::open(magic_path(file.as_fd()), again, Mode::empty()).map(Some).map_err(errno)
+}
+
+/// The seals of `file`: what cannot be sealed is as if it were sealed against that.
 fn seals(file: &HostFile) -> Result<SealFlags, Errno> {
-    rustix::fs::fcntl_get_seals(file).map_err(errno)
+    match rustix::fs::fcntl_get_seals(file) {
+        Err(HostErrno::INVAL) => Ok(SealFlags::SEAL),
+        seals => seals.map_err(errno),
+    }
 }
 
-fn mode(file: &HostFile) -> Result<u32, Errno> {
-    Ok(host_metadata(file.as_fd())?.mode & 0o7777)
-}
-
-fn size(file: &HostFile) -> Result<u64, Errno> {
-    Ok(host_metadata(file.as_fd())?.size)
+fn metadata(file: &HostFile) -> Result<Metadata, Errno> {
+    host_metadata(file.as_fd())
 }
 
 /// Where the first bytes from `at` on are that are no hole, down to whole chunks; `None` when there are no more.

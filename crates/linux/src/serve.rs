@@ -46,8 +46,6 @@ pub struct Gate {
     /// Connections for whoever comes after it.
     held: Vec<Offer>,
     client: OwnClient,
-    /// Ports that the guest itself has connected from: it may talk to itself.
-    guest_ports: BTreeSet<u16>,
     connections: BTreeSet<DescriptionId>,
     accepted: u64,
     ended: u64,
@@ -119,17 +117,12 @@ impl OwnClient {
     /// Whether `connection`, which was accepted, is its.
     #[must_use]
     pub fn made(&self, connection: &Arc<HostFile>) -> bool {
-        self.made_or_from(connection, &BTreeSet::new())
-    }
-
-    /// Whether `connection`, which was accepted, is its, or one of the guest's, which connects from `ports`.
-    fn made_or_from(&self, connection: &Arc<HostFile>, ports: &BTreeSet<u16>) -> bool {
         let names = rustix::net::getpeername(connection).ok().zip(rustix::net::getsockname(connection).ok());
         let Some((peer, own)) = names else { return false };
         match (peer.and_then(|peer| SocketAddr::try_from(peer).ok()), SocketAddr::try_from(own)) {
             (Some(peer), Ok(own)) => {
                 let here = peer.ip() == own.ip() || peer.ip().is_loopback() && own.ip().is_loopback();
-                here && (*self.port() == Some(peer.port()) || ports.contains(&peer.port()))
+                here && *self.port() == Some(peer.port())
             }
             // A Unix socket, whose peers have no names, but processes.
             _ => rustix::net::sockopt::socket_peercred(connection)
@@ -162,23 +155,12 @@ impl Gate {
     /// Lets everybody in again, those who were held first.
     pub fn admit_any(&mut self) {
         self.admission = Admission::Any;
-        self.guest_ports.clear();
         self.offers.append(&mut self.held);
-    }
-
-    /// The guest connects `socket`, maybe to itself.
-    pub fn connects(&mut self, socket: &Arc<HostFile>) {
-        if self.admission == Admission::Own
-            && let Ok(name) = rustix::net::getsockname(socket)
-            && let Ok(address) = SocketAddr::try_from(name)
-        {
-            self.guest_ports.insert(address.port());
-        }
     }
 
     /// Whether a connection that came to `listener` may be let in; else it is held.
     pub fn admits(&mut self, listener: &Arc<HostFile>, connection: &Arc<HostFile>) -> bool {
-        if self.admission != Admission::Own || self.client.made_or_from(connection, &self.guest_ports) {
+        if self.admission != Admission::Own || self.client.made(connection) {
             return true;
         }
         Offer { listener: listener.clone(), connection: connection.clone() }.hold(&mut self.held);

@@ -6,7 +6,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use warmfork_abi::fcntl::{O_ACCMODE, O_PATH, O_RDONLY};
 use warmfork_abi::stat::Timestamp;
@@ -66,6 +66,8 @@ pub struct HostFile {
     id: HostFileId,
     fd: OwnedFd,
     origin: Origin,
+    /// Somebody has had the descriptor, and may have done anything with it.
+    used: AtomicBool,
 }
 
 impl PartialEq for HostFile {
@@ -78,6 +80,7 @@ impl Eq for HostFile {}
 
 impl AsFd for HostFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
+        self.used.store(true, Ordering::Relaxed);
         self.fd.as_fd()
     }
 }
@@ -86,7 +89,7 @@ impl HostFile {
     /// Takes over `fd`, a new file.
     #[must_use]
     pub fn new(fd: OwnedFd, origin: Origin) -> Arc<Self> {
-        Arc::new(Self { id: HostFileId::next(), fd, origin })
+        Arc::new(Self { id: HostFileId::next(), fd, origin, used: AtomicBool::new(true) })
     }
 
     /// Takes over `fd`, opened at `path` with O_ flags `flags`.
@@ -124,7 +127,20 @@ impl HostFile {
     /// A fork's own file in the place of this one, with its id and origin.
     #[must_use]
     pub fn with_fd(&self, fd: OwnedFd) -> Arc<Self> {
-        Arc::new(Self { id: self.id, fd, origin: self.origin.clone() })
+        Arc::new(Self { id: self.id, fd, origin: self.origin.clone(), used: AtomicBool::new(true) })
+    }
+
+    /// Its descriptor for a call that only looks: reading, or asking about it.
+    #[must_use]
+    pub fn to_look(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Whether anybody has had its descriptor for more than looking since this was last asked: else the file has been written
+    /// to, if at all, where it is mapped.
+    #[must_use]
+    pub fn take_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
     }
 
     /// Which one it is.

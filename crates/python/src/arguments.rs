@@ -32,9 +32,13 @@ fn rule<T>(entries: Option<Vec<T>>) -> Rule<T> {
 }
 
 fn hosts(entries: Option<Vec<String>>) -> PyResult<Rule<HostPattern>> {
-    let Some(entries) = entries else { return Ok(Rule::Everything) };
+    entries.map(|entries| patterns(&entries)).transpose().map(rule)
+}
+
+/// Patterns of hosts and ports. Looks up host names.
+pub fn patterns(entries: &[String]) -> PyResult<Vec<HostPattern>> {
     let parse = |text: &String| HostPattern::from_str(text).map_err(|error| PolicyError::new_err(error.to_string()));
-    entries.iter().map(parse).collect::<PyResult<Vec<_>>>().map(|patterns| rule(Some(patterns)))
+    entries.iter().map(parse).collect()
 }
 
 impl PolicySpec {

@@ -26,6 +26,10 @@ const DOCTOR: &str = "warmfork doctor says what this host can do";
 pub fn raise(error: EngineError) -> PyErr {
     let message = error.to_string();
     match error {
+        EngineError::Outside(_) => GuestError::new_err((
+            message,
+            "--keep-connections=HOST:PORT shares them, at your risk; without --refuse-connections they end in each fork",
+        )),
         EngineError::WarmUp(_) => GuestError::new_err(message),
         EngineError::Load(_) => ProgramError::new_err(message),
         EngineError::Policy(_) => PolicyError::new_err(message),

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
+use warmfork_engine::outside::OutsideRules;
 use warmfork_engine::owner::Owner;
 use warmfork_engine::serve::{Address, Frozen, WarmUp, freeze_at_best, warm_up};
 use warmfork_engine::{Choice, Counters, Ending, EngineError, Handle, Program, Until, boot};
 
-use crate::arguments::{Limits, PolicySpec, bytes, duplicate, variable};
+use crate::arguments::{Limits, PolicySpec, bytes, duplicate, patterns, variable};
 use crate::capture::Capture;
 use crate::errors::{self, GuestError, StateError};
 use crate::snapshot::Snapshot;
@@ -198,17 +199,25 @@ impl Machine {
         }
     }
 
-    fn freeze(&self, py: Python<'_>, moments: u32, path: String) -> PyResult<Snapshot> {
+    fn freeze(
+        &self,
+        py: Python<'_>,
+        moments: u32,
+        path: String,
+        keep_connections: Vec<String>,
+        refuse_connections: bool,
+    ) -> PyResult<Snapshot> {
         let owner = self.owner()?;
+        let outside = OutsideRules { keep: patterns(&keep_connections)?, refuse: refuse_connections };
         let started = owner
             .start(move |slot: &mut Slot| {
                 if moments == 0 {
                     let machine = slot.take().ok_or_else(frozen)?;
-                    return warmfork_engine::Snapshot::freeze(machine).map(Frozen::At);
+                    return warmfork_engine::Snapshot::freeze(machine, &outside).map(Frozen::At);
                 }
                 let machine = slot.as_mut().ok_or_else(frozen)?;
                 let address = where_it_listens(machine)?;
-                let done = freeze_at_best(machine, &address, &path, moments)?;
+                let done = freeze_at_best(machine, &address, &path, moments, &outside)?;
                 if matches!(done, Frozen::At(_)) {
                     *slot = None;
                 }

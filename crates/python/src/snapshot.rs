@@ -22,6 +22,14 @@ struct Info {
     fds: usize,
     accepted: bool,
     listening: Vec<String>,
+    connections: Vec<Connection>,
+}
+
+/// A connection to the outside that was open at the freeze.
+#[derive(IntoPyObject)]
+struct Connection {
+    peer: String,
+    kept: bool,
 }
 
 /// A frozen machine, whose forks share its memory.
@@ -56,6 +64,9 @@ impl Snapshot {
             fds: info.files,
             accepted: info.accepted,
             listening: listening.iter().map(ToString::to_string).collect(),
+            connections: (self.snapshot.outside().iter())
+                .map(|connection| Connection { peer: connection.to_string(), kept: connection.kept })
+                .collect(),
         }
     }
 

@@ -6,16 +6,20 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from warmfork.cli import output
 from warmfork.cli.start import make_machine
 from warmfork.config import ServeSettings, load, to_toml
 from warmfork.machine import Server, Snapshot
 from warmfork.units import format_duration
+
+if TYPE_CHECKING:
+    from warmfork.types import Connection
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOOK = 0.2
@@ -97,9 +101,27 @@ def _boot(program: list[str], settings: ServeSettings) -> tuple[Snapshot, str]:
         if settings.warmup:
             machine.warm_up(settings.warmup, settings.warmup_path)
             parts.append(f"{settings.warmup} warm-up requests in {time.perf_counter() - booted:.2f} s")
-        snapshot = machine.freeze(settings.moments if settings.warmup else 0, settings.warmup_path)
-    parts.append(f"{snapshot.info()['bytes'] / (1 << 20):.1f} MB frozen")
+        snapshot = machine.freeze(
+            settings.moments if settings.warmup else 0,
+            settings.warmup_path,
+            keep_connections=settings.keep_connections,
+            refuse_connections=settings.refuse_connections,
+        )
+    info = snapshot.info()
+    parts.append(f"{info['bytes'] / (1 << 20):.1f} MB frozen")
+    parts += _connections(info["connections"])
     return snapshot, ", ".join(parts)
+
+
+def _connections(connections: list[Connection]) -> list[str]:
+    """What has become of the program's connections to the outside, those of one peer together."""
+    counts = Counter((connection["peer"], connection["kept"]) for connection in connections)
+    told = []
+    for (peer, kept), count in counts.items():
+        become = ("is shared by all forks" if kept else "ends in each fork") if count == 1 else ""
+        become = become or ("are shared by all forks" if kept else "end in each fork")
+        told.append(f"{count} connection{'s' if count > 1 else ''} {peer} {become}")
+    return told
 
 
 def _stop(server: Server, settings: ServeSettings) -> None:

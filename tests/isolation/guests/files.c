@@ -71,6 +71,11 @@ static void change_flags(const char *text) {
     MUST(fcntl(own, F_SETFD, FD_CLOEXEC));
 }
 
+static void change_owner(const char *text) {
+    MUST(fcntl(pipes[0], F_SETOWN, getpid()));
+    MUST(fcntl(pipes[0], F_SETSIG, SIGUSR2));
+}
+
 static void move_offset(const char *text) { MUST(lseek(own, 0, SEEK_SET)); }
 
 static void fill_pipe(const char *text) {
@@ -228,6 +233,7 @@ static void look(const char *text) {
 
 static const struct action actions[] = {
     {"open", open_more}, {"dup", dup_over}, {"close", close_some}, {"flags", change_flags}, {"offset", move_offset},
+    {"owner", change_owner},
     {"pipe", fill_pipe}, {"pipe-size", size_pipe}, {"pair", fill_pair}, {"rights", pass_files}, {"count", count},
     {"timerfd", arm_timer}, {"epoll", change_set}, {"edge", take_edge}, {"signalfd", change_signalfd}, {"terminal", use_terminal}, {"lock", lock},
     {"directory", change_directory}, {"limits", change_limits}, {"attributes", change_attributes},

@@ -11,6 +11,8 @@ extern char **environ;
 static int to_child[2], from_child[2];
 static char *shared;
 static pid_t child;
+// A descriptor of it.
+static int handle;
 // Two sockets that the child listens on: for connections and for datagrams.
 static int local, letters;
 // Tells who opens a directory, in each fork for itself.
@@ -84,6 +86,7 @@ static void set_up(void) {
     }
     close(to_child[0]);
     close(from_child[1]);
+    handle = MUST(syscall(SYS_pidfd_open, child, 0));
 }
 
 static void ask_child(const char *line) {
@@ -91,6 +94,13 @@ static void ask_child(const char *line) {
     MUST(write(to_child[1], line, strlen(line)));
     MUST(read(from_child[0], said, sizeof said - 1));
     sprintf(answer + strlen(answer), "%s ", said);
+}
+
+static void signal_child(const char *argument) {
+    siginfo_t info;
+    MUST(syscall(SYS_pidfd_send_signal, handle, SIGSTOP, 0, 0));
+    MUST(waitid(P_PIDFD, handle, &info, WSTOPPED));
+    sprintf(answer, "%d %d ", info.si_pid == child, info.si_status == SIGSTOP);
 }
 
 static void look(const char *argument) {
@@ -194,7 +204,7 @@ static void write_to_child(const char *argument) {
 }
 
 static const struct action actions[] = {
-    {"look", look}, {"fork-and-wait", fork_and_wait}, {"fork-and-leave", fork_and_leave},
+    {"look", look}, {"signal-child", signal_child}, {"fork-and-wait", fork_and_wait}, {"fork-and-leave", fork_and_leave},
     {"leave-zombie", leave_zombie}, {"spawn", spawn}, {"write-in-child", write_in_child},
     {"map-in-child", map_in_child}, {"change-child", change_child}, {"end-child", end_child},
     {"stop-child", stop_child}, {"move-child", move_child}, {"execute", execute}, {"describe", describe},

@@ -11,6 +11,7 @@ use std::time::Instant;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use warmfork_engine::boot::MachineLimits;
+use warmfork_engine::outside::OutsideRules;
 use warmfork_engine::{Choice, Machine, Outcome, PlatformKind, Program, Snapshot, Until, boot};
 use warmfork_linux::call::Ending;
 use warmfork_linux::policy::Rules;
@@ -135,7 +136,7 @@ impl Guests {
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
         let mut machine = self.boot(place, &["dirty_pages", &megabytes.to_string()], null)?;
         expect_ready(machine.run(&ready())?)?;
-        Ok(Snapshot::freeze(machine)?)
+        Ok(Snapshot::freeze(machine, &OutsideRules::default())?)
     }
 
     /// Bytes of host memory, the kernel's included, for each of [`CROWD`] forks of a Python server that have not run yet.
@@ -144,7 +145,7 @@ impl Guests {
         let server = [PYTHON, "-m", "http.server", "--bind", "127.0.0.1", "0"];
         let mut machine = self.boot(place, &server, null)?;
         expect_ready(machine.run(&ready())?)?;
-        let snapshot = Snapshot::freeze(machine)?;
+        let snapshot = Snapshot::freeze(machine, &OutsideRules::default())?;
         let mut taken = Samples::default();
         allow_many_files()?;
         // What others on the machine take and give back meanwhile is not the same each time.

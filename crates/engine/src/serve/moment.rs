@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
+use warmfork_linux::outside::OutsideRules;
 use warmfork_linux::serve::Offer;
 use warmfork_memory::HostFile;
 
@@ -35,7 +36,7 @@ pub enum Frozen {
 }
 
 /// Freezes `machine`, which has been warmed up, at one of `moments` moments: each a request for `path` after the last. It
-/// is the one whose forks answer that request soonest, their reset included.
+/// is the one whose forks answer that request soonest, their reset included. Of its connections becomes what `outside` says.
 ///
 /// # Errors
 /// As [`warm_up`] and [`Snapshot::freeze`].
@@ -44,6 +45,7 @@ pub fn freeze_at_best(
     address: &Address,
     path: &str,
     moments: u32,
+    outside: &OutsideRules,
 ) -> Result<Frozen, EngineError> {
     let mut best: Option<(Duration, Snapshot)> = None;
     let mut waiting = Vec::new();
@@ -54,7 +56,7 @@ pub fn freeze_at_best(
             Ahead::Not => (None, None),
             Ahead::Stopped(outcome) => return Ok(Frozen::Stopped(outcome)),
         };
-        let snapshot = Arc::new(Snapshot::of(machine, accepted)?);
+        let snapshot = Arc::new(Snapshot::of(machine, accepted, outside)?);
         let taken = if moments > 1 { time(&snapshot, address, path, &mut waiting) } else { Duration::ZERO };
         log::debug!("{left} moments left: {} us for a request", taken.as_micros());
         if best.as_ref().is_none_or(|(least, _)| taken < *least) {
@@ -73,6 +75,7 @@ pub fn freeze_at_best(
     let (_, mut snapshot) = best.ok_or(EngineError::Ended)?;
     waiting.append(&mut machine.take_waiting());
     snapshot.keep_waiting(waiting);
+    snapshot.tell_of_connections();
     Ok(Frozen::At(Arc::new(snapshot)))
 }
 

@@ -124,6 +124,11 @@ impl Family {
         }
     }
 
+    /// The id that the next address space gets.
+    pub(crate) fn next_space(&self) -> SpaceId {
+        self.next_space
+    }
+
     /// Whether there is but one process.
     #[must_use]
     pub fn is_empty(&self) -> bool {

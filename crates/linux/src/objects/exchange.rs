@@ -112,6 +112,9 @@ impl Socket {
         if plain && from.len() >= coalesce::LARGE {
             host.let_go(self.handle());
         }
+        if self.is_internet() && self.address.is_none() {
+            self.note_datagram_address(); // the host has bound it now
+        }
         Ok(sent)
     }
 

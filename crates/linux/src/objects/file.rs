@@ -34,6 +34,16 @@ impl File {
     }
 }
 
+/// What stat shows of `file`: the inode is what it was when it was opened, whatever the host has a fork's copy as.
+///
+/// # Errors
+/// The host's.
+pub fn file_metadata(file: &HostFile) -> Result<Metadata, Errno> {
+    let (device, inode) = file.inode();
+    let device = (rustix::fs::major(device), rustix::fs::minor(device));
+    Ok(Metadata { device, inode, ..host_metadata(file.to_look())? })
+}
+
 /// Reads a host file at the description's offset, or at `at`.
 pub(super) fn read_host(
     fd: BorrowedFd<'_>,
@@ -128,7 +138,7 @@ impl Operations for File {
     }
 
     fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
-        host_metadata(self.file.as_fd())
+        file_metadata(&self.file)
     }
 
     fn host_file(&self) -> Option<BorrowedFd<'_>> {

@@ -2,11 +2,17 @@
 //! reach it, for a reset could not undo it and other forks would notice.
 //!
 //! ```text
-//!   neither bound nor connected   the fork opens one of its own when it first uses it
-//!   listening                     options and shutdown(2) are written down here, listen(2) has happened already
-//!   connected, or a bound port    likewise; bytes and datagrams go to and come from the one that there is
+//!   neither bound nor connected    the fork opens one of its own when it first uses it
+//!   datagrams, at no port that     likewise, connected to the same peer; the guest goes on to see the name that it had
+//!   the program has asked for
+//!   listening, or at such a port   options and shutdown(2) are written down here, listen(2) has happened already; what comes
+//!                                  to it goes to the fork that takes it first
+//!   connected by a stream          ends (outside.rs), or was to be kept: bytes go to and come from the one that there is
 //! ```
 
+use std::net::SocketAddr;
+
+use rustix::net::{SocketAddrAny, SocketAddrUnix};
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{SHUT_RD, SHUT_WR};
 
@@ -14,18 +20,28 @@ use crate::files::Events;
 use crate::objects::address::Address;
 use crate::objects::options::Options;
 use crate::objects::socket::Socket;
+use crate::poller::errno;
 
 /// What a fork did to an inherited socket.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Inherited {
-    /// The host's socket is as new: neither bound nor connected.
-    fresh: bool,
+    /// The fork makes one of its own when it uses it.
+    renewal: Option<Renewal>,
     /// The options that it set.
     pub options: Options,
     /// It receives no more.
     pub no_receive: bool,
     /// It sends no more.
     pub no_send: bool,
+}
+
+/// What a fork makes in the place of a socket that it inherited.
+#[derive(Clone, PartialEq, Debug, Default)]
+struct Renewal {
+    /// It is bound here, at any port.
+    at: Option<SocketAddr>,
+    /// It is connected to this, which the host knows by this name.
+    peer: Option<Address>,
 }
 
 impl Inherited {
@@ -48,30 +64,62 @@ impl Inherited {
 impl Socket {
     /// From now on the socket is one that forks share.
     pub fn share(&mut self) {
-        self.inherited = Some(Inherited { fresh: self.is_fresh(), ..Inherited::default() });
+        if self.inherited.is_none() {
+            self.inherited = Some(Inherited { renewal: self.renewal(), ..Inherited::default() });
+        }
     }
 
-    fn is_fresh(&self) -> bool {
+    fn renewal(&self) -> Option<Renewal> {
+        if self.listening() {
+            return None;
+        }
+        if self.is_datagram() {
+            let named = self.bound.is_some() || self.local.name.is_some() || self.asked_for_port;
+            return (!named).then(|| Renewal {
+                at: self.address.map(|address| SocketAddr::new(address.ip(), 0)),
+                peer: if self.has_peer() { self.host_peer() } else { None },
+            });
+        }
         let unbound = match self.name() {
             Ok(Address::Internet(address)) => address.port() == 0,
             Ok(Address::Unnamed) => true,
             _ => false,
         };
-        unbound && !self.listening() && self.peer() == Err(Errno::ENOTCONN)
+        (unbound && !self.has_peer()).then(Renewal::default)
     }
 
-    /// Gives the fork a host socket of its own in the place of one that it inherited, if that was not in use yet.
+    /// Whether it is a datagram socket that a fork has to make anew before it can be asked what it is ready for.
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_datagram() && self.inherited.as_ref().is_some_and(|inherited| inherited.renewal.is_some())
+    }
+
+    /// Gives the fork a host socket of its own in the place of one that it inherited, if it is to have one.
     ///
     /// # Errors
-    /// The host's refusal of a socket.
+    /// The host's refusal of a socket, or of its peer.
     pub(crate) fn own(&mut self) -> Result<(), Errno> {
-        if self.inherited.as_ref().is_none_or(|inherited| !inherited.fresh) {
+        let Some(renewal) = self.inherited.as_ref().and_then(|inherited| inherited.renewal.clone()) else {
             return Ok(());
-        }
+        };
         let own = Self::open(self.family, self.kind, self.protocol)?;
         self.options.apply(own.handle());
+        if let Some(at) = renewal.at {
+            rustix::net::bind(own.handle(), &at).map_err(errno)?;
+        }
+        if let Some(peer) = renewal.peer.as_ref().and_then(host_address) {
+            rustix::net::connect(own.handle(), &peer).map_err(errno)?;
+        }
         self.continue_with(own.handle().clone());
         self.inherited = None;
         Ok(())
+    }
+}
+
+fn host_address(address: &Address) -> Option<SocketAddrAny> {
+    match address {
+        Address::Internet(address) => Some((*address).into()),
+        Address::Path(path) => SocketAddrUnix::new(&path[..]).ok().map(Into::into),
+        Address::Abstract(name) => SocketAddrUnix::new_abstract_name(name).ok().map(Into::into),
+        Address::Unnamed | Address::Unspecified => None,
     }
 }

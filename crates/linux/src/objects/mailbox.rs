@@ -1,4 +1,4 @@
-//! Datagrams between the machine's own named Unix sockets, kept as plain data: one box for each socket with a name.
+//! Datagrams between the machine's own sockets, kept as plain data: one box for each socket with a name.
 //!
 //! What comes from elsewhere comes through the host's socket; see [`crate::objects::socket`].
 
@@ -79,6 +79,22 @@ impl Mailboxes {
         self.in_flight += letter.rights.len();
         mailbox.arrivals += 1;
         mailbox.letters.push_back(letter);
+        Ok(length)
+    }
+
+    /// Puts a datagram of the Internet protocols into box `id`: where there is no room it is lost, and its sender does not
+    /// learn of it.
+    ///
+    /// # Errors
+    /// EMSGSIZE when it is longer than any can be.
+    pub fn deliver_or_lose(&mut self, id: u64, letter: Letter) -> Result<usize, Errno> {
+        /// What a packet of 65,535 bytes carries.
+        const LONGEST: usize = 65_507;
+        let length = letter.data.len();
+        if length > LONGEST {
+            return Err(Errno::EMSGSIZE);
+        }
+        let _ = self.deliver(id, letter);
         Ok(length)
     }
 

@@ -54,16 +54,6 @@ impl Memfd {
         Ok(Self { file: HostFile::memory(blank(sealable)?, name).map_err(errno)? })
     }
 
-    /// What stat shows: the inode is what it was in the first machine, whatever the host has it as.
-    ///
-    /// # Errors
-    /// The host's.
-    pub fn metadata(&self) -> Result<Metadata, Errno> {
-        let (device, inode) = self.file.inode();
-        let device = (rustix::fs::major(device), rustix::fs::minor(device));
-        Ok(Metadata { device, inode, ..host_metadata(self.file.as_fd())? })
-    }
-
     /// F_GET_SEALS
     ///
     /// # Errors
@@ -105,7 +95,7 @@ pub(crate) fn write_at(file: &HostFile, offset: u64, bytes: &[u8]) -> Result<(),
 /// # Errors
 /// The host's.
 pub fn resident_bytes(file: &HostFile) -> Result<u64, Errno> {
-    Ok(host_metadata(file.as_fd())?.blocks.saturating_mul(512))
+    Ok(host_metadata(file.to_look())?.blocks.saturating_mul(512))
 }
 
 impl Operations for Memfd {
@@ -133,8 +123,8 @@ impl Operations for Memfd {
         Ok(Mappable::File(Arc::clone(&self.file)))
     }
 
-    fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
-        Memfd::metadata(self)
+    fn metadata(&mut self, context: &mut Context<'_>) -> Result<Metadata, Errno> {
+        context.shared.memory.metadata_of(&self.file)
     }
 
     fn host_file(&self) -> Option<BorrowedFd<'_>> {

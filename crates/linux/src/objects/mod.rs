@@ -309,6 +309,25 @@ impl Object {
         }
     }
 
+    /// The regular file or memory file of the host that it is.
+    #[must_use]
+    pub fn file(&self) -> Option<&Arc<HostFile>> {
+        match self {
+            Self::File(file) => Some(&file.file),
+            Self::Memfd(memfd) => Some(&memfd.file),
+            _ => None,
+        }
+    }
+
+    /// As [`Object::file`], to put another in its place.
+    pub fn file_mut(&mut self) -> Option<&mut Arc<HostFile>> {
+        match self {
+            Self::File(file) => Some(&mut file.file),
+            Self::Memfd(memfd) => Some(&mut memfd.file),
+            _ => None,
+        }
+    }
+
     /// The guest path of a directory (or an O_PATH descriptor), from which the *at calls start.
     #[must_use]
     pub fn directory_path(&self) -> Option<&[u8]> {

@@ -1,7 +1,7 @@
 //! Sockets of the host: TCP, UDP, named Unix sockets (to the machine's own processes these lead as [`Local`] says).
 //!
-//! The host's socket is always non-blocking; whether the guest's blocks is the description's business. A connection
-//! that is open when a snapshot is made is shared by all forks: the host has only one.
+//! The host's socket is always non-blocking; whether the guest's blocks is the description's business. What becomes of one
+//! in forks is in `inherited.rs`, and of connections in `outside.rs`.
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
@@ -34,6 +34,9 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    /// What Linux shows of the peer of a socket that is no Unix socket.
+    pub const NOBODY: Self = Self { pid: 0, uid: u32::MAX, gid: u32::MAX };
+
     /// The structure's bytes.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 12] {
@@ -52,6 +55,13 @@ pub struct Bound {
     pub path: Vec<u8>,
     /// As the host knows it.
     pub host: Vec<u8>,
+}
+
+/// How a socket came by its peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Origin {
+    Connected,
+    Accepted,
 }
 
 /// A socket of the host.
@@ -75,6 +85,12 @@ pub struct Socket {
     pub linger: (bool, u32),
     /// TCP_CORK has been set on it: the guest says itself what leaves together.
     pub corked: bool,
+    /// How it came by its peer.
+    peer: Option<Origin>,
+    /// The Internet address that it was connected to.
+    pub to: Option<SocketAddr>,
+    /// The program has chosen the port that it is bound to.
+    pub asked_for_port: bool,
     /// The path that it is bound to.
     pub bound: Option<Bound>,
     /// The Internet address that it is bound to, as the guest knows it.
@@ -114,6 +130,9 @@ impl Socket {
             send_timeout: None,
             linger: (false, 0),
             corked: false,
+            peer: None,
+            to: None,
+            asked_for_port: false,
             bound: None,
             address: None,
             connected: None,
@@ -146,6 +165,23 @@ impl Socket {
         self.listening
     }
 
+    /// Whether it has, or has had, a peer that is reached through the host.
+    #[must_use]
+    pub fn has_peer(&self) -> bool {
+        self.peer.is_some()
+    }
+
+    /// Whether it is a connection that the program accepted.
+    #[must_use]
+    pub fn accepted(&self) -> bool {
+        self.peer == Some(Origin::Accepted)
+    }
+
+    /// Its peer, by the name that the host has for it.
+    pub(super) fn host_peer(&self) -> Option<Address> {
+        rustix::net::getpeername(&self.handle).ok().flatten().map(Address::from_host)
+    }
+
     /// Whether it carries a stream.
     #[must_use]
     pub fn is_stream(&self) -> bool {
@@ -176,17 +212,48 @@ impl Socket {
     pub fn bind(&mut self, address: &SocketAddrAny) -> Result<(), Errno> {
         self.own()?;
         rustix::net::bind(&self.handle, address).map_err(errno)?;
+        self.asked_for_port = SocketAddr::try_from(address.clone()).is_ok_and(|address| address.port() != 0);
         self.note_address();
         Ok(())
     }
 
     /// Notes the address that the host has bound it to.
     fn note_address(&mut self) {
-        if let Ok(Address::Internet(address)) = self.name()
-            && address.port() != 0
-        {
-            self.address = Some(address);
+        self.address = match self.host_name() {
+            Ok(Address::Internet(address)) if address.port() != 0 => Some(address),
+            _ => None,
+        };
+    }
+
+    /// Its own Internet address, given by the host if it has none yet.
+    ///
+    /// # Errors
+    /// The host's own.
+    pub(crate) fn autobind(&mut self) -> Result<SocketAddr, Errno> {
+        self.own()?;
+        if self.address.is_none() {
+            self.note_address(); // a send that failed binds, too
         }
+        if self.address.is_none() {
+            let any: SocketAddr = match self.family {
+                AF_INET6 => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+                _ => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+            };
+            rustix::net::bind(&self.handle, &any).map_err(errno)?;
+            self.note_address();
+        }
+        self.address.ok_or(Errno::EADDRNOTAVAIL)
+    }
+
+    /// As [`Self::note_address`], for a datagram socket: its name changes with its peer.
+    pub(super) fn note_datagram_address(&mut self) {
+        if self.is_datagram() {
+            self.note_address();
+        }
+    }
+
+    fn host_name(&self) -> Result<Address, Errno> {
+        Ok(Address::from_host(rustix::net::getsockname(&self.handle).map_err(errno)?))
     }
 
     /// listen(2)
@@ -224,10 +291,21 @@ impl Socket {
             _ if self.inherited.is_some() && (address.is_none() || self.is_datagram()) => Err(Errno::EOPNOTSUPP),
             Some(address) => {
                 let connected = rustix::net::connect(&self.handle, address).map_err(errno);
-                context.shared.gate.connects(&self.handle);
+                if matches!(connected, Ok(()) | Err(Errno::EINPROGRESS)) {
+                    self.peer = Some(Origin::Connected);
+                    self.to = SocketAddr::try_from(address.clone()).ok();
+                    self.note_datagram_address();
+                } else if connected != Err(Errno::EALREADY) && connected != Err(Errno::EISCONN) {
+                    self.peer = None;
+                }
                 connected
             }
-            None => rustix::net::connect_unspec(&self.handle).map_err(errno),
+            None => {
+                rustix::net::connect_unspec(&self.handle).map_err(errno)?;
+                (self.peer, self.to) = (None, None);
+                self.note_datagram_address();
+                Ok(())
+            }
         }
     }
 
@@ -252,6 +330,7 @@ impl Socket {
             },
         };
         let mut accepted = Self::new(handle, self.family, self.kind, self.protocol);
+        accepted.peer = Some(Origin::Accepted);
         accepted.bound.clone_from(&self.bound);
         accepted.corked = self.corked;
         accepted.options = self.options.clone();
@@ -295,9 +374,11 @@ impl Socket {
     /// # Errors
     /// The host's own.
     pub fn name(&self) -> Result<Address, Errno> {
-        match &self.bound {
-            Some(bound) => Ok(Address::Path(bound.path.clone())),
-            None => Ok(Address::from_host(rustix::net::getsockname(&self.handle).map_err(errno)?)),
+        match (&self.bound, self.address) {
+            (Some(bound), _) => Ok(Address::Path(bound.path.clone())),
+            // A fork's own socket has another port.
+            (None, Some(address)) if self.is_datagram() => Ok(Address::Internet(address)),
+            (None, _) => self.host_name(),
         }
     }
 
@@ -374,6 +455,9 @@ impl Operations for Socket {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Events {
         let (own, not) = self.local.events(context.shared);
+        if self.is_stale() && self.own().is_err() {
+            return Events::ERR;
+        }
         let own = own | self.inherited.as_ref().map_or(Events::empty(), Inherited::events);
         if self.listening && context.shared.gate.guards(&self.handle) {
             return own | self.offered(context);
@@ -383,6 +467,9 @@ impl Operations for Socket {
     }
 
     fn edges(&mut self, context: &mut Context<'_>, _events: Events) -> u64 {
+        if self.is_stale() && self.own().is_err() {
+            return 0;
+        }
         let own = self.local.edges(context.shared);
         let shut = self.inherited.as_ref().map_or(0, |own| u64::from(own.no_receive) + u64::from(own.no_send));
         if self.listening && context.shared.gate.guards(&self.handle) {

@@ -4,13 +4,13 @@ use rustix::fs::SealFlags;
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{
     CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE, F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_DUPFD_QUERY, F_GET_SEALS,
-    F_GETFD, F_GETFL, F_GETLEASE, F_GETLK, F_GETOWN, F_GETPIPE_SZ, F_GETSIG, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW,
-    F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETOWN, F_SETPIPE_SZ, F_SETSIG, F_UNLCK, FD_CLOEXEC, O_APPEND, O_ASYNC,
-    O_CLOEXEC, O_DIRECT, O_NOATIME, O_NONBLOCK, O_PATH,
+    F_GETFD, F_GETFL, F_GETLEASE, F_GETLK, F_GETOWN, F_GETOWN_EX, F_GETPIPE_SZ, F_GETSIG, F_OFD_GETLK, F_OFD_SETLK,
+    F_OFD_SETLKW, F_OWNER_PGRP, F_OWNER_PID, F_OWNER_TID, F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETOWN, F_SETOWN_EX,
+    F_SETPIPE_SZ, F_SETSIG, F_UNLCK, FD_CLOEXEC, O_APPEND, O_ASYNC, O_CLOEXEC, O_DIRECT, O_NOATIME, O_NONBLOCK, O_PATH,
 };
 
 use crate::call::{Call, SyscallResult};
-use crate::files::DescriptionId;
+use crate::files::{DescriptionId, SignalOwner};
 use crate::objects::Object;
 
 fn fd_result(fd: i32) -> SyscallResult {
@@ -119,8 +119,7 @@ pub fn fcntl(call: &mut Call<'_>) -> SyscallResult {
         F_GETLK | F_SETLK | F_SETLKW | F_OFD_GETLK | F_OFD_SETLK | F_OFD_SETLKW => {
             crate::syscalls::locks::record_lock(call, id, command)
         }
-        // Nothing of a guest raises SIGIO.
-        F_SETOWN | F_GETOWN | F_SETSIG | F_GETSIG => Ok(0),
+        F_SETOWN | F_GETOWN | F_SETOWN_EX | F_GETOWN_EX | F_SETSIG | F_GETSIG => owner(call, id, command),
         F_GETLEASE => Ok(u64::from(F_UNLCK.unsigned_abs())),
         F_GETPIPE_SZ => Ok(call.kernel.with_object(call.host, id, |object, context| object.pipe_size(context))?.into()),
         F_SETPIPE_SZ => {
@@ -139,6 +138,41 @@ fn set_flags(call: &mut Call<'_>, id: DescriptionId, wanted: u32) -> SyscallResu
     let description = call.kernel.files.description_mut(id);
     debug_assert_eq!(description.flags & O_PATH, 0, "checked by fcntl");
     description.flags = description.flags & !CHANGEABLE | wanted & CHANGEABLE;
+    Ok(0)
+}
+
+/// The fcntl commands about whom SIGIO is for.
+fn owner(call: &mut Call<'_>, id: DescriptionId, command: u32) -> SyscallResult {
+    let address = call.args[2];
+    let owner = call.kernel.files.description(id).owner;
+    let changed = match command {
+        F_GETSIG => return Ok(owner.signal.into()),
+        F_GETOWN if owner.kind == F_OWNER_PGRP => return Ok(i64::from(-owner.id).cast_unsigned()),
+        F_GETOWN => return Ok(i64::from(owner.id).cast_unsigned()),
+        F_GETOWN_EX => {
+            let bytes = [owner.kind.to_le_bytes(), owner.id.to_le_bytes()].concat();
+            call.memory().write(address, &bytes)?;
+            return Ok(0);
+        }
+        F_SETSIG if address > 64 => return Err(Errno::EINVAL.into()),
+        F_SETSIG => SignalOwner { signal: call.uint(2), ..owner },
+        F_SETOWN => {
+            let kind = if call.int(2) < 0 { F_OWNER_PGRP } else { F_OWNER_PID };
+            SignalOwner { kind, id: call.int(2).checked_abs().ok_or(Errno::EINVAL)?, ..owner }
+        }
+        _ => {
+            let bytes: [u8; 8] = call.memory().read_array(address)?;
+            let [kind, id] = [0, 4].map(|at| bytes[at..].first_chunk().map_or(0, |word| u32::from_le_bytes(*word)));
+            if !matches!(kind, F_OWNER_TID | F_OWNER_PID | F_OWNER_PGRP) {
+                return Err(Errno::EINVAL.into());
+            }
+            SignalOwner { kind, id: id.cast_signed(), ..owner }
+        }
+    };
+    if changed.id != 0 && call.kernel.any_task(changed.id).is_none() && !call.kernel.group_exists(changed.id) {
+        return Err(Errno::ESRCH.into());
+    }
+    call.kernel.files.description_mut(id).owner = changed;
     Ok(0)
 }
 

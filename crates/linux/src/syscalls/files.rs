@@ -15,6 +15,7 @@ use warmfork_abi::stat::{S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG};
 use warmfork_memory::HostFile;
 
 use crate::call::{Call, Stop, SyscallResult};
+use crate::guest_path;
 use crate::objects::Object;
 use crate::objects::device::Device;
 use crate::objects::directory::{Directory, Source};
@@ -94,7 +95,7 @@ impl How {
 /// What opening a place came to.
 enum Opened {
     /// An object.
-    Object(Object),
+    Object(Box<Object>),
     /// A symlink that was not to be followed.
     Symlink,
     /// A FIFO, not opened yet.
@@ -127,7 +128,7 @@ fn open_place(policy: &Policy, place: &Place<'_>, how: How) -> Result<Opened, Er
         }
         let create = how.for_host() | OFlags::CREATE | OFlags::EXCL;
         match place.open(create, Mode::from_raw_mode(how.mode)) {
-            Ok(fd) => return Ok(Opened::Object(created(fd, place, how)?)),
+            Ok(fd) => return Ok(Opened::Object(Box::new(created(fd, place.path.clone(), how)?))),
             Err(Errno::EEXIST) => {}
             Err(error) => return Err(error),
         }
@@ -136,11 +137,11 @@ fn open_place(policy: &Policy, place: &Place<'_>, how: How) -> Result<Opened, Er
 }
 
 /// A file just made: the host's umask is not the guest's, so its mode is set again where they differ.
-fn created(fd: OwnedFd, place: &Place<'_>, how: How) -> Result<Object, Errno> {
+fn created(fd: OwnedFd, path: Vec<u8>, how: How) -> Result<Object, Errno> {
     if host_metadata(fd.as_fd())?.mode & 0o7777 != how.mode {
         rustix::fs::fchmod(&fd, Mode::from_raw_mode(how.mode)).map_err(errno)?;
     }
-    Ok(Object::File(File::new(fd, place.path.clone(), how.flags)?))
+    Ok(Object::File(File::new(fd, path, how.flags)?))
 }
 
 /// O_TMPFILE: `place` is the directory.
@@ -149,7 +150,9 @@ fn open_unnamed(place: &Place<'_>, how: How) -> Result<Opened, Errno> {
     let mut flags = how.for_host() | OFlags::TMPFILE;
     flags.set(OFlags::EXCL, how.has(O_EXCL));
     let fd = rustix::fs::openat(&directory, ".", flags, Mode::from_raw_mode(how.mode)).map_err(errno)?;
-    Ok(Opened::Object(created(fd, place, how)?))
+    // What Linux shows as its name.
+    let name = format!("#{}", host_metadata(fd.as_fd())?.inode);
+    Ok(Opened::Object(Box::new(created(fd, guest_path::child(&place.path, name.as_bytes()), how)?)))
 }
 
 /// Opens what an O_PATH handle names, knowing now what kind of file it is.
@@ -162,7 +165,7 @@ fn open_existing(handle: OwnedFd, place: &Place<'_>, how: How) -> Result<Opened,
             return Err(Errno::ENOTDIR);
         }
         let target = path::Target::Host(HostFile::opened(handle, &path, how.flags).map_err(errno)?);
-        return Ok(Opened::Object(Object::Path(Path { path, target })));
+        return Ok(Opened::Object(Box::new(Object::Path(Path { path, target }))));
     }
     if kind == S_IFLNK {
         return Ok(Opened::Symlink);
@@ -172,7 +175,7 @@ fn open_existing(handle: OwnedFd, place: &Place<'_>, how: How) -> Result<Opened,
     }
     let again =
         |handle: &OwnedFd| rustix::fs::open(magic_path(handle.as_fd()), how.for_host(), Mode::empty()).map_err(errno);
-    Ok(Opened::Object(match kind {
+    Ok(Opened::Object(Box::new(match kind {
         S_IFDIR if how.has(O_CREAT) || how.access().contains(Access::WRITE) => return Err(Errno::EISDIR),
         S_IFDIR => {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -184,7 +187,7 @@ fn open_existing(handle: OwnedFd, place: &Place<'_>, how: How) -> Result<Opened,
         S_IFIFO => return Ok(Opened::Fifo(Fifo { handle, path, flags: how.flags })),
         S_IFCHR => Object::Device(Device::from_numbers(metadata.represents).ok_or(Errno::EACCES)?),
         _ => return Err(Errno::ENXIO),
-    }))
+    })))
 }
 
 impl Call<'_> {
@@ -213,7 +216,7 @@ impl Call<'_> {
         how.wants_directory = request.wants_directory();
         let policy = Arc::clone(&self.kernel.policy);
         match self.resolver().with(&request, |place| open_place(&policy, place, how))? {
-            Found::Host(Opened::Object(object)) => Ok(object),
+            Found::Host(Opened::Object(object)) => Ok(*object),
             Found::Host(Opened::Symlink) => Err(Errno::ELOOP.into()),
             Found::Host(Opened::Denied(path, denial)) => Err(self.host.denied(&path, denial).into()),
             Found::Host(Opened::Fifo(fifo)) => self.open_fifo(&fifo, how.for_host()),

@@ -2,7 +2,7 @@
 
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{
-    MSG_DONTWAIT, MSG_EOR, MSG_ERRQUEUE, MSG_MORE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL,
+    MSG_CONFIRM, MSG_DONTWAIT, MSG_EOR, MSG_ERRQUEUE, MSG_MORE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL,
 };
 use warmfork_host::Ancillary;
 
@@ -19,6 +19,8 @@ use crate::task::Wait;
 
 /// Flags of sending calls that reach the host's socket.
 const SEND_FLAGS: u32 = MSG_OOB | MSG_MORE | MSG_EOR;
+/// Flags of sending calls that change nothing about a datagram within the machine.
+const MSG_MINOR: u32 = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR | MSG_CONFIRM;
 /// Flags of receiving calls that reach the host's socket.
 const RECEIVE_FLAGS: u32 = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_ERRQUEUE;
 
@@ -144,6 +146,16 @@ fn send_once(
         _ => None,
     };
     let rights = if first { outgoing.rights.as_slice() } else { &[] };
+    let to = match &outgoing.address {
+        Some(Address::Internet(address)) => Some(*address),
+        _ => None,
+    };
+    if outgoing.ancillary.is_empty()
+        && outgoing.flags & !MSG_MINOR == 0
+        && let Some(sent) = within::send_internet(call, id, to, from)?
+    {
+        return Ok(sent);
+    }
     let mailbox = target.as_ref().and_then(|target| within::mailbox(call, target));
     let within = match call.object(id) {
         (Object::Socket(socket), mut context) if socket.is_datagram() && (target.is_none() || mailbox.is_some()) => {
@@ -268,12 +280,17 @@ fn receive_chunks(
 
 fn receive_once(call: &mut Call<'_>, id: DescriptionId, into: &mut [u8], wanted: Wanted) -> Result<Received, Errno> {
     let mut received = match call.object(id) {
-        (Object::Socket(socket), _) if wanted.rights && socket.has_ancillary() => {
-            socket.receive_with_ancillary(into, wanted.flags & RECEIVE_FLAGS)
-        }
         (Object::Socket(socket), context) => {
-            match socket.local.receive(context.shared, into, wanted.flags, wanted.rights) {
+            let local = if wanted.flags & MSG_ERRQUEUE == 0 {
+                socket.local.receive(context.shared, into, wanted.flags, wanted.rights)
+            } else {
+                None
+            };
+            match local {
                 Some(received) => Ok(received),
+                None if wanted.rights && socket.has_ancillary() => {
+                    socket.receive_with_ancillary(into, wanted.flags & RECEIVE_FLAGS)
+                }
                 None => socket.receive(into, wanted.flags & RECEIVE_FLAGS, wanted.named),
             }
         }

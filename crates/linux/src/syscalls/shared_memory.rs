@@ -7,9 +7,11 @@ use rustix::fs::Mode;
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{O_CREAT, O_EXCL, O_TRUNC};
 use warmfork_abi::stat::{Metadata, S_IFREG};
+use warmfork_memory::HostFile;
 
 use crate::call::Call;
 use crate::guest_path;
+use crate::objects::file::file_metadata;
 use crate::objects::memfd::Memfd;
 use crate::poller::errno;
 use crate::syscalls::metadata::host_metadata;
@@ -43,7 +45,16 @@ impl SharedMemory {
     /// What stat shows of `name`, if it is there.
     #[must_use]
     pub fn metadata(&self, name: &[u8]) -> Option<Metadata> {
-        Some(Metadata { links: 1, ..self.files.get(name)?.metadata().ok()? })
+        self.metadata_of(&self.files.get(name)?.file).ok()
+    }
+
+    /// What stat shows of memory file `file`, which may have names here.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn metadata_of(&self, file: &HostFile) -> Result<Metadata, Errno> {
+        let names = self.files.values().filter(|named| *named.file == *file).count();
+        Ok(Metadata { links: u32::try_from(names).unwrap_or(u32::MAX), ..file_metadata(file)? })
     }
 }
 

@@ -45,9 +45,6 @@ fn named(call: &Call<'_>) -> Name {
     Name { level: call.uint(1), name: call.uint(2) }
 }
 
-/// What Linux shows of the peer of a socket that is no Unix socket.
-const NOBODY: Credentials = Credentials { pid: 0, uid: u32::MAX, gid: u32::MAX };
-
 /// getsockopt(2)
 pub fn getsockopt(call: &mut Call<'_>) -> SyscallResult {
     let id = call.description_id(call.int(0))?;
@@ -69,7 +66,7 @@ fn value_of(call: &mut Call<'_>, id: DescriptionId, name: Name, room: usize) -> 
                 let who = socket.local.owner;
                 Ok(who.unwrap_or_else(|| call.kernel.process.credentials()).to_bytes().to_vec())
             }
-            Object::Socket(_) | Object::Tcp(_) => Ok(NOBODY.to_bytes().to_vec()),
+            Object::Socket(_) | Object::Tcp(_) => Ok(Credentials::NOBODY.to_bytes().to_vec()),
             _ => Err(Errno::ENOTSOCK),
         };
     }

@@ -1,6 +1,5 @@
 //! What is done to a file's bytes as a whole: truncate, sync, fallocate, advice.
 
-use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;
 
 use rustix::fs::{Advice, FallocateFlags, Mode, OFlags};
@@ -41,21 +40,18 @@ impl Call<'_> {
         Err(Errno::EFBIG)
     }
 
-    /// Whether memory file `id` may grow to `end` bytes: all of them together are as much as the guest may map.
+    /// Whether file `id`, if it is in memory, may grow to `end` bytes: all of those together are as much as the guest may map.
     ///
     /// # Errors
     /// ENOSPC beyond that.
     pub fn check_memory_files(&self, id: DescriptionId, end: u64) -> Result<(), Errno> {
-        let Object::Memfd(growing) = &self.kernel.files.description(id).object else { return Ok(()) };
-        let open = self.kernel.files.objects().filter_map(|object| match object {
-            Object::Memfd(memfd) => Some(memfd),
-            _ => None,
-        });
-        let mut counted = BTreeSet::from([growing.file.id()]);
+        let kernel = &self.kernel;
+        let growing = kernel.files.description(id).object.file();
+        let Some(growing) = growing.filter(|file| kernel.is_in_memory(file)) else { return Ok(()) };
         let mut total = end;
-        for memfd in open.chain(self.kernel.shared.memory.files()) {
-            if counted.insert(memfd.file.id()) {
-                total = total.saturating_add(host_metadata(memfd.file.as_fd())?.size);
+        for (inode, file) in kernel.open_files_in_memory() {
+            if inode != growing.inode() {
+                total = total.saturating_add(host_metadata(file.to_look())?.size);
             }
         }
         if total > self.kernel.space.limits().accessible_bytes { Err(Errno::ENOSPC) } else { Ok(()) }
@@ -183,7 +179,7 @@ pub fn fallocate(call: &mut Call<'_>) -> SyscallResult {
     let object = &call.kernel.files.description(id).object;
     let file = object.view().host_file().ok_or(Errno::ENODEV)?;
     let allocates = FallocateFlags::KEEP_SIZE.contains(mode);
-    if matches!(object, Object::Memfd(_)) && allocates {
+    if allocates && object.file().is_some_and(|file| call.kernel.is_in_memory(file)) {
         // Memory is had when it is used, so that limits see it: only the length changes.
         let grows = mode.is_empty() && end > host_metadata(file)?.size;
         return if grows { Ok(rustix::fs::ftruncate(file, end).map(|()| 0)?) } else { Ok(0) };

@@ -14,6 +14,7 @@ use crate::proc;
 use crate::process::{RLIMIT_FSIZE, UNLIMITED};
 use crate::syscalls::metadata::host_metadata;
 use crate::syscalls::vectors::Vectors;
+use crate::syscalls::within;
 use crate::task::Wait;
 
 /// After so many bytes a call stops for the machine to look at its limits (time, memory), and goes on.
@@ -62,6 +63,9 @@ impl Call<'_> {
             let path = file.path.clone();
             proc::write(self.kernel, &path, from)?;
             return Ok(from.len());
+        }
+        if let Some(sent) = within::send_internet(self, transfer.id, None, from)? {
+            return Ok(sent);
         }
         let at = transfer.at.map(|at| at.saturating_add(moved as u64));
         self.kernel.with_object(self.host, transfer.id, |object, context| object.write(context, from, at))
@@ -226,12 +230,8 @@ impl Call<'_> {
     pub(super) fn room_in_file(&mut self, id: DescriptionId, at: Option<u64>, length: usize) -> Result<usize, Errno> {
         let limit = self.kernel.process.limits[RLIMIT_FSIZE].soft;
         let description = self.kernel.files.description(id);
-        let grows = match description.object {
-            Object::File(_) => limit != UNLIMITED,
-            Object::Memfd(_) => true,
-            _ => false,
-        };
-        if !grows || length == 0 {
+        let grows = |file| limit != UNLIMITED || self.kernel.is_in_memory(file);
+        if length == 0 || !description.object.file().is_some_and(|file| grows(file)) {
             return Ok(length);
         }
         let start = match description.object.view().host_file() {

@@ -5,18 +5,23 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use warmfork_abi::Errno;
-use warmfork_abi::socket::{AF_INET6, AF_UNIX, IPV6_V6ONLY, SO_RCVBUF, SO_SNDBUF, SOL_IPV6, SOL_SOCKET};
+use warmfork_abi::socket::{
+    AF_INET6, AF_UNIX, IP_MTU_DISCOVER, IP_RECVERR, IP_RECVTOS, IP_RECVTTL, IPV6_MTU_DISCOVER, IPV6_RECVERR,
+    IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS, IPV6_V6ONLY, SO_RCVBUF, SO_SNDBUF, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_UDP,
+    UDP_CORK, UDP_SEGMENT,
+};
 
 use crate::call::Call;
 use crate::files::DescriptionId;
 use crate::kernel::Kernel;
-use crate::objects::address::{Address, plain};
+use crate::objects::address::{Address, in_family, plain};
 use crate::objects::local::{Connected, LocalName};
+use crate::objects::mailbox::Letter;
 use crate::objects::options::Name;
 use crate::objects::pair::PairEnd;
-use crate::objects::socket::Socket;
+use crate::objects::socket::{Credentials, Socket};
 use crate::objects::tcp::TcpEnd;
 use crate::objects::{Object, Shared};
 use crate::syscalls::metadata::host_metadata_at;
@@ -25,9 +30,12 @@ use crate::syscalls::names::HostAddress;
 /// Most connections of a machine that wait to be accepted: no descriptor counts for them any more.
 const MOST_WAITING: usize = 8192;
 
-/// Notes by what a Unix socket is found that was just bound.
+/// Notes by what a socket is found that was just bound.
 pub(super) fn named(socket: &mut Socket, shared: &mut Shared) {
     if socket.family != AF_UNIX {
+        if socket.is_datagram() && socket.address.is_some() {
+            socket.local.mailbox.get_or_insert_with(|| shared.mailboxes.create());
+        }
         return;
     }
     socket.local.name = match (&socket.bound, socket.name()) {
@@ -107,15 +115,20 @@ fn source(to: IpAddr) -> IpAddr {
     if to.is_ipv4() && to.is_loopback() { Ipv4Addr::LOCALHOST.into() } else { to }
 }
 
-/// Whether `ip` is an address of this host: only such can be bound.
+/// Whether `ip` is an address of this host: only to such it sends from the very same one.
 fn is_of_host(ip: IpAddr) -> bool {
+    /// Any; nothing is sent there.
+    const PORT: u16 = 9;
     if ip.is_loopback() {
         return true;
     }
     let family = if ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let address = SocketAddrAny::from(SocketAddr::new(ip, 0));
-    rustix::net::socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
-        .is_ok_and(|probe| rustix::net::bind(&probe, &address).is_ok())
+    let Ok(probe) = rustix::net::socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None) else {
+        return false;
+    };
+    let connected = rustix::net::connect(&probe, &SocketAddr::new(ip, PORT));
+    let name = connected.and_then(|()| rustix::net::getsockname(&probe)).ok();
+    name.and_then(|name| SocketAddr::try_from(name).ok()).is_some_and(|own| own.ip() == ip)
 }
 
 /// What a socket of `family` reaches at `address`; `None` for what is of another family.
@@ -201,6 +214,79 @@ pub(super) fn connect_tcp(call: &mut Call<'_>, id: DescriptionId, address: Socke
         listener.local.arrive(Connected::Tcp(far));
     }
     Some(if nonblocking { Err(Errno::EINPROGRESS) } else { Ok(()) })
+}
+
+/// Sends a datagram of the Internet protocols from socket `id`, if it goes to one of the machine's own.
+///
+/// # Errors
+/// EMSGSIZE for a long one; the host's refusal of an address to send from.
+pub(super) fn send_internet(
+    call: &mut Call<'_>,
+    id: DescriptionId,
+    to: Option<SocketAddr>,
+    data: &[u8],
+) -> Result<Option<usize>, Errno> {
+    let Some((mailbox, from)) = internet_mailbox(call, id, to)? else { return Ok(None) };
+    let letter = Letter { data: data.to_vec(), rights: Vec::new(), sender: Credentials::NOBODY, from };
+    call.kernel.shared.mailboxes.deliver_or_lose(mailbox, letter).map(Some)
+}
+
+/// The mailbox that a datagram from socket `id` goes to, and the name that it comes from, when one of the machine's own
+/// sockets is bound to `to` (or to where `id` is connected to). Not where headers are looked at or set that only the host
+/// has: those datagrams go through it, as all do that come from outside or go there.
+fn internet_mailbox(
+    call: &mut Call<'_>,
+    id: DescriptionId,
+    to: Option<SocketAddr>,
+) -> Result<Option<(u64, Address)>, Errno> {
+    let Object::Socket(socket) = &call.kernel.files.description(id).object else { return Ok(None) };
+    if !socket.is_internet() || !socket.is_datagram() || has_headers(socket) {
+        return Ok(None);
+    }
+    let (family, protocol) = (socket.family, socket.protocol);
+    let Some(to) = to.or(socket.to).and_then(|to| reached(family, to)) else { return Ok(None) };
+    let similar = |other: &Socket| other.is_datagram() && (other.protocol == protocol || is_udp(other, protocol));
+    if call.kernel.find_internet(to, similar).is_empty() {
+        return Ok(None);
+    }
+    let (socket, context) = super::sockets::host_socket(call, id, Errno::ENOTSOCK)?;
+    let own = socket.autobind()?;
+    named(socket, context.shared);
+    let ip = if own.ip().is_unspecified() { source(to.ip()) } else { plain(own).ip() };
+    let from = SocketAddr::new(ip, own.port());
+    // One that is connected takes what comes from its peer only.
+    let takes = |other: &Socket| similar(other) && other.to.is_none_or(|peer| plain(peer) == from);
+    let receivers = call.kernel.find_internet(to, takes);
+    let Some(&receiver) = receivers.get(usize::from(from.port()) % receivers.len().max(1)) else { return Ok(None) };
+    let Object::Socket(receiver) = &call.kernel.files.description(receiver).object else { return Ok(None) };
+    if has_headers(receiver) {
+        return Ok(None);
+    }
+    let name = Address::Internet(in_family(from, receiver.family));
+    Ok(receiver.local.mailbox.map(|mailbox| (mailbox, name)))
+}
+
+/// Whether `socket` is a UDP socket, as is one of `protocol`: the default may be named or not.
+fn is_udp(socket: &Socket, protocol: u32) -> bool {
+    const UDP: u32 = 17;
+    matches!(socket.protocol, 0 | UDP) && matches!(protocol, 0 | UDP)
+}
+
+/// Whether the guest has asked for what only headers have: segmentation, time to live, class, errors.
+fn has_headers(socket: &Socket) -> bool {
+    const OPTIONS: [(u32, u32); 10] = [
+        (SOL_UDP, UDP_SEGMENT),
+        (SOL_UDP, UDP_CORK),
+        (SOL_IP, IP_RECVERR),
+        (SOL_IP, IP_RECVTTL),
+        (SOL_IP, IP_RECVTOS),
+        (SOL_IP, IP_MTU_DISCOVER),
+        (SOL_IPV6, IPV6_RECVERR),
+        (SOL_IPV6, IPV6_RECVHOPLIMIT),
+        (SOL_IPV6, IPV6_RECVTCLASS),
+        (SOL_IPV6, IPV6_MTU_DISCOVER),
+    ];
+    OPTIONS.iter().any(|&(level, name)| socket.options.get(Name { level, name }).is_some())
 }
 
 /// Connections that wait to be accepted by any of the machine's processes.

@@ -1,0 +1,106 @@
+//! What becomes of connections to the outside when a machine is frozen: each has one peer, which can talk with one machine
+//! only, so that forks cannot share it.
+//!
+//! ```text
+//!   a stream            ends in each fork as if its peer had reset it, so that clients and pools connect again
+//!   a datagram socket   is made anew in each fork, and connected to the same peer (objects/inherited.rs)
+//!   one that is kept    is shared by all forks, at the risk of who asked for it
+//! ```
+
+use std::fmt;
+
+use warmfork_abi::socket::AF_UNIX;
+
+use crate::files::DescriptionId;
+use crate::kernel::Kernel;
+use crate::objects::address::{Address, plain};
+use crate::objects::pair::PairEnd;
+use crate::objects::socket::Socket;
+use crate::objects::tcp::TcpEnd;
+use crate::objects::{Object, Shared};
+use crate::policy::HostPattern;
+
+/// What the user wants of connections to the outside.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct OutsideRules {
+    /// Those to these peers are shared by all forks.
+    pub keep: Vec<HostPattern>,
+    /// A machine that has any others is not frozen.
+    pub refuse: bool,
+}
+
+/// A connection to the outside that was open at the freeze.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outside {
+    /// At the other end; a Unix socket has a name seldom.
+    pub peer: Address,
+    /// The program accepted it.
+    pub accepted: bool,
+    /// All forks share it.
+    pub kept: bool,
+}
+
+impl fmt::Display for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.accepted { "from " } else { "to " })?;
+        match &self.peer {
+            Address::Internet(address) => write!(f, "{}", plain(*address)),
+            Address::Path(path) => f.write_str(&String::from_utf8_lossy(path)),
+            Address::Abstract(name) => write!(f, "@{}", String::from_utf8_lossy(name)),
+            Address::Unnamed | Address::Unspecified => f.write_str("a Unix socket without a name"),
+        }
+    }
+}
+
+impl Kernel {
+    /// Makes this copy of a machine's kernel what forks begin with: what the host has once for all of them is marked, and
+    /// connections to the outside end, as `rules` say, but for `except`. What has become of those.
+    pub fn freeze(&mut self, rules: &OutsideRules, except: Option<DescriptionId>) -> Vec<Outside> {
+        let mut found = Vec::new();
+        let Self { files, shared, .. } = self;
+        for (id, description) in files.descriptions_mut() {
+            match &mut description.object {
+                Object::Stream(stream) => stream.shared = true,
+                Object::Inotify(inotify) => inotify.share(),
+                Object::Socket(socket) => {
+                    let outside = outside(socket, rules).filter(|_| Some(id) != except);
+                    match &outside {
+                        Some(outside) if !outside.kept => description.object = ended(shared, socket, &outside.peer),
+                        _ => socket.share(),
+                    }
+                    found.extend(outside);
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+/// The connection that `socket` has to the outside, if it has one.
+fn outside(socket: &Socket, rules: &OutsideRules) -> Option<Outside> {
+    if !socket.has_peer() || socket.is_datagram() {
+        return None;
+    }
+    // Who has gone away already has no name any more.
+    let peer = socket.peer().ok().or_else(|| Some(Address::Internet(socket.to?))).unwrap_or(Address::Unnamed);
+    let kept = match &peer {
+        Address::Internet(address) => rules.keep.iter().any(|pattern| pattern.matches(address)),
+        _ => false,
+    };
+    Some(Outside { peer, accepted: socket.accepted(), kept })
+}
+
+/// What is left of a connection that its peer has reset.
+fn ended(shared: &mut Shared, socket: &Socket, peer: &Address) -> Object {
+    let nowhere = Address::Unspecified;
+    let name = socket.name().unwrap_or(nowhere);
+    if socket.family == AF_UNIX {
+        return Object::Pair(PairEnd::reset(&mut shared.pairs, socket.kind, name, peer.clone()));
+    }
+    let internet = |address: &Address| match address {
+        Address::Internet(address) => *address,
+        _ => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+    };
+    Object::Tcp(TcpEnd::reset(&mut shared.connections, socket, internet(&name), internet(peer)))
+}
