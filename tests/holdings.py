@@ -94,7 +94,7 @@ def settle(server: Server) -> None:
 
     def settled() -> bool:
         now = server.statistics()
-        reset = now["resets_rewritten"] + now["resets_dropped"]
+        reset = now["resets_rewritten"] + now["resets_dropped"] + now["resets_rebuilt"]
         return reset == now["served"] and now["forks"] == now["workers"] + now["connections"] - now["served"]
 
     while not settled():

@@ -340,10 +340,12 @@ class Fork(_Closing):
         """Puts the snapshot's state back.
 
         Returns:
-            ``"rewritten"`` when touched pages were written anew, ``"dropped"`` when there were too many for that.
+            ``"rewritten"`` when touched pages were written anew, ``"dropped"`` when there were too many for that;
+            ``"rebuilt"`` when a process of the snapshot had ended or executed another program, or the host refused
+            something, so that the fork was made anew.
 
         Raises:
-            PlatformError: The guest's host process is gone; the fork can only be closed.
+            PlatformError: The host cannot give what a new fork needs; the fork can only be closed.
         """
         return self._native.reset()
 

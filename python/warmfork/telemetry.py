@@ -73,6 +73,7 @@ class ServerCollector(Collector):
         resets = CounterMetricFamily("warmfork_resets", "Resets of a fork, by kind.", labels=["kind"])
         resets.add_metric(["rewritten"], now["resets_rewritten"])
         resets.add_metric(["dropped"], now["resets_dropped"])
+        resets.add_metric(["rebuilt"], now["resets_rebuilt"])
         yield resets
         latency = HistogramMetricFamily("warmfork_request_seconds", "Time from accept to the end of the connection.")
         buckets = [(f"{bound:g}", float(count)) for bound, count in now["latency"]["buckets"]]

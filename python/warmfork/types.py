@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 
 Platform = Literal["auto", "process", "kvm"]
 OutcomeKind = Literal["exited", "signaled", "served", "timeout", "out_of_memory", "interrupted"]
-ResetKind = Literal["rewritten", "dropped"]
+ResetKind = Literal["rewritten", "dropped", "rebuilt"]
 
 
 class PolicySpec(TypedDict):
@@ -97,6 +97,7 @@ class ServerStatistics(TypedDict):
     forks: int
     resets_rewritten: int
     resets_dropped: int
+    resets_rebuilt: int
     pages_rewritten: int
     reset_seconds: float
     timeouts: int

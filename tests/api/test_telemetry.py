@@ -27,6 +27,7 @@ COUNTED: ServerStatistics = {
     "forks": 3,
     "resets_rewritten": 98,
     "resets_dropped": 1,
+    "resets_rebuilt": 2,
     "pages_rewritten": 12345,
     "reset_seconds": 0.5,
     "timeouts": 3,
@@ -59,6 +60,7 @@ def test_everything_that_was_counted_is_told() -> None:
     assert told[("warmfork_connections_total", "")] == 100
     assert told[("warmfork_resets_total", "rewritten")] == 98
     assert told[("warmfork_resets_total", "dropped")] == 1
+    assert told[("warmfork_resets_total", "rebuilt")] == 2
     assert told[("warmfork_timeouts_total", "")] == 3
     assert told[("warmfork_request_seconds_bucket", "0.001")] == 90
     assert told[("warmfork_request_seconds_bucket", "+Inf")] == 100

@@ -10,7 +10,7 @@ import pytest
 from holdings import Holdings, settle
 from talking import ask, port_of
 
-from warmfork import Policy, Snapshot, WarmforkError
+from warmfork import Policy, Snapshot
 
 # What a request changes, and what `differences` says of it before the reset.
 CHANGES = {
@@ -76,14 +76,20 @@ def test_a_program_is_run(snapshot: Snapshot, request_of: Any) -> None:
             fork.reset()
 
 
-@pytest.mark.parametrize("action", ["end-child", "execute"])
-def test_a_fork_without_a_process_of_the_snapshot_is_of_no_more_use(
-    snapshot: Snapshot, request_of: Any, action: str
+@pytest.mark.parametrize(("action", "outcome"), [("end-child", "served"), ("execute", "timeout"), ("exit", "exited")])
+def test_a_fork_without_a_process_of_the_snapshot_is_made_anew(
+    snapshot: Snapshot, request_of: Any, action: str, outcome: str
 ) -> None:
     with snapshot.fork() as fork:
-        request_of(fork, action, timeout=2.0)
-        with pytest.raises(WarmforkError, match="ended or executed another program"):
-            fork.reset()
+        first = request_of(fork, "look").answer
+        assert fork.reset() != "rebuilt"
+        for _ in range(2):
+            assert request_of(fork, action, timeout=2.0).outcome.kind == outcome
+            assert fork.reset() == "rebuilt"
+            assert fork.differences() == []
+            assert request_of(fork, "look").answer == first
+            assert fork.reset() != "rebuilt"
+        assert fork.statistics()["resets_rebuilt"] == 2
 
 
 def test_a_thousand_programs_leak_nothing(snapshot: Snapshot) -> None:
@@ -103,11 +109,12 @@ def test_a_thousand_programs_leak_nothing(snapshot: Snapshot) -> None:
     assert statistics["forks"] == 2
 
 
-def test_a_lost_process_of_the_snapshot_costs_a_fork(snapshot: Snapshot) -> None:
+def test_a_lost_process_of_the_snapshot_costs_no_connection(snapshot: Snapshot) -> None:
     port = port_of(snapshot)
     with snapshot.serve(threads=1) as server:
         for _ in range(3):
             assert ask(port, b"end-child\n") == b"done\n"
             assert ask(port, b"look\n") == b"none shared before   children 0\ndone\n"
         server.stop(10.0)
-        assert server.statistics()["served"] == 6
+        statistics = server.statistics()
+    assert (statistics["served"], statistics["resets_rebuilt"], statistics["forks"]) == (6, 3, 1)

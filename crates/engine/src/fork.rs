@@ -8,14 +8,19 @@
 //!              (1 and 2 for each process of the snapshot; other processes' memory is dropped first)
 //!           3. the kernel's plain data is assigned, registers and FPU state are loaded; clocks stand still until it runs
 //! ```
+//!
+//! Where that cannot be, for a process of the snapshot has ended or runs another program, or the host refuses a call, the
+//! fork is rebuilt: it gets new platforms, mapped as a new fork's are, and goes on under the same handle.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use warmfork_linux::family::Pid;
 use warmfork_linux::poller::Host;
 use warmfork_linux::process::{FIRST_PID, SpaceId};
 use warmfork_linux::serve::{Gate, Offer};
+use warmfork_linux::{Kernel, Tid};
 use warmfork_loader::vdso::MachineClock;
 use warmfork_memory::image::{Content, Image};
 use warmfork_memory::{Area, Backing, HostFile, HostFileId, Span, SpanSet};
@@ -35,6 +40,8 @@ pub enum ResetKind {
     Rewritten,
     /// There were too many: private pages were dropped.
     Dropped,
+    /// What the fork ran on was not to be put back: it was made anew.
+    Rebuilt,
 }
 
 /// What resets have done so far.
@@ -44,6 +51,8 @@ pub struct ResetCounters {
     pub rewritten: u64,
     /// Resets that dropped pages.
     pub dropped: u64,
+    /// Resets that made the fork anew.
+    pub rebuilt: u64,
     /// Pages rewritten in all.
     pub pages: u64,
 }
@@ -65,37 +74,26 @@ pub struct Fork {
 
 impl Fork {
     pub(crate) fn new(snapshot: Arc<Snapshot>) -> Result<Self, EngineError> {
-        let failed = |source| EngineError::Kernel { operation: "forking", source };
-        let kernel = snapshot.kernel.fork().map_err(failed)?;
         let clock = MachineClock::new()?;
-        let spaces = snapshot.spaces();
-        let mut platforms = Vec::with_capacity(spaces.len());
-        for &(space, ..) in &spaces {
-            let mut platform = snapshot.platform.guest()?;
-            let everything = Span { start: 0, end: kernel.space.layout().top() };
-            platform.map_all(&snapshot.mappings(space, everything, &kernel, &clock)?)?;
-            let image = snapshot.image(space)?;
-            platform.hold_image(image.file(), image.all_bytes().len() as u64)?;
-            platforms.push(platform);
+        let Parts { kernel, platform, others } = Parts::of(&snapshot, &clock)?;
+        let host = Host::new().map_err(|error| EngineError::Kernel { operation: "forking", source: errno(error) })?;
+        let machine = Machine::new(snapshot.platform, platform, kernel, host, clock);
+        let (plans, resets) = (BTreeMap::new(), ResetCounters::default());
+        let mut fork = Self { machine, snapshot, plans, rewrite_limit: DEFAULT_REWRITE_LIMIT, resets };
+        fork.begin(others)?;
+        Ok(fork)
+    }
+
+    /// Gives the machine, whose first process has its platform, those of the `others`, and every one its thread's state.
+    fn begin(&mut self, others: Vec<(SpaceId, Box<dyn Platform>)>) -> Result<(), EngineError> {
+        self.machine.frozen = Some(self.snapshot.frozen);
+        for (space, platform) in others {
+            self.machine.add_body(space, platform);
         }
-        kernel.seal_own_files().map_err(failed)?;
-        let host = Host::new().map_err(|error| failed(errno(error)))?;
-        let mut platforms = platforms.into_iter().zip(spaces);
-        let (first, (space, _, loaded)) = platforms.next().ok_or(EngineError::State("a snapshot has no process"))?;
-        let mut machine = Machine::new(snapshot.platform, first, kernel, host, clock);
-        machine.frozen = Some(snapshot.frozen);
-        machine.load_fpu(&snapshot.kernel, space, loaded)?;
-        for (platform, (space, _, loaded)) in platforms {
-            machine.add_body(space, platform, loaded);
-            machine.load_fpu(&snapshot.kernel, space, loaded)?;
+        for (space, _, loaded) in self.snapshot.spaces() {
+            self.machine.load_fpu(&self.snapshot.kernel, space, loaded)?;
         }
-        Ok(Self {
-            machine,
-            snapshot,
-            plans: BTreeMap::new(),
-            rewrite_limit: DEFAULT_REWRITE_LIMIT,
-            resets: ResetCounters::default(),
-        })
+        Ok(())
     }
 
     /// Makes ready what forks of this snapshot are known to write to, so that the first run takes no page faults for it.
@@ -167,15 +165,36 @@ impl Fork {
     /// Returns the fork to the snapshot's state.
     ///
     /// # Errors
-    /// [`EngineError`] when the host refuses a call: throw the fork away then.
+    /// [`EngineError`] when the host does not even give what a new fork needs: throw the fork away then.
     pub fn reset(&mut self) -> Result<ResetKind, EngineError> {
-        let resetting = |source| EngineError::Kernel { operation: "resetting", source };
         let spaces = self.snapshot.spaces();
-        self.machine.keep_only(&spaces)?;
+        let whole = self.machine.keep_only(&spaces);
+        match whole.and_then(|whole| whole.then(|| self.rewind(&spaces)).transpose()) {
+            Ok(Some(kind)) => return Ok(kind),
+            Ok(None) => {}
+            Err(error) => log::warn!("a fork cannot be put back and is made anew: {error}"),
+        }
+        self.rebuild()?;
+        self.resets.rebuilt += 1;
+        Ok(ResetKind::Rebuilt)
+    }
+
+    /// Makes the fork anew. Its host side stays: handles to it are out.
+    fn rebuild(&mut self) -> Result<(), EngineError> {
+        let Parts { kernel, platform, others } = Parts::of(&self.snapshot, &self.machine.clock)?;
+        self.machine.replace(platform, kernel);
+        self.plans.clear();
+        self.begin(others)?;
+        self.prepare()
+    }
+
+    /// Returns the fork to the snapshot's state on what it runs on.
+    fn rewind(&mut self, spaces: &[(SpaceId, Pid, Tid)]) -> Result<ResetKind, EngineError> {
+        let resetting = |source| EngineError::Kernel { operation: "resetting", source };
         let written = mapped_writes(&mut self.machine, &self.snapshot)?;
         let anew = self.machine.kernel.restore_own_files(&written).map_err(resetting)?;
         let mut pages = Some(0);
-        for &(space, owner, _) in &spaces {
+        for &(space, owner, _) in spaces {
             self.machine.visit_process(owner)?;
             self.restore_mappings(space, &anew)?;
             let rewritten = self.restore_pages(space)?;
@@ -184,10 +203,7 @@ impl Fork {
         self.machine.visit_process(FIRST_PID)?;
         self.machine.kernel.seal_own_files().map_err(resetting)?;
         self.machine.reset_kernel(&self.snapshot.kernel);
-        self.machine.frozen = Some(self.snapshot.frozen);
-        for &(space, _, loaded) in &spaces {
-            self.machine.load_fpu(&self.snapshot.kernel, space, loaded)?;
-        }
+        self.begin(Vec::new())?;
         let Some(pages) = pages else {
             self.resets.dropped += 1;
             return Ok(ResetKind::Dropped);
@@ -267,6 +283,37 @@ impl Fork {
         platform.discard_all(&plan.returned)?;
         platform.put_back(image.all_bytes(), &plan.pages)?;
         Ok(Some(plan.pages.iter().map(|(span, _)| span.len()).sum::<u64>() / warmfork_abi::PAGE))
+    }
+}
+
+/// What a new fork begins with.
+struct Parts {
+    kernel: Kernel,
+    /// The first process's.
+    platform: Box<dyn Platform>,
+    /// The other processes', by address space.
+    others: Vec<(SpaceId, Box<dyn Platform>)>,
+}
+
+impl Parts {
+    /// Those of a fork of `snapshot` that has `clock`.
+    fn of(snapshot: &Snapshot, clock: &MachineClock) -> Result<Self, EngineError> {
+        let failed = |source| EngineError::Kernel { operation: "forking", source };
+        let mut kernel = snapshot.kernel.fork().map_err(failed)?;
+        kernel.begin(BTreeMap::new());
+        let mut platforms = Vec::new();
+        for (space, ..) in snapshot.spaces() {
+            let mut platform = snapshot.platform.guest()?;
+            let everything = Span { start: 0, end: kernel.space.layout().top() };
+            platform.map_all(&snapshot.mappings(space, everything, &kernel, clock)?)?;
+            let image = snapshot.image(space)?;
+            platform.hold_image(image.file(), image.all_bytes().len() as u64)?;
+            platforms.push((space, platform));
+        }
+        kernel.seal_own_files().map_err(failed)?;
+        let mut platforms = platforms.into_iter();
+        let (_, platform) = platforms.next().ok_or(EngineError::State("a snapshot has no process"))?;
+        Ok(Self { kernel, platform, others: platforms.collect() })
     }
 }
 

@@ -198,6 +198,9 @@ impl Machine {
             if until.connections && self.kernel.shared.gate.counts() != counts {
                 return Ok(Outcome::Connection);
             }
+            if until.calls.is_some_and(|calls| self.counters.syscalls >= calls) {
+                return Ok(Outcome::Paused);
+            }
             if self.watch.ticks() != ticks {
                 ticks = self.watch.ticks();
                 turn = Turn::Over;
@@ -444,8 +447,13 @@ impl Machine {
     /// Assigns the state of a snapshot's `kernel`; memory and FPU state are the caller's.
     pub(crate) fn reset_kernel(&mut self, kernel: &Kernel) {
         self.kernel.reset_from(kernel);
-        self.registers = kernel.tasks.get(kernel.tasks.current).registers;
-        self.processes.loaded = kernel.tasks.current;
+        self.start();
+    }
+
+    /// What runs next is the kernel's current thread.
+    pub(crate) fn start(&mut self) {
+        self.registers = self.kernel.tasks.get(self.kernel.tasks.current).registers;
+        self.processes.loaded = self.kernel.tasks.current;
         self.ended = None;
     }
 

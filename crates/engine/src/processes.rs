@@ -156,23 +156,33 @@ impl Machine {
         Ok(())
     }
 
-    /// Drops the memory of the processes that are not among `pristine`, and sees to it that those still have theirs.
-    pub(crate) fn keep_only(&mut self, pristine: &[(SpaceId, Pid, Tid)]) -> Result<(), EngineError> {
-        const GONE: &str = "a process of the snapshot has ended or executed another program: its fork cannot be reset";
-        self.visit_process(FIRST_PID)?;
+    /// Drops the memory of the processes that are not among `pristine`; whether all of those still have theirs.
+    pub(crate) fn keep_only(&mut self, pristine: &[(SpaceId, Pid, Tid)]) -> Result<bool, EngineError> {
         let has = |&(space, owner, _): &(SpaceId, Pid, Tid)| {
-            self.kernel.find_process(owner).is_some_and(|process| process.space == space)
+            let own = self.kernel.find_process(owner).is_some_and(|process| process.space == space);
+            own && (self.processes.space == space || self.processes.bodies.contains_key(&space))
         };
         if !pristine.iter().all(has) {
-            return Err(EngineError::State(GONE));
+            return Ok(false);
         }
+        self.visit_process(FIRST_PID)?;
         self.processes.bodies.retain(|space, _| pristine.iter().any(|(kept, ..)| kept == space));
-        Ok(())
+        Ok(true)
     }
 
-    /// Gives the processes with address space `space` their `platform`, which has the state of thread `loaded`.
-    pub(crate) fn add_body(&mut self, space: SpaceId, platform: Box<dyn Platform>, loaded: Tid) {
-        self.processes.bodies.insert(space, Body::new(platform, loaded));
+    /// Gives the processes with address space `space` their `platform`.
+    pub(crate) fn add_body(&mut self, space: SpaceId, platform: Box<dyn Platform>) {
+        self.processes.bodies.insert(space, Body::new(platform, NOBODY));
+    }
+
+    /// Puts another machine in the place of this one, on the same host side: `platform` is its first process's.
+    pub(crate) fn replace(&mut self, platform: Box<dyn Platform>, kernel: Kernel) {
+        self.processes.bodies.clear();
+        self.processes.interrupter.set(platform.interrupter());
+        self.processes.space = kernel.process.space;
+        self.platform = platform;
+        self.kernel = kernel;
+        self.start();
     }
 
     /// Loads the FPU state that thread `loaded` has in `kernel` into the platform that holds address space `space`.

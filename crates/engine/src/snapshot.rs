@@ -107,7 +107,10 @@ impl Snapshot {
             }
         }
         machine.visit_process(FIRST_PID)?;
+        // Its state has just been loaded where another process has the same memory (vfork).
+        machine.save()?;
         machine.kernel.settle_cpu_time(&mut machine.host);
+        machine.kernel.settle_objects(&mut machine.host);
         let failed = |source| EngineError::Kernel { operation: "freezing", source };
         let mut kernel = machine.kernel.fork().map_err(failed)?;
         let outside = kernel.freeze(rules, accepted.as_ref().map(|accepted| accepted.id));

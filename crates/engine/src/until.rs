@@ -22,6 +22,9 @@ pub struct Until<'a> {
     pub touched_bytes: Option<u64>,
     /// Stop whenever the guest has accepted or ended a connection that a serving gate counts.
     pub connections: bool,
+    /// Stop when the machine has made this many system calls since it was made, all processes and threads together: behind
+    /// the last one, or where that blocks.
+    pub calls: Option<u64>,
     /// Stop when this is set. Whoever sets it calls [`crate::Handle::look`] then.
     pub flag: Option<&'a AtomicBool>,
 }
@@ -47,6 +50,8 @@ pub enum Outcome {
     Served,
     /// A connection was accepted or ended.
     Connection,
+    /// It has made [`Until::calls`].
+    Paused,
     /// The deadline passed.
     TimedOut,
     /// It wrote to more memory than it may.

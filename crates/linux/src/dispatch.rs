@@ -44,7 +44,10 @@ impl Kernel {
             State::Ready | State::Blocked(_) => {
                 host.guest_ran();
                 task.restart = Restart::default();
-                task.opening = None;
+                if let Some(given_up) = task.opening.take() {
+                    self.shared.orphans.extend(given_up.reader);
+                    self.release_orphans(host);
+                }
                 None
             }
         };

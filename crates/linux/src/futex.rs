@@ -143,7 +143,8 @@ impl Kernel {
         if clear != 0 && memory.write_u32(clear, 0).is_ok() {
             self.futex_wake(self.futex_word(clear, false), 1, FUTEX_BITSET_MATCH_ANY);
         }
-        self.tasks.remove(tid);
+        let gone = self.tasks.remove(tid);
+        self.shared.orphans.extend(gone.and_then(|task| task.opening?.reader));
     }
 
     fn walk_robust_list(&mut self, memory: &dyn GuestMemory, tid: Tid, head: u64) -> Result<(), Fault> {

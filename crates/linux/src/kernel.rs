@@ -10,6 +10,7 @@ use warmfork_memory::{AddressSpace, Area, Backing, HostFile, HostFileId, Inode, 
 use crate::assign::assign;
 use crate::family::Family;
 use crate::files::{DescriptionId, Events, Files};
+use crate::objects::inotify::Inotify;
 use crate::objects::memfd;
 use crate::objects::{Context, Object, Operations, Shared, epoll, pidfd, signalfd};
 use crate::own_files::{MappedWrites, OwnFiles};
@@ -204,6 +205,43 @@ impl Kernel {
         Ok(fork)
     }
 
+    /// Takes from the host what a snapshot is to have of objects whose host side it does not have.
+    pub fn settle_objects(&mut self, host: &mut Host) {
+        for object in self.files.objects_mut() {
+            match object {
+                Object::Inotify(inotify) => inotify.settle(host),
+                Object::Socket(socket) => socket.settle(host),
+                Object::Fifo(fifo) => fifo.settle(&self.shared.pipes, host),
+                _ => {}
+            }
+        }
+    }
+
+    /// Has objects of the host's begin as they do in a fork; `before` has the inotify instances of a fork that is reset.
+    pub fn begin(&mut self, mut before: BTreeMap<DescriptionId, Inotify>) {
+        for (id, description) in self.files.descriptions_mut() {
+            match &mut description.object {
+                Object::Socket(socket) => socket.forget_edges(),
+                Object::Inotify(inotify) => {
+                    if let Err(error) = inotify.go_on(before.remove(&id)) {
+                        // It is tried again when the guest uses it.
+                        log::warn!("a fork cannot watch files yet: {error}");
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The guest's inotify instances.
+    fn watching(&self) -> BTreeMap<DescriptionId, Inotify> {
+        let found = self.files.descriptions().filter_map(|(id, description)| match &description.object {
+            Object::Inotify(inotify) => Some((id, inotify.clone())),
+            _ => None,
+        });
+        found.collect()
+    }
+
     /// The files that no fork may share with this machine: memory files, and what has no name any more and is open or mapped
     /// shared. A file that has a name is everybody's, by the policy.
     fn files_to_copy(&self) -> Result<BTreeMap<HostFileId, &Arc<HostFile>>, Errno> {
@@ -314,6 +352,7 @@ impl Kernel {
     /// Makes this kernel what `snapshot` is, but for what is in its own files. Parts that are still the same, most of them,
     /// are left alone.
     pub fn reset_from(&mut self, snapshot: &Self) {
+        let watching = self.watching();
         let Self { tasks, files, space, shared, process, fs, signals, timers, family, policy: _, own_files: _ } = self;
         tasks.assign(&snapshot.tasks);
         files.assign(&snapshot.files);
@@ -328,6 +367,7 @@ impl Kernel {
         assign(signals, &snapshot.signals);
         assign(timers, &snapshot.timers);
         self.put_own_files();
+        self.begin(watching);
     }
 
     /// The host's sockets behind the guest's listening ones, each once.

@@ -16,6 +16,7 @@ pub mod call;
 pub mod clock;
 mod coalesce;
 pub mod dispatch;
+pub mod edges;
 pub mod family;
 pub mod files;
 pub mod futex;

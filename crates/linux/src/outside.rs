@@ -61,7 +61,8 @@ impl Kernel {
         for (id, description) in files.descriptions_mut() {
             match &mut description.object {
                 Object::Stream(stream) => stream.shared = true,
-                Object::Inotify(inotify) => inotify.share(),
+                Object::Inotify(inotify) => inotify.let_go(),
+                Object::Fifo(fifo) => fifo.let_go(),
                 Object::Socket(socket) => {
                     let outside = outside(socket, rules).filter(|_| Some(id) != except);
                     match &outside {

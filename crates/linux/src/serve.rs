@@ -43,6 +43,8 @@ pub struct Gate {
     listeners: Arc<Vec<Arc<HostFile>>>,
     /// Connections for the guest.
     offers: Vec<Offer>,
+    /// How many there have been.
+    offered: u64,
     /// Connections for whoever comes after it.
     held: Vec<Offer>,
     client: OwnClient,
@@ -142,7 +144,7 @@ impl Gate {
     /// A gate before `listeners` that lets everything in, first what is `waiting`, and counts.
     #[must_use]
     pub fn open(listeners: Arc<Vec<Arc<HostFile>>>, waiting: Vec<Offer>) -> Self {
-        Self { listeners, offers: waiting, ..Self::default() }
+        Self { listeners, offered: waiting.len() as u64, offers: waiting, ..Self::default() }
     }
 
     /// From now on nobody is let in but the client that is returned; others are held.
@@ -155,6 +157,7 @@ impl Gate {
     /// Lets everybody in again, those who were held first.
     pub fn admit_any(&mut self) {
         self.admission = Admission::Any;
+        self.offered += self.held.len() as u64;
         self.offers.append(&mut self.held);
     }
 
@@ -203,6 +206,12 @@ impl Gate {
     #[must_use]
     pub fn has_offer(&self, listener: &Arc<HostFile>) -> bool {
         self.offers.iter().any(|offer| offer.listener == *listener)
+    }
+
+    /// How many offers there have been: more than before when one has come since.
+    #[must_use]
+    pub fn offered(&self) -> u64 {
+        self.offered
     }
 
     /// Hands out the connection offered on `listener`.

@@ -74,8 +74,11 @@ pub fn not_ready(outcome: Outcome, seconds: Option<f64>) -> PyErr {
         Outcome::OutOfMemory => {
             LimitError::new_err(("the program wanted more memory than it may have", "--max-memory"))
         }
-        Outcome::Interrupted | Outcome::Ready | Outcome::Served | Outcome::Connection | Outcome::Flagged => {
-            GuestError::new_err("the program was interrupted before it was ready")
-        }
+        Outcome::Interrupted
+        | Outcome::Ready
+        | Outcome::Served
+        | Outcome::Connection
+        | Outcome::Paused
+        | Outcome::Flagged => GuestError::new_err("the program was interrupted before it was ready"),
     }
 }

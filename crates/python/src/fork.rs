@@ -122,6 +122,7 @@ impl Fork {
         Ok(match kind {
             ResetKind::Rewritten => "rewritten",
             ResetKind::Dropped => "dropped",
+            ResetKind::Rebuilt => "rebuilt",
         })
     }
 
@@ -172,6 +173,7 @@ impl Fork {
         let found = counters(py, done)?;
         found.set_item("resets_rewritten", resets.rewritten)?;
         found.set_item("resets_dropped", resets.dropped)?;
+        found.set_item("resets_rebuilt", resets.rebuilt)?;
         found.set_item("pages_rewritten", resets.pages)?;
         Ok(found)
     }

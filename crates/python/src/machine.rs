@@ -38,7 +38,9 @@ impl From<warmfork_engine::Outcome> for Outcome {
             Engine::OutOfMemory => ("out_of_memory", 0),
             Engine::Served => ("served", 0),
             // Nobody asked to stop for the others.
-            Engine::Interrupted | Engine::Ready | Engine::Connection | Engine::Flagged => ("interrupted", 0),
+            Engine::Interrupted | Engine::Ready | Engine::Connection | Engine::Paused | Engine::Flagged => {
+                ("interrupted", 0)
+            }
         };
         Self { kind, code }
     }
@@ -171,6 +173,16 @@ impl Machine {
             machine.run(&until)
         })
         .map(Into::into)
+    }
+
+    /// Runs the program up to its system call `call`, all of its processes and threads counted; how it ended before.
+    fn run_to_call(&self, py: Python<'_>, call: u64, timeout: Option<f64>) -> PyResult<Option<Outcome>> {
+        let timeout = optional_duration(timeout)?;
+        let outcome = self.job(py, move |machine| {
+            machine.admit_any();
+            machine.run(&Until { calls: Some(call), ..Until::within(timeout) })
+        })?;
+        Ok((outcome != warmfork_engine::Outcome::Paused).then(|| outcome.into()))
     }
 
     fn boot(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Vec<String>> {

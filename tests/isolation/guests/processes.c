@@ -176,6 +176,8 @@ static void execute(const char *argument) {
     execve("/bin/sleep", arguments, environ);
 }
 
+static void leave(const char *argument) { exit(3); }
+
 static void describe(const char *argument) { MUST(syscall(SYS_pidfd_open, child, 0)); }
 
 static void connect_to_child(const char *argument) {
@@ -207,6 +209,6 @@ static const struct action actions[] = {
     {"look", look}, {"signal-child", signal_child}, {"fork-and-wait", fork_and_wait}, {"fork-and-leave", fork_and_leave},
     {"leave-zombie", leave_zombie}, {"spawn", spawn}, {"write-in-child", write_in_child},
     {"map-in-child", map_in_child}, {"change-child", change_child}, {"end-child", end_child},
-    {"stop-child", stop_child}, {"move-child", move_child}, {"execute", execute}, {"describe", describe},
+    {"stop-child", stop_child}, {"move-child", move_child}, {"execute", execute}, {"exit", leave}, {"describe", describe},
     {"connect", connect_to_child}, {"write-to", write_to_child}, {"watch", watch}, {0, 0},
 };

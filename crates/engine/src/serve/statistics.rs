@@ -40,6 +40,8 @@ counters! {
     resets_rewritten,
     /// Resets that dropped private pages, for there were too many.
     resets_dropped,
+    /// Resets that made the fork anew, for it was not to be put back.
+    resets_rebuilt,
     /// Pages rewritten.
     pages_rewritten,
     /// Connections cut because they took too long.

@@ -175,6 +175,7 @@ impl Worker {
                 Statistics::add(&statistics.pages_rewritten, fork.resets.pages - pages);
             }
             Ok(ResetKind::Dropped) => Statistics::add(&statistics.resets_dropped, 1),
+            Ok(ResetKind::Rebuilt) => Statistics::add(&statistics.resets_rebuilt, 1),
             Err(error) => {
                 log::error!("worker {} threw its fork away: {error}", self.index);
                 return None;
@@ -224,7 +225,9 @@ impl Worker {
                 return true;
             }
             // The server stops.
-            Ok(Outcome::Interrupted | Outcome::Ready | Outcome::Connection | Outcome::Flagged) => return false,
+            Ok(Outcome::Interrupted | Outcome::Ready | Outcome::Connection | Outcome::Paused | Outcome::Flagged) => {
+                return false;
+            }
             Ok(Outcome::TimedOut) => (&statistics.timeouts, "took longer than --max-request-time".to_owned()),
             Ok(Outcome::OutOfMemory) => {
                 (&statistics.out_of_memory, "wrote to more memory than --max-request-memory".to_owned())

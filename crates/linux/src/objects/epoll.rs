@@ -320,12 +320,20 @@ pub fn poll(kernel: &mut Kernel, host: &mut Host, id: DescriptionId) -> Events {
 /// A number that changes when the set `id` gets something to report.
 pub fn edges(kernel: &mut Kernel, host: &mut Host, id: DescriptionId) -> u64 {
     let Some(set) = find(kernel, id) else { return 0 };
-    let mut sum = set.changes;
+    let mut mixed = set.changes;
     let members: Vec<_> = set.members.iter().map(|member| (member.id, member.events)).collect();
     for (member, events) in members {
-        sum = sum.wrapping_add(kernel.edges(host, member, events));
+        mixed = mix(mixed, kernel.edges(host, member, events));
     }
-    sum
+    mixed
+}
+
+/// One number of two, another one for each pair in all likelihood: in a sum, what one member loses another could make up.
+fn mix(one: u64, other: u64) -> u64 {
+    /// The golden ratio's fraction, odd.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mixed = (one ^ other.wrapping_mul(FACTOR)).wrapping_mul(FACTOR);
+    mixed ^ (mixed >> 29)
 }
 
 /// The descriptions that the set `id` watches for input, nested sets included.

@@ -1,11 +1,12 @@
-//! Which FIFOs were opened lately: an open that waits for the other side must learn that it came, even when it is gone
-//! again by then.
+//! The FIFOs that the machine has open, each with the pipe between its own processes ([`crate::objects::fifo`]), and which
+//! were opened lately: an open that waits for the other side must learn that it came, even when it is gone again by then.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
 
 use warmfork_abi::stat::Metadata;
-use warmfork_memory::HostFile;
+
+use crate::files::DescriptionId;
+use crate::objects::pipe::{PipeEnd, Pipes};
 
 /// Most openings that are remembered. Who waits looks again in milliseconds.
 const REMEMBERED: usize = 256;
@@ -29,24 +30,51 @@ pub struct Ends {
 }
 
 /// An open(2) of one end that waits for the other.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Waiting {
     /// The FIFO.
     pub fifo: FifoId,
     /// [`Fifos::now`] when it began to wait.
     pub since: u64,
-    /// The end that reads, which a writer must find open.
-    pub reader: Option<Arc<HostFile>>,
+    /// The end that reads, which a writer must find open: a description that no descriptor refers to.
+    pub reader: Option<DescriptionId>,
 }
 
-/// The FIFOs that were opened lately.
+/// The FIFOs of a machine.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Fifos {
+    /// The pipe of each that is open.
+    pipes: BTreeMap<FifoId, u64>,
     recent: VecDeque<(u64, FifoId, Ends)>,
     count: u64,
 }
 
 impl Fifos {
+    /// New ends of the pipe in FIFO `id`: one that reads, one that writes.
+    pub fn open(&mut self, pipes: &mut Pipes, id: FifoId, ends: Ends) -> (Option<PipeEnd>, Option<PipeEnd>) {
+        let mut end = |wanted: bool, writer| {
+            wanted.then(|| {
+                let (pipe, end) = pipes.open_named(self.pipes.get(&id).copied(), writer);
+                self.pipes.insert(id, pipe);
+                end
+            })
+        };
+        (end(ends.reads, false), end(ends.writes, true))
+    }
+
+    /// Closes an end of the pipe in FIFO `id`, which is empty when the last one is.
+    pub fn close(&mut self, pipes: &mut Pipes, id: FifoId, end: &PipeEnd) {
+        if pipes.close(end) {
+            self.pipes.remove(&id);
+        }
+    }
+
+    /// Whether one of the machine's reads from FIFO `id`, and whether one writes to it.
+    #[must_use]
+    pub fn ends(&self, pipes: &Pipes, id: FifoId) -> Ends {
+        self.pipes.get(&id).map_or(Ends { reads: false, writes: false }, |pipe| pipes.ends(*pipe))
+    }
+
     /// A number that each opening raises.
     #[must_use]
     pub fn now(&self) -> u64 {

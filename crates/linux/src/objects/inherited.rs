@@ -29,6 +29,8 @@ pub struct Inherited {
     renewal: Option<Renewal>,
     /// The options that it set.
     pub options: Options,
+    /// It listens since, where the machine's own processes find it.
+    pub listens: bool,
     /// It receives no more.
     pub no_receive: bool,
     /// It sends no more.

@@ -1,7 +1,7 @@
 //! File events: inotify(7). The host's own watches, on files that the policy lets the guest read.
 //!
-//! The host has an instance once, so a fork makes one of its own when it first uses the one that it has from its snapshot:
-//! it watches the same files, under the same numbers, and begins with no events.
+//! Each machine has instances of the host of its own. What had come before a freeze is plain data in the snapshot, whose
+//! forks begin to watch when they are made: the same files, under the same numbers.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
@@ -12,10 +12,14 @@ use warmfork_abi::Errno;
 use warmfork_abi::inotify::{IN_IGNORED, IN_MASK_ADD, IN_MASK_CREATE, IN_ONESHOT, INOTIFY_EVENT_SIZE};
 use warmfork_memory::{HostFile, Origin};
 
+use crate::edges::HostEdges;
 use crate::files::Events;
 use crate::objects::{Context, Operations};
-use crate::poller::errno;
+use crate::poller::{Host, errno};
 use crate::syscalls::metadata::magic_path;
+
+/// Most entries of a directory among which a watched file that was renamed is looked for.
+const MOST_ENTRIES: usize = 10_000;
 
 /// Most files that one instance watches: each keeps a descriptor of the host.
 const MOST_WATCHES: usize = 512;
@@ -23,11 +27,31 @@ const MOST_WATCHES: usize = 512;
 /// What a guest watches.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Inotify {
-    handle: Arc<HostFile>,
+    host: Own,
     watches: Vec<Watch>,
     next: i32,
-    /// It is its snapshot's, too.
-    shared: bool,
+    /// Events that have been taken from the host's instance and that the guest has not read, whole ones.
+    queued: Vec<u8>,
+    edges: HostEdges,
+}
+
+/// The host's instance of one machine. A snapshot has none. Any are equal: what one watches, and what has come, is told
+/// beside it.
+#[derive(Clone, Debug, Default)]
+struct Own(Option<Instance>);
+
+impl PartialEq for Own {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Instance {
+    handle: Arc<HostFile>,
+    /// The host's number of each watch, with the one that the guest knows; of those that were forgotten too, until the
+    /// host has told.
+    numbers: Vec<(i32, i32)>,
 }
 
 /// One watched file.
@@ -35,8 +59,6 @@ pub struct Inotify {
 struct Watch {
     /// Its number, as the guest knows it.
     number: i32,
-    /// Its number in the host's instance.
-    host: i32,
     place: WatchedPlace,
     mask: u32,
 }
@@ -49,18 +71,73 @@ pub struct WatchedPlace {
     pub directory: Arc<HostFile>,
     /// Its name there; a dot for a directory that is the root of what the guest may see.
     pub name: Vec<u8>,
+    /// Its device and inode: another may have the name by now.
+    pub file: (u64, u64),
 }
 
 impl WatchedPlace {
     fn open(&self) -> Result<OwnedFd, Errno> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.directory, &self.name[..], flags, Mode::empty()).map_err(errno)
+        let file = rustix::fs::openat(&self.directory, &self.name[..], flags, Mode::empty()).map_err(errno)?;
+        if identity(&file)? == self.file { Ok(file) } else { Err(Errno::ENOENT) }
+    }
+
+    /// Looks for the file's new name in its directory, when it has been renamed there.
+    fn follow(&mut self) {
+        if self.open().is_ok() {
+            return;
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let entries = rustix::fs::openat(&self.directory, ".", flags, Mode::empty()).and_then(rustix::fs::Dir::new);
+        for entry in entries.into_iter().flatten().take(MOST_ENTRIES).flatten() {
+            let found = Self { name: entry.file_name().to_bytes().to_vec(), ..self.clone() };
+            if entry.ino() == self.file.1 && found.open().is_ok() {
+                return *self = found;
+            }
+        }
     }
 }
 
-fn instance() -> Result<Arc<HostFile>, Errno> {
-    let fd = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).map_err(errno)?;
-    Ok(HostFile::new(fd, Origin::Inotify))
+/// Device and inode of `file`.
+///
+/// # Errors
+/// The host's.
+pub fn identity(file: &OwnedFd) -> Result<(u64, u64), Errno> {
+    let found = rustix::fs::fstat(file).map_err(errno)?;
+    Ok((found.st_dev, found.st_ino))
+}
+
+impl Instance {
+    fn new() -> Result<Self, Errno> {
+        let handle = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).map_err(errno)?;
+        let handle = HostFile::new(handle, Origin::Inotify);
+        Ok(Self { handle, numbers: Vec::new() })
+    }
+
+    /// One that watches the files of `watches`. A file that is gone has no events.
+    fn watching(watches: &[Watch]) -> Result<Self, Errno> {
+        let mut instance = Self::new()?;
+        for watch in watches {
+            let flags = WatchFlags::from_bits_retain(watch.mask & !(IN_MASK_ADD | IN_MASK_CREATE));
+            let added =
+                watch.place.open().map(|file| inotify::add_watch(&instance.handle, magic_path(file.as_fd()), flags));
+            if let Ok(Ok(host)) = added {
+                instance.numbers.push((host, watch.number));
+            }
+        }
+        Ok(instance)
+    }
+
+    /// Whether it watches `watches` and no more.
+    fn watches(&self, watches: &[Watch]) -> bool {
+        self.numbers.iter().map(|(_, number)| *number).eq(watches.iter().map(|watch| watch.number))
+    }
+
+    /// How many bytes of events wait.
+    fn waiting(&self) -> usize {
+        let count = rustix::io::ioctl_fionread(&self.handle).unwrap_or(0);
+        usize::try_from(count).unwrap_or(usize::MAX)
+    }
 }
 
 impl Inotify {
@@ -69,30 +146,66 @@ impl Inotify {
     /// # Errors
     /// EMFILE when the host's user has too many.
     pub fn new() -> Result<Self, Errno> {
-        Ok(Self { handle: instance()?, watches: Vec::new(), next: 1, shared: false })
+        Ok(Self {
+            host: Own(Some(Instance::new()?)),
+            watches: Vec::new(),
+            next: 1,
+            queued: Vec::new(),
+            edges: HostEdges::default(),
+        })
     }
 
-    /// From now on the host's instance is one that forks share.
-    pub fn share(&mut self) {
-        self.shared = true;
+    /// Takes what has come from the host, so that it is in a snapshot of the machine.
+    pub fn settle(&mut self, host: &mut Host) {
+        if let Some(instance) = &self.host.0 {
+            self.edges.freeze(host, &instance.handle);
+        }
+        while let Ok(length) = self.take(SETTLED) {
+            if length == 0 || self.queued.len() > MOST_QUEUED {
+                break;
+            }
+        }
+        self.watches.iter_mut().for_each(|watch| watch.place.follow());
     }
 
-    /// Makes a host instance of its own in the place of one that forks share.
-    fn own(&mut self) -> Result<(), Errno> {
-        if !self.shared {
-            return Ok(());
+    /// Gives up the host's instance: a snapshot watches nothing.
+    pub fn let_go(&mut self) {
+        self.host = Own(None);
+    }
+
+    /// Begins to watch where a snapshot had left off, with its instance if that is still as it was.
+    ///
+    /// # Errors
+    /// EMFILE when the host's user has too many instances.
+    pub fn go_on(&mut self, before: Option<Self>) -> Result<(), Errno> {
+        self.edges.forget();
+        if let Some(mut before) = before
+            && before.host.0.as_ref().is_some_and(|instance| instance.watches(&self.watches))
+            && before.watches == self.watches
+        {
+            // What has come since is not the snapshot's; a watch may end with it.
+            before.settle_quietly();
+            if before.host.0.as_ref().is_some_and(|instance| instance.watches(&self.watches)) {
+                self.host = before.host;
+                return Ok(());
+            }
         }
-        let own = instance()?;
-        for watch in &mut self.watches {
-            let flags = WatchFlags::from_bits_retain(watch.mask & !(IN_MASK_ADD | IN_MASK_CREATE));
-            // A file that cannot be watched any more has no events.
-            let file = watch.place.open();
-            let added = file.map(|file| inotify::add_watch(&own, magic_path(file.as_fd()), flags));
-            watch.host = added.map_or(-1, |added| added.unwrap_or(-1));
-        }
-        self.handle = own;
-        self.shared = false;
+        self.host = Own(Some(Instance::watching(&self.watches)?));
         Ok(())
+    }
+
+    fn settle_quietly(&mut self) {
+        while matches!(self.take(SETTLED), Ok(1..)) {
+            self.queued.clear();
+        }
+    }
+
+    /// The host's instance; a new one where there was none to have when this machine was made.
+    fn instance(&mut self) -> Result<&mut Instance, Errno> {
+        match &mut self.host.0 {
+            Some(instance) => Ok(instance),
+            none => Ok(none.insert(Instance::watching(&self.watches)?)),
+        }
     }
 
     /// Watches `file`, which is at `place`, for what `mask` says; the watch's number, which is that of an earlier watch of the same file.
@@ -100,19 +213,21 @@ impl Inotify {
     /// # Errors
     /// ENOSPC when there are too many, EEXIST with IN_MASK_CREATE; the host's.
     pub fn watch(&mut self, file: &OwnedFd, place: WatchedPlace, mask: u32) -> Result<i32, Errno> {
-        self.own()?;
         if self.watches.len() >= MOST_WATCHES {
             return Err(Errno::ENOSPC);
         }
         let flags = WatchFlags::from_bits_retain(mask);
-        let host = inotify::add_watch(&self.handle, magic_path(file.as_fd()), flags).map_err(errno)?;
-        if let Some(known) = self.watches.iter_mut().find(|watch| watch.host == host) {
+        let instance = self.instance()?;
+        let host = inotify::add_watch(&instance.handle, magic_path(file.as_fd()), flags).map_err(errno)?;
+        let known = instance.numbers.iter().find(|(known, _)| *known == host).map(|(_, number)| *number);
+        if let Some(known) = self.watches.iter_mut().find(|watch| Some(watch.number) == known) {
             known.mask = if mask & IN_MASK_ADD != 0 { known.mask | mask } else { mask };
             return Ok(known.number);
         }
         let number = self.next;
         self.next = self.next.checked_add(1).ok_or(Errno::ENOSPC)?;
-        self.watches.push(Watch { number, host, place, mask });
+        self.instance()?.numbers.push((host, number));
+        self.watches.push(Watch { number, place, mask });
         Ok(number)
     }
 
@@ -121,57 +236,142 @@ impl Inotify {
     /// # Errors
     /// EINVAL when there is none.
     pub fn forget(&mut self, number: i32) -> Result<(), Errno> {
-        self.own()?;
-        let watch = self.watches.iter().find(|watch| watch.number == number).ok_or(Errno::EINVAL)?;
-        // The host tells with IN_IGNORED, and then it is forgotten here.
-        inotify::remove_watch(&self.handle, watch.host).map_err(errno)
+        if !self.watches.iter().any(|watch| watch.number == number) {
+            return Err(Errno::EINVAL);
+        }
+        self.watches.retain(|watch| watch.number != number);
+        let instance = self.instance()?;
+        // The host tells with IN_IGNORED, and then its number is forgotten here.
+        match instance.numbers.iter().find(|(_, known)| *known == number) {
+            Some((host, _)) => inotify::remove_watch(&instance.handle, *host).map_err(errno),
+            None => {
+                self.queue(&ended(number));
+                Ok(())
+            }
+        }
     }
 
-    /// Gives the events in `bytes` the numbers that the guest knows.
-    fn translate(&mut self, bytes: &mut [u8]) {
-        let mut rest = bytes;
-        while rest.len() >= INOTIFY_EVENT_SIZE {
-            let word = |at: usize| [rest[at], rest[at + 1], rest[at + 2], rest[at + 3]];
-            let (host, mask) = (i32::from_le_bytes(word(0)), u32::from_le_bytes(word(4)));
-            let length = usize::try_from(u32::from_le_bytes(word(12))).unwrap_or(usize::MAX);
-            let watch = self.watches.iter().position(|watch| watch.host == host);
-            let number = watch.map_or(-1, |at| self.watches[at].number);
-            rest[..4].copy_from_slice(&number.to_le_bytes());
-            if let Some(at) = watch.filter(|_| mask & IN_IGNORED != 0) {
-                self.watches.remove(at);
-            }
-            let end = INOTIFY_EVENT_SIZE.saturating_add(length).min(rest.len());
-            rest = &mut rest[end..];
+    /// Takes up to `most` bytes of events from the host; how many came.
+    fn take(&mut self, most: usize) -> Result<usize, Errno> {
+        let mut bytes = vec![0; most];
+        let count = rustix::io::read(&self.instance()?.handle, &mut bytes).map_err(errno)?;
+        let mut rest = &mut bytes[..count];
+        while let Some((event, others)) = split(rest) {
+            self.translate(event);
+            let event = event.to_vec();
+            self.queue(&event);
+            rest = others;
+        }
+        Ok(count)
+    }
+
+    /// Gives `event` the number that the guest knows.
+    fn translate(&mut self, event: &mut [u8]) {
+        let (host, mask) = (word(event, 0).cast_signed(), word(event, 4));
+        let Some(instance) = &mut self.host.0 else { return };
+        let at = instance.numbers.iter().position(|(known, _)| *known == host);
+        let number = at.map_or(-1, |at| instance.numbers[at].1);
+        event[..4].copy_from_slice(&number.to_le_bytes());
+        if let Some(at) = at.filter(|_| mask & IN_IGNORED != 0) {
+            instance.numbers.remove(at);
+            self.watches.retain(|watch| watch.number != number);
+        }
+    }
+
+    /// Adds an event, unless it is the last one again: those the host counts as one too.
+    fn queue(&mut self, event: &[u8]) {
+        let last = events(&self.queued).last();
+        if last != Some(event) {
+            self.queued.extend_from_slice(event);
         }
     }
 }
 
+/// Bytes of events taken at a time.
+const SETTLED: usize = 64 << 10;
+
+/// So many bytes of events, at least, are kept over a freeze: what the host itself keeps by default, with short names.
+const MOST_QUEUED: usize = 1 << 20;
+
+/// The event with which watch `number` ends.
+fn ended(number: i32) -> [u8; INOTIFY_EVENT_SIZE] {
+    let mut event = [0; INOTIFY_EVENT_SIZE];
+    event[..4].copy_from_slice(&number.to_le_bytes());
+    event[4..8].copy_from_slice(&IN_IGNORED.to_le_bytes());
+    event
+}
+
+fn word(event: &[u8], at: usize) -> u32 {
+    event.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes)
+}
+
+/// The length of the first event of `bytes`, if there is a whole one.
+fn length(bytes: &[u8]) -> Option<usize> {
+    let name = usize::try_from(word(bytes, 12)).ok()?;
+    let length = INOTIFY_EVENT_SIZE.checked_add(name)?;
+    (bytes.len() >= length).then_some(length)
+}
+
+fn split(bytes: &mut [u8]) -> Option<(&mut [u8], &mut [u8])> {
+    let length = length(bytes)?;
+    Some(bytes.split_at_mut(length))
+}
+
+/// The events in `bytes`.
+fn events(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (event, rest) = bytes.split_at(length(bytes)?);
+        bytes = rest;
+        Some(event)
+    })
+}
+
 impl Operations for Inotify {
     fn read(&mut self, _context: &mut Context<'_>, into: &mut [u8], _at: Option<u64>) -> Result<usize, Errno> {
-        self.own()?;
-        let count = rustix::io::read(&self.handle, &mut *into).map_err(errno)?;
-        self.translate(&mut into[..count]);
+        // As many as fit, those that were taken before first.
+        let fitting = |queued: &[u8]| {
+            let ends = events(queued).scan(0, |end, event| {
+                *end += event.len();
+                Some(*end)
+            });
+            ends.take_while(|end| *end <= into.len()).last().unwrap_or(0)
+        };
+        let mut count = fitting(&self.queued);
+        if count == self.queued.len() {
+            match self.take(into.len() - count) {
+                Err(error) if count == 0 => return Err(error),
+                _ => count = fitting(&self.queued),
+            }
+        }
+        if count == 0 {
+            return Err(Errno::EINVAL);
+        }
+        into[..count].copy_from_slice(&self.queued[..count]);
+        self.queued.drain(..count);
         Ok(count)
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Events {
-        if self.own().is_err() {
-            return Events::ERR;
+        if !self.queued.is_empty() {
+            return Events::IN | Events::RDNORM;
         }
-        context.host.poll(&self.handle, context.interest) & (Events::IN | Events::RDNORM)
+        let interest = context.interest;
+        match self.instance() {
+            Ok(instance) => context.host.poll(&instance.handle, interest) & (Events::IN | Events::RDNORM),
+            Err(_) => Events::ERR,
+        }
     }
 
     fn edges(&mut self, context: &mut Context<'_>, _events: Events) -> u64 {
-        if self.own().is_err() {
-            return 0;
-        }
-        context.host.edges(&self.handle)
+        let mut edges = self.edges;
+        let Ok(instance) = self.instance() else { return 0 };
+        let number = edges.number(context.host, &instance.handle);
+        self.edges = edges;
+        number
     }
 
     fn available(&mut self, _context: &mut Context<'_>) -> Result<usize, Errno> {
-        self.own()?;
-        let count = rustix::io::ioctl_fionread(&self.handle).map_err(errno)?;
-        usize::try_from(count).map_err(|_| Errno::EINVAL)
+        Ok(self.queued.len() + self.instance()?.waiting())
     }
 
     fn link_text(&self) -> Vec<u8> {

@@ -10,6 +10,7 @@ pub mod directory;
 pub mod epoll;
 pub mod eventfd;
 pub mod exchange;
+pub mod fifo;
 pub mod fifos;
 pub mod file;
 pub mod inherited;
@@ -51,6 +52,8 @@ pub enum Object {
     Epoll(epoll::Epoll),
     /// One end of a pipe.
     Pipe(pipe::PipeEnd),
+    /// An opening of a FIFO.
+    Fifo(fifo::Fifo),
     /// An event counter.
     EventFd(eventfd::EventFd),
     /// A timer.
@@ -92,7 +95,7 @@ pub struct Shared {
     pub gate: Gate,
     /// Pipes, which two or more ends share.
     pub pipes: pipe::Pipes,
-    /// FIFOs that were opened lately.
+    /// FIFOs that are open or were opened lately.
     pub fifos: fifos::Fifos,
     /// Socket pairs.
     pub pairs: channel::Channels,
@@ -100,6 +103,8 @@ pub struct Shared {
     pub connections: tcp::connection::Connections,
     /// Datagrams for named Unix sockets.
     pub mailboxes: mailbox::Mailboxes,
+    /// Names of Unix sockets that a fork has from its snapshot and has closed: the host's are open still.
+    pub closed_names: Vec<local::LocalName>,
     /// How many timerfds are open.
     pub timers: usize,
     /// Pseudo-terminals.
@@ -265,6 +270,7 @@ impl Object {
         match self {
             Self::Epoll(object) => object,
             Self::Pipe(object) => object,
+            Self::Fifo(object) => object,
             Self::EventFd(object) => object,
             Self::TimerFd(object) => object,
             Self::SignalFd(object) => object,
@@ -290,6 +296,7 @@ impl Object {
         match self {
             Self::Epoll(object) => object,
             Self::Pipe(object) => object,
+            Self::Fifo(object) => object,
             Self::EventFd(object) => object,
             Self::TimerFd(object) => object,
             Self::SignalFd(object) => object,

@@ -9,6 +9,7 @@ use warmfork_abi::Errno;
 use warmfork_abi::stat::{Metadata, S_IFIFO};
 
 use crate::files::{Events, O_DIRECT};
+use crate::objects::fifos::Ends;
 use crate::objects::{Context, Operations, Table, anonymous};
 
 /// Bytes in one buffer; a write of no more than this is atomic (PIPE_BUF).
@@ -51,10 +52,7 @@ struct Buffer {
 impl Pipes {
     /// A new pipe: its read end and its write end.
     pub fn create(&mut self) -> (PipeEnd, PipeEnd) {
-        let slots = if self.slots >= SOFT_LIMIT { SCARCE_SLOTS } else { DEFAULT_SLOTS };
-        self.slots += slots;
-        let pipe = Pipe { buffers: VecDeque::new(), slots, readers: 1, writers: 1, read_edges: 0, write_edges: 0 };
-        let pipe = self.table.insert(pipe);
+        let pipe = self.insert(1, 1);
         (PipeEnd { pipe, writer: false }, PipeEnd { pipe, writer: true })
     }
 
@@ -70,6 +68,41 @@ impl Pipes {
             pipe.readers += 1
         }
         Ok(PipeEnd { pipe: end.pipe, writer })
+    }
+
+    /// One more end of pipe `id`, or the first of a new one; its id too.
+    pub fn open_named(&mut self, id: Option<u64>, writer: bool) -> (u64, PipeEnd) {
+        let known = id.filter(|id| self.table.get(*id).is_some());
+        let pipe = known.unwrap_or_else(|| self.insert(0, 0));
+        let end = PipeEnd { pipe, writer };
+        // It is there.
+        let _ = self.open(&end, writer);
+        (pipe, end)
+    }
+
+    fn insert(&mut self, readers: u32, writers: u32) -> u64 {
+        let slots = if self.slots >= SOFT_LIMIT { SCARCE_SLOTS } else { DEFAULT_SLOTS };
+        self.slots += slots;
+        self.table.insert(Pipe { buffers: VecDeque::new(), slots, readers, writers, read_edges: 0, write_edges: 0 })
+    }
+
+    /// Which ends of pipe `id` are open.
+    #[must_use]
+    pub fn ends(&self, id: u64) -> Ends {
+        let pipe = self.table.get(id);
+        Ends { reads: pipe.is_some_and(|pipe| pipe.readers > 0), writes: pipe.is_some_and(|pipe| pipe.writers > 0) }
+    }
+
+    /// Whether somebody reads from the pipe that `end` is of.
+    #[must_use]
+    pub fn has_reader(&self, end: &PipeEnd) -> bool {
+        self.ends(end.pipe).reads
+    }
+
+    /// Whether somebody writes to the pipe that `end` is of.
+    #[must_use]
+    pub fn has_writer(&self, end: &PipeEnd) -> bool {
+        self.ends(end.pipe).writes
     }
 
     fn resize(&mut self, pipe: u64, size: u32) -> Result<u32, Errno> {
@@ -94,8 +127,9 @@ impl Pipes {
         Ok(size)
     }
 
-    fn close(&mut self, end: &PipeEnd) {
-        let Some(pipe) = self.table.get_mut(end.pipe) else { return };
+    /// Closes an end; whether the pipe is gone with it.
+    pub fn close(&mut self, end: &PipeEnd) -> bool {
+        let Some(pipe) = self.table.get_mut(end.pipe) else { return true };
         if end.writer {
             pipe.writers -= 1;
         } else {
@@ -106,7 +140,9 @@ impl Pipes {
         if pipe.readers == 0 && pipe.writers == 0 {
             self.slots -= pipe.slots;
             self.table.remove(end.pipe);
+            return true;
         }
+        false
     }
 }
 

@@ -13,13 +13,14 @@ use warmfork_abi::socket::{AF_INET, AF_INET6, AF_UNIX, SHUT_RD, SHUT_RDWR, SHUT_
 use warmfork_abi::stat::Metadata;
 use warmfork_memory::HostFile;
 
+use crate::edges::HostEdges;
 use crate::files::Events;
 use crate::objects::address::Address;
 use crate::objects::inherited::Inherited;
 use crate::objects::local::Local;
 use crate::objects::options::Options;
 use crate::objects::{Context, Operations};
-use crate::poller::errno;
+use crate::poller::{Host, errno};
 use crate::syscalls::metadata::host_metadata;
 
 /// `struct ucred`
@@ -101,6 +102,7 @@ pub struct Socket {
     pub pass_credentials: bool,
     /// What the machine's own processes see of a Unix socket.
     pub local: Box<Local>,
+    edges: HostEdges,
     /// It is its snapshot's, too: what the guest did to it, instead of the host's.
     pub inherited: Option<Inherited>,
 }
@@ -138,6 +140,7 @@ impl Socket {
             connected: None,
             pass_credentials: false,
             local: Box::default(),
+            edges: HostEdges::default(),
             inherited: None,
         }
     }
@@ -263,6 +266,15 @@ impl Socket {
     pub fn listen(&mut self, context: &mut Context<'_>, backlog: i32) -> Result<(), Errno> {
         self.own()?;
         self.local.listen(context.asking, backlog);
+        if self.family == AF_UNIX
+            && !self.listening
+            && self.local.name.is_some()
+            && let Some(inherited) = &mut self.inherited
+        {
+            inherited.listens = true;
+            self.listening = true;
+            return Ok(());
+        }
         if let Some(inherited) = &self.inherited {
             return if self.listening && !inherited.no_receive { Ok(()) } else { Err(Errno::EADDRINUSE) };
         }
@@ -322,6 +334,7 @@ impl Socket {
         let (handle, address) = match offered {
             Some(connection) => (connection, None),
             None if self.listening && gate.guards(&self.handle) => return Err(Errno::EAGAIN),
+            None if self.listens_within() => return Err(Errno::EAGAIN),
             None => loop {
                 let came = self.accept_from_host(named)?;
                 if gate.admits(&self.handle, &came.0) {
@@ -357,6 +370,21 @@ impl Socket {
         let (fd, address) = rustix::net::acceptfrom_with(&self.handle, flags).map_err(errno)?;
         let address = address.map_or_else(|| self.unnamed(), Address::from_host);
         Ok((HostFile::socket(fd), Some(address)))
+    }
+
+    /// Whether it listens for the machine's own processes alone: the host's socket is its snapshot's, and does not listen.
+    fn listens_within(&self) -> bool {
+        self.inherited.as_ref().is_some_and(|inherited| inherited.listens)
+    }
+
+    /// Notes what has come to it, for its snapshot.
+    pub fn settle(&mut self, host: &mut Host) {
+        self.edges.freeze(host, &self.handle);
+    }
+
+    /// A fork begins anew.
+    pub fn forget_edges(&mut self) {
+        self.edges.forget();
     }
 
     /// What a connection that waits for this guest makes of a listening socket.
@@ -462,6 +490,9 @@ impl Operations for Socket {
         if self.listening && context.shared.gate.guards(&self.handle) {
             return own | self.offered(context);
         }
+        if self.listens_within() {
+            return own;
+        }
         let events = context.host.poll(&self.handle, context.interest);
         own | self.offered(context) | (events - not)
     }
@@ -476,8 +507,10 @@ impl Operations for Socket {
             // Numbers that no host gives out, so that an offer counts as new whatever the snapshot had seen.
             return u64::MAX - u64::from(!context.shared.gate.has_offer(&self.handle)) - 2 * shut - 4 * own;
         }
-        let offered = u64::from(self.listening && context.shared.gate.has_offer(&self.handle));
-        context.host.edges(&self.handle).wrapping_add(shut).wrapping_add(own).wrapping_add(offered)
+        // Each only grows, so that the sum has no value twice.
+        let offered = if self.listening { context.shared.gate.offered() } else { 0 };
+        let host = if self.listens_within() { 0 } else { self.edges.number(context.host, &self.handle) };
+        host.wrapping_add(shut).wrapping_add(own).wrapping_add(offered)
     }
 
     fn available(&mut self, context: &mut Context<'_>) -> Result<usize, Errno> {
@@ -506,6 +539,9 @@ impl Operations for Socket {
     }
 
     fn close(&mut self, context: &mut Context<'_>) {
+        if self.inherited.is_some() {
+            context.shared.closed_names.extend(self.local.name.take());
+        }
         self.local.close(context);
     }
 }

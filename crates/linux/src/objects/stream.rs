@@ -1,4 +1,4 @@
-//! Host streams that a guest was given (its stdio) or that a FIFO in an allowed directory leads to.
+//! Host streams that a guest was given: its stdio.
 //!
 //! Several guests, and warmfork's own parent, may share one host stream, so its O_NONBLOCK is never touched: a read or
 //! write is tried without waiting where the host can do that, and otherwise only after poll(2) said it would not wait.
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::fs::SeekFrom;
 use rustix::io::{Errno as HostErrno, ReadWriteFlags};
 use warmfork_abi::Errno;
-use warmfork_abi::fcntl::{O_NONBLOCK, SEEK_CUR, SEEK_END, SEEK_SET};
+use warmfork_abi::fcntl::{SEEK_CUR, SEEK_END, SEEK_SET};
 use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFREG};
 use warmfork_memory::HostFile;
 
@@ -34,8 +34,6 @@ pub struct Stream {
     pub mode: u32,
     /// It is a terminal.
     pub terminal: bool,
-    /// It was opened for the guest, without blocking, and not inherited.
-    pub own: bool,
     /// Forks share it: none of them may change how it behaves for the others.
     pub shared: bool,
 }
@@ -48,15 +46,7 @@ impl Stream {
     pub fn adopt(handle: Arc<HostFile>) -> Result<Self, Errno> {
         let mode = host_metadata(handle.as_fd())?.mode;
         let terminal = mode & S_IFCHR == S_IFCHR && rustix::termios::isatty(&handle);
-        Ok(Self { handle, mode, terminal, own: false, shared: false })
-    }
-
-    /// Takes a FIFO that was opened for the guest with O_NONBLOCK.
-    ///
-    /// # Errors
-    /// As [`Stream::adopt`].
-    pub fn opened(handle: Arc<HostFile>) -> Result<Self, Errno> {
-        Ok(Self { own: true, ..Self::adopt(handle)? })
+        Ok(Self { handle, mode, terminal, shared: false })
     }
 
     /// Whether it is a file with a position, which never waits.
@@ -67,9 +57,6 @@ impl Stream {
 
     /// Whether a read or write would not wait.
     fn ready(&self, context: &mut Context<'_>, wanted: Events) -> Result<(), Errno> {
-        if self.own && context.flags & O_NONBLOCK != 0 {
-            return Ok(()); // the host tells better: a FIFO that nobody writes to has ended
-        }
         let ready = context.host.poll(&self.handle, wanted);
         if ready.is_empty() { Err(Errno::EAGAIN) } else { Ok(()) }
     }

@@ -27,7 +27,6 @@ use crate::policy::{Access, Decision, Denial, Policy};
 use crate::poller::errno;
 use crate::proc::{self, Node};
 use crate::resolve::{Found, Place};
-use crate::syscalls::fifos::Fifo;
 use crate::syscalls::metadata::{host_metadata, magic_path};
 use crate::syscalls::paths::Target;
 
@@ -98,8 +97,8 @@ enum Opened {
     Object(Box<Object>),
     /// A symlink that was not to be followed.
     Symlink,
-    /// A FIFO, not opened yet.
-    Fifo(Fifo),
+    /// A FIFO, by an O_PATH handle.
+    Fifo(Arc<HostFile>),
     /// The file would have to be made, and may not be.
     Denied(Vec<u8>, Denial),
 }
@@ -184,7 +183,7 @@ fn open_existing(handle: OwnedFd, place: &Place<'_>, how: How) -> Result<Opened,
             Object::Directory(Directory { path, source: Source::Host(file) })
         }
         S_IFREG => Object::File(File::new(again(&handle)?, path, how.flags)?),
-        S_IFIFO => return Ok(Opened::Fifo(Fifo { handle, path, flags: how.flags })),
+        S_IFIFO => return Ok(Opened::Fifo(HostFile::opened(handle, &path, O_PATH).map_err(errno)?)),
         S_IFCHR => Object::Device(Device::from_numbers(metadata.represents).ok_or(Errno::EACCES)?),
         _ => return Err(Errno::ENXIO),
     })))
@@ -219,7 +218,7 @@ impl Call<'_> {
             Found::Host(Opened::Object(object)) => Ok(*object),
             Found::Host(Opened::Symlink) => Err(Errno::ELOOP.into()),
             Found::Host(Opened::Denied(path, denial)) => Err(self.host.denied(&path, denial).into()),
-            Found::Host(Opened::Fifo(fifo)) => self.open_fifo(&fifo, how.for_host()),
+            Found::Host(Opened::Fifo(fifo)) => self.open_fifo(&fifo, how.flags, how.for_host()),
             Found::Synthetic(node, path) => Ok(self.open_synthetic(&node, path, how)?),
             Found::Descriptor(fd) => self.open_again(fd, how),
         }
@@ -296,6 +295,10 @@ impl Call<'_> {
             }
             Object::Pipe(end) if wanted != O_RDWR => {
                 Ok(Object::Pipe(self.kernel.shared.pipes.open(end, wanted == O_WRONLY)?))
+            }
+            Object::Fifo(fifo) if allowed => {
+                let place = fifo.place.clone();
+                self.open_fifo(&place, how.flags, how.for_host())
             }
             object @ (Object::File(_) | Object::Memfd(_) | Object::Stream(_) | Object::Device(_)) if allowed => {
                 Ok(object.clone())

@@ -12,7 +12,7 @@ use crate::call::{Call, SyscallResult};
 use crate::files::O_RDONLY;
 use crate::guest_path;
 use crate::objects::Object;
-use crate::objects::inotify::{Inotify, KNOWN, WatchedPlace};
+use crate::objects::inotify::{Inotify, KNOWN, WatchedPlace, identity};
 use crate::policy::Access;
 use crate::poller::errno;
 use crate::resolve::Found;
@@ -68,7 +68,8 @@ pub fn inotify_add_watch(call: &mut Call<'_>) -> SyscallResult {
         let above = if name == b"." { None } else { guest_path::split(&place.path) };
         let above = above.map_or(&place.path[..], |(above, _)| above);
         let directory = HostFile::opened(directory, above, O_PATH | O_DIRECTORY).map_err(errno)?;
-        Ok((file, WatchedPlace { directory, name: name.to_vec() }))
+        let place = WatchedPlace { directory, name: name.to_vec(), file: identity(&file)? };
+        Ok((file, place))
     })?;
     let (file, place) = match found {
         Found::Host(found) => found,

@@ -45,6 +45,12 @@ impl HostAddress {
         let address = SocketAddrUnix::new_abstract_name(name).map_err(errno)?;
         Ok(Self { local: Some(LocalName::Abstract(name.to_vec())), ..Self::plain(address) })
     }
+
+    /// Refuses the name of a socket that this fork has closed, though its snapshot's is there.
+    fn unless_closed(self, call: &Call<'_>) -> Result<Self, Errno> {
+        let closed = self.local.as_ref().is_some_and(|name| call.kernel.shared.closed_names.contains(name));
+        if closed { Err(Errno::ECONNREFUSED) } else { Ok(self) }
+    }
 }
 
 /// The address of `length` bytes at `address`.
@@ -97,8 +103,8 @@ pub(crate) fn destination(call: &mut Call<'_>, family: u16, address: &Address) -
         Address::Abstract(_) if call.kernel.policy.rules().connect != Rule::Everything => {
             Err(deny_abstract(call, "connecting to", "--allow-connect"))
         }
-        Address::Abstract(name) => HostAddress::without_file(name),
-        Address::Path(path) => existing(call, path),
+        Address::Abstract(name) => HostAddress::without_file(name)?.unless_closed(call),
+        Address::Path(path) => existing(call, path)?.unless_closed(call),
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) fn connect(
     let (listening, listener) = call.kernel.find_local(target.local.as_ref())?;
     let Object::Socket(socket) = &call.kernel.files.description(id).object else { return None };
     if socket.kind != listener.kind {
-        return None;
+        return Some(Err(Errno::EPROTOTYPE));
     }
     if let Some(mailbox) = listener.local.mailbox {
         let Object::Socket(socket) = &mut call.kernel.files.description_mut(id).object else { return None };
