@@ -32,10 +32,11 @@ def stubs_of_process(platform: str) -> None:
 def freeze(guest: Callable[[str], str]) -> Callable[..., Snapshot]:
     """Boots a guest and freezes it when it is ready."""
 
-    def frozen(name: str, *arguments: str, **options: object) -> Snapshot:
+    def frozen(name: str, *arguments: str, warm_up: int = 0, **options: object) -> Snapshot:
         options = {"policy": Policy(allow_net=True)} | options
         with Machine([guest(name), *arguments], **options) as machine:
             machine.boot(patience(20.0))
+            machine.warm_up(warm_up)
             return machine.freeze()
 
     return frozen

@@ -10,6 +10,9 @@ DEBIAN_PYTHON = "/usr/bin/python3"
 SERVERS = Path(__file__).parent / "servers"
 INSTALLED = Path(__file__).parents[2] / ".make"
 """Where scripts/packages.sh puts what Debian does not have, or does not have for tests."""
+DEBIAN = INSTALLED / "debian" / "usr"
+"""Servers, whose packages would start them."""
+NGINX = str(DEBIAN / "sbin" / "nginx")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,12 @@ def environment() -> dict[str, str]:
     foreign = ("WARMFORK_", "MAKE", "MFLAGS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign) or name == PLATFORM}
     return kept | {"WARMFORK_MAX_BOOT_TIME": f"{patience(20):.0f}s", "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody uses."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 class Served:

@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kinds import BUILDS, DEBIAN_PYTHON, INSTALLED, INTERPRETERS, KINDS, SERVERS, Kind
+from kinds import BUILDS, DEBIAN_PYTHON, INTERPRETERS, KINDS, NGINX, SERVERS, Kind
 from test_refused import CASES as REFUSED
 
 NUMBER = re.compile(r"\d+\.\d+[\w.]*")
@@ -47,7 +47,7 @@ class Subject:
     about: str
     version: Callable[[], str]
     kind: str = "runs"
-    """`serves`, `runs`, or `refused`: what does not work."""
+    """`serves`, `asks` backends, `runs`, or `refused`: what does not work."""
 
 
 def said(*command: str) -> str:
@@ -96,17 +96,37 @@ def of_kind(kind: Kind) -> Subject:
     return Subject(kind.about, of_program(kind.program, kind.packages), "serves")
 
 
+def client(name: str, about: str, *packages: str) -> tuple[str, Subject]:
+    """A client of backends, and the Python packages that it is."""
+    return name, Subject(about, of_program("venv", packages), "asks")
+
+
 def tool(name: str, about: str) -> tuple[str, Subject]:
     """A Debian package whose programs run as natively."""
     return name, Subject(about, of_package(name))
 
 
-NGINX = str(INSTALLED / "debian" / "usr" / "sbin" / "nginx")
 SUBJECTS: dict[str, Subject] = {
     **{kind.name: of_kind(kind) for kind in KINDS},
     **{f"refused: {name}": Subject(case[0], lambda: "", "refused") for name, case in REFUSED.items()},
     "nginx": Subject("nginx in one process, static files", lambda: f"nginx {said(NGINX, '-v')}", "serves"),
     "redis": Subject("Redis", lambda: f"Redis {said('redis-cli', '--version')}", "serves"),
+    **dict(
+        [
+            client("asyncpg", "asyncpg's pool, PostgreSQL", "asyncpg"),
+            client("psycopg", "psycopg's pool, PostgreSQL", "psycopg", "psycopg-pool"),
+            client("pymemcache", "pymemcache's pool, memcached", "pymemcache"),
+            client("redis-py", "redis-py's pool and pipelines, Redis over TCP and over a Unix socket", "redis"),
+            ("go-http", Subject("Go's net/http, HTTP", of_program("go"), "asks")),
+            (
+                "node-agent",
+                Subject("Node's http with an agent that keeps connections, HTTP", of_program("node"), "asks"),
+            ),
+            ("node-fetch", Subject("Node's fetch, HTTP", of_program("node"), "asks")),
+            client("requests", "requests' sessions, HTTPS", "requests", "urllib3"),
+            client("sqlalchemy", "SQLAlchemy's pool, MariaDB", "sqlalchemy", "pymysql"),
+        ]
+    ),
     "warmfork serve": Subject("every flag of `warmfork serve`, on CPython", of_program("debian"), "serves"),
     "bun program": Subject("Bun: workers, sockets, SQLite, files, WebAssembly", of_program("bun")),
     "deno program": Subject("Deno: workers, sockets, cryptography, files, WebAssembly", of_program("deno")),

@@ -13,23 +13,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from backends import redis_program
 from holdings import Holdings, settle
-from kinds import INSTALLED, SERVERS
+from kinds import NGINX, SERVERS
 from patience import patience
-from serving import PATIENCE, Served, ask, serving
+from serving import PATIENCE, Served, ask, free_port, serving
 from wrk import Load
 
 from warmfork import Fork, Machine, Outcome, Policy, Snapshot
 
-NGINX = INSTALLED / "debian" / "usr" / "sbin" / "nginx"
 PAGE = b"<p>a page</p>\n" * 100
 LARGE = bytes(range(256)) * 8192
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody uses."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def port_of(snapshot: Snapshot) -> int:
@@ -66,7 +60,7 @@ class Nginx:
 @pytest.fixture(scope="module")
 def nginx(tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The server, as the command line serves it."""
-    nginx = Nginx(tool(str(NGINX), "nginx"), tmp_path_factory.mktemp("nginx"))
+    nginx = Nginx(tool(NGINX, "nginx"), tmp_path_factory.mktemp("nginx"))
     volumes = (f"--volume={volume}" for volume in nginx.volumes)
     with serving(nginx.command, "--allow-read", "--allow-listen", *volumes) as server:
         yield server
@@ -75,7 +69,7 @@ def nginx(tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="module")
 def frozen_nginx(tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
     """The server when it was ready."""
-    nginx = Nginx(tool(str(NGINX), "nginx"), tmp_path_factory.mktemp("nginx"))
+    nginx = Nginx(tool(NGINX, "nginx"), tmp_path_factory.mktemp("nginx"))
     policy = Policy(allow_read=True, allow_listen=True, volumes=nginx.volumes)
     with Machine(nginx.command, policy=policy, env={}) as machine:
         machine.boot(patience(60.0))
@@ -183,11 +177,10 @@ def test_thousands_of_connections_to_nginx_leak_nothing(frozen_nginx: Snapshot, 
 
 @pytest.fixture(scope="module")
 def redis(tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
-    """Redis when it was ready. Debian's package of tools has it all in one program, which looks at its name."""
+    """Redis when it was ready."""
     directory = tmp_path_factory.mktemp("redis")
-    program = directory / "redis-server"
-    program.symlink_to(tool("redis-check-rdb", "redis-tools"))
-    command = [str(program), "--port", str(free_port()), "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning"]
+    settings = f"--port {free_port()} --bind 127.0.0.1 --loglevel warning --save".split()
+    command = [str(redis_program(tool, directory)), *settings, ""]
     policy = Policy(allow_read=True, allow_listen=True)
     with Machine(command, policy=policy, env={}, cwd=directory) as machine:
         machine.boot(patience(60.0))
