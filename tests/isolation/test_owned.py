@@ -88,7 +88,7 @@ def test_a_request_answers_for_the_memory_that_it_adds(snapshots: Any, action: s
         client, connection = pair()
         with client, connection:
             client.sendall(f"{action}\n".encode())
-            served = fork.serve(connection.fileno(), timeout=patience(20.0), max_memory="12M")
+            served = fork.serve(connection.fileno(), timeout=patience(20.0), max_memory="6M")
         assert served.kind == outcome
 
 

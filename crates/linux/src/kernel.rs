@@ -257,7 +257,10 @@ impl Kernel {
     /// shared. A file that has a name is everybody's, by the policy.
     fn files_to_copy(&self) -> Result<BTreeMap<HostFileId, &Arc<HostFile>>, Errno> {
         let shared = self.mapped_files().filter(|(_, area)| area.shared).map(|(file, _)| file);
-        let open: BTreeMap<_, _> = self.open_files().chain(shared).map(|file| (file.id(), file)).collect();
+        // Not the clock page, of which each machine has its own anyway.
+        let guests = |file: &&Arc<HostFile>| matches!(file.origin(), Origin::Opened { .. } | Origin::Memory { .. });
+        let open = self.open_files().chain(shared).filter(guests);
+        let open: BTreeMap<_, _> = open.map(|file| (file.id(), file)).collect();
         let mut inodes = BTreeSet::new();
         let mut bytes = 0_u64;
         for file in open.values() {

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 
-enum { SIZE = 64 * PAGE, LARGE = 16 << 20, KINDS = 4 };
+enum { SIZE = 64 * PAGE, LARGE = 8 << 20, KINDS = 4 };
 static const char *const names[KINDS] = {"memfd", "named", "unlinked", "unnamed"};
 static int files[KINDS], again[KINDS], sealed, closing;
 static char *views[KINDS], *orphan, *private_view;

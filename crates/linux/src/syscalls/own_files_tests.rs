@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::*;
+use warmfork_abi::mman::MapFlags;
 use warmfork_abi::mman::madvise::MADV_REMOVE;
 use warmfork_abi::numbers::*;
-use warmfork_memory::{Backing, HostFile, HostFileId, Origin, Span};
+use warmfork_memory::{Backing, HostFile, HostFileId, MapRequest, Origin, Protection, Span};
 
 use super::file_tests::{BUFFER, Guest, PATH};
 use crate::files::Description;
@@ -153,6 +154,18 @@ fn a_mapping_of_a_memory_file_without_a_descriptor_is_copied_too() {
     assert!(!Arc::ptr_eq(&own, &snapshots) && Arc::ptr_eq(guest.bench.kernel.own_file(&snapshots), &own));
     assert_eq!(own.id(), snapshots.id(), "and goes by the same name");
     assert!(guest.bench.kernel.futex_word(address, false) == word, "so that those who wait for a futex are found");
+}
+
+#[test]
+fn what_each_machine_has_anyway_is_not_copied() {
+    let mut guest = Guest::new("clock");
+    let fd = rustix::fs::memfd_create("clock", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    let backing = Backing::File { file: HostFile::new(fd, Origin::Clock), offset: 0 };
+    let flags = MapFlags::SHARED;
+    let request = MapRequest { flags, ..MapRequest::private(backing, 4096, Protection::READ) };
+    guest.bench.kernel.space.map(&mut guest.bench.guest, request).unwrap();
+    guest.freeze();
+    assert!(guest.bench.kernel.own_files.is_empty());
 }
 
 #[test]
