@@ -2,7 +2,7 @@
 
 use rustix::net::{RecvFlags, ReturnFlags, SendFlags, SocketAddrAny};
 use warmfork_abi::Errno;
-use warmfork_abi::socket::{MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC};
+use warmfork_abi::socket::{MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC};
 use warmfork_host::Ancillary;
 
 use crate::coalesce;
@@ -94,6 +94,11 @@ impl Socket {
 
     fn receive_some(&mut self, into: &mut [u8], flags: u32, named: bool) -> Result<Received, Errno> {
         self.own()?;
+        if flags & MSG_ERRQUEUE == 0
+            && let Some(error) = self.error.take()
+        {
+            return Err(error);
+        }
         if self.inherited.as_ref().is_some_and(|inherited| inherited.no_receive) {
             return Ok(Received::default());
         }
@@ -146,6 +151,9 @@ impl Socket {
     ) -> Result<usize, Errno> {
         self.own()?;
         self.check_sending()?;
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
         let mut flags = SendFlags::from_bits_retain(flags | MSG_NOSIGNAL);
         let plain = flags == SendFlags::NOSIGNAL && self.may_hold();
         if plain && from.len() < coalesce::LARGE {

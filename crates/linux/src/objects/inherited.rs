@@ -5,6 +5,7 @@
 //!   neither bound nor connected    the fork opens one of its own when it first uses it
 //!   datagrams, at no port that     likewise, connected to the same peer; the guest goes on to see the name that it had
 //!   the program has asked for
+//!   a stream, only bound           likewise once it connects; it listens for the machine's own processes alone
 //!   listening, or at such a port   options and shutdown(2) are written down here, listen(2) has happened already; what comes
 //!                                  to it goes to the fork that takes it first
 //!   connected by a stream          ends (outside.rs), or was to be kept: bytes go to and come from the one that there is
@@ -100,11 +101,39 @@ impl Socket {
     /// # Errors
     /// The host's refusal of a socket, or of its peer.
     pub(crate) fn own(&mut self) -> Result<(), Errno> {
-        let Some(renewal) = self.inherited.as_ref().and_then(|inherited| inherited.renewal.clone()) else {
-            return Ok(());
-        };
-        let own = Self::open(self.family, self.kind, self.protocol)?;
-        self.options.apply(own.handle());
+        match self.inherited.as_ref().and_then(|inherited| inherited.renewal.clone()) {
+            Some(renewal) => self.renew(&renewal),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Self::own`], for one that is about to connect: its port stays its snapshot's.
+    ///
+    /// # Errors
+    /// As [`Self::own`].
+    pub(super) fn own_to_connect(&mut self) -> Result<(), Errno> {
+        self.own()?;
+        let bound = self.is_stream() && !self.listening() && !self.has_peer();
+        match self.address {
+            Some(address) if bound && self.inherited.is_some() => {
+                self.renew(&Renewal { at: Some(SocketAddr::new(address.ip(), 0)), peer: None })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A socket of the host with the same options that nothing is done with: it knows their values, and which may be set.
+    ///
+    /// # Errors
+    /// The host's refusal of a socket.
+    pub(crate) fn like(&self) -> Result<Self, Errno> {
+        let like = Self::open(self.family, self.kind, self.protocol)?;
+        self.options.apply(like.handle());
+        Ok(like)
+    }
+
+    fn renew(&mut self, renewal: &Renewal) -> Result<(), Errno> {
+        let own = self.like()?;
         if let Some(at) = renewal.at {
             rustix::net::bind(own.handle(), &at).map_err(errno)?;
         }

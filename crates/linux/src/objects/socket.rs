@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use rustix::net::{AddressFamily, Protocol, Shutdown, SocketAddrAny, SocketFlags, SocketType};
 use warmfork_abi::Errno;
-use warmfork_abi::socket::{AF_INET, AF_INET6, AF_UNIX, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_STREAM};
+use warmfork_abi::socket::{
+    AF_INET, AF_INET6, AF_UNIX, SHUT_RD, SHUT_RDWR, SHUT_WR, SO_ERROR, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET,
+};
 use warmfork_abi::stat::Metadata;
 use warmfork_memory::HostFile;
 
@@ -19,7 +21,7 @@ use crate::objects::address::Address;
 use crate::objects::exchange::Conversation;
 use crate::objects::inherited::Inherited;
 use crate::objects::local::Local;
-use crate::objects::options::Options;
+use crate::objects::options::{Name, Options, read_int};
 use crate::objects::{Context, Operations};
 use crate::poller::{Host, errno};
 use crate::syscalls::metadata::host_metadata;
@@ -93,6 +95,8 @@ pub struct Socket {
     pub to: Option<SocketAddr>,
     /// The program has chosen the port that it is bound to.
     pub asked_for_port: bool,
+    /// An error that the next call tells, as it was at a freeze.
+    pub error: Option<Errno>,
     /// The path that it is bound to.
     pub bound: Option<Bound>,
     /// The Internet address that it is bound to, as the guest knows it.
@@ -138,6 +142,7 @@ impl Socket {
             peer: None,
             to: None,
             asked_for_port: false,
+            error: None,
             bound: None,
             address: None,
             connected: None,
@@ -252,10 +257,15 @@ impl Socket {
         self.address.ok_or(Errno::EADDRNOTAVAIL)
     }
 
-    /// As [`Self::note_address`], for a datagram socket: its name changes with its peer.
+    /// As [`Self::note_address`], for a datagram socket: its name changes with its peer, but for a port that it has, which
+    /// another one of the host's may stand for in a fork.
     pub(super) fn note_datagram_address(&mut self) {
+        let before = self.address;
         if self.is_datagram() {
             self.note_address();
+            if let (Some(now), Some(before)) = (&mut self.address, before) {
+                now.set_port(before.port());
+            }
         }
     }
 
@@ -270,9 +280,9 @@ impl Socket {
     pub fn listen(&mut self, context: &mut Context<'_>, backlog: i32) -> Result<(), Errno> {
         self.own()?;
         self.local.listen(context.asking, backlog);
-        if self.family == AF_UNIX
-            && !self.listening
-            && self.local.name.is_some()
+        // What is bound to its address outside is its snapshot's, for all forks.
+        if !self.listening
+            && (self.local.name.is_some() || self.address.is_some())
             && let Some(inherited) = &mut self.inherited
         {
             inherited.listens = true;
@@ -294,7 +304,7 @@ impl Socket {
     /// # Errors
     /// The host's own: EINPROGRESS and EALREADY while a connection is being made.
     pub fn connect(&mut self, context: &mut Context<'_>, address: Option<&SocketAddrAny>) -> Result<(), Errno> {
-        self.own()?;
+        self.own_to_connect()?;
         context.host.changed(&self.handle);
         if self.local.peer.take().is_some() && address.is_none() {
             return Ok(());
@@ -303,6 +313,7 @@ impl Socket {
             None if self.inherited.is_some() && self.listening && self.is_internet() => {
                 self.shutdown(context, SHUT_RDWR)
             }
+            Some(_) if self.listens_within() => Err(Errno::EISCONN),
             // Another peer for a socket that others use, or none.
             _ if self.inherited.is_some() && (address.is_none() || self.is_datagram()) => Err(Errno::EOPNOTSUPP),
             Some(address) => {
@@ -384,6 +395,11 @@ impl Socket {
     /// Notes what has come to it, for its snapshot.
     pub fn settle(&mut self, host: &mut Host) {
         self.edges.freeze(host, &self.handle);
+        if self.is_datagram() && self.is_internet() && self.error.is_none() {
+            let name = Name { level: SOL_SOCKET, name: SO_ERROR };
+            let value = name.on_host(&self.handle, 4).ok().and_then(|value| read_int(&value).ok());
+            self.error = value.filter(|&error| error != 0).map(Errno);
+        }
     }
 
     /// A fork begins anew.
@@ -490,7 +506,8 @@ impl Operations for Socket {
         if self.is_stale() && self.own().is_err() {
             return Events::ERR;
         }
-        let own = own | self.inherited.as_ref().map_or(Events::empty(), Inherited::events);
+        let error = if self.error.is_some() { Events::ERR } else { Events::empty() };
+        let own = own | error | self.inherited.as_ref().map_or(Events::empty(), Inherited::events);
         if self.listening && context.shared.gate.guards(&self.handle) {
             return own | self.offered(context);
         }

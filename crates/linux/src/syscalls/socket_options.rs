@@ -98,9 +98,11 @@ fn socket_value(socket: &mut Socket, context: &mut Context<'_>, name: Name, room
         (SOL_SOCKET, SO_SNDTIMEO) => Ok(timeout_bytes(socket.send_timeout)),
         (SOL_SOCKET, SO_PASSCRED) if socket.family == AF_UNIX => Ok(int(u32::from(socket.pass_credentials))),
         (SOL_SOCKET, SO_LINGER) => Ok(linger_bytes(socket.linger)),
+        (SOL_SOCKET, SO_ACCEPTCONN) => Ok(int(u32::from(socket.listening()))),
+        (SOL_SOCKET, SO_ERROR) if socket.error.is_some() => Ok(int(socket.error.take().map_or(0, |error| error.0))),
         _ => {
-            if let Some(set) = socket.inherited.as_ref().and_then(|own| own.options.get(name)) {
-                return Ok(set[..room.min(set.len())].to_vec());
+            if socket.inherited.as_ref().is_some_and(|own| own.options.get(name).is_some()) {
+                return name.on_host(socket.like()?.handle(), room);
             }
             let value = name.on_host(socket.handle(), room)?;
             if (name.level, name.name) == (SOL_SOCKET, SO_ERROR) {
@@ -184,12 +186,11 @@ fn change_socket(socket: &mut Socket, context: &mut Context<'_>, name: Name, val
             let value = name.checked(value)?;
             socket.own()?;
             socket.corked |= (name.level, name.name) == (SOL_TCP, TCP_CORK);
+            let like = if socket.inherited.is_some() { Some(socket.like()?) } else { None };
+            name.set_on_host(like.as_ref().unwrap_or(socket).handle(), value)?;
             match &mut socket.inherited {
                 Some(inherited) => inherited.options.record(name, value.to_vec()),
-                None => {
-                    name.set_on_host(socket.handle(), value)?;
-                    context.host.changed(socket.handle());
-                }
+                None => context.host.changed(socket.handle()),
             }
             socket.options.record(name, value.to_vec());
         }
