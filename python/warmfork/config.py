@@ -138,7 +138,7 @@ class ServeSettings(Settings):
     )
     keep_connections: Names = Field(
         (),
-        description="Let all forks share connections to HOST[:PORT] that are open at the freeze, at your risk; repeatable.",
+        description="Let all forks share connections to HOST[:PORT] that are there at the freeze, at your risk.",
         title="HOST:PORT",
     )
     refuse_connections: bool = Field(

@@ -32,8 +32,8 @@ class Limits(TypedDict):
 class Connection(TypedDict):
     """A connection to the outside that was open at the freeze.
 
-    ``peer`` says where it leads, such as ``"to 127.0.0.1:6379"``, or ``"from"`` there when the program accepted it. Where it
-    is ``kept``, all forks share it; else it ends in each.
+    ``peer`` says where it leads, such as ``"to 127.0.0.1:6379"``, or ``"from"`` there when the program accepted it.
+    Where it is ``kept``, all forks share it; else it ends in each.
     """
 
     peer: str

@@ -26,7 +26,7 @@ EVERYTHING = Policy(allow_read=True, allow_write=True, allow_env=True, allow_net
 PIPE_BYTES = 1 << 20
 """A program must be able to write all that it writes before anybody reads."""
 TURN_SECONDS = patience(10)
-SHOWS_NAMES = re.compile(r"_nlink|inotify|/proc/self/fd")
+SHOWS_NAMES = re.compile(r"_nlink|inotify|/proc/self/(fd|maps)")
 """In the source of a program that shows how many names its files have, or whether they are gone."""
 
 

@@ -113,8 +113,8 @@ impl Snapshot {
         machine.kernel.settle_cpu_time(&mut machine.host);
         machine.kernel.settle_objects(&mut machine.host);
         let failed = |source| EngineError::Kernel { operation: "freezing", source };
-        let mut kernel = machine.kernel.fork().map_err(failed)?;
-        let outside = kernel.freeze(rules, accepted.as_ref().map(|accepted| accepted.id));
+        let ahead = accepted.as_ref().map(|accepted| accepted.id);
+        let (mut kernel, outside) = machine.kernel.freeze(rules, ahead).map_err(failed)?;
         if rules.refuse && outside.iter().any(|connection| !connection.kept) {
             return Err(EngineError::Outside(outside));
         }

@@ -192,15 +192,29 @@ impl Kernel {
 }
 
 impl Kernel {
-    /// A copy for a fork, with files of its own in the place of memory files and of those whose last name is gone: in its
-    /// descriptors and behind its mappings. The host mappings of those are the caller's to make, see [`Kernel::own_file`],
-    /// and then [`Kernel::seal_own_files`].
+    /// A copy for a snapshot, with files of its own in the place of memory files and of those whose last name is gone: in its
+    /// descriptors and behind its mappings.
     ///
     /// # Errors
     /// The host's refusal to copy files (ENOMEM, EMFILE); ENOSPC when they hold more than the guest may map.
+    pub(crate) fn copy(&self) -> Result<Self, Errno> {
+        let mut copy = self.clone();
+        copy.own_files = OwnFiles::of(self.files_to_copy()?.into_values())?;
+        copy.put_own_files();
+        Ok(copy)
+    }
+
+    /// A copy of a snapshot's for a fork, with files of its own where the snapshot has such. The host mappings of those are
+    /// the caller's to make, see [`Kernel::own_file`], and then [`Kernel::seal_own_files`].
+    ///
+    /// # Errors
+    /// The host's refusal to copy files (ENOMEM, EMFILE).
     pub fn fork(&self) -> Result<Self, Errno> {
         let mut fork = self.clone();
-        fork.own_files = OwnFiles::of(self.files_to_copy()?.into_values())?;
+        let all = self.open_files().chain(self.mapped_files().map(|(file, _)| file));
+        let own: BTreeMap<_, _> =
+            all.filter(|file| self.own_files.contains(file)).map(|file| (file.id(), file)).collect();
+        fork.own_files = OwnFiles::of(own.into_values())?;
         fork.put_own_files();
         Ok(fork)
     }
@@ -257,20 +271,15 @@ impl Kernel {
     /// shared. A file that has a name is everybody's, by the policy.
     fn files_to_copy(&self) -> Result<BTreeMap<HostFileId, &Arc<HostFile>>, Errno> {
         let shared = self.mapped_files().filter(|(_, area)| area.shared).map(|(file, _)| file);
-        // Not the clock page, of which each machine has its own anyway.
+        // Not the clock page, nor the library that reads it: of these each machine has its own anyway.
         let guests = |file: &&Arc<HostFile>| matches!(file.origin(), Origin::Opened { .. } | Origin::Memory { .. });
         let open = self.open_files().chain(shared).filter(guests);
         let open: BTreeMap<_, _> = open.map(|file| (file.id(), file)).collect();
         let mut inodes = BTreeSet::new();
         let mut bytes = 0_u64;
         for file in open.values() {
-            if !matches!(file.origin(), Origin::Opened { .. } | Origin::Memory { .. }) {
-                continue; // the clock page and the vDSO: the engine has its own rule for them
-            }
             let metadata = host_metadata(file.to_look())?;
-            // The clock's page has no inode for guests, as the library that reads it: each machine gets its own by itself.
-            let seen = !matches!(file.origin(), Origin::Clock | Origin::Vdso);
-            let private = seen && metadata.links == 0 && metadata.file_type() == S_IFREG;
+            let private = metadata.links == 0 && metadata.file_type() == S_IFREG;
             if private && inodes.insert(file.inode()) {
                 bytes = bytes.saturating_add(metadata.blocks.saturating_mul(512));
             }

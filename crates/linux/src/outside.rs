@@ -9,6 +9,7 @@
 
 use std::fmt;
 
+use warmfork_abi::Errno;
 use warmfork_abi::socket::AF_UNIX;
 
 use crate::files::DescriptionId;
@@ -53,11 +54,16 @@ impl fmt::Display for Outside {
 }
 
 impl Kernel {
-    /// Makes this copy of a machine's kernel what forks begin with: what the host has once for all of them is marked, and
-    /// connections to the outside end, as `rules` say, but for `except`. What has become of those.
-    pub fn freeze(&mut self, rules: &OutsideRules, except: Option<DescriptionId>) -> Vec<Outside> {
+    /// A copy of this machine's kernel that forks begin with: what the host has once for all of them is marked, and connections
+    /// to the outside end, as `rules` say, but for `except`. Also what has become of those. The caller seals the copy's own
+    /// files ([`Kernel::seal_own_files`]).
+    ///
+    /// # Errors
+    /// The host's refusal to copy files (ENOMEM, EMFILE); ENOSPC when they hold more than the guest may map.
+    pub fn freeze(&self, rules: &OutsideRules, except: Option<DescriptionId>) -> Result<(Self, Vec<Outside>), Errno> {
+        let mut frozen = self.copy()?;
         let mut found = Vec::new();
-        let Self { files, shared, .. } = self;
+        let Self { files, shared, .. } = &mut frozen;
         for (id, description) in files.descriptions_mut() {
             match &mut description.object {
                 Object::Stream(stream) => stream.shared = true,
@@ -74,7 +80,7 @@ impl Kernel {
                 _ => {}
             }
         }
-        found
+        Ok((frozen, found))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::dispatch::Entered;
 use crate::files::Files;
 use crate::kernel::Kernel;
 use crate::objects::Shared;
+use crate::outside::OutsideRules;
 use crate::policy::Policy;
 use crate::poller::Host;
 use crate::process::{FileSystemContext, Process};
@@ -121,6 +122,11 @@ impl Bench {
             own_files: Default::default(),
         };
         Self { kernel, host: Host::new().unwrap(), guest: FakeGuest { memory, fpu: vector_state() } }
+    }
+
+    /// The kernel as a snapshot has it.
+    pub fn frozen(&self) -> Result<Kernel, Errno> {
+        self.kernel.freeze(&OutsideRules::default(), None).map(|(kernel, _)| kernel)
     }
 
     pub fn pid(&self) -> Tid {

@@ -15,6 +15,7 @@ use warmfork_memory::HostFile;
 
 use super::socket_tests::{AT, BUFFER};
 use crate::objects::options::Name;
+use crate::outside::OutsideRules;
 use crate::policy::{Rule, Rules};
 use crate::serve::Offer;
 use crate::testing::Bench;
@@ -48,7 +49,7 @@ fn what_is_the_same_for_all_may_be_done_ahead() {
     let nodelay = Name { level: SOL_TCP, name: TCP_NODELAY };
     assert_eq!(accepted.options, [(nodelay, vec![1, 0, 0, 0])]);
 
-    let mut fork = bench.kernel.fork().unwrap();
+    let (mut fork, _) = bench.kernel.freeze(&OutsideRules::default(), Some(accepted.id)).unwrap();
     fork.hang_up(&accepted).unwrap();
     let mut other = TcpStream::connect(bench.name(GETSOCKNAME, listener).unwrap()).unwrap();
     let come = rustix::net::accept(&accepted.listener).unwrap();

@@ -166,7 +166,7 @@ fn a_forks_offset_is_its_own() {
     std::fs::write(guest.host("file"), "abcdef").unwrap();
     let fd = guest.open("file", O_RDONLY).unwrap();
     guest.bench.call(READ, &[fd, BUFFER, 2]).unwrap();
-    let snapshot = guest.bench.kernel.fork().unwrap();
+    let snapshot = guest.bench.frozen().unwrap();
     assert_eq!(guest.read(fd).as_deref(), Ok("cdef"));
     guest.bench.kernel.reset_from(&snapshot);
     assert_eq!(guest.read(fd).as_deref(), Ok("cdef"));
@@ -192,7 +192,7 @@ fn a_listing_goes_on_where_the_snapshot_was() {
     };
     let fd = guest.open("w", O_RDONLY | O_DIRECTORY).unwrap();
     let mut all = names(&mut guest, fd);
-    let snapshot = guest.bench.kernel.fork().unwrap();
+    let snapshot = guest.bench.frozen().unwrap();
     let second = names(&mut guest, fd);
     guest.bench.kernel.reset_from(&snapshot);
     assert_eq!(names(&mut guest, fd), second);
@@ -237,7 +237,7 @@ fn shared_memory_has_names_of_its_own() {
     assert_eq!(guest.with_paths(LINK, "/dev/shm/one", "/dev/shm/two"), Err(Errno::EEXIST));
     guest.with_path(UNLINK, "/dev/shm/one", &[]).unwrap();
     assert_eq!(guest.open("/dev/shm/one", O_RDONLY), Err(Errno::ENOENT));
-    let snapshot = guest.bench.kernel.fork().unwrap();
+    let snapshot = guest.bench.frozen().unwrap();
     guest.with_path(UNLINK, "/dev/shm/two", &[]).unwrap();
     guest.bench.kernel.reset_from(&snapshot);
     let two = guest.open("/dev/shm/two", O_RDONLY).unwrap();

@@ -24,7 +24,7 @@ const SEAL_WRITE: u64 = 8;
 impl Guest {
     /// Freezes the machine and goes on as a fork of it; the snapshot and another fork.
     fn freeze(&mut self) -> (Kernel, Kernel) {
-        let snapshot = self.bench.kernel.fork().unwrap();
+        let snapshot = self.bench.frozen().unwrap();
         snapshot.seal_own_files().unwrap();
         let sibling = snapshot.fork().unwrap();
         self.bench.kernel = snapshot.fork().unwrap();
@@ -321,7 +321,7 @@ fn a_fork_cannot_have_the_host_keep_more_than_it_may_map() {
     assert_eq!(guest.bench.call(FALLOCATE, &[fd, 0, 0, 1 << 21]), Err(Errno::ENOSPC));
     limits.accessible_bytes = 0;
     guest.bench.kernel.space.set_limits(limits);
-    assert_eq!(guest.bench.kernel.fork().map(drop), Err(Errno::ENOSPC));
+    assert_eq!(guest.bench.frozen().map(drop), Err(Errno::ENOSPC));
 }
 
 #[test]
@@ -346,7 +346,7 @@ fn the_memory_of_a_machine_that_has_ended_is_not_kept() {
     let mut guest = Guest::new("twice-kept");
     let fd = guest.create(0);
     guest.write(fd, "text").unwrap();
-    let mut snapshot = guest.bench.kernel.fork().unwrap();
+    let mut snapshot = guest.bench.frozen().unwrap();
     let file = guest.bench.kernel.files.objects().find_map(|object| object.file()).map(Arc::downgrade).unwrap();
     snapshot.own_files.let_go_of_memory();
     guest.bench.kernel = snapshot.fork().unwrap();
