@@ -109,6 +109,31 @@ def test_a_reset_takes_back_what_was_asked(asking: Snapshot, request_of: Any) ->
             assert request_of(fork, "ask something").answer == first
 
 
+@pytest.mark.parametrize(
+    ("family", "action", "expected"),
+    [
+        ("tcp", "look read", "TCP connections"),
+        ("tcp", "ask something", "descriptors"),
+        ("unix", "look read", "pipes, socket pairs"),
+        ("udp", "ask something", "descriptors"),
+    ],
+    indirect=["family"],
+)
+def test_differences_see_what_was_done_to_a_connection(
+    asking: Snapshot, request_of: Any, action: str, expected: str
+) -> None:
+    with asking.fork() as fork:
+        assert fork.differences() == []
+        request_of(fork, action)
+        assert any(line.startswith(expected) for line in fork.differences())
+
+
+def test_differences_see_what_was_said_inside(inside: Snapshot, request_of: Any) -> None:
+    with inside.fork() as fork:
+        request_of(fork, "write something")
+        assert any(line.startswith("TCP connections") for line in fork.differences())
+
+
 @pytest.mark.parametrize("family", ["tcp", "unix"], indirect=True)
 def test_what_a_program_sees_of_a_connection_that_has_ended(family: str, asking: Snapshot, request_of: Any) -> None:
     """As where the peer has reset it: readable, writable, in error, hung up, of which an edge tells, too."""

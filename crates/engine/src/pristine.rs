@@ -87,6 +87,9 @@ impl Fork {
         differs("descriptors", *files == new.files);
         differs("mappings", *space == new.space);
         differs("pipes, socket pairs or the serving gate", *shared == new.shared);
+        differs("TCP connections that are plain data", shared.connections == new.shared.connections);
+        differs("datagrams on their way", shared.mailboxes == new.shared.mailboxes);
+        differs("file locks", shared.locks == new.shared.locks);
         differs("process attributes", *process == new.process);
         differs("working directory or umask", *fs == new.fs);
         differs("signal actions or pending signals", *signals == new.signals);

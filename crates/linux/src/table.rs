@@ -115,7 +115,7 @@ pub static TABLE: &[Entry] = &[
     partial(41, "socket", sockets::socket, "TCP, UDP, UDP-Lite and Unix sockets"),
     full(42, "connect", sockets::connect),
     full(43, "accept", sockets::accept),
-    partial(44, "sendto", messages::sendto, "no MSG_FASTOPEN, no MSG_ZEROCOPY"),
+    partial(44, "sendto", messages::sendto, "no MSG_FASTOPEN, no MSG_ZEROCOPY; no MSG_OOB within the machine"),
     full(45, "recvfrom", messages::recvfrom),
     partial(46, "sendmsg", headers::sendmsg, "of ancillary data hop limits and traffic classes; descriptors and credentials between the machine's own processes, EPERM elsewhere"),
     partial(47, "recvmsg", headers::recvmsg, "of ancillary data hop limits and traffic classes; descriptors and credentials between the machine's own processes, EPERM elsewhere"),
