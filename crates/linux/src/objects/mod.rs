@@ -25,6 +25,7 @@ pub mod pidfd;
 pub mod pipe;
 pub mod signalfd;
 pub mod socket;
+mod socket_names;
 pub mod stream;
 pub mod synthetic;
 pub mod tcp;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::net::{AddressFamily, Protocol, Shutdown, SocketAddrAny, SocketFlags, SocketType};
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{
-    AF_INET, AF_INET6, AF_UNIX, SHUT_RD, SHUT_RDWR, SHUT_WR, SO_ERROR, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET,
+    AF_INET, AF_INET6, SHUT_RD, SHUT_RDWR, SHUT_WR, SO_ERROR, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET,
 };
 use warmfork_abi::stat::Metadata;
 use warmfork_memory::HostFile;
@@ -61,11 +61,11 @@ pub struct Bound {
     pub host: Vec<u8>,
 }
 
-/// How a socket came by its peer.
+/// What a socket is of its connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Origin {
-    Connected,
-    Accepted,
+enum Role {
+    Client,
+    Server,
 }
 
 /// A socket of the host.
@@ -89,8 +89,8 @@ pub struct Socket {
     pub linger: (bool, u32),
     /// TCP_CORK has been set on it: the guest says itself what leaves together.
     pub corked: bool,
-    /// How it came by its peer.
-    peer: Option<Origin>,
+    /// What it is of the connection that it has, or has had.
+    role: Option<Role>,
     /// The Internet address that it was connected to.
     pub to: Option<SocketAddr>,
     /// The program has chosen the port that it is bound to.
@@ -139,7 +139,7 @@ impl Socket {
             send_timeout: None,
             linger: (false, 0),
             corked: false,
-            peer: None,
+            role: None,
             to: None,
             asked_for_port: false,
             error: None,
@@ -180,18 +180,13 @@ impl Socket {
     /// Whether it has, or has had, a peer that is reached through the host.
     #[must_use]
     pub fn has_peer(&self) -> bool {
-        self.peer.is_some()
+        self.role.is_some()
     }
 
     /// Whether it is a connection that the program accepted.
     #[must_use]
     pub fn accepted(&self) -> bool {
-        self.peer == Some(Origin::Accepted)
-    }
-
-    /// Its peer, by the name that the host has for it.
-    pub(super) fn host_peer(&self) -> Option<Address> {
-        rustix::net::getpeername(&self.handle).ok().flatten().map(Address::from_host)
+        self.role == Some(Role::Server)
     }
 
     /// Whether it carries a stream.
@@ -215,62 +210,6 @@ impl Socket {
     /// Whether what is sent may be held back until the guest's next call.
     pub(super) fn may_hold(&self) -> bool {
         self.is_internet() && self.is_stream() && !self.corked && self.inherited.is_none()
-    }
-
-    /// bind(2), to an address that the policy allows.
-    ///
-    /// # Errors
-    /// The host's own.
-    pub fn bind(&mut self, address: &SocketAddrAny) -> Result<(), Errno> {
-        self.own()?;
-        rustix::net::bind(&self.handle, address).map_err(errno)?;
-        self.asked_for_port = SocketAddr::try_from(address.clone()).is_ok_and(|address| address.port() != 0);
-        self.note_address();
-        Ok(())
-    }
-
-    /// Notes the address that the host has bound it to.
-    fn note_address(&mut self) {
-        self.address = match self.host_name() {
-            Ok(Address::Internet(address)) if address.port() != 0 => Some(address),
-            _ => None,
-        };
-    }
-
-    /// Its own Internet address, given by the host if it has none yet.
-    ///
-    /// # Errors
-    /// The host's own.
-    pub(crate) fn autobind(&mut self) -> Result<SocketAddr, Errno> {
-        self.own()?;
-        if self.address.is_none() {
-            self.note_address(); // a send that failed binds, too
-        }
-        if self.address.is_none() {
-            let any: SocketAddr = match self.family {
-                AF_INET6 => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
-                _ => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
-            };
-            rustix::net::bind(&self.handle, &any).map_err(errno)?;
-            self.note_address();
-        }
-        self.address.ok_or(Errno::EADDRNOTAVAIL)
-    }
-
-    /// As [`Self::note_address`], for a datagram socket: its name changes with its peer, but for a port that it has, which
-    /// another one of the host's may stand for in a fork.
-    pub(super) fn note_datagram_address(&mut self) {
-        let before = self.address;
-        if self.is_datagram() {
-            self.note_address();
-            if let (Some(now), Some(before)) = (&mut self.address, before) {
-                now.set_port(before.port());
-            }
-        }
-    }
-
-    fn host_name(&self) -> Result<Address, Errno> {
-        Ok(Address::from_host(rustix::net::getsockname(&self.handle).map_err(errno)?))
     }
 
     /// listen(2)
@@ -319,17 +258,17 @@ impl Socket {
             Some(address) => {
                 let connected = rustix::net::connect(&self.handle, address).map_err(errno);
                 if matches!(connected, Ok(()) | Err(Errno::EINPROGRESS)) {
-                    self.peer = Some(Origin::Connected);
+                    self.role = Some(Role::Client);
                     self.to = SocketAddr::try_from(address.clone()).ok();
                     self.note_datagram_address();
                 } else if connected != Err(Errno::EALREADY) && connected != Err(Errno::EISCONN) {
-                    self.peer = None;
+                    self.role = None;
                 }
                 connected
             }
             None => {
                 rustix::net::connect_unspec(&self.handle).map_err(errno)?;
-                (self.peer, self.to) = (None, None);
+                (self.role, self.to) = (None, None);
                 self.note_datagram_address();
                 Ok(())
             }
@@ -358,7 +297,7 @@ impl Socket {
             },
         };
         let mut accepted = Self::new(handle, self.family, self.kind, self.protocol);
-        accepted.peer = Some(Origin::Accepted);
+        accepted.role = Some(Role::Server);
         accepted.bound.clone_from(&self.bound);
         accepted.corked = self.corked;
         accepted.options = self.options.clone();
@@ -411,44 +350,6 @@ impl Socket {
     fn offered(&self, context: &Context<'_>) -> Events {
         let offered = self.listening && context.shared.gate.has_offer(&self.handle);
         if offered { Events::IN | Events::RDNORM } else { Events::empty() }
-    }
-
-    fn unnamed(&self) -> Address {
-        if self.family == AF_UNIX { Address::Unnamed } else { Address::Unspecified }
-    }
-
-    /// getsockname(2)
-    ///
-    /// # Errors
-    /// The host's own.
-    pub fn name(&self) -> Result<Address, Errno> {
-        match (&self.bound, self.address) {
-            (Some(bound), _) => Ok(Address::Path(bound.path.clone())),
-            // A fork's own socket has another port.
-            (None, Some(address)) if self.is_datagram() => Ok(Address::Internet(address)),
-            (None, _) => self.host_name(),
-        }
-    }
-
-    /// The guest's name of the socket that the host knows as `host`, if that is this one.
-    #[must_use]
-    pub fn guest_name(&self, host: &[u8]) -> Option<&[u8]> {
-        self.bound.as_ref().filter(|bound| bound.host == host).map(|bound| &bound.path[..])
-    }
-
-    /// getpeername(2)
-    ///
-    /// # Errors
-    /// ENOTCONN; the host's own.
-    pub fn peer(&self) -> Result<Address, Errno> {
-        if let Some((_, name)) = &self.local.peer {
-            return Ok(name.clone());
-        }
-        let address = rustix::net::getpeername(&self.handle).map_err(errno)?;
-        match &self.connected {
-            Some(path) => Ok(Address::Path(path.clone())),
-            None => Ok(address.map_or_else(|| self.unnamed(), Address::from_host)),
-        }
     }
 
     /// shutdown(2)

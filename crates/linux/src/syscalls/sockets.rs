@@ -143,7 +143,8 @@ pub fn listen(call: &mut Call<'_>) -> SyscallResult {
     Ok(0)
 }
 
-/// connect(2) of a connection without the host: it was made at once, which a call that did not wait has yet to be told.
+/// connect(2) of a connection without the host: it was made at once, which a call that did not wait has yet to be told, or
+/// its peer was outside and has gone while it was made.
 fn connect_again(call: &mut Call<'_>, id: DescriptionId) -> SyscallResult {
     let (address, length) = (call.args[1], call.int(2));
     let address = read_address(call, address, length)?;
@@ -152,6 +153,9 @@ fn connect_again(call: &mut Call<'_>, id: DescriptionId) -> SyscallResult {
         let socket = end.disconnect(&mut context.shared.connections)?;
         *call.object(id).0 = Object::Socket(socket);
         return Ok(0);
+    }
+    if let Some(error) = end.take_error(&mut context.shared.connections) {
+        return Err(error.into());
     }
     if std::mem::take(&mut end.connecting) { Ok(0) } else { Err(Errno::EISCONN.into()) }
 }

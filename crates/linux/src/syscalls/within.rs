@@ -198,11 +198,16 @@ pub(super) fn connect_tcp(call: &mut Call<'_>, id: DescriptionId, address: Socke
     // As Linux spreads connections over sockets that share a port.
     let listening = listeners[usize::from(port) % listeners.len()];
     let Object::Socket(listener) = &call.kernel.files.description(listening).object else { return None };
-    match listener.local.room() {
-        Ok(_) => {}
+    let room = match listener.local.room() {
         // Who does not wait is in the queue at once. Linux would have it try again, later and later.
-        Err(Errno::EAGAIN) if nonblocking && waiting_connections(call.kernel) < MOST_WAITING => {}
-        Err(error) => return Some(Err(error)),
+        Err(Errno::EAGAIN) if nonblocking => Ok(()),
+        room => room.map(drop),
+    };
+    if let Err(error) = room {
+        return Some(Err(error));
+    }
+    if waiting_connections(call.kernel) >= MOST_WAITING {
+        return Some(Err(Errno::EAGAIN));
     }
     let listener = listener.clone();
     let names = (SocketAddr::new(ip, port), to);

@@ -287,9 +287,11 @@ impl Connections {
     pub fn edges(&self, id: u64, side: usize, events: Events) -> u64 {
         let Some(connection) = self.table.get(id) else { return 0 };
         let own = &connection.sides[side];
-        let read = if events.intersects(Events::IN | Events::RDHUP) { own.read_edges } else { 0 };
-        let write = if events.contains(Events::OUT) { own.write_edges } else { 0 };
-        read.wrapping_add(write)
+        let writes = events.contains(Events::OUT);
+        // Who waits for neither waits for an error or a hang-up, which are among both.
+        let reads = !writes || events.intersects(Events::IN | Events::RDHUP);
+        let counted = |counts: bool, edges: u64| if counts { edges } else { 0 };
+        counted(reads, own.read_edges).wrapping_add(counted(writes, own.write_edges))
     }
 
     /// Takes the pending error (SO_ERROR).

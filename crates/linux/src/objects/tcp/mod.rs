@@ -142,6 +142,11 @@ impl TcpEnd {
         connections.shutdown(self.connection, self.side, how != SHUT_WR, how != SHUT_RD)
     }
 
+    /// Takes the pending error.
+    pub fn take_error(&self, connections: &mut Connections) -> Option<Errno> {
+        connections.take_error(self.connection, self.side)
+    }
+
     /// It was never accepted, and will not be.
     pub fn reject(&self, shared: &mut Shared) {
         shared.connections.close(self.connection, self.side, true);
@@ -177,7 +182,7 @@ impl TcpEnd {
         let segment = SEGMENT[usize::from(self.family == AF_INET6)];
         match (name.level, name.name) {
             (SOL_SOCKET, SO_ERROR) => {
-                let error = connections.take_error(self.connection, self.side);
+                let error = self.take_error(connections);
                 Ok(number(error.map_or(0, |error| error.0.cast_unsigned())))
             }
             (SOL_SOCKET, SO_COOKIE) => Ok((self.connection * 2 + self.side as u64 + 1).to_le_bytes().to_vec()),

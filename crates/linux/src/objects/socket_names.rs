@@ -1,0 +1,112 @@
+//! The names of host sockets: binding, getsockname(2), getpeername(2).
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use rustix::net::SocketAddrAny;
+use warmfork_abi::Errno;
+use warmfork_abi::socket::{AF_INET6, AF_UNIX};
+
+use crate::objects::address::Address;
+use crate::objects::socket::Socket;
+use crate::poller::errno;
+
+impl Socket {
+    /// bind(2), to an address that the policy allows.
+    ///
+    /// # Errors
+    /// The host's own.
+    pub fn bind(&mut self, address: &SocketAddrAny) -> Result<(), Errno> {
+        self.own()?;
+        rustix::net::bind(self.handle(), address).map_err(errno)?;
+        self.asked_for_port = SocketAddr::try_from(address.clone()).is_ok_and(|address| address.port() != 0);
+        self.note_address();
+        Ok(())
+    }
+
+    /// Notes the address that the host has bound it to.
+    pub(super) fn note_address(&mut self) {
+        self.address = match self.host_name() {
+            Ok(Address::Internet(address)) if address.port() != 0 => Some(address),
+            _ => None,
+        };
+    }
+
+    /// Its own Internet address, given by the host if it has none yet.
+    ///
+    /// # Errors
+    /// The host's own.
+    pub(crate) fn autobind(&mut self) -> Result<SocketAddr, Errno> {
+        self.own()?;
+        if self.address.is_none() {
+            self.note_address(); // a send that failed binds, too
+        }
+        if self.address.is_none() {
+            let any: SocketAddr = match self.family {
+                AF_INET6 => (Ipv6Addr::UNSPECIFIED, 0).into(),
+                _ => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            };
+            rustix::net::bind(self.handle(), &any).map_err(errno)?;
+            self.note_address();
+        }
+        self.address.ok_or(Errno::EADDRNOTAVAIL)
+    }
+
+    /// As [`Self::note_address`], for a datagram socket: its name changes with its peer, but for a port that it has, which
+    /// another one of the host's may stand for in a fork.
+    pub(super) fn note_datagram_address(&mut self) {
+        let before = self.address;
+        if self.is_datagram() {
+            self.note_address();
+            if let (Some(now), Some(before)) = (&mut self.address, before) {
+                now.set_port(before.port());
+            }
+        }
+    }
+
+    fn host_name(&self) -> Result<Address, Errno> {
+        Ok(Address::from_host(rustix::net::getsockname(self.handle()).map_err(errno)?))
+    }
+
+    /// getsockname(2)
+    ///
+    /// # Errors
+    /// The host's own.
+    pub fn name(&self) -> Result<Address, Errno> {
+        match (&self.bound, self.address) {
+            (Some(bound), _) => Ok(Address::Path(bound.path.clone())),
+            // A fork's own socket has another port.
+            (None, Some(address)) if self.is_datagram() => Ok(Address::Internet(address)),
+            (None, _) => self.host_name(),
+        }
+    }
+
+    /// The guest's name of the socket that the host knows as `host`, if that is this one.
+    #[must_use]
+    pub fn guest_name(&self, host: &[u8]) -> Option<&[u8]> {
+        self.bound.as_ref().filter(|bound| bound.host == host).map(|bound| &bound.path[..])
+    }
+
+    /// getpeername(2)
+    ///
+    /// # Errors
+    /// ENOTCONN; the host's own.
+    pub fn peer(&self) -> Result<Address, Errno> {
+        if let Some((_, name)) = &self.local.peer {
+            return Ok(name.clone());
+        }
+        let address = rustix::net::getpeername(self.handle()).map_err(errno)?;
+        match &self.connected {
+            Some(path) => Ok(Address::Path(path.clone())),
+            None => Ok(address.map_or_else(|| self.unnamed(), Address::from_host)),
+        }
+    }
+
+    /// Its peer, by the name that the host has for it.
+    pub(super) fn host_peer(&self) -> Option<Address> {
+        rustix::net::getpeername(self.handle()).ok().flatten().map(Address::from_host)
+    }
+
+    pub(super) fn unnamed(&self) -> Address {
+        if self.family == AF_UNIX { Address::Unnamed } else { Address::Unspecified }
+    }
+}
