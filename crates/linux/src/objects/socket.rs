@@ -334,7 +334,7 @@ impl Socket {
     /// Notes what has come to it, for its snapshot.
     pub fn settle(&mut self, host: &mut Host) {
         self.edges.freeze(host, &self.handle);
-        if self.is_datagram() && self.is_internet() && self.error.is_none() {
+        if self.is_internet() && self.error.is_none() {
             let name = Name { level: SOL_SOCKET, name: SO_ERROR };
             let value = name.on_host(&self.handle, 4).ok().and_then(|value| read_int(&value).ok());
             self.error = value.filter(|&error| error != 0).map(Errno);

@@ -131,10 +131,11 @@ impl Connections {
         self.table.insert(Connection { sides: [Side::new(), Side::new()] })
     }
 
-    /// A connection whose peer has reset it and is gone: only end 0 is there.
-    pub fn create_reset(&mut self) -> u64 {
+    /// A connection that has ended with `error`, and whose peer is gone: only end 0 is there.
+    pub fn create_ended(&mut self, error: Errno) -> u64 {
         let (mut own, mut gone) = (Side::new(), Side::new());
         own.reset();
+        own.error = Some(error);
         gone.open = false;
         self.table.insert(Connection { sides: [own, gone] })
     }
@@ -386,7 +387,7 @@ mod tests {
     #[test]
     fn a_connection_whose_peer_is_gone_says_so_once() {
         let mut connections = Connections::default();
-        let id = connections.create_reset();
+        let id = connections.create_ended(Errno::ECONNRESET);
         let everything = Events::IN | Events::OUT | Events::RDHUP | Events::HUP | Events::ERR;
         assert!(connections.poll(id, 0).contains(everything));
         assert_eq!(connections.send(id, 0, b"x"), Err(Errno::ECONNRESET));

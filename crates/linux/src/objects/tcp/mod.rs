@@ -70,9 +70,9 @@ impl TcpEnd {
         (near, far)
     }
 
-    /// What is left of `socket`, which was connected as `name` to `peer`, when that has reset the connection.
+    /// What is left of `socket`, which was connected as `name` to `peer`, when that has reset the connection; or had refused it.
     pub fn reset(connections: &mut Connections, socket: &Socket, name: SocketAddr, peer: SocketAddr) -> Self {
-        let id = connections.create_reset();
+        let id = connections.create_ended(socket.error.unwrap_or(Errno::ECONNRESET));
         Self { inode: socket.inode(), ..Self::new(socket, (id, 0), name, peer) }
     }
 
