@@ -127,9 +127,18 @@ impl Socket {
     /// # Errors
     /// The host's refusal of a socket.
     pub(crate) fn like(&self) -> Result<Self, Errno> {
-        let like = Self::open(self.family, self.kind, self.protocol)?;
-        self.options.apply(like.handle());
-        Ok(like)
+        Self::with_options(self.family, self.kind, self.protocol, &self.options)
+    }
+
+    /// Opens a socket of the host with these options.
+    ///
+    /// # Errors
+    /// The host's refusal of a socket.
+    pub(super) fn with_options(family: u16, kind: u32, protocol: u32, options: &Options) -> Result<Self, Errno> {
+        let mut socket = Self::open(family, kind, protocol)?;
+        options.apply(socket.handle());
+        socket.options = options.clone();
+        Ok(socket)
     }
 
     fn renew(&mut self, renewal: &Renewal) -> Result<(), Errno> {

@@ -2,12 +2,13 @@
 //! through the host: so each fork of a snapshot talks to its own processes, and descriptors can go along.
 //!
 //! ```text
-//!   stream, seqpacket   connect(2) makes a pair, or two ends of a TCP connection; one end takes the connecting socket's place, the other waits here
-//!                       until accept(2) hands it out
+//!   stream, seqpacket   connect(2) makes a pair, or two ends of a TCP connection (tcp/); one end takes the connecting
+//!                       socket's place, the other waits here until accept(2) hands it out
 //!   datagram            bind(2) makes a mailbox (mailbox.rs); sending to the name puts the datagram there
 //! ```
 //!
-//! The host's socket stays behind it for everybody else. A name is the file that bind(2) made, or an abstract name.
+//! The host's socket stays behind it for everybody else. A name is the file that bind(2) made, an abstract
+//! name, or an Internet address.
 
 use std::collections::VecDeque;
 

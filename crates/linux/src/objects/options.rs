@@ -16,7 +16,6 @@ use warmfork_abi::socket::{
     TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_SYNCNT, TCP_TIMESTAMP, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
     UDP_CORK, UDP_SEGMENT, UDPLITE_RECV_CSCOV, UDPLITE_SEND_CSCOV,
 };
-
 use warmfork_memory::HostFile;
 
 /// What a guest may do with an option of the host's socket.

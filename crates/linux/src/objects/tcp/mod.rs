@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{
     AF_INET6, IP_MTU, MSG_OOB, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_WR, SO_COOKIE, SO_ERROR, SO_RCVBUF, SO_SNDBUF,
-    SOL_IP, SOL_SOCKET, SOL_TCP, TCP_INFO, TCP_MAXSEG,
+    SOCK_STREAM, SOL_IP, SOL_SOCKET, SOL_TCP, TCP_INFO, TCP_MAXSEG,
 };
 use warmfork_abi::stat::{Metadata, S_IFSOCK};
 
@@ -167,10 +167,7 @@ impl TcpEnd {
 
     /// A socket of the host with the same options: what knows their values, and which may be set.
     fn like(&self) -> Result<Socket, Errno> {
-        let mut socket = Socket::open(self.family, warmfork_abi::socket::SOCK_STREAM, 0)?;
-        self.options.apply(socket.handle());
-        socket.options = self.options.clone();
-        Ok(socket)
+        Socket::with_options(self.family, SOCK_STREAM, 0, &self.options)
     }
 
     /// The value of an option, of at most `room` bytes.
