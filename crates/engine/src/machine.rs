@@ -8,7 +8,7 @@ use warmfork_abi::signals::SIGSEGV;
 use warmfork_linux::call::Ending;
 use warmfork_linux::dispatch::Entered;
 use warmfork_linux::family::Pid;
-use warmfork_linux::poller::{Host, Waker, Woken, monotonic};
+use warmfork_linux::poller::{Host, Waker, Woken, monotonic, nanoseconds};
 use warmfork_linux::process::FIRST_PID;
 use warmfork_linux::schedule::Turn;
 use warmfork_linux::serve::{Offer, OwnClient};
@@ -17,8 +17,7 @@ use warmfork_linux::signal::{Delivery, SignalInfo, Trap};
 use warmfork_linux::task::State;
 use warmfork_linux::{Guest as _, Kernel, Tid};
 use warmfork_loader::vdso::MachineClock;
-use warmfork_platform::deadline::Watch;
-use warmfork_platform::{Exit, Interrupter, Platform};
+use warmfork_platform::{Exit, Interrupter, Platform, alarm};
 
 use crate::choice::Chosen;
 use crate::clock::{FrozenAt, Rest};
@@ -26,6 +25,9 @@ use crate::error::EngineError;
 use crate::guest::PlatformGuest;
 use crate::processes::Processes;
 use crate::until::{Outcome, Until};
+
+/// How often, in nanoseconds, a machine that runs is looked at: its clock page, its use of memory.
+const TICK: u64 = 10_000_000;
 
 /// The CPU exception of what is forbidden in general.
 const GENERAL_PROTECTION: u8 = 13;
@@ -54,7 +56,8 @@ pub struct Machine {
     pub(crate) registers: Registers,
     /// What the processes that are not the current one run on.
     pub(crate) processes: Processes,
-    watch: Arc<Watch>,
+    /// When what is due every [`TICK`] is due next, in nanoseconds of the host's CLOCK_MONOTONIC.
+    next_tick: u64,
     /// Signals of the terminal's keys that have not been passed on; see `keys.rs`.
     pub(crate) keys: Arc<AtomicU64>,
     /// What the machine has done.
@@ -107,11 +110,10 @@ impl Machine {
         clock: MachineClock,
     ) -> Self {
         let processes = Processes::new(&kernel, platform.as_ref());
-        let watch = Watch::new(processes.interrupter());
         let registers = kernel.tasks.get(kernel.tasks.current).registers;
         let (keys, counters) = (Arc::default(), Counters::default());
-        let (frozen, ended) = (None, None);
-        Self { kind, platform, kernel, host, clock, frozen, registers, processes, watch, keys, counters, ended }
+        let (frozen, ended, next_tick) = (None, None, 0);
+        Self { kind, platform, kernel, host, clock, frozen, registers, processes, next_tick, keys, counters, ended }
     }
 
     /// The emulated kernel's state.
@@ -163,15 +165,14 @@ impl Machine {
         if let Some(ending) = self.ended {
             return Ok(Outcome::Ended(ending));
         }
-        self.watch.set_active(true);
         if let Some(frozen) = self.frozen.take() {
             frozen.go_on(&mut self.host);
             self.kernel.begin();
         }
         self.refresh_clock();
         let mut outcome = self.drive(until);
+        alarm::spare();
         self.host.push();
-        self.watch.set_active(false);
         if let Ok(Outcome::Ended(ending)) = outcome {
             self.ended = Some(ending);
             self.processes.clear();
@@ -184,11 +185,12 @@ impl Machine {
     }
 
     fn drive(&mut self, until: &Until<'_>) -> Result<Outcome, EngineError> {
-        let mut ticks = self.watch.ticks();
         let mut turn = Turn::Lasts;
         let mut rest = Rest::default();
         let mut began = self.host.monotonic();
         let counts = self.kernel.shared.gate.counts();
+        self.begin_ticks();
+        self.set_alarm(until, began)?;
         loop {
             if self.kernel.shared.gate.finished() {
                 return Ok(Outcome::Served);
@@ -202,18 +204,19 @@ impl Machine {
             if until.calls.is_some_and(|calls| self.counters.syscalls >= calls) {
                 return Ok(Outcome::Paused);
             }
-            if self.watch.ticks() != ticks {
-                ticks = self.watch.ticks();
+            if alarm::has_rung() || self.is_tick_due() {
                 turn = Turn::Over;
                 if let Some(outcome) = self.tick(until)? {
                     return Ok(outcome);
                 }
             }
-            if turn != Turn::Lasts && (self.kernel.tasks.len() > 1 || !self.kernel.family.is_empty()) {
-                // What the last thread did may have ended another's wait.
-                self.kernel.wake(&mut self.host);
+            if turn != Turn::Lasts {
                 let now = self.host.monotonic();
-                self.kernel.count_turn(now.saturating_sub(began));
+                if self.kernel.tasks.len() > 1 || !self.kernel.family.is_empty() {
+                    // What the last thread did may have ended another's wait.
+                    self.kernel.wake(&mut self.host);
+                    self.kernel.count_turn(now.saturating_sub(began));
+                }
                 began = now;
             }
             let Some((pid, tid)) = self.kernel.next_thread(turn) else {
@@ -224,6 +227,9 @@ impl Machine {
                 continue;
             };
             self.load(pid, tid)?;
+            if turn != Turn::Lasts || self.host.have_deadlines_moved() {
+                self.set_alarm(until, began)?;
+            }
             turn = match self.step(tid, until)? {
                 Step::Same => Turn::Lasts,
                 Step::Switch => Turn::Over,
@@ -233,18 +239,50 @@ impl Machine {
         }
     }
 
-    /// What is due whenever a tick has passed: the clock page, timers' signals, limits.
+    /// Ticks begin anew, if the machine has not run when the last one was due.
+    fn begin_ticks(&mut self) {
+        let now = monotonic();
+        if self.next_tick <= now {
+            self.next_tick = now.saturating_add(TICK);
+        }
+        // It rang for who ran on this thread before.
+        let _ = alarm::has_rung();
+    }
+
+    fn is_tick_due(&self) -> bool {
+        // Within a jiffy of the host's, which is near enough, and a sixth of the price of the exact time.
+        nanoseconds(rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse)) >= self.next_tick
+    }
+
+    /// Sets the alarm for what is due next while the current thread runs, whose turn began when the guest's clock showed
+    /// `began`.
+    fn set_alarm(&mut self, until: &Until<'_>, began: u64) -> Result<(), EngineError> {
+        let interruption = self.kernel.next_interruption(&self.host, began);
+        let at = interruption.map_or(u64::MAX, |at| self.host.to_host_time(at));
+        let limit = until.deadline.unwrap_or(u64::MAX);
+        // Only a guest that makes no call over a whole tick is interrupted for it.
+        Ok(alarm::set(at.min(limit).min(self.next_tick.saturating_add(TICK)))?)
+    }
+
+    /// Timers' signals and limits of time, which are due when the alarm has rung; the clock page and the limit of memory, which
+    /// are due every [`TICK`].
     fn tick(&mut self, until: &Until<'_>) -> Result<Option<Outcome>, EngineError> {
-        self.refresh_clock();
-        self.host.push();
         self.kernel.expire_timers(&self.host);
         self.pass_on_keys();
         if let Some(outcome) = self.asked(until) {
             return Ok(Some(outcome));
         }
-        if until.deadline.is_some_and(|at| at <= monotonic()) {
+        let now = monotonic();
+        if until.deadline.is_some_and(|at| at <= now) {
             return Ok(Some(Outcome::TimedOut));
         }
+        if now < self.next_tick {
+            return Ok(None);
+        }
+        self.next_tick = now.saturating_add(TICK);
+        alarm::set_anew(self.next_tick.saturating_add(TICK))?;
+        self.refresh_clock();
+        self.host.push();
         let short = self.is_short_of_memory(until.touched_bytes)?;
         Ok(short.then_some(Outcome::OutOfMemory))
     }
@@ -302,9 +340,8 @@ impl Machine {
         }
         let asked = until.deadline.map(|at| self.host.guests(at));
         let deadline = [next, asked].into_iter().flatten().min();
-        self.watch.set_active(false);
+        alarm::spare();
         let woken = self.host.wait(deadline);
-        self.watch.set_active(true);
         if woken == Woken::Interrupted {
             self.pass_on_keys();
             if let Some(outcome) = self.asked(until) {
@@ -393,10 +430,7 @@ impl Machine {
         if let Some(error) = unreturnable(&self.registers) {
             return Ok(self.exception(tid, SignalInfo::kernel(SIGSEGV), GENERAL_PROTECTION, error));
         }
-        self.watch.enter();
-        let exit = self.platform.run(&mut self.registers);
-        self.watch.leave();
-        match exit? {
+        match self.platform.run(&mut self.registers)? {
             Exit::Syscall => {
                 self.counters.syscalls += 1;
                 self.enter(tid)
@@ -412,6 +446,7 @@ impl Machine {
             Exit::Interrupted => {
                 let mut guest = PlatformGuest(self.platform.as_mut());
                 self.kernel.interrupted(guest.memory(), &mut self.registers, tid);
+                self.pass_on_keys();
                 Ok(self.asked(until).map_or(Step::Switch, Step::Stop))
             }
             Exit::Dead => Err(EngineError::State("the guest's host process was killed from outside")),

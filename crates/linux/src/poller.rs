@@ -14,6 +14,7 @@
 //! No wake-up is lost: a file enters the set (which reports at once what is ready by then) before anyone sleeps, and
 //! an edge that was collected outside of [`Host::wait`] makes the next wait return at once.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd as _, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -68,6 +69,8 @@ pub struct Host {
     pub(crate) denied: HashSet<Vec<u8>>,
     /// The socket whose last bytes have not been pushed yet; see `coalesce.rs`.
     pub(crate) held: Option<Arc<HostFile>>,
+    /// What [`Kernel::next_interruption`](crate::Kernel::next_interruption) last said may be too late.
+    deadlines_moved: Cell<bool>,
 }
 
 /// The token of the interrupt eventfd in the host's epoll set; no descriptor has it.
@@ -136,6 +139,7 @@ impl Host {
             interrupt_asked: Arc::default(),
             denied: HashSet::new(),
             held: None,
+            deadlines_moved: Cell::new(false),
         })
     }
 
@@ -170,6 +174,29 @@ impl Host {
         let stops =
             matches!(id, ClockId::Monotonic | ClockId::MonotonicCoarse | ClockId::MonotonicRaw | ClockId::Boottime);
         if stops { self.guests(time) } else { time }
+    }
+
+    /// What the host's CLOCK_MONOTONIC shows when the guest's shows `nanoseconds`.
+    #[must_use]
+    pub fn to_host_time(&self, nanoseconds: u64) -> u64 {
+        nanoseconds.saturating_add_signed(self.lag)
+    }
+
+    /// A timer was set, its signal was taken, or there is another thread.
+    pub(crate) fn move_deadlines(&self) {
+        self.deadlines_moved.set(true);
+    }
+
+    /// [`Kernel::next_interruption`](crate::Kernel::next_interruption) says when, now.
+    pub(crate) fn deadlines_are_known(&self) {
+        self.deadlines_moved.set(false);
+    }
+
+    /// Whether the running thread may have to be interrupted earlier than
+    /// [`Kernel::next_interruption`](crate::Kernel::next_interruption) last said.
+    #[must_use]
+    pub fn have_deadlines_moved(&self) -> bool {
+        self.deadlines_moved.get()
     }
 
     /// By how many nanoseconds the guest's clocks are behind the host's, but those of the time of day.
@@ -393,7 +420,9 @@ fn poll_once(handle: &Arc<HostFile>, events: Events) -> Events {
     }
 }
 
-pub(crate) fn nanoseconds(time: Timespec) -> u64 {
+/// `time` in nanoseconds; 0 for one before the epoch.
+#[must_use]
+pub fn nanoseconds(time: Timespec) -> u64 {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
 }

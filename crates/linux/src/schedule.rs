@@ -21,7 +21,32 @@ pub enum Turn {
 /// Who has slept may run for so many nanoseconds before the others are as entitled to.
 const CREDIT: u64 = 10_000_000;
 
+/// A thread runs for so many nanoseconds before others that may run have their turn.
+const SLICE: u64 = 4_000_000;
+
+/// A thread runs for so many nanoseconds before one whose sleep is over has its turn: a switch costs some microseconds, and
+/// programs whose threads sleep for less would do nothing else.
+const WAKE_GRANULARITY: u64 = 500_000;
+
+/// A thread runs for so many nanoseconds between two signals of timers.
+const SIGNAL_GRANULARITY: u64 = 100_000;
+
 impl Kernel {
+    /// When the current thread, whose turn began at `began`, is to be interrupted if it runs so long: for a timer's signal,
+    /// for a thread whose sleep is over then, or because others may want a turn. In monotonic nanoseconds. Ask again after
+    /// each switch, and when [`Host::have_deadlines_moved`].
+    #[must_use]
+    pub fn next_interruption(&mut self, host: &Host, began: u64) -> Option<u64> {
+        host.deadlines_are_known();
+        let after = |granularity: u64, at: u64| at.max(began.saturating_add(granularity));
+        let timer = self.next_timer(host).map(|at| after(SIGNAL_GRANULARITY, at));
+        if self.tasks.len() == 1 && self.family.is_empty() {
+            return timer;
+        }
+        let sleeper = self.next_deadline().map(|at| after(WAKE_GRANULARITY, at));
+        timer.into_iter().chain(sleeper).chain([began.saturating_add(SLICE)]).min()
+    }
+
     /// The thread to run next, with its process: the one that has had the CPU for the shortest time, as the kernel's fair
     /// scheduler has it. What a thread did not use while it slept does not count, but for [`CREDIT`].
     #[must_use]

@@ -194,6 +194,22 @@ impl Timers {
 }
 
 impl Kernel {
+    /// When the next timer of the current process runs out, in monotonic nanoseconds, if its current thread runs until then.
+    #[must_use]
+    pub(crate) fn next_timer(&self, host: &Host) -> Option<u64> {
+        if self.timers.none_armed() {
+            return None;
+        }
+        let cpu = self.timers.cpu.iter().filter_map(|countdown| Some((Counter::Process, countdown.deadline?)));
+        let passes = |counter| counter == Counter::Process || counter == Counter::Thread(self.tasks.current);
+        let posix = self.timers.posix.values().filter(|timer| !timer.queued && passes(timer.counter));
+        let posix = posix.filter_map(|timer| Some((timer.counter, timer.countdown.deadline?)));
+        let now = host.monotonic();
+        let left = |(counter, at): (Counter, u64)| at.saturating_sub(self.counted(host, counter, now));
+        let cpu = cpu.chain(posix).map(|timer| now.saturating_add(left(timer)));
+        cpu.chain(self.timers.next_deadline()).min()
+    }
+
     /// Sends the signals of every timer that has run out.
     pub fn expire_timers(&mut self, host: &Host) {
         if self.timers.none_armed() {

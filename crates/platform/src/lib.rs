@@ -1,6 +1,6 @@
 //! What runs guest instructions. A platform knows memory and registers, and never what a system call means.
 
-pub mod deadline;
+pub mod alarm;
 pub mod kvm;
 mod pagemap;
 pub mod process;

@@ -106,11 +106,14 @@ fn the_parent_is_told_unless_it_does_not_care() {
     let child = fork(&mut bench);
     exit(&mut bench, child, 0);
     assert_eq!(bench.kernel.pending_signals(parent), signal_bit(SIGCHLD));
-    bench.kernel.take_signal(parent, signal_bit(SIGCHLD), 0).unwrap();
+    bench.kernel.take_signal(parent, signal_bit(SIGCHLD), &bench.host).unwrap();
     act(&mut bench, SIGCHLD, 0x5000, SA_NOCLDWAIT);
     let child = fork(&mut bench);
     exit(&mut bench, child, 0);
-    assert_eq!(bench.kernel.take_signal(parent, signal_bit(SIGCHLD), 0).unwrap().fields[0] & 0xffff, id(child));
+    assert_eq!(
+        bench.kernel.take_signal(parent, signal_bit(SIGCHLD), &bench.host).unwrap().fields[0] & 0xffff,
+        id(child)
+    );
     assert_eq!(bench.kernel.family.zombies().count(), 1, "the first one only");
     act(&mut bench, SIGCHLD, SIG_IGN, 0);
     let child = fork(&mut bench);

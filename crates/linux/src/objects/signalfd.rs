@@ -6,6 +6,7 @@ use warmfork_abi::signals::{SI_KERNEL, SI_TIMER, SI_USER, SIGCHLD, UNBLOCKABLE};
 use crate::files::{DescriptionId, Events};
 use crate::kernel::Kernel;
 use crate::objects::{Context, Object, Operations};
+use crate::poller::Host;
 use crate::signal::SignalInfo;
 use crate::task::Tid;
 
@@ -52,18 +53,18 @@ fn find(kernel: &mut Kernel, id: DescriptionId) -> Result<&mut SignalFd, Errno> 
     }
 }
 
-/// Reads as many pending signals as fit into `into`, for thread `tid` at the instant `now`.
+/// Reads as many pending signals as fit into `into`, for thread `tid`.
 ///
 /// # Errors
 /// EINVAL when not even one fits, EAGAIN when there is none.
-pub fn read(kernel: &mut Kernel, id: DescriptionId, tid: Tid, now: u64, into: &mut [u8]) -> Result<usize, Errno> {
+pub fn read(kernel: &mut Kernel, id: DescriptionId, tid: Tid, host: &Host, into: &mut [u8]) -> Result<usize, Errno> {
     if into.len() < SIGINFO {
         return Err(Errno::EINVAL);
     }
     let mask = find(kernel, id)?.mask;
     let mut done = 0;
     for place in into.chunks_exact_mut(SIGINFO) {
-        let Some(info) = kernel.take_signal(tid, mask, now) else { break };
+        let Some(info) = kernel.take_signal(tid, mask, host) else { break };
         place.copy_from_slice(&layout(&info));
         find(kernel, id)?.taken += 1;
         done += SIGINFO;

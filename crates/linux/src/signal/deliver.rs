@@ -90,8 +90,7 @@ impl Kernel {
             let shared = self.shared_due(tid, unblocked);
             self.signals.pending.take(shared)
         })?;
-        let now = if taken.source.is_some() { host.monotonic() } else { 0 };
-        Some(self.taken(taken, now))
+        Some(self.taken(host, taken))
     }
 
     fn dispose(&mut self, tid: Tid, info: SignalInfo) -> Disposition {

@@ -8,6 +8,7 @@ use warmfork_abi::signals::{
 use super::pending::{Added, Pending, Source};
 use super::{Action, SignalInfo, Trap};
 use crate::kernel::Kernel;
+use crate::poller::Host;
 use crate::process::RLIMIT_SIGPENDING;
 use crate::task::{State, Task, Tid};
 
@@ -106,10 +107,10 @@ impl Kernel {
     }
 
     /// Takes a pending signal out of `wanted` on behalf of thread `tid`, blocked or not: sigtimedwait and signalfd.
-    pub fn take_signal(&mut self, tid: Tid, wanted: u64, now: u64) -> Option<SignalInfo> {
+    pub fn take_signal(&mut self, tid: Tid, wanted: u64, host: &Host) -> Option<SignalInfo> {
         let own = self.tasks.get_mut(tid).signals.pending.take(wanted);
         let taken = own.or_else(|| self.signals.pending.take(wanted))?;
-        Some(self.taken(taken, now))
+        Some(self.taken(host, taken))
     }
 
     /// Signals pending for thread `tid` or the process, blocked or not.
@@ -180,10 +181,13 @@ impl Kernel {
     }
 
     /// Bookkeeping for a signal that leaves its queue: its timer goes on.
-    pub(super) fn taken(&mut self, pending: Pending, now: u64) -> SignalInfo {
+    pub(super) fn taken(&mut self, host: &Host, pending: Pending) -> SignalInfo {
         let mut info = pending.info;
-        if let Some(overrun) = pending.source.and_then(|source| self.timers.signal_taken(source, now)) {
-            info.set_overrun(overrun);
+        if let Some(source) = pending.source {
+            host.move_deadlines();
+            if let Some(overrun) = self.timers.signal_taken(source, host.monotonic()) {
+                info.set_overrun(overrun);
+            }
         }
         info
     }

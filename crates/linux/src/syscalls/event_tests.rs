@@ -485,9 +485,9 @@ fn signals_are_read() {
     assert_eq!(bench.poll_one(fd, IN), (1, IN));
     let description = bench.kernel.files.lookup(i32::try_from(fd).unwrap()).unwrap();
     let mut bytes = [0; 300];
-    assert_eq!(signalfd::read(&mut bench.kernel, description, tid, 0, &mut bytes[..100]), Err(Errno::EINVAL));
-    assert_eq!(signalfd::read(&mut bench.kernel, description, tid, 0, &mut bytes), Ok(128));
+    assert_eq!(signalfd::read(&mut bench.kernel, description, tid, &bench.host, &mut bytes[..100]), Err(Errno::EINVAL));
+    assert_eq!(signalfd::read(&mut bench.kernel, description, tid, &bench.host, &mut bytes), Ok(128));
     assert_eq!(u32::from(bytes[0]), SIGUSR1);
-    assert_eq!(signalfd::read(&mut bench.kernel, description, tid, 0, &mut bytes), Err(Errno::EAGAIN));
+    assert_eq!(signalfd::read(&mut bench.kernel, description, tid, &bench.host, &mut bytes), Err(Errno::EAGAIN));
     assert_eq!(bench.poll_one(fd, IN), (0, 0));
 }

@@ -103,6 +103,7 @@ pub fn timerfd_settime(call: &mut Call<'_>) -> SyscallResult {
     let before = timer.remaining(context.host.monotonic());
     let next = (value > 0).then(|| expiry(context.host, timer.clock(), value, flags & TFD_TIMER_ABSTIME != 0));
     timer.set(next, interval);
+    context.host.move_deadlines();
     if old != 0 {
         write_remaining(call, old, before)?;
     }

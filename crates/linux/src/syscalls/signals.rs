@@ -97,7 +97,7 @@ pub fn rt_sigtimedwait(call: &mut Call<'_>) -> SyscallResult {
     let timeout = if timeout == 0 { None } else { Some(read_timespec(call.memory(), timeout)?) };
     let deadline = timeout.map(|timeout| call.deadline_after(timeout));
     let now = call.host.monotonic();
-    if let Some(taken) = call.kernel.take_signal(call.tid, wanted, now) {
+    if let Some(taken) = call.kernel.take_signal(call.tid, wanted, call.host) {
         if info != 0 {
             call.memory().write(info, &taken.to_bytes())?;
         }

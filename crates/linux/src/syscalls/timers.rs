@@ -18,6 +18,7 @@ fn exchange(call: &mut Call<'_>, which: i32, value: u64, interval: u64) -> Resul
     let (now, before) = read_interval_timer(call, which)?;
     let deadline = if value == 0 { None } else { Some(now.saturating_add(value)) };
     let countdown = Countdown { deadline, interval };
+    call.host.move_deadlines();
     match which {
         ITIMER_REAL => call.kernel.timers.set_real(countdown),
         ITIMER_VIRTUAL => call.kernel.timers.cpu[0] = countdown,
@@ -176,6 +177,7 @@ pub fn timer_settime(call: &mut Call<'_>) -> SyscallResult {
     };
     let deadline = if value == 0 { None } else { Some(now.saturating_add(ahead)) };
     call.kernel.forget_timer_signal(id);
+    call.host.move_deadlines();
     if let Some(timer) = call.kernel.timers.posix.get_mut(&id) {
         timer.countdown = Countdown { deadline, interval };
         timer.overrun = 0;

@@ -52,7 +52,7 @@ impl Call<'_> {
 
     fn read_once(&mut self, transfer: Transfer, into: &mut [u8], moved: usize) -> Result<usize, Errno> {
         if let Object::SignalFd(_) = &self.kernel.files.description(transfer.id).object {
-            return signalfd::read(self.kernel, transfer.id, self.tid, self.host.monotonic(), into);
+            return signalfd::read(self.kernel, transfer.id, self.tid, self.host, into);
         }
         let at = transfer.at.map(|at| at.saturating_add(moved as u64));
         self.kernel.with_object(self.host, transfer.id, |object, context| object.read(context, into, at))

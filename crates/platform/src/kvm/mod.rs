@@ -38,6 +38,7 @@ use warmfork_abi::{PAGE, Registers, USER_END, page_down};
 use warmfork_memory::{GuestMemory, Span};
 
 use self::exceptions::Details;
+pub(crate) use self::interrupt::KvmInterrupter;
 use self::memory::{Access, Memory};
 use self::state::State;
 use self::vcpu::{Stop, TRAP_FLAG, Vcpu};
@@ -180,7 +181,7 @@ impl Platform for KvmPlatform {
     fn run(&mut self, registers: &mut Registers) -> Result<Exit, PlatformError> {
         // Not inside a system call any more.
         registers.orig_rax = u64::MAX;
-        if self.vcpu.take_interrupt() {
+        if self.vcpu.take_interrupt() | self.vcpu.aim_alarm() {
             return Ok(Exit::Interrupted);
         }
         let mut refusals = 0;

@@ -23,6 +23,7 @@ use super::resume::{self, Resume};
 use super::tables::KernelMemory;
 use super::vm::{OLD_CS, Trap, data_segment, failed, set_msrs, user_mode};
 use super::{exceptions, guest, layout, selectors};
+use crate::alarm::{self, Target};
 use crate::{Interrupter, PlatformError};
 
 const MSR_FS_BASE: u32 = 0xc000_0100;
@@ -116,6 +117,15 @@ impl Vcpu {
 
     pub fn interrupter(&self) -> Arc<dyn Interrupter> {
         Arc::<KvmInterrupter>::clone(&self.interrupter)
+    }
+
+    /// Has the thread's alarm interrupt this CPU from now on; whether it has rung already.
+    pub fn aim_alarm(&self) -> bool {
+        alarm::aim_at(self.target())
+    }
+
+    fn target(&self) -> Target {
+        Target::Cpu(Arc::as_ptr(&self.interrupter))
     }
 
     /// Takes an interrupt that has been asked for.
@@ -383,6 +393,7 @@ impl Vcpu {
 
 impl Drop for Vcpu {
     fn drop(&mut self) {
+        alarm::forget(self.target());
         self.interrupter.close();
     }
 }

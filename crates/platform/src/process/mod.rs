@@ -21,7 +21,7 @@ mod table;
 mod tracee;
 
 use std::marker::PhantomData;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use warmfork_abi::{PAGE, Registers, page_up, signals};
@@ -29,6 +29,7 @@ use warmfork_memory::{Protection, Source, Span};
 
 use self::calls::{Caller, HostCall};
 use self::tracee::{Stopped, Tracee, send_signal};
+use crate::alarm;
 use crate::pagemap::Pagemap;
 use crate::touched::Touched;
 use crate::{Counts, ExceptionInfo, Exit, FaultInfo, Interrupter, Mapping, Platform, PlatformError, Pristine};
@@ -60,8 +61,13 @@ struct ProcessInterrupter(Arc<OwnedFd>);
 
 impl Interrupter for ProcessInterrupter {
     fn interrupt(&self) {
-        send_signal(&self.0, INTERRUPT);
+        interrupt_stub(self.0.as_raw_fd());
     }
+}
+
+/// Interrupts the stub behind `pidfd`. A signal handler may call it.
+pub(crate) fn interrupt_stub(pidfd: RawFd) {
+    send_signal(pidfd, INTERRUPT);
 }
 
 impl ProcessPlatform {
@@ -217,6 +223,9 @@ fn install_filter(tracee: &mut Tracee, caller: &mut Caller) -> Result<(), Platfo
 impl Platform for ProcessPlatform {
     fn run(&mut self, registers: &mut Registers) -> Result<Exit, PlatformError> {
         if std::mem::take(&mut self.caller.interrupted) {
+            return Ok(Exit::Interrupted);
+        }
+        if alarm::aim_at(self.tracee.target()) {
             return Ok(Exit::Interrupted);
         }
         // Not inside a system call any more: the host must not restart one.

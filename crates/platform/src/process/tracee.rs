@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::io;
 use std::mem::offset_of;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use warmfork_abi::{PAGE, Registers, USER_END};
 
 use crate::PlatformError;
+use crate::alarm::{self, Target};
 
 /// A child process under ptrace. Killed when dropped.
 pub struct Tracee {
@@ -98,6 +99,11 @@ impl Tracee {
 
     pub fn pidfd(&self) -> std::sync::Arc<OwnedFd> {
         std::sync::Arc::clone(&self.pidfd)
+    }
+
+    /// What the thread's alarm interrupts while this one runs.
+    pub fn target(&self) -> Target {
+        Target::Stub(self.pidfd.as_raw_fd())
     }
 
     /// Waits for the next stop.
@@ -233,16 +239,17 @@ const RESTART_CODES: std::ops::RangeInclusive<i64> = -516..=-512;
 
 impl Drop for Tracee {
     fn drop(&mut self) {
+        alarm::forget(self.target());
         if self.gone {
             return;
         }
-        send_signal(&self.pidfd, libc::SIGKILL);
+        send_signal(self.pidfd.as_raw_fd(), libc::SIGKILL);
         while !matches!(self.wait(), Ok(Stopped::Gone(_)) | Err(_)) {}
     }
 }
 
 /// Sends `signal` to the process behind `pidfd`; nothing happens when it is gone.
-pub fn send_signal(pidfd: &OwnedFd, signal: i32) {
+pub fn send_signal(pidfd: RawFd, signal: i32) {
     // SAFETY: pidfd_send_signal takes a descriptor, a number, an optional info (none here) and flags.
-    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<u8>(), 0) };
+    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, std::ptr::null::<u8>(), 0) };
 }

@@ -1,0 +1,257 @@
+//! The calling thread's alarm: a timer of the host's that interrupts the guest that this thread runs.
+//!
+//! ```text
+//!   run loop: set(at)             a host call only when `at` is earlier than what is set already
+//!   Platform::run: aim_at(target) what the alarm interrupts from now on; spare() while no guest is about to run
+//!   the timer runs out            a signal for this thread; its handler interrupts the target and notes that it has rung
+//!   run loop: has_rung()          somebody's time has come: time limits, timers, sleepers, the end of a time slice
+//! ```
+//!
+//! A signal costs a guest on a virtual CPU some calls of the host's: whoever has done in time what the alarm is for sets it
+//! anew before it rings. An interrupt stays until its guest runs next, so an alarm that rings between two runs is neither
+//! lost nor late. One that is set early rings early: whoever set it looks at the clock. Nothing wakes another thread, and
+//! nothing is armed per run.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
+
+use crate::PlatformError;
+use crate::kvm::KvmInterrupter;
+use crate::process::interrupt_stub;
+
+/// The alarm of one thread. The handler runs on that thread: atomics keep the compiler from moving things past it.
+struct Alarm {
+    timer: Cell<Option<libc::timer_t>>,
+    /// What it is set to, in nanoseconds of CLOCK_MONOTONIC; 0 when it is not set.
+    at: AtomicU64,
+    rung: AtomicBool,
+    /// The virtual CPU to interrupt, if it is one.
+    cpu: AtomicPtr<KvmInterrupter>,
+    /// The pidfd of the stub to interrupt, or -1.
+    stub: AtomicI32,
+}
+
+thread_local! {
+    static ALARM: Alarm = const {
+        Alarm {
+            timer: Cell::new(None),
+            at: AtomicU64::new(0),
+            rung: AtomicBool::new(false),
+            cpu: AtomicPtr::new(std::ptr::null_mut()),
+            stub: AtomicI32::new(-1),
+        }
+    };
+}
+
+/// What an alarm interrupts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Target {
+    /// A virtual CPU, until [`forget`].
+    Cpu(*const KvmInterrupter),
+    /// The process behind a pidfd, until [`forget`].
+    Stub(RawFd),
+}
+
+/// Sets the calling thread's alarm to `at`, in nanoseconds of CLOCK_MONOTONIC, unless it is set to something earlier.
+///
+/// # Errors
+/// The host's refusal to make a timer (EAGAIN: too many).
+pub fn set(at: u64) -> Result<(), PlatformError> {
+    ALARM.with(|alarm| {
+        let current = alarm.at.load(Ordering::Relaxed);
+        if current != 0 && current <= at { Ok(()) } else { alarm.set(at) }
+    })
+}
+
+/// Sets the calling thread's alarm to `at` even where it is set to something earlier.
+///
+/// # Errors
+/// As [`set`].
+pub fn set_anew(at: u64) -> Result<(), PlatformError> {
+    ALARM.with(|alarm| alarm.set(at))
+}
+
+/// Whether the calling thread's alarm has rung since this was asked last.
+#[must_use]
+pub fn has_rung() -> bool {
+    ALARM.with(|alarm| alarm.rung.load(Ordering::Relaxed) && alarm.rung.swap(false, Ordering::Relaxed))
+}
+
+/// What the calling thread's alarm interrupts from now on. Whether it has rung already, and nobody has asked.
+#[must_use]
+pub(crate) fn aim_at(target: Target) -> bool {
+    ALARM.with(|alarm| {
+        let (cpu, stub) = match target {
+            Target::Cpu(cpu) => (cpu.cast_mut(), -1),
+            Target::Stub(fd) => (std::ptr::null_mut(), fd),
+        };
+        alarm.cpu.store(cpu, Ordering::Relaxed);
+        alarm.stub.store(stub, Ordering::Relaxed);
+        alarm.rung.load(Ordering::Relaxed)
+    })
+}
+
+/// The calling thread's alarm interrupts nobody until a guest runs again: that it rings is only noted.
+pub fn spare() {
+    ALARM.with(|alarm| {
+        alarm.cpu.store(std::ptr::null_mut(), Ordering::Relaxed);
+        alarm.stub.store(-1, Ordering::Relaxed);
+    });
+}
+
+/// `target` goes: the calling thread's alarm does not interrupt it any more.
+pub(crate) fn forget(target: Target) {
+    // In a thread that ends there is no alarm any more.
+    let _ = ALARM.try_with(|alarm| match target {
+        Target::Cpu(cpu) if alarm.cpu.load(Ordering::Relaxed).cast_const() == cpu => {
+            alarm.cpu.store(std::ptr::null_mut(), Ordering::Relaxed);
+        }
+        Target::Stub(fd) if alarm.stub.load(Ordering::Relaxed) == fd => alarm.stub.store(-1, Ordering::Relaxed),
+        Target::Cpu(_) | Target::Stub(_) => {}
+    });
+}
+
+impl Alarm {
+    fn set(&self, at: u64) -> Result<(), PlatformError> {
+        let timer = match self.timer.get() {
+            Some(timer) => timer,
+            None => self.create()?,
+        };
+        // First this: the alarm may ring before the call returns.
+        self.at.store(at, Ordering::Relaxed);
+        let seconds = libc::time_t::try_from(at / 1_000_000_000).unwrap_or(libc::time_t::MAX);
+        // 0 would disarm it.
+        let nanoseconds = libc::c_long::try_from(at % 1_000_000_000).unwrap_or(0).max(1);
+        let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let value = libc::timespec { tv_sec: seconds, tv_nsec: nanoseconds };
+        let value = libc::itimerspec { it_interval: never, it_value: value };
+        // SAFETY: `timer` is this thread's own, `value` lives over the call, and the old value is not asked for.
+        let result = unsafe { libc::timer_settime(timer, libc::TIMER_ABSTIME, &raw const value, std::ptr::null_mut()) };
+        if result == 0 { Ok(()) } else { Err(failed("setting a timer", io::Error::last_os_error())) }
+    }
+
+    fn create(&self) -> Result<libc::timer_t, PlatformError> {
+        install().map_err(|error| failed("sigaction", io::Error::from_raw_os_error(error)))?;
+        // SAFETY: a mask and an event are plain bytes, for which zero is valid; all pointers are to locals; the signal has a
+        // handler that is safe at any moment.
+        let timer = unsafe {
+            let mut mask = std::mem::zeroed();
+            libc::sigemptyset(&raw mut mask);
+            libc::sigaddset(&raw mut mask, signal());
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const mask, std::ptr::null_mut());
+            let mut event: libc::sigevent = std::mem::zeroed();
+            event.sigev_notify = libc::SIGEV_THREAD_ID;
+            event.sigev_signo = signal();
+            event.sigev_notify_thread_id = libc::gettid();
+            let mut timer = std::ptr::null_mut();
+            let result = libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer);
+            (result == 0).then_some(timer)
+        };
+        let timer = timer.ok_or_else(|| failed("making a timer", io::Error::last_os_error()))?;
+        self.timer.set(Some(timer));
+        Ok(timer)
+    }
+
+    fn ring(&self) {
+        self.at.store(0, Ordering::Relaxed);
+        self.rung.store(true, Ordering::Relaxed);
+        let cpu = self.cpu.load(Ordering::Relaxed);
+        if !cpu.is_null() {
+            // SAFETY: the virtual CPU's owner, on this thread, calls `forget` before it goes.
+            unsafe { &*cpu }.ask();
+        }
+        let stub = self.stub.load(Ordering::Relaxed);
+        if stub >= 0 {
+            interrupt_stub(stub);
+        }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            // SAFETY: this thread's own timer, which nobody uses any more.
+            unsafe { libc::timer_delete(timer) };
+        }
+    }
+}
+
+fn failed(operation: &'static str, source: io::Error) -> PlatformError {
+    PlatformError::Host { operation, source }
+}
+
+/// The signal. Beside it, [`KvmInterrupter`] has one.
+fn signal() -> i32 {
+    libc::SIGRTMAX() - 2
+}
+
+extern "C" fn rings(_signal: i32) {
+    // SAFETY: the calling thread's errno, which the interrupted code may be about to read.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let before = unsafe { *errno };
+    // In a thread that ends there is no alarm any more. It was made on this thread before its timer was.
+    let _ = ALARM.try_with(Alarm::ring);
+    // SAFETY: as above.
+    unsafe { *errno = before };
+}
+
+/// Installs the handler, once for the process.
+fn install() -> Result<(), i32> {
+    static INSTALLED: OnceLock<Result<(), i32>> = OnceLock::new();
+    *INSTALLED.get_or_init(|| {
+        // SAFETY: sigaction is plain bytes, for which zero is valid.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = rings as extern "C" fn(i32) as usize;
+        // The thread's other calls go on; KVM_RUN and the wait for a stub end by what the handler does.
+        action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+        // SAFETY: the handler uses atomics and one system call: it is safe at any moment.
+        let result = unsafe { libc::sigaction(signal(), &raw const action, std::ptr::null_mut()) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL)) }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{has_rung, set, set_anew};
+
+    fn now() -> u64 {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
+    }
+
+    #[test]
+    fn it_rings_once_for_the_earliest() {
+        let hour = 3_600_000_000_000;
+        set(now() + hour).unwrap();
+        assert!(!has_rung());
+        let at = now() + 2_000_000;
+        set(at).unwrap();
+        set(at + hour).unwrap();
+        while !has_rung() {
+            std::thread::yield_now();
+        }
+        assert!(now() >= at && !has_rung());
+        set(now() + hour).unwrap();
+        set_anew(at).unwrap();
+        while !has_rung() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn each_thread_has_its_own() {
+        set(now() + 3_600_000_000_000).unwrap();
+        let other = std::thread::spawn(|| {
+            set(1).unwrap();
+            while !has_rung() {
+                std::thread::yield_now();
+            }
+        });
+        other.join().unwrap();
+        assert!(!has_rung());
+    }
+}
