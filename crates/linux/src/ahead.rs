@@ -30,14 +30,10 @@ use crate::clock;
 use crate::files::DescriptionId;
 use crate::kernel::Kernel;
 use crate::objects::Object;
-use crate::objects::options::Name;
+use crate::objects::options::{SetOption, defers_accepting};
 use crate::poller::{Host, errno};
 use crate::serve::Offer;
-use crate::syscalls::socket_options::{defers_accepting, repeat_option};
 use crate::table;
-
-/// An option that was set, and to what.
-pub type SetOption = (Name, Vec<u8>);
 
 /// A connection that was accepted ahead.
 #[derive(Clone, PartialEq, Debug)]
@@ -138,9 +134,9 @@ impl Kernel {
         let (Object::Socket(socket), mut context) = self.object(host, accepted.id) else { return false };
         socket.continue_with(offer.connection.clone());
         socket.inherited = None;
-        for option in &accepted.options {
+        for (name, value) in &accepted.options {
             // It was taken once: what fails now fails because the peer is gone, which the program is told elsewhere.
-            let _ = repeat_option(socket, &mut context, option);
+            let _ = socket.set_option(&mut context, *name, value);
         }
         true
     }

@@ -10,15 +10,15 @@ use warmfork_memory::{AddressSpace, Area, Backing, HostFile, HostFileId, Inode, 
 use crate::assign::assign;
 use crate::family::Family;
 use crate::files::{DescriptionId, Events, Files};
+use crate::memory_file;
+use crate::metadata::host_metadata;
 use crate::objects::inotify::Inotify;
-use crate::objects::memfd;
 use crate::objects::{Context, Object, Operations, Shared, epoll, pidfd, signalfd};
 use crate::own_files::{MappedWrites, OwnFiles};
 use crate::policy::Policy;
 use crate::poller::Host;
 use crate::process::{FileSystemContext, Process};
 use crate::signal::ProcessSignals;
-use crate::syscalls::metadata::host_metadata;
 use crate::task::Tasks;
 use crate::timers::Timers;
 
@@ -294,7 +294,7 @@ impl Kernel {
 
     /// The regular files and memory files of the host that are open, or have a name in /dev/shm.
     fn open_files(&self) -> impl Iterator<Item = &Arc<HostFile>> {
-        self.files.objects().filter_map(Object::file).chain(self.shared.memory.files().map(|memfd| &memfd.file))
+        self.files.objects().filter_map(Object::file).chain(self.shared.memory.files())
     }
 
     /// The files of the host that are mapped, each with a mapping of it.
@@ -313,7 +313,7 @@ impl Kernel {
         }
         let own = std::mem::take(&mut self.own_files);
         let objects = self.files.objects_mut().filter_map(Object::file_mut);
-        for file in objects.chain(self.shared.memory.files_mut().map(|memfd| &mut memfd.file)) {
+        for file in objects.chain(self.shared.memory.files_mut()) {
             if let Some(copy) = own.other(file) {
                 *file = Arc::clone(copy);
             }
@@ -373,7 +373,7 @@ impl Kernel {
         let mapped = self.mapped_files().map(|(file, _)| file).filter(|file| self.is_in_memory(file));
         let mut all = self.open_files_in_memory();
         all.extend(mapped.map(|file| (file.inode(), file)));
-        let bytes = |file: &HostFile| memfd::resident_bytes(file).unwrap_or(0);
+        let bytes = |file: &HostFile| memory_file::resident_bytes(file).unwrap_or(0);
         all.values().fold((0, 0), |(sum, more), file| {
             let before = self.own_files.original(file).map_or(0, |original| bytes(original));
             (sum + bytes(file), more + bytes(file).saturating_sub(before))

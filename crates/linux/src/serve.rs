@@ -18,8 +18,9 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use warmfork_memory::HostFile;
 
-use crate::ahead::{SetOption, Watch};
+use crate::ahead::Watch;
 use crate::files::{DescriptionId, Events};
+use crate::objects::options::SetOption;
 use crate::poller::Host;
 
 /// What a gate lets in.

@@ -18,11 +18,11 @@ use warmfork_memory::HostFile;
 
 use crate::edges::HostEdges;
 use crate::files::Events;
+use crate::metadata::{host_metadata, host_path};
 use crate::objects::fifos::{Ends, FifoId};
 use crate::objects::pipe::PipeEnd;
 use crate::objects::{Context, Operations, Shared};
 use crate::poller::{Host, errno};
-use crate::syscalls::metadata::host_metadata;
 
 /// An opening of a FIFO.
 #[derive(Clone, PartialEq, Debug)]
@@ -168,8 +168,7 @@ impl Operations for Fifo {
     }
 
     fn link_text(&self) -> Vec<u8> {
-        let path = rustix::fs::readlink(crate::syscalls::metadata::magic_path(self.place.as_fd()), Vec::new());
-        path.map(std::ffi::CString::into_bytes).unwrap_or_else(|_| b"fifo".to_vec())
+        host_path(&self.place).unwrap_or_else(|| b"fifo".to_vec())
     }
 
     fn close(&mut self, context: &mut Context<'_>) {

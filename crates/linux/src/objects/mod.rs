@@ -18,14 +18,18 @@ pub mod inotify;
 pub mod local;
 pub mod mailbox;
 pub mod memfd;
+pub(crate) mod option_values;
 pub mod options;
 pub mod pair;
+mod pair_options;
 pub mod path;
 pub mod pidfd;
 pub mod pipe;
+pub mod shared_memory;
 pub mod signalfd;
 pub mod socket;
 mod socket_names;
+mod socket_options;
 pub mod stream;
 pub mod synthetic;
 pub mod tcp;
@@ -44,7 +48,7 @@ use crate::files::{DescriptionId, Events};
 use crate::locks::Locks;
 use crate::poller::Host;
 use crate::serve::Gate;
-use crate::syscalls::shared_memory::SharedMemory;
+use shared_memory::SharedMemory;
 
 /// What is open behind a description.
 #[derive(Clone, PartialEq, Debug)]

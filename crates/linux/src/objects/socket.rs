@@ -17,14 +17,15 @@ use warmfork_memory::HostFile;
 
 use crate::edges::HostEdges;
 use crate::files::Events;
+use crate::metadata::host_metadata;
 use crate::objects::address::Address;
 use crate::objects::exchange::Conversation;
 use crate::objects::inherited::Inherited;
 use crate::objects::local::Local;
-use crate::objects::options::{Name, Options, read_int};
+use crate::objects::option_values::read_int;
+use crate::objects::options::{Name, Options};
 use crate::objects::{Context, Operations};
 use crate::poller::{Host, errno};
-use crate::syscalls::metadata::host_metadata;
 
 /// `struct ucred`
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

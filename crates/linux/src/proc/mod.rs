@@ -7,18 +7,19 @@
 //! ```
 
 mod process;
-mod system;
+pub(crate) mod system;
 mod tree;
 
-use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, S_ISVTX};
+use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG};
 
 use crate::family::Pid;
 use crate::guest_path;
 use crate::kernel::Kernel;
+use crate::metadata::made_up;
 use crate::objects::device::{Device, device_metadata};
+use crate::objects::directory::directory_metadata;
 use crate::objects::terminal::{multiplexer_metadata, slave_metadata};
 use crate::poller::Host;
-use crate::syscalls::shared_memory::DIRECTORY as SHARED_MEMORY;
 use crate::task::Tid;
 
 use tree::Kind;
@@ -154,10 +155,9 @@ pub fn text(kernel: &Kernel, host: &Host, text: &Text) -> Vec<u8> {
 /// What stat shows of a node.
 #[must_use]
 pub fn metadata(path: &[u8], node: &Node) -> Metadata {
-    let blank = blank(path);
+    let blank = made_up(path);
     match node {
-        Node::Directory if path == SHARED_MEMORY => Metadata { mode: S_IFDIR | S_ISVTX | 0o777, links: 2, ..blank },
-        Node::Directory => Metadata { mode: S_IFDIR | 0o555, links: 2, ..blank },
+        Node::Directory => directory_metadata(path),
         Node::Text(text) => Metadata { mode: S_IFREG | text.permissions, ..blank },
         Node::Link(_) => Metadata { mode: S_IFLNK | 0o777, ..blank },
         Node::Descriptor(_) => Metadata { mode: S_IFLNK | 0o700, size: 64, ..blank },
@@ -167,18 +167,6 @@ pub fn metadata(path: &[u8], node: &Node) -> Metadata {
         Node::Slave(number) => slave_metadata(*number),
         Node::Terminal => Metadata { mode: S_IFCHR | 0o666, represents: (5, 0), ..blank },
     }
-}
-
-/// What all made-up files have in common.
-pub(crate) fn blank(path: &[u8]) -> Metadata {
-    Metadata { device: (0, 21), inode: inode(path), links: 1, block_size: 1024, ..Metadata::default() }
-}
-
-/// An inode number for a made-up path, the same each time: FNV-1a, kept within what 32-bit programs can hold.
-pub(crate) fn inode(path: &[u8]) -> u64 {
-    let plain = guest_path::plain(path);
-    let hash = plain.iter().fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    u64::from(hash | 1)
 }
 
 fn type_of(kind: Kind) -> u32 {

@@ -32,7 +32,6 @@ pub mod random;
 pub mod refused;
 pub mod scheduling;
 pub mod sequences;
-pub mod shared_memory;
 pub mod signals;
 pub mod socket_options;
 pub mod sockets;

@@ -8,11 +8,11 @@ use warmfork_abi::signals::{SIGTTIN, SIGTTOU};
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::files::{DescriptionId, Events};
+use crate::metadata::host_metadata;
 use crate::objects::device::Device;
 use crate::objects::{Object, signalfd};
 use crate::proc;
 use crate::process::{RLIMIT_FSIZE, UNLIMITED};
-use crate::syscalls::metadata::host_metadata;
 use crate::syscalls::vectors::Vectors;
 use crate::syscalls::within;
 use crate::task::Wait;

@@ -16,6 +16,7 @@ use warmfork_abi::socket::{
 use crate::call::Call;
 use crate::files::DescriptionId;
 use crate::kernel::Kernel;
+use crate::metadata::host_metadata_at;
 use crate::objects::address::{Address, in_family, plain};
 use crate::objects::local::{Connected, LocalName};
 use crate::objects::mailbox::Letter;
@@ -24,7 +25,6 @@ use crate::objects::pair::PairEnd;
 use crate::objects::socket::{Credentials, Socket};
 use crate::objects::tcp::TcpEnd;
 use crate::objects::{Object, Shared};
-use crate::syscalls::metadata::host_metadata_at;
 use crate::syscalls::names::HostAddress;
 
 /// Most connections of a machine that wait to be accepted: no descriptor counts for them any more.

@@ -24,8 +24,8 @@ use warmfork_abi::stat::{Metadata, S_IFCHR};
 
 use crate::family::Pid;
 use crate::files::Events;
+use crate::metadata::made_up;
 use crate::objects::{Context, Operations};
-use crate::proc;
 use crate::process::FIRST_PID;
 use discipline::Discipline;
 use settings::WindowSize;
@@ -342,14 +342,14 @@ fn slave_path(number: u32) -> Vec<u8> {
 /// What stat shows of /dev/ptmx.
 #[must_use]
 pub fn multiplexer_metadata() -> Metadata {
-    Metadata { mode: S_IFCHR | 0o666, represents: (5, 2), ..proc::blank(MULTIPLEXER) }
+    Metadata { mode: S_IFCHR | 0o666, represents: (5, 2), ..made_up(MULTIPLEXER) }
 }
 
 /// What stat shows of the slave of terminal `number`, which is its user's.
 #[must_use]
 pub fn slave_metadata(number: u32) -> Metadata {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    let blank = proc::blank(&slave_path(number));
+    let blank = made_up(&slave_path(number));
     Metadata { mode: S_IFCHR | 0o620, represents: (SLAVES, number), uid, gid, ..blank }
 }
 
