@@ -5,9 +5,9 @@ use warmfork_memory::{Fault, GuestMemory};
 
 use crate::family::Forked;
 use crate::files::{Description, DescriptionId, Events};
+use crate::host::Host;
 use crate::kernel::Kernel;
 use crate::objects::{Context, Object};
-use crate::poller::Host;
 use crate::task::{Task, Tid, Wait};
 
 /// A guest's memory and vector registers, as far as the emulated kernel needs them.

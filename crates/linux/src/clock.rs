@@ -11,8 +11,8 @@ use warmfork_abi::time::{
     CLOCK_THREAD_CPUTIME_ID, CPUCLOCK_CLOCK_MASK, CPUCLOCK_MAX, CPUCLOCK_PERTHREAD_MASK,
 };
 
+use crate::host::{Host, nanoseconds};
 use crate::kernel::Kernel;
-use crate::poller::{Host, nanoseconds};
 use crate::task::Tid;
 
 /// What a clock id stands for.

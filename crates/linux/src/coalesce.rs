@@ -18,9 +18,9 @@ use std::sync::Arc;
 use warmfork_abi::{Registers, numbers};
 use warmfork_memory::HostFile;
 
+use crate::host::Host;
 use crate::kernel::Kernel;
 use crate::objects::Object;
-use crate::poller::Host;
 
 /// Calls that leave what a socket holds back there when they are made on that socket: those that add to it, and
 /// shutdown(2), which pushes it.

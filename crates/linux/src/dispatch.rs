@@ -5,8 +5,8 @@ use warmfork_abi::{Errno, Registers};
 
 use crate::call::{Call, Ending, ExecRequest, Guest, Stop};
 use crate::family::Forked;
+use crate::host::Host;
 use crate::kernel::Kernel;
-use crate::poller::Host;
 use crate::signal::Interrupted;
 use crate::task::{Restart, State, Tid};
 use crate::{table, trace};
@@ -61,7 +61,7 @@ impl Kernel {
         };
         self.push_before(host, number, registers);
         let args = registers.arguments();
-        self.watch_call(number, args);
+        self.watch_call(host, number, args);
         let mut call = Call { kernel: self, host, guest: &mut *guest, registers, tid, args };
         let result = handler(&mut call);
         if log_enabled!(target: trace::TARGET, Level::Debug) {
@@ -81,7 +81,7 @@ impl Kernel {
             }
             Err(Stop::ExitProgram(ending)) => return self.end_process(host, guest.memory(), ending),
             Err(Stop::Fork(forked)) => {
-                self.shared.gate.spoil();
+                host.gate.disqualify();
                 return Entered::Forked(forked);
             }
             Err(Stop::Exec(request)) => return Entered::Exec(request),

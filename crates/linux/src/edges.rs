@@ -12,7 +12,7 @@ use std::sync::Arc;
 use warmfork_memory::HostFile;
 
 use crate::files::Events;
-use crate::poller::Host;
+use crate::host::Host;
 
 /// The edge number of one host file.
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,13 +10,13 @@ use warmfork_memory::{AddressSpace, Area, Backing, HostFile, HostFileId, Inode, 
 use crate::assign::assign;
 use crate::family::Family;
 use crate::files::{DescriptionId, Events, Files};
+use crate::host::Host;
 use crate::memory_file;
 use crate::metadata::host_metadata;
 use crate::objects::inotify::Inotify;
 use crate::objects::{Context, Object, Operations, Shared, epoll, pidfd, signalfd};
 use crate::own_files::{MappedWrites, OwnFiles};
 use crate::policy::Policy;
-use crate::poller::Host;
 use crate::process::{FileSystemContext, Process};
 use crate::signal::ProcessSignals;
 use crate::task::Tasks;
@@ -34,7 +34,7 @@ pub struct Kernel {
     pub files: Files,
     /// Mappings.
     pub space: AddressSpace,
-    /// State that several objects share: pipes, socket pairs, the serving gate.
+    /// State that several objects share: pipes, socket pairs.
     pub shared: Shared,
     /// Ids, names, limits.
     pub process: Process,
@@ -140,7 +140,7 @@ impl Kernel {
     fn release_one(&mut self, host: &mut Host, id: DescriptionId) {
         if let Some(mut description) = self.files.release(id) {
             let asking = self.process.credentials();
-            self.shared.gate.closed(id);
+            host.gate.closed(id);
             let mut context = Context {
                 shared: &mut self.shared,
                 host,

@@ -10,18 +10,20 @@
 
 #![forbid(unsafe_code)]
 
-pub mod ahead;
 mod assign;
 pub mod call;
 pub mod clock;
 mod coalesce;
 pub mod dispatch;
 mod durations;
+pub mod early_accept;
 pub mod edges;
 pub mod family;
 pub mod files;
 pub mod futex;
+pub mod gate;
 pub mod guest_path;
+pub mod host;
 pub mod kernel;
 pub mod locks;
 mod memory_file;
@@ -30,13 +32,11 @@ pub mod objects;
 pub mod outside;
 pub mod own_files;
 pub mod policy;
-pub mod poller;
 pub mod proc;
 pub mod process;
 pub mod resolve;
 pub mod schedule;
 pub mod sequences;
-pub mod serve;
 pub mod signal;
 pub mod syscalls;
 pub mod table;
@@ -49,6 +49,6 @@ pub(crate) mod testing;
 
 pub use call::{Call, Guest, Stop, SyscallResult};
 pub use files::{Description, DescriptionId, Events, Files};
+pub use host::Host;
 pub use kernel::Kernel;
-pub use poller::Host;
 pub use task::{Task, Tid, Wait};

@@ -7,8 +7,8 @@ use rustix::fs::MemfdFlags;
 use warmfork_abi::Errno;
 use warmfork_memory::HostFile;
 
+use crate::host::errno;
 use crate::metadata::host_metadata;
-use crate::poller::errno;
 
 /// What Linux calls shared memory without a file in /proc/PID/maps.
 const ANONYMOUS: &[u8] = b"/dev/zero (deleted)";

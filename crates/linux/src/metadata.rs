@@ -9,7 +9,7 @@ use warmfork_abi::stat::{Metadata, Timestamp};
 use warmfork_memory::HostFile;
 
 use crate::guest_path;
-use crate::poller::errno;
+use crate::host::errno;
 
 /// Metadata of an open host file (or an O_PATH handle).
 ///

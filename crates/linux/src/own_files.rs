@@ -22,9 +22,9 @@ use warmfork_abi::Errno;
 use warmfork_abi::stat::Metadata;
 use warmfork_memory::{HostFile, HostFileId, Inode, Origin, Span, SpanSet};
 
+use crate::host::errno;
 use crate::memory_file;
 use crate::metadata::{host_metadata, magic_path};
-use crate::poller::errno;
 
 /// Is told of bytes that differ: from which offset on, and what they should be.
 type Found<'a> = dyn FnMut(u64, &[u8]) -> Result<(), Errno> + 'a;

@@ -17,11 +17,11 @@ use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS};
 
 use crate::guest_path;
+use crate::host::{DENIED, Host, errno};
 use crate::kernel::Kernel;
 use crate::metadata::read_link;
 use crate::objects::Object;
 use crate::policy::{Access, Decision, Denial, Policy, Root};
-use crate::poller::{DENIED, Host, errno};
 use crate::proc::{self, Node};
 
 /// Most symlinks in one path, as in Linux.

@@ -12,11 +12,11 @@ use warmfork_memory::{
 use crate::call::Guest;
 use crate::dispatch::Entered;
 use crate::files::Files;
+use crate::host::Host;
 use crate::kernel::Kernel;
 use crate::objects::Shared;
 use crate::outside::OutsideRules;
 use crate::policy::Policy;
-use crate::poller::Host;
 use crate::process::{FileSystemContext, Process};
 use crate::signal::{Delivery, ProcessSignals};
 use crate::task::{Task, Tasks, Tid};

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use warmfork_abi::signals::{SIGALRM, SIGPROF, SIGVTALRM};
 
 use crate::clock::Clock;
+use crate::host::Host;
 use crate::kernel::Kernel;
-use crate::poller::Host;
 use crate::signal::{SignalInfo, Source, Target};
 use crate::task::Tid;
 

@@ -3,8 +3,8 @@
 use warmfork_abi::Registers;
 use warmfork_memory::{AddressSpace, GuestMemory, ResourceLimits};
 
+use crate::host::Host;
 use crate::kernel::Kernel;
-use crate::poller::Host;
 use crate::process::{RLIMIT_AS, RLIMIT_DATA, SpaceId};
 use crate::task::{Task, Tid};
 

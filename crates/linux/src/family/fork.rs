@@ -3,8 +3,8 @@
 use warmfork_abi::{Errno, Registers};
 
 use super::{Parked, Pid};
+use crate::host::Host;
 use crate::kernel::Kernel;
-use crate::poller::Host;
 use crate::process::{Job, Process, SpaceId};
 use crate::signal::{PendingSignals, TaskSignals};
 use crate::task::{Task, Tid};

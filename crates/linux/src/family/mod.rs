@@ -30,8 +30,8 @@ use warmfork_memory::{AddressSpace, GuestMemory};
 
 use crate::call::Ending;
 use crate::files::DescriptorTable;
+use crate::host::Host;
 use crate::kernel::Kernel;
-use crate::poller::Host;
 use crate::process::{
     DEFAULT_MAX_PROCESSES, DEFAULT_MAX_THREADS, FIRST_PID, FileSystemContext, Process, SpaceId, TID_LIMIT,
 };

@@ -3,9 +3,9 @@
 use warmfork_abi::Errno;
 use warmfork_abi::stat::{Metadata, S_IFCHR};
 
+use crate::host::errno;
 use crate::metadata::made_up;
 use crate::objects::{Context, Mappable, Operations};
-use crate::poller::errno;
 
 /// A character device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

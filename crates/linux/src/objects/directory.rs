@@ -11,10 +11,10 @@ use warmfork_abi::fcntl::{SEEK_CUR, SEEK_SET};
 use warmfork_abi::stat::{Metadata, S_IFDIR, S_ISVTX, entry_type};
 use warmfork_memory::HostFile;
 
+use crate::host::errno;
 use crate::metadata::{host_metadata, made_up, made_up_inode};
 use crate::objects::shared_memory::DIRECTORY as SHARED_MEMORY;
 use crate::objects::{Context, Operations};
-use crate::poller::errno;
 
 /// One entry of a listing.
 #[derive(Clone, PartialEq, Debug)]

@@ -8,9 +8,9 @@ use warmfork_abi::Errno;
 use warmfork_abi::epoll::{EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLWAKEUP};
 
 use crate::files::{Description, DescriptionId, Events};
+use crate::host::Host;
 use crate::kernel::Kernel;
 use crate::objects::{Context, Object, Operations};
-use crate::poller::Host;
 
 /// How deep epoll sets may contain each other (EP_MAX_NESTS is 4 edges between them).
 const MAX_DEPTH: usize = 5;

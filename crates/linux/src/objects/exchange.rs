@@ -7,12 +7,12 @@ use warmfork_host::Ancillary;
 
 use crate::coalesce;
 use crate::files::DescriptionId;
+use crate::host::{Host, errno};
 use crate::objects::Context;
 use crate::objects::address::Address;
 use crate::objects::channel::DEFAULT_BUFFER;
 use crate::objects::mailbox::Letter;
 use crate::objects::socket::{Credentials, Socket};
-use crate::poller::{Host, errno};
 
 /// What a receiving call got beside the bytes.
 #[derive(Clone, PartialEq, Debug, Default)]

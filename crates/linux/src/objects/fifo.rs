@@ -18,11 +18,11 @@ use warmfork_memory::HostFile;
 
 use crate::edges::HostEdges;
 use crate::files::Events;
+use crate::host::{Host, errno};
 use crate::metadata::{host_metadata, host_path};
 use crate::objects::fifos::{Ends, FifoId};
 use crate::objects::pipe::PipeEnd;
 use crate::objects::{Context, Operations, Shared};
-use crate::poller::{Host, errno};
 
 /// An opening of a FIFO.
 #[derive(Clone, PartialEq, Debug)]

@@ -11,9 +11,9 @@ use warmfork_abi::fcntl::{O_APPEND, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SE
 use warmfork_abi::stat::Metadata;
 use warmfork_memory::HostFile;
 
+use crate::host::errno;
 use crate::metadata::{file_metadata, host_metadata};
 use crate::objects::{Context, Mappable, Operations};
-use crate::poller::errno;
 
 /// A regular file of the host.
 #[derive(Clone, PartialEq, Debug)]

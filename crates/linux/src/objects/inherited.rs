@@ -18,10 +18,10 @@ use warmfork_abi::Errno;
 use warmfork_abi::socket::{SHUT_RD, SHUT_WR};
 
 use crate::files::Events;
+use crate::host::errno;
 use crate::objects::address::Address;
 use crate::objects::options::Options;
 use crate::objects::socket::Socket;
-use crate::poller::errno;
 
 /// What a fork did to an inherited socket.
 #[derive(Clone, PartialEq, Debug, Default)]

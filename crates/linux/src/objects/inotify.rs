@@ -14,9 +14,9 @@ use warmfork_memory::{HostFile, Origin};
 
 use crate::edges::HostEdges;
 use crate::files::Events;
+use crate::host::{Host, errno};
 use crate::metadata::magic_path;
 use crate::objects::{Context, Operations};
-use crate::poller::{Host, errno};
 
 /// Most entries of a directory among which a watched file that was renamed is looked for.
 const MOST_ENTRIES: usize = 10_000;

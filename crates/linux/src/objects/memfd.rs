@@ -9,9 +9,9 @@ use warmfork_abi::stat::Metadata;
 use warmfork_memory::HostFile;
 
 use super::file::{read_host, seek_host, write_host};
+use crate::host::errno;
 use crate::memory_file;
 use crate::objects::{Context, Mappable, Operations};
-use crate::poller::errno;
 
 /// An anonymous memory file.
 #[derive(Clone, PartialEq, Debug)]

@@ -45,9 +45,8 @@ use warmfork_abi::stat::Metadata;
 use warmfork_memory::HostFile;
 
 use crate::files::{DescriptionId, Events};
+use crate::host::Host;
 use crate::locks::Locks;
-use crate::poller::Host;
-use crate::serve::Gate;
 use shared_memory::SharedMemory;
 
 /// What is open behind a description.
@@ -96,8 +95,6 @@ pub enum Object {
 /// State that several objects share, by id.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Shared {
-    /// The serving gate.
-    pub gate: Gate,
     /// Pipes, which two or more ends share.
     pub pipes: pipe::Pipes,
     /// FIFOs that are open or were opened lately.

@@ -10,9 +10,9 @@ use warmfork_abi::stat::Metadata;
 use warmfork_memory::HostFile;
 
 use crate::guest_path;
+use crate::host::errno;
 use crate::memory_file;
 use crate::metadata::file_metadata;
-use crate::poller::errno;
 
 /// The directory.
 pub const DIRECTORY: &[u8] = b"/dev/shm";

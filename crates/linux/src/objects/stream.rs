@@ -15,9 +15,9 @@ use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFREG};
 use warmfork_memory::HostFile;
 
 use crate::files::Events;
+use crate::host::errno;
 use crate::metadata::{host_metadata, host_path};
 use crate::objects::{Context, Operations};
-use crate::poller::errno;
 
 /// An offset that means the stream's own position to preadv2 and pwritev2.
 const CURRENT: u64 = u64::MAX;

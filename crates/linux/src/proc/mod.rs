@@ -14,12 +14,12 @@ use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG};
 
 use crate::family::Pid;
 use crate::guest_path;
+use crate::host::Host;
 use crate::kernel::Kernel;
 use crate::metadata::made_up;
 use crate::objects::device::{Device, device_metadata};
 use crate::objects::directory::directory_metadata;
 use crate::objects::terminal::{multiplexer_metadata, slave_metadata};
-use crate::poller::Host;
 use crate::task::Tid;
 
 use tree::Kind;

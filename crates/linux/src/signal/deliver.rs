@@ -10,8 +10,8 @@ use warmfork_abi::{Errno, Registers};
 use super::frame::Frame;
 use super::{Action, AlternateStack, Interrupted, SignalInfo, vector};
 use crate::call::{Ending, Guest};
+use crate::host::Host;
 use crate::kernel::Kernel;
-use crate::poller::Host;
 use crate::task::{State, Tid};
 
 /// Length of the `syscall` instruction: how far a restarted call goes back.

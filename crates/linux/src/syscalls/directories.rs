@@ -14,11 +14,11 @@ use warmfork_abi::stat::{
 use crate::call::{Call, SyscallResult};
 use crate::files::DescriptionId;
 use crate::guest_path;
+use crate::host::errno;
 use crate::metadata::{host_metadata, magic_path};
 use crate::objects::Object;
 use crate::objects::directory::{Entry, Source};
 use crate::policy::Access;
-use crate::poller::errno;
 use crate::proc;
 use crate::resolve::Found;
 use crate::syscalls::paths::Target;

@@ -12,8 +12,8 @@ use warmfork_abi::signals::{SIG_BLOCK, SIGUSR1, signal_bit};
 use warmfork_abi::time::CLOCK_MONOTONIC;
 
 use crate::dispatch::Entered;
+use crate::host::Woken;
 use crate::objects::signalfd;
-use crate::poller::Woken;
 use crate::task::{State, Tid};
 use crate::testing::{Bench, DATA, id, result};
 

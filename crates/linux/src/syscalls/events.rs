@@ -9,12 +9,12 @@ use warmfork_abi::time::{CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM, CLOCK_MONOTONIC, 
 use crate::call::{Call, SyscallResult};
 use crate::durations::timespec_bytes;
 use crate::files::{DescriptionId, O_CLOEXEC, O_NONBLOCK, O_RDWR};
+use crate::host::Host;
 use crate::objects::epoll::{self, Change, Epoll};
 use crate::objects::eventfd::EventFd;
 use crate::objects::signalfd::SignalFd;
 use crate::objects::timerfd::{Clock, Remaining, TimerFd};
 use crate::objects::{Context, Object};
-use crate::poller::Host;
 use crate::syscalls::time::read_timespec;
 
 /// eventfd(2) as of Linux 2.6.22: without flags.

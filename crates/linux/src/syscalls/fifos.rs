@@ -14,11 +14,11 @@ use warmfork_memory::HostFile;
 
 use crate::call::{Call, Stop};
 use crate::files::{Description, DescriptionId};
+use crate::host::errno;
 use crate::metadata::{host_metadata, magic_path};
 use crate::objects::Object;
 use crate::objects::fifo::Fifo;
 use crate::objects::fifos::{self, Ends, FifoId, Waiting};
-use crate::poller::errno;
 use crate::task::Wait;
 
 const READER: Ends = Ends { reads: true, writes: false };

@@ -16,6 +16,7 @@ use warmfork_memory::HostFile;
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::guest_path;
+use crate::host::errno;
 use crate::metadata::{host_metadata, magic_path};
 use crate::objects::Object;
 use crate::objects::device::Device;
@@ -25,7 +26,6 @@ use crate::objects::memfd::Memfd;
 use crate::objects::path::{self, Path};
 use crate::objects::synthetic::Synthetic;
 use crate::policy::{Access, Decision, Denial, Policy};
-use crate::poller::errno;
 use crate::proc::{self, Node};
 use crate::resolve::{Found, Place};
 use crate::syscalls::paths::Target;

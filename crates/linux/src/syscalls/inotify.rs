@@ -11,10 +11,10 @@ use warmfork_memory::HostFile;
 use crate::call::{Call, SyscallResult};
 use crate::files::O_RDONLY;
 use crate::guest_path;
+use crate::host::errno;
 use crate::objects::Object;
 use crate::objects::inotify::{Inotify, KNOWN, WatchedPlace, identity};
 use crate::policy::Access;
-use crate::poller::errno;
 use crate::resolve::Found;
 
 /// Most instances of a machine: those of the host's user are few, and for all machines.

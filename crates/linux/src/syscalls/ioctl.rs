@@ -14,9 +14,9 @@ use warmfork_memory::HostFile;
 
 use crate::call::{Call, SyscallResult};
 use crate::files::{DescriptionId, O_NONBLOCK};
+use crate::host::errno;
 use crate::objects::Object;
 use crate::objects::device::Device;
-use crate::poller::errno;
 use crate::syscalls::terminal;
 
 /// ioctl(2)

@@ -8,10 +8,10 @@ use warmfork_host::Ancillary;
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::files::{DescriptionId, Events};
+use crate::host::SCRATCH;
 use crate::objects::Object;
 use crate::objects::address::Address;
 use crate::objects::exchange::Received;
-use crate::poller::SCRATCH;
 use crate::syscalls::names::{as_guest_knows, destination, read_address, write_address};
 use crate::syscalls::vectors::Vectors;
 use crate::syscalls::within;

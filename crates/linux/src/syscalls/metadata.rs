@@ -8,9 +8,9 @@ use warmfork_abi::fcntl::{
 use warmfork_abi::stat::{Metadata, S_IFLNK, STATX_RESERVED};
 
 use crate::call::{Call, SyscallResult};
+use crate::host::errno;
 use crate::metadata::{host_metadata, magic_path};
 use crate::policy::Access;
-use crate::poller::errno;
 use crate::proc;
 use crate::resolve::Found;
 use crate::syscalls::paths::Target;

@@ -46,7 +46,7 @@ pub mod vectors;
 pub mod within;
 
 #[cfg(test)]
-mod ahead_tests;
+mod early_accept_tests;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]

@@ -6,11 +6,11 @@ use warmfork_abi::fcntl::AT_FDCWD;
 
 use crate::call::{Call, SyscallResult};
 use crate::guest_path::{self, PATH_MAX};
+use crate::host::errno;
 use crate::metadata::{magic_path, read_link};
 use crate::objects::Object;
 use crate::objects::shared_memory::DIRECTORY;
 use crate::policy::{Access, Decision};
-use crate::poller::errno;
 use crate::proc::Node;
 use crate::resolve::{Found, Request, Resolver};
 

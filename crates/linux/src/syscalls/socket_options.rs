@@ -56,7 +56,7 @@ pub fn setsockopt(call: &mut Call<'_>) -> SyscallResult {
     match call.object(id) {
         (Object::Socket(socket), mut context) => {
             socket.set_option(&mut context, name, &value)?;
-            context.shared.gate.option_set(id, || (name, value));
+            context.host.gate.option_set(id, || (name, value));
         }
         (Object::Pair(pair), mut context) => pair.set_option(&mut context, name, &value)?,
         (Object::Tcp(end), context) => end.set_option(&mut context.shared.connections, name, &value)?,

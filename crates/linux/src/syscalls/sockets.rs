@@ -254,7 +254,7 @@ fn hand_out(call: &mut Call<'_>, connection: Object, peer: Option<Address>, flag
     let accepted = call.kernel.files.insert(Description::new(connection, O_RDWR | flags & SOCK_NONBLOCK));
     if from_host {
         let came_to = host_socket(call, listener, Errno::EINVAL)?.0.handle().clone();
-        call.kernel.shared.gate.accepted(&came_to, accepted);
+        call.host.gate.accepted(&came_to, accepted);
     }
     if address != 0
         && let Some(peer) = peer.map(|peer| as_guest_knows(call, peer))

@@ -5,9 +5,9 @@ use warmfork_abi::fcntl::{SPLICE_F_GIFT, SPLICE_F_MORE, SPLICE_F_MOVE, SPLICE_F_
 
 use crate::call::{Call, SyscallResult};
 use crate::files::{DescriptionId, Events};
+use crate::host::SCRATCH;
 use crate::objects::Object;
 use crate::objects::pipe::PipeEnd;
-use crate::poller::SCRATCH;
 use crate::syscalls::copying::takes_pages;
 use crate::syscalls::vectors::Vectors;
 

@@ -1,4 +1,4 @@
-//! A connection that a program accepts ahead: before it is frozen, and before anybody's bytes have come over it.
+//! A connection that a program accepts early: before it is frozen, and before anybody's bytes have come over it.
 //!
 //! Whatever a server does from accept(2) to the wait for a request it would do in each fork. So it is offered a connection
 //! that says nothing, and frozen when it waits for its first bytes; each fork gets its own connection in the place of that
@@ -6,12 +6,10 @@
 //! or can be noticed outside: every call that it makes meanwhile must be one of those below, or it is not frozen there.
 //!
 //! ```text
-//!   watch_accepting -> accept, setsockopt, epoll_ctl, epoll_wait ... all as below -> accepted_ahead: freeze here
-//!                   -> getpeername, write, open, the time of day ...              -> is_spoilt: freeze elsewhere
+//!   watch_early_accept -> accept, setsockopt, epoll_ctl, epoll_wait ... all as below -> take_early_accept: freeze here
+//!                      -> getpeername, write, open, the time of day ...              -> is_disqualified: freeze elsewhere
 //!   fork:  connect_accepted -> the description has the fork's own connection, with the options that were set
 //! ```
-
-use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use warmfork_abi::Errno;
@@ -27,57 +25,12 @@ use warmfork_abi::numbers::{
 use warmfork_memory::HostFile;
 
 use crate::clock;
-use crate::files::DescriptionId;
+use crate::gate::{Accepted, Offer};
+use crate::host::{Host, errno};
 use crate::kernel::Kernel;
 use crate::objects::Object;
-use crate::objects::options::{SetOption, defers_accepting};
-use crate::poller::{Host, errno};
-use crate::serve::Offer;
+use crate::objects::options::defers_accepting;
 use crate::table;
-
-/// A connection that was accepted ahead.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Accepted {
-    /// The listening socket that it came to.
-    pub listener: Arc<HostFile>,
-    /// What it was accepted as.
-    pub id: DescriptionId,
-    /// What was set on it since.
-    pub options: Vec<SetOption>,
-}
-
-/// What a program has done since it was offered a silent connection.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Watch {
-    accepted: Option<Accepted>,
-    /// It did something that each fork has to do itself.
-    pub(crate) spoilt: bool,
-}
-
-impl Watch {
-    /// `id` was accepted from `listener`.
-    pub(crate) fn accepted(&mut self, listener: &Arc<HostFile>, id: DescriptionId) {
-        self.spoilt |= self.accepted.is_some();
-        self.accepted = Some(Accepted { listener: listener.clone(), id, options: Vec::new() });
-    }
-
-    /// `id` was closed or shut down.
-    pub(crate) fn closed(&mut self, id: DescriptionId) {
-        self.spoilt |= self.is_about(id);
-    }
-
-    /// An option of `id` was set.
-    pub(crate) fn option_set(&mut self, id: DescriptionId, option: SetOption) {
-        match &mut self.accepted {
-            Some(accepted) if accepted.id == id => accepted.options.push(option),
-            _ => self.spoilt = true,
-        }
-    }
-
-    fn is_about(&self, id: DescriptionId) -> bool {
-        self.accepted.as_ref().is_some_and(|accepted| accepted.id == id)
-    }
-}
 
 impl Kernel {
     /// Whether it can be watched accepting a silent connection: not where several processes may, or where the host keeps
@@ -87,31 +40,14 @@ impl Kernel {
         self.family.is_empty() && !self.listeners().iter().any(|listener| defers_accepting(listener))
     }
 
-    /// The program is about to be offered a connection that says nothing: from now on it is watched.
-    pub fn watch_accepting(&mut self) {
-        self.shared.gate.watch = Some(Watch::default());
-    }
-
-    /// It is not watched any more. The connection that it accepted meanwhile, if all that it did is the same for whoever
-    /// connects, whenever that is.
-    pub fn accepted_ahead(&mut self) -> Option<Accepted> {
-        let watch = self.shared.gate.watch.take()?;
-        let accepted = watch.accepted.filter(|_| !watch.spoilt && self.family.is_empty())?;
+    /// The program is not watched any more. The connection that it accepted meanwhile, if all that it did is the same for
+    /// whoever connects, whenever that is.
+    pub fn take_early_accept(&self, host: &mut Host) -> Option<Accepted> {
+        let accepted = host.gate.take_early_accept().filter(|_| self.family.is_empty())?;
         self.files.find(accepted.id).is_some().then_some(accepted)
     }
 
-    /// Whether it has done something while it was watched that each fork has to do itself.
-    #[must_use]
-    pub fn is_spoilt(&self) -> bool {
-        self.shared.gate.watch.as_ref().is_some_and(|watch| watch.spoilt)
-    }
-
-    /// Whether description `id` is the connection that it was watched accepting.
-    pub(crate) fn is_accepted_ahead(&self, id: DescriptionId) -> bool {
-        self.shared.gate.watch.as_ref().is_some_and(|watch| watch.is_about(id))
-    }
-
-    /// Lets go of the host's connection that was accepted ahead: it goes on elsewhere. To this kernel's forks, as long as they
+    /// Lets go of the host's connection that was accepted early: it goes on elsewhere. To this kernel's forks, as long as they
     /// have no other in its place, it is one whose client has hung up.
     ///
     /// # Errors
@@ -125,7 +61,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Puts the connection of `offer` in the place of the one that was accepted ahead, with the options that were set on
+    /// Puts the connection of `offer` in the place of the one that was accepted early, with the options that were set on
     /// that. `false` when it came to another listening socket.
     pub fn connect_accepted(&mut self, host: &mut Host, accepted: &Accepted, offer: &Offer) -> bool {
         if accepted.listener != offer.listener || self.files.find(accepted.id).is_none() {
@@ -142,17 +78,17 @@ impl Kernel {
     }
 
     /// Looks at the call that the program is about to make, if it is watched.
-    pub(crate) fn watch_call(&mut self, number: u64, arguments: [u64; 6]) {
-        if self.shared.gate.watch.is_some() && !self.may_be_ahead(number, arguments) {
+    pub(crate) fn watch_call(&mut self, host: &mut Host, number: u64, arguments: [u64; 6]) {
+        if host.gate.is_watching() && !self.may_be_early(host, number, arguments) {
             let name = table::find(number).map_or("unknown", |entry| entry.name);
             let why = if matches!(number, ACCEPT | ACCEPT4) { " for the client's address" } else { "" };
             log::info!("each fork accepts by itself: the program calls {name}{why} before it waits for a request");
-            self.shared.gate.spoil();
+            host.gate.disqualify();
         }
     }
 
     /// Whether a call is the same for whoever connects and whenever, and shows nobody outside that it was made.
-    fn may_be_ahead(&self, number: u64, arguments: [u64; 6]) -> bool {
+    fn may_be_early(&self, host: &Host, number: u64, arguments: [u64; 6]) -> bool {
         #[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
         let low = |argument: usize| arguments[argument] as u32;
         let behind = || {
@@ -162,11 +98,11 @@ impl Kernel {
         match number {
             // The peer's address is not asked for.
             ACCEPT | ACCEPT4 => arguments[1] == 0,
-            // Recorded, and done again; on another socket it would spoil the watch.
+            // Recorded, and done again; on another socket it would disqualify the program.
             SETSOCKOPT => true,
             // Nothing has come over it; other objects must be the machine's own.
             READ | READV | RECVFROM | RECVMSG => {
-                behind().is_some_and(|(id, object)| self.is_accepted_ahead(id) || is_own(object))
+                behind().is_some_and(|(id, object)| host.gate.is_accepted_early(id) || is_own(object))
             }
             WRITE | WRITEV => behind().is_some_and(|(_, object)| is_own(object)),
             IOCTL => low(1) == FIONBIO,
@@ -186,9 +122,9 @@ impl Kernel {
     /// Whether it has accepted a connection since it is watched, every thread is blocked, and one of them waits for the first
     /// bytes of that, or for another.
     #[must_use]
-    pub fn awaits_request(&self) -> bool {
-        let accepted = self.shared.gate.watch.as_ref().is_some_and(|watch| watch.accepted.is_some());
-        accepted && self.awaits(&|kernel, id| kernel.is_accepted_ahead(id) || kernel.listens(id))
+    pub fn awaits_request(&self, host: &Host) -> bool {
+        host.gate.has_accepted_early()
+            && self.awaits(&|kernel, id| host.gate.is_accepted_early(id) || kernel.listens(id))
     }
 }
 
