@@ -15,16 +15,11 @@
 
 use std::sync::Arc;
 
-use warmfork_abi::{Registers, numbers};
 use warmfork_memory::HostFile;
 
 use crate::host::Host;
 use crate::kernel::Kernel;
 use crate::objects::Object;
-
-/// Calls that leave what a socket holds back there when they are made on that socket: those that add to it, and
-/// shutdown(2), which pushes it.
-const ADDING: [u64; 5] = [numbers::SENDTO, numbers::SENDMSG, numbers::WRITE, numbers::WRITEV, numbers::SHUTDOWN];
 
 /// From this size on, in bytes, a piece leaves at once: what TCP puts into one packet of most networks.
 pub const LARGE: usize = 1448;
@@ -45,6 +40,11 @@ impl Host {
         }
     }
 
+    /// Whether anything is held back.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// Lets out what was held back.
     pub fn push(&mut self) {
         if let Some(held) = self.held.take() {
@@ -55,18 +55,13 @@ impl Host {
 }
 
 impl Kernel {
-    /// The guest makes a call: lets out what was held back, unless the call adds to it.
-    pub(crate) fn push_before(&self, host: &mut Host, number: u64, registers: &Registers) {
-        let Some(held) = &host.held else { return };
+    /// Whether descriptor `fd` is the socket whose bytes are held back.
+    pub(crate) fn holds_back(&self, host: &Host, fd: u64) -> bool {
         #[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
-        let fd = registers.rdi as u32 as i32;
-        let same = ADDING.contains(&number)
-            && self.files.lookup(fd).is_ok_and(|id| match &self.files.description(id).object {
-                Object::Socket(socket) => socket.handle() == held,
-                _ => false,
-            });
-        if !same {
-            host.push();
-        }
+        let fd = fd as u32 as i32;
+        self.files.lookup(fd).is_ok_and(|id| match &self.files.description(id).object {
+            Object::Socket(socket) => host.held.as_ref() == Some(socket.handle()),
+            _ => false,
+        })
     }
 }

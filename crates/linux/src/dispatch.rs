@@ -1,6 +1,7 @@
 //! From a trapped system call to its answer.
 
 use log::{Level, log_enabled, warn};
+use warmfork_abi::numbers::{ACCEPT, ACCEPT4};
 use warmfork_abi::{Errno, Registers};
 
 use crate::call::{Call, Ending, ExecRequest, Guest, Stop};
@@ -8,8 +9,9 @@ use crate::family::Forked;
 use crate::host::Host;
 use crate::kernel::Kernel;
 use crate::signal::Interrupted;
+use crate::table::{self, Entry};
 use crate::task::{Restart, State, Tid};
-use crate::{table, trace};
+use crate::trace;
 
 /// What became of a system call.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,18 +56,18 @@ impl Kernel {
         // Linux takes the low half of the register.
         let number = registers.orig_rax & 0xffff_ffff;
         let entry = table::find(number);
-        let Some(handler) = entry.and_then(|entry| entry.handler) else {
+        let Some((entry, handler)) = entry.and_then(|entry| Some((entry, entry.handler?))) else {
             host.unknown(number, entry.map_or("unknown", |entry| entry.name));
             registers.rax = Errno::ENOSYS.as_result();
             return Entered::Continue;
         };
-        self.push_before(host, number, registers);
         let args = registers.arguments();
-        self.watch_call(host, number, args);
+        self.push_before(host, entry, args);
+        self.watch_call(host, entry, args);
         let mut call = Call { kernel: self, host, guest: &mut *guest, registers, tid, args };
         let result = handler(&mut call);
         if log_enabled!(target: trace::TARGET, Level::Debug) {
-            trace::answered(guest.memory(), tid, entry.map_or("", |entry| entry.name), args, &result);
+            trace::answered(guest.memory(), tid, entry, args, &result);
         }
         match result {
             Ok(value) => registers.rax = value,
@@ -94,6 +96,24 @@ impl Kernel {
         drop(retried);
         self.expire_timers(host);
         Entered::Continue
+    }
+
+    /// The guest makes a call: lets out what was held back, unless the call adds to it.
+    fn push_before(&self, host: &mut Host, entry: &Entry, arguments: [u64; 6]) {
+        if !host.holds_back() || entry.joins && self.holds_back(host, arguments[0]) {
+            return;
+        }
+        host.push();
+    }
+
+    /// Looks at the call that the program is about to make, if it is watched after an early accept.
+    fn watch_call(&self, host: &mut Host, entry: &Entry, arguments: [u64; 6]) {
+        if host.gate.is_watching() && !entry.early.allows(self, host, arguments) {
+            let why = if matches!(entry.number, ACCEPT | ACCEPT4) { " for the client's address" } else { "" };
+            let name = entry.name;
+            log::info!("each fork accepts by itself: the program calls {name}{why} before it waits for a request");
+            host.gate.disqualify();
+        }
     }
 
     fn block(&mut self, registers: &mut Registers, tid: Tid, wait: crate::task::Wait) -> Entered {

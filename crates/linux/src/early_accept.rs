@@ -3,11 +3,12 @@
 //! Whatever a server does from accept(2) to the wait for a request it would do in each fork. So it is offered a connection
 //! that says nothing, and frozen when it waits for its first bytes; each fork gets its own connection in the place of that
 //! one. This is right only as long as nothing that the program did with the silent one depends on who connects, on when,
-//! or can be noticed outside: every call that it makes meanwhile must be one of those below, or it is not frozen there.
+//! or can be noticed outside: every call that it makes meanwhile must be one that the system call table has as [`Early`], or it
+//! is not frozen there.
 //!
 //! ```text
-//!   watch_early_accept -> accept, setsockopt, epoll_ctl, epoll_wait ... all as below -> take_early_accept: freeze here
-//!                      -> getpeername, write, open, the time of day ...              -> is_disqualified: freeze elsewhere
+//!   watch_early_accept -> accept, setsockopt, epoll_ctl, epoll_wait ... all of them early -> take_early_accept: freeze here
+//!                      -> getpeername, write, open, the time of day ...                 -> is_disqualified: freeze elsewhere
 //!   fork:  connect_accepted -> the description has the fork's own connection, with the options that were set
 //! ```
 
@@ -16,21 +17,94 @@ use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL};
 use warmfork_abi::ioctl::FIONBIO;
 use warmfork_abi::mman::MapFlags;
-use warmfork_abi::numbers::{
-    ACCEPT, ACCEPT4, BRK, CLOCK_GETRES, CLOCK_GETTIME, CLONE, CLONE3, DUP, EPOLL_CREATE, EPOLL_CREATE1, EPOLL_CTL,
-    EPOLL_PWAIT, EPOLL_PWAIT2, EPOLL_WAIT, EVENTFD2, EXIT, FCNTL, FUTEX, GETPID, GETTID, IOCTL, MADVISE, MEMBARRIER,
-    MMAP, MPROTECT, MREMAP, MUNMAP, POLL, PPOLL, PRCTL, PSELECT6, READ, READV, RECVFROM, RECVMSG, RSEQ, RT_SIGPROCMASK,
-    SCHED_YIELD, SELECT, SET_ROBUST_LIST, SETSOCKOPT, SIGALTSTACK, WRITE, WRITEV,
-};
 use warmfork_memory::HostFile;
 
 use crate::clock;
+use crate::files::DescriptionId;
 use crate::gate::{Accepted, Offer};
 use crate::host::{Host, errno};
 use crate::kernel::Kernel;
 use crate::objects::Object;
 use crate::objects::options::defers_accepting;
-use crate::table;
+
+/// Says of a call with these arguments whether it is the same for whoever connects and whenever, and shows nobody outside
+/// that it was made.
+pub type Condition = fn(&Kernel, &Host, [u64; 6]) -> bool;
+
+/// Whether a program may make a system call between an early accept and the freeze.
+#[derive(Clone, Copy, Debug)]
+pub enum Early {
+    /// It is not the same for everybody, or shows.
+    Never,
+    /// It is the same for everybody, or what it does is noticed elsewhere: options are noted and set again, a process is
+    /// noticed when it is made.
+    Always,
+    /// It depends on the arguments.
+    If(Condition),
+}
+
+impl Early {
+    /// Whether it may be made with these arguments.
+    #[must_use]
+    pub fn allows(self, kernel: &Kernel, host: &Host, arguments: [u64; 6]) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Always => true,
+            Self::If(condition) => condition(kernel, host, arguments),
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
+fn low(argument: u64) -> u32 {
+    argument as u32
+}
+
+/// What a descriptor leads to.
+fn behind(kernel: &Kernel, fd: u64) -> Option<(DescriptionId, &Object)> {
+    let id = kernel.files.lookup(low(fd).cast_signed()).ok()?;
+    Some((id, &kernel.files.find(id)?.object))
+}
+
+/// accept(2), without the peer's address.
+pub(crate) fn unnamed_peer(_: &Kernel, _: &Host, arguments: [u64; 6]) -> bool {
+    arguments[1] == 0
+}
+
+/// Input: nothing has come over the silent connection; other objects must be the machine's own.
+pub(crate) fn own_input(kernel: &Kernel, host: &Host, arguments: [u64; 6]) -> bool {
+    behind(kernel, arguments[0]).is_some_and(|(id, object)| host.gate.is_accepted_early(id) || is_own(object))
+}
+
+/// Output to objects of the machine's own.
+pub(crate) fn own_output(kernel: &Kernel, _: &Host, arguments: [u64; 6]) -> bool {
+    behind(kernel, arguments[0]).is_some_and(|(_, object)| is_own(object))
+}
+
+/// ioctl(2) that says whether a descriptor blocks.
+pub(crate) fn sets_blocking(_: &Kernel, _: &Host, arguments: [u64; 6]) -> bool {
+    low(arguments[1]) == FIONBIO
+}
+
+/// fcntl(2) of descriptors and their flags.
+pub(crate) fn own_flags(_: &Kernel, _: &Host, arguments: [u64; 6]) -> bool {
+    matches!(low(arguments[1]), F_DUPFD | F_DUPFD_CLOEXEC | F_GETFD | F_SETFD | F_GETFL | F_SETFL)
+}
+
+/// mmap(2) of no file.
+pub(crate) fn anonymous(_: &Kernel, _: &Host, arguments: [u64; 6]) -> bool {
+    MapFlags::from_bits_retain(arguments[3]).contains(MapFlags::ANONYMOUS)
+}
+
+/// clock_gettime(2) of a clock that stands still while a machine is frozen.
+pub(crate) fn stands_still(_: &Kernel, _: &Host, arguments: [u64; 6]) -> bool {
+    clock::stands_still(low(arguments[0]).cast_signed())
+}
+
+/// Whether an object is between the program's own threads.
+fn is_own(object: &Object) -> bool {
+    matches!(object, Object::EventFd(_) | Object::Pipe(_) | Object::Pair(_) | Object::Tcp(_))
+}
 
 impl Kernel {
     /// Whether it can be watched accepting a silent connection: not where several processes may, or where the host keeps
@@ -77,48 +151,6 @@ impl Kernel {
         true
     }
 
-    /// Looks at the call that the program is about to make, if it is watched.
-    pub(crate) fn watch_call(&mut self, host: &mut Host, number: u64, arguments: [u64; 6]) {
-        if host.gate.is_watching() && !self.may_be_early(host, number, arguments) {
-            let name = table::find(number).map_or("unknown", |entry| entry.name);
-            let why = if matches!(number, ACCEPT | ACCEPT4) { " for the client's address" } else { "" };
-            log::info!("each fork accepts by itself: the program calls {name}{why} before it waits for a request");
-            host.gate.disqualify();
-        }
-    }
-
-    /// Whether a call is the same for whoever connects and whenever, and shows nobody outside that it was made.
-    fn may_be_early(&self, host: &Host, number: u64, arguments: [u64; 6]) -> bool {
-        #[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
-        let low = |argument: usize| arguments[argument] as u32;
-        let behind = || {
-            let id = self.files.lookup(low(0).cast_signed()).ok()?;
-            Some((id, &self.files.find(id)?.object))
-        };
-        match number {
-            // The peer's address is not asked for.
-            ACCEPT | ACCEPT4 => arguments[1] == 0,
-            // Recorded, and done again; on another socket it would disqualify the program.
-            SETSOCKOPT => true,
-            // Nothing has come over it; other objects must be the machine's own.
-            READ | READV | RECVFROM | RECVMSG => {
-                behind().is_some_and(|(id, object)| host.gate.is_accepted_early(id) || is_own(object))
-            }
-            WRITE | WRITEV => behind().is_some_and(|(_, object)| is_own(object)),
-            IOCTL => low(1) == FIONBIO,
-            FCNTL => matches!(low(1), F_DUPFD | F_DUPFD_CLOEXEC | F_GETFD | F_SETFD | F_GETFL | F_SETFL),
-            MMAP => MapFlags::from_bits_retain(arguments[3]).contains(MapFlags::ANONYMOUS),
-            CLOCK_GETTIME => clock::stands_still(low(0).cast_signed()),
-            // Of threads; a process is noticed when it is made.
-            CLONE | CLONE3 => true,
-            BRK | CLOCK_GETRES | DUP | EPOLL_CREATE | EPOLL_CREATE1 | EPOLL_CTL | EPOLL_PWAIT | EPOLL_PWAIT2
-            | EPOLL_WAIT | EVENTFD2 | EXIT | FUTEX | GETPID | GETTID | MADVISE | MEMBARRIER | MPROTECT | MREMAP
-            | MUNMAP | POLL | PPOLL | PRCTL | PSELECT6 | RSEQ | RT_SIGPROCMASK | SCHED_YIELD | SELECT
-            | SET_ROBUST_LIST | SIGALTSTACK => true,
-            _ => false,
-        }
-    }
-
     /// Whether it has accepted a connection since it is watched, every thread is blocked, and one of them waits for the first
     /// bytes of that, or for another.
     #[must_use]
@@ -126,9 +158,4 @@ impl Kernel {
         host.gate.has_accepted_early()
             && self.awaits(&|kernel, id| host.gate.is_accepted_early(id) || kernel.listens(id))
     }
-}
-
-/// Whether an object is between the program's own threads.
-fn is_own(object: &Object) -> bool {
-    matches!(object, Object::EventFd(_) | Object::Pipe(_) | Object::Pair(_) | Object::Tcp(_))
 }
