@@ -3,12 +3,15 @@
 use warmfork_abi::{Errno, Registers};
 use warmfork_memory::{Fault, GuestMemory};
 
+use crate::events::{DescriptionId, Events};
 use crate::family::Forked;
-use crate::files::{Description, DescriptionId, Events};
+use crate::files::Description;
 use crate::host::Host;
+use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::objects::{Context, Object};
-use crate::task::{Task, Tid, Wait};
+use crate::task::Task;
+use crate::wait::Wait;
 
 /// A guest's memory and vector registers, as far as the emulated kernel needs them.
 pub trait Guest: GuestMemory {

@@ -12,8 +12,8 @@ use warmfork_abi::time::{
 };
 
 use crate::host::{Host, nanoseconds};
+use crate::ids::Tid;
 use crate::kernel::Kernel;
-use crate::task::Tid;
 
 /// What a clock id stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -18,8 +18,6 @@ use std::sync::Arc;
 use warmfork_memory::HostFile;
 
 use crate::host::Host;
-use crate::kernel::Kernel;
-use crate::objects::Object;
 
 /// From this size on, in bytes, a piece leaves at once: what TCP puts into one packet of most networks.
 pub const LARGE: usize = 1448;
@@ -51,17 +49,5 @@ impl Host {
             // Clearing TCP_CORK, which is clear, pushes. It fails for a connection that is gone, and its bytes with it.
             let _ = rustix::net::sockopt::set_tcp_cork(&held, false);
         }
-    }
-}
-
-impl Kernel {
-    /// Whether descriptor `fd` is the socket whose bytes are held back.
-    pub(crate) fn holds_back(&self, host: &Host, fd: u64) -> bool {
-        #[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
-        let fd = fd as u32 as i32;
-        self.files.lookup(fd).is_ok_and(|id| match &self.files.description(id).object {
-            Object::Socket(socket) => host.held.as_ref() == Some(socket.handle()),
-            _ => false,
-        })
     }
 }

@@ -7,10 +7,12 @@ use warmfork_abi::{Errno, Registers};
 use crate::call::{Call, Ending, ExecRequest, Guest, Stop};
 use crate::family::Forked;
 use crate::host::Host;
+use crate::ids::Tid;
 use crate::kernel::Kernel;
+use crate::objects::Object;
 use crate::signal::Interrupted;
 use crate::table::{self, Entry};
-use crate::task::{Restart, State, Tid};
+use crate::task::{Restart, State};
 use crate::trace;
 
 /// What became of a system call.
@@ -106,6 +108,16 @@ impl Kernel {
         host.push();
     }
 
+    /// Whether descriptor `fd` is the socket whose bytes are held back.
+    fn holds_back(&self, host: &Host, fd: u64) -> bool {
+        #[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
+        let fd = fd as u32 as i32;
+        self.files.lookup(fd).is_ok_and(|id| match &self.files.description(id).object {
+            Object::Socket(socket) => host.held.as_ref() == Some(socket.handle()),
+            _ => false,
+        })
+    }
+
     /// Looks at the call that the program is about to make, if it is watched after an early accept.
     fn watch_call(&self, host: &mut Host, entry: &Entry, arguments: [u64; 6]) {
         if host.gate.is_watching() && !entry.early.allows(self, host, arguments) {
@@ -116,7 +128,7 @@ impl Kernel {
         }
     }
 
-    fn block(&mut self, registers: &mut Registers, tid: Tid, wait: crate::task::Wait) -> Entered {
+    fn block(&mut self, registers: &mut Registers, tid: Tid, wait: crate::wait::Wait) -> Entered {
         let due = self.signal_due(tid, wait.mask);
         let task = self.tasks.get_mut(tid);
         let moved = if task.restart.messages > 0 { task.restart.messages } else { task.restart.progress };

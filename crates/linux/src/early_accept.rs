@@ -20,7 +20,7 @@ use warmfork_abi::mman::MapFlags;
 use warmfork_memory::HostFile;
 
 use crate::clock;
-use crate::files::DescriptionId;
+use crate::events::DescriptionId;
 use crate::gate::{Accepted, Offer};
 use crate::host::{Host, errno};
 use crate::kernel::Kernel;

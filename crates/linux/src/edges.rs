@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use warmfork_memory::HostFile;
 
-use crate::files::Events;
+use crate::events::Events;
 use crate::host::Host;
 
 /// The edge number of one host file.

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use warmfork_memory::HostFile;
 
-use crate::files::DescriptionId;
+use crate::events::DescriptionId;
 use crate::objects::options::SetOption;
 
 /// What a gate lets in.

@@ -25,9 +25,9 @@ use rustix::io::Errno;
 use rustix::time::ClockId;
 use warmfork_memory::HostFile;
 
-use crate::files::Events;
+use crate::events::Events;
 use crate::gate::Gate;
-use crate::task::Tid;
+use crate::ids::Tid;
 
 struct Watched {
     /// The file itself: a fork's own has the same id as its snapshot's, and another descriptor.

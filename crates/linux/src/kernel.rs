@@ -8,8 +8,9 @@ use warmfork_abi::stat::S_IFREG;
 use warmfork_memory::{AddressSpace, Area, Backing, HostFile, HostFileId, Inode, Origin};
 
 use crate::assign::assign;
+use crate::events::{DescriptionId, Events};
 use crate::family::Family;
-use crate::files::{DescriptionId, Events, Files};
+use crate::files::Files;
 use crate::host::Host;
 use crate::memory_file;
 use crate::metadata::host_metadata;

@@ -1,8 +1,7 @@
 //! What a process is beside its threads, memory and files: ids, names, limits, working directory.
 
+use crate::ids::Credentials;
 use warmfork_abi::signals::SIGCHLD;
-
-use crate::objects::socket::Credentials;
 
 /// One resource limit (getrlimit(2)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,11 +1,12 @@
 //! Which thread runs next, and what to wait for when none can.
 
-use crate::family::Pid;
-use crate::files::{DescriptionId, Events};
+use crate::events::{DescriptionId, Events};
 use crate::host::Host;
+use crate::ids::{Pid, Tid};
 use crate::kernel::Kernel;
 use crate::objects::{Object, epoll};
-use crate::task::{State, Task, Tid, Wait};
+use crate::task::{State, Task};
+use crate::wait::Wait;
 
 /// What has become of the current thread's turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

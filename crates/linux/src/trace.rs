@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use warmfork_memory::GuestMemory;
 
 use crate::call::{Stop, SyscallResult};
+use crate::ids::Tid;
 use crate::table::Entry;
-use crate::task::Tid;
 
 /// The log target of the trace. Its level is debug: nobody pays for a trace that nobody reads.
 pub const TARGET: &str = "warmfork::syscalls";

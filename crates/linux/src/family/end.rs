@@ -7,10 +7,11 @@ use super::{Pid, Zombie};
 use crate::call::Ending;
 use crate::dispatch::Entered;
 use crate::host::Host;
+use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::process::FIRST_PID;
 use crate::signal::{SignalInfo, Target};
-use crate::task::{State, Tid};
+use crate::task::State;
 
 /// The process that takes orphans when nobody else does.
 const INIT: Pid = 1;

@@ -4,9 +4,10 @@
 use warmfork_abi::{Errno, PAGE};
 use warmfork_memory::{Area, GuestMemory, HostFile, Protection, Span};
 
+use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::memory_file;
-use crate::task::{FutexKey, Tid};
+use crate::task::FutexKey;
 
 /// Bytes looked at at a time.
 const CHUNK: u64 = 256 * PAGE;

@@ -7,7 +7,8 @@
 use warmfork_abi::Errno;
 use warmfork_abi::epoll::{EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLWAKEUP};
 
-use crate::files::{Description, DescriptionId, Events};
+use crate::events::{DescriptionId, Events};
+use crate::files::Description;
 use crate::host::Host;
 use crate::kernel::Kernel;
 use crate::objects::{Context, Object, Operations};

@@ -17,11 +17,11 @@ use warmfork_abi::stat::Metadata;
 use warmfork_memory::HostFile;
 
 use crate::edges::HostEdges;
-use crate::files::Events;
+use crate::events::Events;
 use crate::host::{Host, errno};
 use crate::metadata::{host_metadata, host_path};
 use crate::objects::fifos::{Ends, FifoId};
-use crate::objects::pipe::PipeEnd;
+use crate::objects::pipes::{PipeEnd, Pipes};
 use crate::objects::{Context, Operations, Shared};
 
 /// An opening of a FIFO.
@@ -76,7 +76,7 @@ impl Fifo {
     }
 
     /// Notes what the host knows, for it forgets the opening when the machine is frozen.
-    pub fn settle(&mut self, pipes: &super::pipe::Pipes, host: &mut Host) {
+    pub fn settle(&mut self, pipes: &Pipes, host: &mut Host) {
         if let Some(outside) = &self.outside {
             self.edges.freeze(host, outside);
         }

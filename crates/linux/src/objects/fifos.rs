@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use warmfork_abi::stat::Metadata;
 
-use crate::files::DescriptionId;
-use crate::objects::pipe::{PipeEnd, Pipes};
+use crate::events::DescriptionId;
+use crate::objects::pipes::{PipeEnd, Pipes};
 
 /// Most openings that are remembered. Who waits looks again in milliseconds.
 const REMEMBERED: usize = 256;

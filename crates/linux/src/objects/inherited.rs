@@ -17,7 +17,7 @@ use rustix::net::{SocketAddrAny, SocketAddrUnix};
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{SHUT_RD, SHUT_WR};
 
-use crate::files::Events;
+use crate::events::Events;
 use crate::host::errno;
 use crate::objects::address::Address;
 use crate::objects::options::Options;

@@ -13,7 +13,7 @@ use warmfork_abi::inotify::{IN_IGNORED, IN_MASK_ADD, IN_MASK_CREATE, IN_ONESHOT,
 use warmfork_memory::{HostFile, Origin};
 
 use crate::edges::HostEdges;
-use crate::files::Events;
+use crate::events::Events;
 use crate::host::{Host, errno};
 use crate::metadata::magic_path;
 use crate::objects::{Context, Operations};

@@ -2,8 +2,8 @@
 //!
 //! An id that one names is not given out again ([`Kernel::new_id`]), so that the id is all there is to it.
 
-use crate::family::Pid;
-use crate::files::{DescriptionId, Events};
+use crate::events::{DescriptionId, Events};
+use crate::ids::Pid;
 use crate::kernel::Kernel;
 use crate::objects::{Context, Object, Operations};
 

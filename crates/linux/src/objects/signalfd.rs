@@ -3,11 +3,11 @@
 use warmfork_abi::Errno;
 use warmfork_abi::signals::{SI_KERNEL, SI_TIMER, SI_USER, SIGCHLD, UNBLOCKABLE};
 
-use crate::files::{DescriptionId, Events};
+use crate::events::{DescriptionId, Events};
+use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::objects::{Context, Object, Operations};
 use crate::signal::SignalInfo;
-use crate::task::Tid;
 
 /// Size of `struct signalfd_siginfo`.
 const SIGINFO: usize = 128;

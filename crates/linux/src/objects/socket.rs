@@ -16,42 +16,16 @@ use warmfork_abi::stat::Metadata;
 use warmfork_memory::HostFile;
 
 use crate::edges::HostEdges;
-use crate::files::Events;
+use crate::events::Events;
 use crate::host::{Host, errno};
 use crate::metadata::host_metadata;
 use crate::objects::address::Address;
-use crate::objects::exchange::Conversation;
 use crate::objects::inherited::Inherited;
 use crate::objects::local::Local;
 use crate::objects::option_values::read_int;
 use crate::objects::options::{Name, Options};
+use crate::objects::received::Conversation;
 use crate::objects::{Context, Operations};
-
-/// `struct ucred`
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Credentials {
-    /// Process id.
-    pub pid: i32,
-    /// User id.
-    pub uid: u32,
-    /// Group id.
-    pub gid: u32,
-}
-
-impl Credentials {
-    /// What Linux shows of the peer of a socket that is no Unix socket.
-    pub const NOBODY: Self = Self { pid: 0, uid: u32::MAX, gid: u32::MAX };
-
-    /// The structure's bytes.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; 12] {
-        let mut bytes = [0; 12];
-        bytes[..4].copy_from_slice(&self.pid.to_le_bytes());
-        bytes[4..8].copy_from_slice(&self.uid.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.gid.to_le_bytes());
-        bytes
-    }
-}
 
 /// The name of a Unix socket that is bound to a path.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -14,7 +14,7 @@ use warmfork_abi::fcntl::{SEEK_CUR, SEEK_END, SEEK_SET};
 use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFREG};
 use warmfork_memory::HostFile;
 
-use crate::files::Events;
+use crate::events::Events;
 use crate::host::errno;
 use crate::metadata::{host_metadata, host_path};
 use crate::objects::{Context, Operations};

@@ -12,15 +12,14 @@ mod tree;
 
 use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG};
 
-use crate::family::Pid;
 use crate::guest_path;
 use crate::host::Host;
+use crate::ids::{Pid, Tid};
 use crate::kernel::Kernel;
 use crate::metadata::made_up;
 use crate::objects::device::{Device, device_metadata};
 use crate::objects::directory::directory_metadata;
-use crate::objects::terminal::{multiplexer_metadata, slave_metadata};
-use crate::task::Tid;
+use crate::objects::terminal::end::{multiplexer_metadata, slave_metadata};
 
 use tree::Kind;
 

@@ -11,8 +11,9 @@ use super::frame::Frame;
 use super::{Action, AlternateStack, Interrupted, SignalInfo, vector};
 use crate::call::{Ending, Guest};
 use crate::host::Host;
+use crate::ids::Tid;
 use crate::kernel::Kernel;
-use crate::task::{State, Tid};
+use crate::task::State;
 
 /// Length of the `syscall` instruction: how far a restarted call goes back.
 const SYSCALL_LENGTH: u64 = 2;

@@ -12,7 +12,7 @@ use warmfork_abi::stat::{
 };
 
 use crate::call::{Call, SyscallResult};
-use crate::files::DescriptionId;
+use crate::events::DescriptionId;
 use crate::guest_path;
 use crate::host::errno;
 use crate::metadata::{host_metadata, magic_path};

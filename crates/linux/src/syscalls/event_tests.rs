@@ -13,8 +13,9 @@ use warmfork_abi::time::CLOCK_MONOTONIC;
 
 use crate::dispatch::Entered;
 use crate::host::Woken;
+use crate::ids::Tid;
 use crate::objects::signalfd;
-use crate::task::{State, Tid};
+use crate::task::State;
 use crate::testing::{Bench, DATA, id, result};
 
 const AT: u64 = DATA.start;

@@ -4,11 +4,12 @@ use warmfork_abi::Errno;
 use warmfork_abi::epoll::{
     EFD_SEMAPHORE, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET,
 };
+use warmfork_abi::fcntl::{O_CLOEXEC, O_NONBLOCK, O_RDWR};
 use warmfork_abi::time::{CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM, CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_REALTIME_ALARM};
 
 use crate::call::{Call, SyscallResult};
 use crate::durations::timespec_bytes;
-use crate::files::{DescriptionId, O_CLOEXEC, O_NONBLOCK, O_RDWR};
+use crate::events::DescriptionId;
 use crate::host::Host;
 use crate::objects::epoll::{self, Change, Epoll};
 use crate::objects::eventfd::EventFd;

@@ -10,10 +10,11 @@ use super::attributes::segment_base;
 use super::pidfd;
 use super::threads::Request;
 use crate::call::{Call, Stop, SyscallResult};
-use crate::family::{ForkRequest, Forked, Pid};
+use crate::family::{ForkRequest, Forked};
+use crate::ids::Pid;
 use crate::objects::pidfd::PidFd;
 use crate::process::FIRST_PID;
-use crate::task::Wait;
+use crate::wait::Wait;
 
 /// fork(2)
 pub fn fork(call: &mut Call<'_>) -> SyscallResult {

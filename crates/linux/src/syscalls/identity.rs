@@ -7,7 +7,7 @@ use warmfork_abi::process::{
 };
 
 use crate::call::{Call, SyscallResult};
-use crate::family::Pid;
+use crate::ids::Pid;
 use crate::proc::system::{NODE, RELEASE, VERSION};
 
 /// The name of the system.

@@ -2,14 +2,13 @@
 
 use rustix::fs::{Mode, OFlags};
 use warmfork_abi::Errno;
-use warmfork_abi::fcntl::{AT_FDCWD, O_DIRECTORY, O_PATH};
+use warmfork_abi::fcntl::{AT_FDCWD, O_DIRECTORY, O_PATH, O_RDONLY};
 use warmfork_abi::inotify::{
     IN_ALL_EVENTS, IN_CLOEXEC, IN_DONT_FOLLOW, IN_MASK_ADD, IN_MASK_CREATE, IN_NONBLOCK, IN_ONLYDIR,
 };
 use warmfork_memory::HostFile;
 
 use crate::call::{Call, SyscallResult};
-use crate::files::O_RDONLY;
 use crate::guest_path;
 use crate::host::errno;
 use crate::objects::Object;

@@ -12,7 +12,7 @@ use warmfork_memory::ResourceLimits;
 use crate::call::{Call, SyscallResult};
 use crate::clock::Clock;
 use crate::durations::timeval_bytes;
-use crate::family::Pid;
+use crate::ids::Pid;
 use crate::kernel::Kernel;
 use crate::process::{LIMITS, Limit, RLIMIT_AS, RLIMIT_DATA, RLIMIT_NOFILE};
 use crate::syscalls::identity::named_process;

@@ -5,10 +5,10 @@ use warmfork_abi::epoll::{EPOLL_EVENT_SIZE, POLLFD_SIZE};
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::durations::{timespec_bytes, timeval_bytes};
-use crate::files::{DescriptionId, Events};
+use crate::events::{DescriptionId, Events};
 use crate::objects::{Object, epoll};
 use crate::syscalls::time::read_timespec;
-use crate::task::Wait;
+use crate::wait::Wait;
 
 /// Most events that one epoll_wait returns, whatever the guest asks for: bounds the copy.
 const MOST_EVENTS: usize = 4096;

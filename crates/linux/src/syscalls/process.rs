@@ -11,7 +11,7 @@ use crate::family::{Change, Reaped, Selector, WaitRequest};
 use crate::signal::SignalInfo;
 use crate::syscalls::limits::usage_bytes;
 use crate::syscalls::pidfd::waited_for;
-use crate::task::Wait;
+use crate::wait::Wait;
 
 /// exit(2): ends the calling thread, and the process with the last one. The process's status is then the first
 /// thread's.

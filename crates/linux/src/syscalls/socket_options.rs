@@ -4,10 +4,10 @@ use warmfork_abi::Errno;
 use warmfork_abi::socket::{AF_UNIX, SO_PEERCRED, SOL_SOCKET};
 
 use crate::call::{Call, SyscallResult};
-use crate::files::DescriptionId;
+use crate::events::DescriptionId;
+use crate::ids::Credentials;
 use crate::objects::Object;
 use crate::objects::options::{LARGEST, Name};
-use crate::objects::socket::Credentials;
 
 /// The option that a call names.
 fn named(call: &Call<'_>) -> Name {

@@ -19,10 +19,11 @@ use warmfork_memory::HostFile;
 
 use crate::dispatch::Entered;
 use crate::gate::{Gate, Offer};
+use crate::ids::Tid;
 use crate::objects::Object;
 use crate::objects::address::Address;
 use crate::policy::{HostPattern, Policy, Rule, Rules};
-use crate::task::{State, Tid};
+use crate::task::State;
 use crate::testing::{Bench, DATA, result};
 
 pub(super) const AT: u64 = DATA.start;

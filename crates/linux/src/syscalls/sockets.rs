@@ -4,13 +4,15 @@
 //! line in the log.
 
 use warmfork_abi::Errno;
+use warmfork_abi::fcntl::O_RDWR;
 use warmfork_abi::socket::{
     AF_INET, AF_INET6, AF_UNIX, SHUT_RDWR, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET,
     SOCK_STREAM, SOL_UDPLITE,
 };
 
 use crate::call::{Call, Stop, SyscallResult};
-use crate::files::{Description, DescriptionId, Events, O_RDWR};
+use crate::events::{DescriptionId, Events};
+use crate::files::Description;
 use crate::objects::address::Address;
 use crate::objects::pair::PairEnd;
 use crate::objects::socket::{Bound, Socket};
@@ -18,7 +20,7 @@ use crate::objects::{Context, Object};
 use crate::syscalls::names::{as_guest_knows, check_listening, destination, local, read_address, write_address};
 use crate::syscalls::pipes::open_two;
 use crate::syscalls::within;
-use crate::task::Wait;
+use crate::wait::Wait;
 
 /// One more than the highest socket type that Linux knows.
 const SOCK_MAX: u32 = 11;

@@ -9,7 +9,7 @@ use warmfork_abi::signals::SIGXFSZ;
 use warmfork_abi::stat::{S_IFDIR, S_IFREG};
 
 use crate::call::{Call, SyscallResult};
-use crate::files::DescriptionId;
+use crate::events::DescriptionId;
 use crate::host::errno;
 use crate::metadata::{host_metadata, magic_path};
 use crate::objects::Object;

@@ -17,8 +17,9 @@ use warmfork_abi::{Errno, USER_END};
 
 use crate::call::Ending;
 use crate::dispatch::Entered;
+use crate::ids::Tid;
 use crate::signal::Delivery;
-use crate::task::{State, Tid};
+use crate::task::State;
 use crate::testing::{Bench, DATA, id, result};
 
 const WORD: u64 = DATA.start;

@@ -12,7 +12,7 @@ use warmfork_memory::{Fault, GuestMemory};
 use crate::call::{Call, Stop, SyscallResult};
 use crate::clock::Clock;
 use crate::durations::{combine, timespec_bytes, timeval_bytes};
-use crate::task::Wait;
+use crate::wait::Wait;
 
 /// Reads a `struct timespec` as nanoseconds.
 ///

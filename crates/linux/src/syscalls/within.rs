@@ -14,15 +14,16 @@ use warmfork_abi::socket::{
 };
 
 use crate::call::Call;
-use crate::files::DescriptionId;
+use crate::events::DescriptionId;
+use crate::ids::Credentials;
 use crate::kernel::Kernel;
 use crate::metadata::host_metadata_at;
-use crate::objects::address::{Address, in_family, plain};
-use crate::objects::local::{Connected, LocalName};
+use crate::objects::address::{Address, LocalName, in_family, plain};
+use crate::objects::local::Connected;
 use crate::objects::mailbox::Letter;
 use crate::objects::options::Name;
 use crate::objects::pair::PairEnd;
-use crate::objects::socket::{Credentials, Socket};
+use crate::objects::socket::Socket;
 use crate::objects::tcp::TcpEnd;
 use crate::objects::{Object, Shared};
 use crate::syscalls::names::HostAddress;

@@ -13,10 +13,10 @@ use warmfork_abi::Errno;
 use warmfork_abi::socket::{MSG_OOB, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_WR};
 use warmfork_abi::stat::{Metadata, S_IFSOCK};
 
-use crate::files::Events;
+use crate::events::Events;
 use crate::objects::address::in_family;
-use crate::objects::exchange::Received;
 use crate::objects::options::Options;
+use crate::objects::received::Received;
 use crate::objects::socket::Socket;
 use crate::objects::{Context, Operations, Shared, anonymous};
 use connection::{Connections, State};
