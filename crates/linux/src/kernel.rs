@@ -15,7 +15,7 @@ use crate::host::Host;
 use crate::memory_file;
 use crate::metadata::host_metadata;
 use crate::objects::inotify::Inotify;
-use crate::objects::{Context, Object, Operations, Shared, epoll, pidfd, signalfd};
+use crate::objects::{Context, Object, Operations, Shared};
 use crate::own_files::{MappedWrites, OwnFiles};
 use crate::policy::Policy;
 use crate::process::{FileSystemContext, Process};
@@ -83,7 +83,8 @@ impl Kernel {
         (&mut description.object, context)
     }
 
-    fn with_interest<T>(
+    /// As [`Kernel::with_object`], for an operation that is about `interest` alone and gives up no descriptions.
+    pub(crate) fn with_interest<T>(
         &mut self,
         host: &mut Host,
         id: DescriptionId,
@@ -102,34 +103,6 @@ impl Kernel {
             interest,
         };
         operation(description.object.operations(), &mut context)
-    }
-
-    /// What description `id` is ready for. An id that nothing refers to any more polls POLLNVAL.
-    pub fn poll(&mut self, host: &mut Host, id: DescriptionId) -> Events {
-        self.poll_for(host, id, Events::all())
-    }
-
-    /// As [`Kernel::poll`], for a caller that only wants to know about `interest` (errors and hang-ups are always
-    /// told): asks the host for less, and has it wake us for what is not there yet.
-    pub fn poll_for(&mut self, host: &mut Host, id: DescriptionId, interest: Events) -> Events {
-        match self.files.find(id).map(|description| &description.object) {
-            None => Events::NVAL,
-            Some(Object::Epoll(_)) => epoll::poll(self, host, id),
-            Some(Object::SignalFd(_)) => signalfd::poll(self, id, host.asking),
-            Some(Object::PidFd(_)) => pidfd::poll(self, id),
-            Some(_) => self.with_interest(host, id, interest, |object, context| object.poll(context)),
-        }
-    }
-
-    /// A number that changes when those who wait for `events` of description `id` would be woken.
-    pub fn edges(&mut self, host: &mut Host, id: DescriptionId, events: Events) -> u64 {
-        match self.files.find(id).map(|description| &description.object) {
-            None => 0,
-            Some(Object::Epoll(_)) => epoll::edges(self, host, id),
-            Some(Object::SignalFd(_)) => signalfd::edges(self, id, host.asking),
-            Some(Object::PidFd(_)) => pidfd::edges(self, id),
-            Some(_) => self.with_interest(host, id, events, |object, context| object.edges(context, events)),
-        }
     }
 
     /// Gives up one reference to description `id`; ends it when that was the last.

@@ -36,6 +36,7 @@ pub mod own_files;
 pub mod policy;
 pub mod proc;
 pub mod process;
+mod readiness;
 pub mod resolve;
 pub mod schedule;
 pub mod sequences;

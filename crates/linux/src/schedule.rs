@@ -4,7 +4,8 @@ use crate::events::{DescriptionId, Events};
 use crate::host::Host;
 use crate::ids::{Pid, Tid};
 use crate::kernel::Kernel;
-use crate::objects::{Object, epoll};
+use crate::objects::Object;
+use crate::readiness::epoll;
 use crate::task::{State, Task};
 use crate::wait::Wait;
 

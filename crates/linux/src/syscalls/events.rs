@@ -11,11 +11,12 @@ use crate::call::{Call, SyscallResult};
 use crate::durations::timespec_bytes;
 use crate::events::DescriptionId;
 use crate::host::Host;
-use crate::objects::epoll::{self, Change, Epoll};
+use crate::objects::epoll::{Change, Epoll};
 use crate::objects::eventfd::EventFd;
 use crate::objects::signalfd::SignalFd;
 use crate::objects::timerfd::{Clock, Remaining, TimerFd};
 use crate::objects::{Context, Object};
+use crate::readiness::nesting;
 use crate::syscalls::time::read_timespec;
 
 /// eventfd(2) as of Linux 2.6.22: without flags.
@@ -172,6 +173,6 @@ pub fn epoll_ctl(call: &mut Call<'_>) -> SyscallResult {
     };
     let id = call.description_id(call.int(0))?;
     let target = call.description_id(fd)?;
-    epoll::control(call.kernel, id, fd, target, change)?;
+    nesting::control(call.kernel, id, fd, target, change)?;
     Ok(0)
 }

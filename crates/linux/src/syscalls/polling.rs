@@ -6,7 +6,8 @@ use warmfork_abi::epoll::{EPOLL_EVENT_SIZE, POLLFD_SIZE};
 use crate::call::{Call, Stop, SyscallResult};
 use crate::durations::{timespec_bytes, timeval_bytes};
 use crate::events::{DescriptionId, Events};
-use crate::objects::{Object, epoll};
+use crate::objects::Object;
+use crate::readiness::epoll;
 use crate::syscalls::time::read_timespec;
 use crate::wait::Wait;
 
