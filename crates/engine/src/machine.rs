@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use warmfork_abi::Registers;
 use warmfork_abi::signals::SIGSEGV;
-use warmfork_linux::call::Ending;
 use warmfork_linux::dispatch::Entered;
 use warmfork_linux::family::Pid;
 use warmfork_linux::gate::{Gate, Offer, OwnClient};
 use warmfork_linux::host::{Host, Waker, Woken, monotonic};
-use warmfork_linux::process::FIRST_PID;
+use warmfork_linux::process::{Ending, FIRST_PID};
 use warmfork_linux::schedule::Turn;
 use warmfork_linux::signal::frame::unreturnable;
 use warmfork_linux::signal::{Delivery, SignalInfo, Trap};

@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use warmfork_linux::call::Ending;
 use warmfork_linux::host::monotonic;
+use warmfork_linux::process::Ending;
 
 /// When to stop driving a machine, beside its own end.
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,6 +10,7 @@ use crate::host::Host;
 use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::objects::{Context, Object};
+use crate::process::Ending;
 use crate::task::Task;
 use crate::wait::Wait;
 
@@ -62,15 +63,6 @@ pub struct ExecRequest {
     pub arguments: Vec<Vec<u8>>,
     /// Its environment.
     pub environment: Vec<Vec<u8>>,
-}
-
-/// How a program ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ending {
-    /// exit or exit_group with this status (0 to 255).
-    Exited(i32),
-    /// Killed by this signal.
-    Signaled(u32),
 }
 
 /// The value for RAX, or why there is none.

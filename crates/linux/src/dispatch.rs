@@ -4,12 +4,13 @@ use log::{Level, log_enabled, warn};
 use warmfork_abi::numbers::{ACCEPT, ACCEPT4};
 use warmfork_abi::{Errno, Registers};
 
-use crate::call::{Call, Ending, ExecRequest, Guest, Stop};
+use crate::call::{Call, ExecRequest, Guest, Stop};
 use crate::family::Forked;
 use crate::host::Host;
 use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::objects::Object;
+use crate::process::Ending;
 use crate::signal::Interrupted;
 use crate::table::{self, Entry};
 use crate::task::{Restart, State};

@@ -14,6 +14,7 @@ mod assign;
 pub mod call;
 pub mod clock;
 mod coalesce;
+mod cpu_time;
 pub mod dispatch;
 mod durations;
 pub mod early_accept;

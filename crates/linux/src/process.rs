@@ -136,6 +136,15 @@ pub struct Job {
     pub continued: bool,
 }
 
+/// How a program ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// exit or exit_group with this status (0 to 255).
+    Exited(i32),
+    /// Killed by this signal.
+    Signaled(u32),
+}
+
 /// Attributes that a process sets and reads back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Attributes {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
-use warmfork_linux::call::Ending;
 use warmfork_linux::gate::Offer;
+use warmfork_linux::process::Ending;
 use warmfork_memory::HostFile;
 
 use super::{Control, ServeOptions, Statistics};

@@ -28,13 +28,12 @@ use std::collections::BTreeMap;
 use warmfork_abi::Errno;
 use warmfork_memory::{AddressSpace, GuestMemory};
 
-use crate::call::Ending;
 use crate::files::DescriptorTable;
 use crate::host::Host;
 use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::process::{
-    DEFAULT_MAX_PROCESSES, DEFAULT_MAX_THREADS, FIRST_PID, FileSystemContext, Process, SpaceId, TID_LIMIT,
+    DEFAULT_MAX_PROCESSES, DEFAULT_MAX_THREADS, Ending, FIRST_PID, FileSystemContext, Process, SpaceId, TID_LIMIT,
 };
 use crate::signal::ProcessSignals;
 use crate::task::{State, Task, Tasks};

@@ -20,8 +20,8 @@ use crate::edges::HostEdges;
 use crate::events::Events;
 use crate::host::{Host, errno};
 use crate::metadata::{host_metadata, host_path};
-use crate::objects::fifos::{Ends, FifoId};
-use crate::objects::pipes::{PipeEnd, Pipes};
+use crate::objects::fifos::FifoId;
+use crate::objects::pipes::{Ends, PipeEnd, Pipes};
 use crate::objects::{Context, Operations, Shared};
 
 /// An opening of a FIFO.

@@ -35,6 +35,7 @@ pub mod signalfd;
 pub mod socket;
 mod socket_names;
 mod socket_options;
+mod socket_renewal;
 pub mod stream;
 pub mod synthetic;
 pub mod tcp;

@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use warmfork_abi::Errno;
 
 use crate::events::Events;
-use crate::objects::fifos::Ends;
 use crate::objects::registry::Registry;
 
 /// Bytes in one buffer; a write of no more than this is atomic (PIPE_BUF).
@@ -27,6 +26,15 @@ const LARGEST: u32 = 1 << 20;
 pub struct Pipes {
     table: Registry<Pipe>,
     slots: usize,
+}
+
+/// One end, or both, of a pipe or a FIFO.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ends {
+    /// It is read from.
+    pub reads: bool,
+    /// It is written to.
+    pub writes: bool,
 }
 
 /// What two ends share.

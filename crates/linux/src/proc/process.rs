@@ -6,7 +6,7 @@ use warmfork_abi::Errno;
 use warmfork_abi::PAGE;
 use warmfork_memory::maps as memory_maps;
 
-use super::Scope;
+use super::node::Scope;
 use crate::family::Zombie;
 use crate::guest_path;
 use crate::ids::Tid;

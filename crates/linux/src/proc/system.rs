@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Scope;
+use super::node::Scope;
 
 /// The host's name as the guest sees it.
 pub const NODE: &str = "warmfork";

@@ -1,6 +1,7 @@
 //! The tree of made-up files, as data.
 
-use super::{Generator, process, system};
+use super::node::Generator;
+use super::{process, system};
 use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::objects::device::Device;

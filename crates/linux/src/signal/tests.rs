@@ -13,10 +13,9 @@ use warmfork_abi::signals::{
 };
 
 use super::{Delivery, SignalInfo, Target, Trap};
-use crate::call::Ending;
 use crate::dispatch::Entered;
 use crate::ids::Tid;
-use crate::process::RLIMIT_SIGPENDING;
+use crate::process::{Ending, RLIMIT_SIGPENDING};
 use crate::task::State;
 use crate::testing::{Bench, CODE, DATA, id};
 

@@ -19,7 +19,8 @@ use crate::host::errno;
 use crate::metadata::{host_metadata, magic_path};
 use crate::objects::Object;
 use crate::objects::fifo::Fifo;
-use crate::objects::fifos::{self, Ends, FifoId, Waiting};
+use crate::objects::fifos::{self, FifoId, Waiting};
+use crate::objects::pipes::Ends;
 use crate::wait::Wait;
 
 const READER: Ends = Ends { reads: true, writes: false };

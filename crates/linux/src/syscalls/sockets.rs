@@ -84,7 +84,7 @@ pub fn socketpair(call: &mut Call<'_>) -> SyscallResult {
 ///
 /// # Errors
 /// ENOTSOCK for what is no socket, `pair` for one end of a socketpair.
-pub(crate) fn host_socket<'a>(
+fn host_socket<'a>(
     call: &'a mut Call<'_>,
     id: DescriptionId,
     pair: Errno,

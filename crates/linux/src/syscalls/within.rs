@@ -255,7 +255,7 @@ fn internet_mailbox(
     if call.kernel.find_internet(to, similar).is_empty() {
         return Ok(None);
     }
-    let (socket, context) = super::sockets::host_socket(call, id, Errno::ENOTSOCK)?;
+    let (Object::Socket(socket), context) = call.object(id) else { return Err(Errno::ENOTSOCK) };
     let own = socket.autobind()?;
     named(socket, context.shared);
     let ip = if own.ip().is_unspecified() { source(to.ip()) } else { plain(own).ip() };

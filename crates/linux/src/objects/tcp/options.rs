@@ -2,13 +2,12 @@
 
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{
-    AF_INET6, IP_MTU, SO_COOKIE, SO_ERROR, SO_LINGER, SO_RCVBUF, SO_RCVTIMEO, SO_SNDBUF, SO_SNDTIMEO, SOCK_STREAM,
-    SOL_IP, SOL_SOCKET, SOL_TCP, TCP_INFO, TCP_MAXSEG,
+    AF_INET6, IP_MTU, SO_COOKIE, SO_ERROR, SO_LINGER, SO_RCVBUF, SO_RCVTIMEO, SO_SNDBUF, SO_SNDTIMEO, SOL_IP,
+    SOL_SOCKET, SOL_TCP, TCP_INFO, TCP_MAXSEG,
 };
 
 use crate::objects::option_values::{linger_bytes, read_linger, read_timeout, timeout_bytes};
 use crate::objects::options::Name;
-use crate::objects::socket::Socket;
 use crate::objects::tcp::TcpEnd;
 use crate::objects::tcp::connection::Connections;
 
@@ -19,11 +18,6 @@ const SEGMENT: [u32; 2] = [65_483, 65_463];
 const PACKET: u32 = 65_535;
 
 impl TcpEnd {
-    /// A socket of the host with the same options: what knows their values, and which may be set.
-    pub(super) fn like(&self) -> Result<Socket, Errno> {
-        Socket::with_options(self.family, SOCK_STREAM, 0, &self.options)
-    }
-
     /// The value of an option, of at most `room` bytes.
     ///
     /// # Errors
