@@ -4,7 +4,7 @@
 //! them would do again what is meant to be done once: V8 collects all garbage when that was last done 100 seconds ago.
 //! The time of day is the host's all the same.
 
-use warmfork_linux::poller::{Host, monotonic};
+use warmfork_linux::host::{Host, monotonic};
 
 /// So many nanoseconds of the time that a machine was frozen its forks see pass at most. Not none: what programs do every
 /// second, they do to show the time of day, as in the Date of their answers.

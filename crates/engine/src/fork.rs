@@ -17,9 +17,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use warmfork_linux::family::Pid;
-use warmfork_linux::poller::Host;
+use warmfork_linux::gate::{Gate, Offer};
+use warmfork_linux::host::Host;
 use warmfork_linux::process::{FIRST_PID, SpaceId};
-use warmfork_linux::serve::{Gate, Offer};
 use warmfork_linux::{Kernel, Tid};
 use warmfork_loader::vdso::MachineClock;
 use warmfork_memory::image::{Content, Image};
@@ -133,25 +133,26 @@ impl Fork {
     pub(crate) fn take(&mut self, offer: Offer) {
         let Machine { kernel, host, frozen, .. } = &mut self.machine;
         let listeners = Arc::clone(&self.snapshot.listeners);
-        kernel.shared.gate = match &self.snapshot.accepted {
+        let gate = match &self.snapshot.accepted {
             // A fork that has run has seen that nobody is at the other end.
             Some(accepted) if frozen.is_some() && kernel.connect_accepted(host, accepted, &offer) => {
                 Gate::serving(listeners, accepted.id)
             }
             _ => Gate::offering(listeners, offer),
         };
+        host.gate = gate;
     }
 
     /// Lets the guest accept what comes to the snapshot's listening sockets, and counts it.
     pub fn open(&mut self) {
         let waiting = std::iter::from_fn(|| self.snapshot.take_waiting()).collect();
-        self.machine.kernel.shared.gate = Gate::open(Arc::clone(&self.snapshot.listeners), waiting);
+        self.machine.host.gate = Gate::open(Arc::clone(&self.snapshot.listeners), waiting);
     }
 
     /// Hides further connections from the guest. The next run ends as [`Outcome::Served`] when it has ended those that
     /// it has.
     pub fn shut(&mut self) {
-        self.machine.kernel.shared.gate.shut();
+        self.machine.host.gate.shut();
     }
 
     /// Drives the fork; see [`Machine::run`].

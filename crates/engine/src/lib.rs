@@ -46,5 +46,5 @@ pub use owner::Owner;
 pub use serve::{ServeOptions, Server};
 pub use snapshot::Snapshot;
 pub use until::{Outcome, Until};
-pub use warmfork_linux::call::Ending;
+pub use warmfork_linux::process::Ending;
 pub use warmfork_linux::{outside, policy, table};

@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use warmfork_abi::Registers;
 use warmfork_abi::signals::SIGSEGV;
-use warmfork_linux::call::Ending;
 use warmfork_linux::dispatch::Entered;
 use warmfork_linux::family::Pid;
-use warmfork_linux::poller::{Host, Waker, Woken, monotonic, nanoseconds};
-use warmfork_linux::process::FIRST_PID;
+use warmfork_linux::gate::{Gate, Offer, OwnClient};
+use warmfork_linux::host::{Host, Waker, Woken, monotonic, nanoseconds};
+use warmfork_linux::process::{Ending, FIRST_PID};
 use warmfork_linux::schedule::Turn;
-use warmfork_linux::serve::{Offer, OwnClient};
 use warmfork_linux::signal::frame::unreturnable;
 use warmfork_linux::signal::{Delivery, SignalInfo, Trap};
 use warmfork_linux::task::State;
@@ -188,17 +187,17 @@ impl Machine {
         let mut turn = Turn::Lasts;
         let mut rest = Rest::default();
         let mut began = self.host.monotonic();
-        let counts = self.kernel.shared.gate.counts();
+        let counts = self.host.gate.counts();
         self.begin_ticks();
         self.set_alarm(until, began)?;
         loop {
-            if self.kernel.shared.gate.finished() {
+            if self.host.gate.finished() {
                 return Ok(Outcome::Served);
             }
-            if until.ahead && self.kernel.is_spoilt() {
+            if until.ahead && self.host.gate.is_disqualified() {
                 return Ok(Outcome::Ready);
             }
-            if until.connections && self.kernel.shared.gate.counts() != counts {
+            if until.connections && self.host.gate.counts() != counts {
                 return Ok(Outcome::Connection);
             }
             if until.calls.is_some_and(|calls| self.counters.syscalls >= calls) {
@@ -304,17 +303,17 @@ impl Machine {
     /// From now on the program accepts nobody but the client that is returned: others' connections wait for a fork of it, or
     /// until [`Self::admit_any`].
     pub fn admit_own(&mut self) -> OwnClient {
-        self.kernel.shared.gate.admit_own()
+        self.host.gate.admit_own()
     }
 
     /// The connections that the program has not been allowed to accept.
     pub(crate) fn take_waiting(&mut self) -> Vec<Offer> {
-        self.kernel.shared.gate.take_waiting()
+        self.host.gate.take_waiting()
     }
 
     /// The program accepts whoever comes.
     pub fn admit_any(&mut self) {
-        self.kernel.shared.gate.admit_any();
+        self.host.gate.admit_any();
     }
 
     /// No thread can run: waits for the host, or stops.
@@ -324,7 +323,7 @@ impl Machine {
             return Ok(None);
         }
         let next = self.kernel.next_deadline();
-        if until.ahead && self.kernel.awaits_request() {
+        if until.ahead && self.kernel.awaits_request(&self.host) {
             return Ok(Some(Outcome::Ready));
         }
         if until.ready && self.kernel.awaits_connection() {
@@ -335,7 +334,7 @@ impl Machine {
             }
             return Ok(Some(Outcome::Ready));
         }
-        if self.kernel.is_done() && (until.impatient || self.kernel.shared.gate.is_awaited(&mut self.host)) {
+        if self.kernel.is_done(&self.host) && (until.impatient || self.host.is_awaited()) {
             return Ok(Some(Outcome::Served));
         }
         let asked = until.deadline.map(|at| self.host.guests(at));
@@ -486,6 +485,7 @@ impl Machine {
     /// Assigns the state of a snapshot's `kernel`; memory and FPU state are the caller's.
     pub(crate) fn reset_kernel(&mut self, kernel: &Kernel) {
         self.kernel.reset_from(kernel);
+        self.host.gate = Gate::default();
         self.start();
     }
 

@@ -86,7 +86,7 @@ impl Fork {
         differs("threads", *tasks == new.tasks);
         differs("descriptors", *files == new.files);
         differs("mappings", *space == new.space);
-        differs("pipes, socket pairs or the serving gate", *shared == new.shared);
+        differs("pipes or socket pairs", *shared == new.shared);
         differs("TCP connections that are plain data", shared.connections == new.shared.connections);
         differs("datagrams on their way", shared.mailboxes == new.shared.mailboxes);
         differs("file locks", shared.locks == new.shared.locks);

@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use warmfork_abi::{Errno, PAGE, page_up};
 use warmfork_linux::call::ExecRequest;
 use warmfork_linux::family::{Executed, Forked, Pid};
-use warmfork_linux::poller::Host;
+use warmfork_linux::gate::Gate;
+use warmfork_linux::host::Host;
 use warmfork_linux::process::{FIRST_PID, RLIMIT_STACK, SpaceId};
 use warmfork_linux::{Guest as _, Kernel, Tid};
 use warmfork_loader::{DEFAULT_STACK, Loaded, ProgramFiles, Request};
@@ -182,6 +183,7 @@ impl Machine {
         self.processes.space = kernel.process.space;
         self.platform = platform;
         self.kernel = kernel;
+        self.host.gate = Gate::default();
         self.start();
     }
 

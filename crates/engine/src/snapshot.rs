@@ -5,11 +5,11 @@ use std::collections::btree_map::Entry;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use warmfork_linux::ahead::Accepted;
 use warmfork_linux::family::Pid;
+use warmfork_linux::gate::Accepted;
+use warmfork_linux::gate::Offer;
 use warmfork_linux::outside::{Outside, OutsideRules};
 use warmfork_linux::process::{FIRST_PID, SpaceId};
-use warmfork_linux::serve::{Gate, Offer};
 use warmfork_linux::{Kernel, Tid};
 use warmfork_loader::vdso::MachineClock;
 use warmfork_memory::image::{Image, ImageBuilder, SegmentSource};
@@ -131,7 +131,6 @@ impl Snapshot {
                 space.mark();
             }
         }
-        kernel.shared.gate = Gate::default();
         let listeners = Arc::new(kernel.listeners());
         let (waiting, familiar) = (Mutex::default(), Mutex::default());
         let frozen = FrozenAt::now(&machine.host);

@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use warmfork_linux::call::Ending;
-use warmfork_linux::poller::monotonic;
+use warmfork_linux::host::monotonic;
+use warmfork_linux::process::Ending;
 
 /// When to stop driving a machine, beside its own end.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,7 +14,7 @@ pub struct Until<'a> {
     pub ready: bool,
     /// Stop when it has accepted a connection since it is watched, and every thread is blocked, one of them for the first
     /// bytes of that or for another; or as soon as it has done something that it must not do ahead, which
-    /// [`warmfork_linux::Kernel::is_spoilt`] tells.
+    /// [`warmfork_linux::gate::Gate::is_disqualified`] tells.
     pub ahead: bool,
     /// Stop at this instant, in nanoseconds of the host's CLOCK_MONOTONIC.
     pub deadline: Option<u64>,
@@ -22,7 +22,7 @@ pub struct Until<'a> {
     pub touched_bytes: Option<u64>,
     /// Stop whenever the guest has accepted or ended a connection that a serving gate counts.
     pub connections: bool,
-    /// Somebody waits to be served whom [`warmfork_linux::serve::Gate`] does not see: stop as soon as the program only waits
+    /// Somebody waits to be served whom [`warmfork_linux::gate::Gate`] does not see: stop as soon as the program only waits
     /// and is done with its client, as when somebody waits whom that sees.
     pub impatient: bool,
     /// Stop when the machine has made this many system calls since it was made, all processes and threads together: behind

@@ -3,12 +3,16 @@
 use warmfork_abi::{Errno, Registers};
 use warmfork_memory::{Fault, GuestMemory};
 
+use crate::events::{DescriptionId, Events};
 use crate::family::Forked;
-use crate::files::{Description, DescriptionId, Events};
+use crate::files::Description;
+use crate::host::Host;
+use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::objects::{Context, Object};
-use crate::poller::Host;
-use crate::task::{Task, Tid, Wait};
+use crate::process::Ending;
+use crate::task::Task;
+use crate::wait::Wait;
 
 /// A guest's memory and vector registers, as far as the emulated kernel needs them.
 pub trait Guest: GuestMemory {
@@ -59,15 +63,6 @@ pub struct ExecRequest {
     pub arguments: Vec<Vec<u8>>,
     /// Its environment.
     pub environment: Vec<Vec<u8>>,
-}
-
-/// How a program ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ending {
-    /// exit or exit_group with this status (0 to 255).
-    Exited(i32),
-    /// Killed by this signal.
-    Signaled(u32),
 }
 
 /// The value for RAX, or why there is none.

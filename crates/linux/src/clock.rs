@@ -1,19 +1,12 @@
-//! Clocks that a guest can read: the host's, and CPU time.
-//!
-//! CPU time is what the machine did not spend waiting: exact enough for profiles and limits, and free of cost when a
-//! thread runs. [`Host::busy`] counts it for the whole machine; a switch between threads notes whose it was.
+//! Clocks that a guest can name.
 
-use rustix::time::{ClockId, DynamicClockId, clock_gettime_dynamic};
-use warmfork_abi::Errno;
+use rustix::time::ClockId;
 use warmfork_abi::time::{
-    CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, CLOCK_MONOTONIC_RAW,
-    CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME, CLOCK_REALTIME_ALARM, CLOCK_REALTIME_COARSE, CLOCK_TAI,
-    CLOCK_THREAD_CPUTIME_ID, CPUCLOCK_CLOCK_MASK, CPUCLOCK_MAX, CPUCLOCK_PERTHREAD_MASK,
+    CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, CLOCK_MONOTONIC_RAW, CLOCK_PROCESS_CPUTIME_ID,
+    CLOCK_THREAD_CPUTIME_ID,
 };
 
-use crate::kernel::Kernel;
-use crate::poller::{Host, nanoseconds};
-use crate::task::Tid;
+use crate::ids::Tid;
 
 /// What a clock id stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,97 +33,4 @@ pub fn stands_still(id: i32) -> bool {
             | CLOCK_PROCESS_CPUTIME_ID
             | CLOCK_THREAD_CPUTIME_ID
     )
-}
-
-impl Clock {
-    /// The clock that `id` names for thread `tid`.
-    ///
-    /// # Errors
-    /// EINVAL when there is no such clock.
-    pub fn from_id(kernel: &Kernel, tid: Tid, id: i32) -> Result<Self, Errno> {
-        Ok(match id {
-            CLOCK_REALTIME => Self::Host(ClockId::Realtime),
-            CLOCK_MONOTONIC => Self::Host(ClockId::Monotonic),
-            CLOCK_PROCESS_CPUTIME_ID => Self::Process,
-            CLOCK_THREAD_CPUTIME_ID => Self::Thread(tid),
-            CLOCK_MONOTONIC_RAW => Self::Host(ClockId::MonotonicRaw),
-            CLOCK_REALTIME_COARSE => Self::Host(ClockId::RealtimeCoarse),
-            CLOCK_MONOTONIC_COARSE => Self::Host(ClockId::MonotonicCoarse),
-            CLOCK_BOOTTIME | CLOCK_BOOTTIME_ALARM => Self::Host(ClockId::Boottime),
-            CLOCK_REALTIME_ALARM => Self::Host(ClockId::Realtime),
-            CLOCK_TAI => Self::Tai,
-            _ if id >= 0 => return Err(Errno::EINVAL),
-            _ => return Self::dynamic(kernel, tid, id),
-        })
-    }
-
-    /// A CPU clock of a process or thread named in the id: clock_getcpuclockid(3), pthread_getcpuclockid(3).
-    fn dynamic(kernel: &Kernel, tid: Tid, id: i32) -> Result<Self, Errno> {
-        let owner = !(id >> 3);
-        if id & CPUCLOCK_CLOCK_MASK >= CPUCLOCK_MAX {
-            return Err(Errno::EINVAL);
-        }
-        if id & CPUCLOCK_PERTHREAD_MASK != 0 {
-            let owner = if owner == 0 { tid } else { owner };
-            kernel.tasks.lookup(owner).map(|_| Self::Thread(owner)).ok_or(Errno::EINVAL)
-        } else if owner == 0 || owner == kernel.process.pid {
-            Ok(Self::Process)
-        } else {
-            Err(Errno::EINVAL)
-        }
-    }
-
-    /// Whether it counts CPU time.
-    #[must_use]
-    pub fn counts_cpu(self) -> bool {
-        matches!(self, Self::Process | Self::Thread(_))
-    }
-}
-
-impl Kernel {
-    /// What `clock` shows, in nanoseconds.
-    #[must_use]
-    pub fn clock(&self, host: &Host, clock: Clock) -> u64 {
-        match clock {
-            Clock::Host(id) => host.clock(id),
-            // Every kernel that warmfork runs on has it.
-            Clock::Tai => clock_gettime_dynamic(DynamicClockId::Tai).map_or(0, nanoseconds),
-            Clock::Process => self.cpu_time(host),
-            Clock::Thread(tid) => self.thread_cpu_time(host, tid),
-        }
-    }
-
-    /// CPU time of the process in nanoseconds.
-    #[must_use]
-    pub fn cpu_time(&self, host: &Host) -> u64 {
-        let running = if self.counts_busy() { host.busy() } else { 0 };
-        self.process.cpu_time.saturating_add(running)
-    }
-
-    /// CPU time of thread `tid` in nanoseconds; 0 when it has ended.
-    #[must_use]
-    pub fn thread_cpu_time(&self, host: &Host, tid: Tid) -> u64 {
-        let Some(task) = self.tasks.lookup(tid) else { return 0 };
-        let since_switch = self.cpu_time(host).saturating_sub(self.process.switched_at);
-        let running = if tid == self.tasks.current { since_switch } else { 0 };
-        task.cpu_time.saturating_add(running)
-    }
-
-    /// Makes `tid` the current thread, and books what the one before has used.
-    pub fn switch_to(&mut self, host: &Host, tid: Tid) {
-        let now = self.cpu_time(host);
-        let used = now.saturating_sub(self.process.switched_at);
-        let current = self.tasks.current;
-        if let Some(task) = self.tasks.find(current) {
-            task.cpu_time = task.cpu_time.saturating_add(used);
-        }
-        self.process.switched_at = now;
-        self.tasks.current = tid;
-    }
-
-    /// Writes the CPU time used so far into the kernel's own state, where a snapshot keeps it; `host` begins anew.
-    pub fn settle_cpu_time(&mut self, host: &mut Host) {
-        self.process.cpu_time = self.cpu_time(host);
-        host.restart_busy();
-    }
 }

@@ -15,16 +15,9 @@
 
 use std::sync::Arc;
 
-use warmfork_abi::{Registers, numbers};
 use warmfork_memory::HostFile;
 
-use crate::kernel::Kernel;
-use crate::objects::Object;
-use crate::poller::Host;
-
-/// Calls that leave what a socket holds back there when they are made on that socket: those that add to it, and
-/// shutdown(2), which pushes it.
-const ADDING: [u64; 5] = [numbers::SENDTO, numbers::SENDMSG, numbers::WRITE, numbers::WRITEV, numbers::SHUTDOWN];
+use crate::host::Host;
 
 /// From this size on, in bytes, a piece leaves at once: what TCP puts into one packet of most networks.
 pub const LARGE: usize = 1448;
@@ -45,28 +38,16 @@ impl Host {
         }
     }
 
+    /// Whether anything is held back.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// Lets out what was held back.
     pub fn push(&mut self) {
         if let Some(held) = self.held.take() {
             // Clearing TCP_CORK, which is clear, pushes. It fails for a connection that is gone, and its bytes with it.
             let _ = rustix::net::sockopt::set_tcp_cork(&held, false);
-        }
-    }
-}
-
-impl Kernel {
-    /// The guest makes a call: lets out what was held back, unless the call adds to it.
-    pub(crate) fn push_before(&self, host: &mut Host, number: u64, registers: &Registers) {
-        let Some(held) = &host.held else { return };
-        #[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
-        let fd = registers.rdi as u32 as i32;
-        let same = ADDING.contains(&number)
-            && self.files.lookup(fd).is_ok_and(|id| match &self.files.description(id).object {
-                Object::Socket(socket) => socket.handle() == held,
-                _ => false,
-            });
-        if !same {
-            host.push();
         }
     }
 }

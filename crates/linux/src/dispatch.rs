@@ -1,15 +1,20 @@
 //! From a trapped system call to its answer.
 
 use log::{Level, log_enabled, warn};
+use warmfork_abi::numbers::{ACCEPT, ACCEPT4};
 use warmfork_abi::{Errno, Registers};
 
-use crate::call::{Call, Ending, ExecRequest, Guest, Stop};
+use crate::call::{Call, ExecRequest, Guest, Stop};
 use crate::family::Forked;
+use crate::host::Host;
+use crate::ids::Tid;
 use crate::kernel::Kernel;
-use crate::poller::Host;
+use crate::objects::Object;
+use crate::process::Ending;
 use crate::signal::Interrupted;
-use crate::task::{Restart, State, Tid};
-use crate::{table, trace};
+use crate::table::{self, Entry};
+use crate::task::{Restart, State};
+use crate::trace;
 
 /// What became of a system call.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,18 +59,18 @@ impl Kernel {
         // Linux takes the low half of the register.
         let number = registers.orig_rax & 0xffff_ffff;
         let entry = table::find(number);
-        let Some(handler) = entry.and_then(|entry| entry.handler) else {
+        let Some((entry, handler)) = entry.and_then(|entry| Some((entry, entry.handler?))) else {
             host.unknown(number, entry.map_or("unknown", |entry| entry.name));
             registers.rax = Errno::ENOSYS.as_result();
             return Entered::Continue;
         };
-        self.push_before(host, number, registers);
         let args = registers.arguments();
-        self.watch_call(number, args);
+        self.push_before(host, entry, args);
+        self.watch_call(host, entry, args);
         let mut call = Call { kernel: self, host, guest: &mut *guest, registers, tid, args };
         let result = handler(&mut call);
         if log_enabled!(target: trace::TARGET, Level::Debug) {
-            trace::answered(guest.memory(), tid, entry.map_or("", |entry| entry.name), args, &result);
+            trace::answered(guest.memory(), tid, entry, args, &result);
         }
         match result {
             Ok(value) => registers.rax = value,
@@ -81,7 +86,7 @@ impl Kernel {
             }
             Err(Stop::ExitProgram(ending)) => return self.end_process(host, guest.memory(), ending),
             Err(Stop::Fork(forked)) => {
-                self.shared.gate.spoil();
+                host.gate.disqualify();
                 return Entered::Forked(forked);
             }
             Err(Stop::Exec(request)) => return Entered::Exec(request),
@@ -96,7 +101,35 @@ impl Kernel {
         Entered::Continue
     }
 
-    fn block(&mut self, registers: &mut Registers, tid: Tid, wait: crate::task::Wait) -> Entered {
+    /// The guest makes a call: lets out what was held back, unless the call adds to it.
+    fn push_before(&self, host: &mut Host, entry: &Entry, arguments: [u64; 6]) {
+        if !host.holds_back() || entry.joins && self.holds_back(host, arguments[0]) {
+            return;
+        }
+        host.push();
+    }
+
+    /// Whether descriptor `fd` is the socket whose bytes are held back.
+    fn holds_back(&self, host: &Host, fd: u64) -> bool {
+        #[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
+        let fd = fd as u32 as i32;
+        self.files.lookup(fd).is_ok_and(|id| match &self.files.description(id).object {
+            Object::Socket(socket) => host.held.as_ref() == Some(socket.handle()),
+            _ => false,
+        })
+    }
+
+    /// Looks at the call that the program is about to make, if it is watched after an early accept.
+    fn watch_call(&self, host: &mut Host, entry: &Entry, arguments: [u64; 6]) {
+        if host.gate.is_watching() && !entry.early.allows(self, host, arguments) {
+            let why = if matches!(entry.number, ACCEPT | ACCEPT4) { " for the client's address" } else { "" };
+            let name = entry.name;
+            log::info!("each fork accepts by itself: the program calls {name}{why} before it waits for a request");
+            host.gate.disqualify();
+        }
+    }
+
+    fn block(&mut self, registers: &mut Registers, tid: Tid, wait: crate::wait::Wait) -> Entered {
         let due = self.signal_due(tid, wait.mask);
         let task = self.tasks.get_mut(tid);
         let moved = if task.restart.messages > 0 { task.restart.messages } else { task.restart.progress };

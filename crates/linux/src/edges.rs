@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use warmfork_memory::HostFile;
 
-use crate::files::Events;
-use crate::poller::Host;
+use crate::events::Events;
+use crate::host::Host;
 
 /// The edge number of one host file.
 #[derive(Clone, Copy, Debug, Default)]

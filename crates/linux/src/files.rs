@@ -3,42 +3,11 @@
 use std::collections::BTreeMap;
 
 use warmfork_abi::Errno;
+use warmfork_abi::fcntl::O_NONBLOCK;
 
 use crate::assign::{assign, assign_entries};
+use crate::events::DescriptionId;
 use crate::objects::Object;
-
-bitflags::bitflags! {
-    /// Readiness, with the values of poll(2) and epoll_ctl(2).
-    #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
-    pub struct Events: u32 {
-        /// POLLIN
-        const IN = 0x001;
-        /// POLLPRI
-        const PRI = 0x002;
-        /// POLLOUT
-        const OUT = 0x004;
-        /// POLLERR
-        const ERR = 0x008;
-        /// POLLHUP
-        const HUP = 0x010;
-        /// POLLNVAL
-        const NVAL = 0x020;
-        /// POLLRDNORM
-        const RDNORM = 0x040;
-        /// POLLRDBAND
-        const RDBAND = 0x080;
-        /// POLLWRNORM
-        const WRNORM = 0x100;
-        /// POLLWRBAND
-        const WRBAND = 0x200;
-        /// POLLRDHUP
-        const RDHUP = 0x2000;
-    }
-}
-
-/// Names an open file description of one kernel; never reused while anything refers to it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct DescriptionId(pub u64);
 
 /// An open file description (open(2)): what descriptors made by dup share.
 #[derive(Clone, PartialEq, Debug)]
@@ -65,19 +34,6 @@ pub struct SignalOwner {
     /// F_SETSIG
     pub signal: u32,
 }
-
-/// O_NONBLOCK
-pub const O_NONBLOCK: u32 = 0o4000;
-/// O_RDONLY
-pub const O_RDONLY: u32 = 0;
-/// O_WRONLY
-pub const O_WRONLY: u32 = 1;
-/// O_RDWR
-pub const O_RDWR: u32 = 2;
-/// O_DIRECT: of a pipe, packets.
-pub const O_DIRECT: u32 = 0o40000;
-/// O_CLOEXEC
-pub const O_CLOEXEC: u32 = 0o2_000_000;
 
 impl Description {
     /// A description with no descriptor yet.

@@ -8,8 +8,9 @@ use warmfork_abi::threads::{
 };
 use warmfork_memory::{Backing, Fault, GuestMemory};
 
+use crate::ids::Tid;
 use crate::kernel::Kernel;
-use crate::task::{FutexKey, Queued, State, Task, Tid, Word};
+use crate::task::{FutexKey, Queued, State, Task, Word};
 
 impl Kernel {
     /// The futex word at `address`. One in a file that is mapped shared is the same wherever the file is mapped, unless

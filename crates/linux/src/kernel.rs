@@ -8,17 +8,18 @@ use warmfork_abi::stat::S_IFREG;
 use warmfork_memory::{AddressSpace, Area, Backing, HostFile, HostFileId, Inode, Origin};
 
 use crate::assign::assign;
+use crate::events::{DescriptionId, Events};
 use crate::family::Family;
-use crate::files::{DescriptionId, Events, Files};
+use crate::files::Files;
+use crate::host::Host;
+use crate::memory_file;
+use crate::metadata::host_metadata;
 use crate::objects::inotify::Inotify;
-use crate::objects::memfd;
-use crate::objects::{Context, Object, Operations, Shared, epoll, pidfd, signalfd};
+use crate::objects::{Context, Object, Operations, Shared};
 use crate::own_files::{MappedWrites, OwnFiles};
 use crate::policy::Policy;
-use crate::poller::Host;
 use crate::process::{FileSystemContext, Process};
 use crate::signal::ProcessSignals;
-use crate::syscalls::metadata::host_metadata;
 use crate::task::Tasks;
 use crate::timers::Timers;
 
@@ -34,7 +35,7 @@ pub struct Kernel {
     pub files: Files,
     /// Mappings.
     pub space: AddressSpace,
-    /// State that several objects share: pipes, socket pairs, the serving gate.
+    /// State that several objects share: pipes, socket pairs.
     pub shared: Shared,
     /// Ids, names, limits.
     pub process: Process,
@@ -82,7 +83,8 @@ impl Kernel {
         (&mut description.object, context)
     }
 
-    fn with_interest<T>(
+    /// As [`Kernel::with_object`], for an operation that is about `interest` alone and gives up no descriptions.
+    pub(crate) fn with_interest<T>(
         &mut self,
         host: &mut Host,
         id: DescriptionId,
@@ -103,34 +105,6 @@ impl Kernel {
         operation(description.object.operations(), &mut context)
     }
 
-    /// What description `id` is ready for. An id that nothing refers to any more polls POLLNVAL.
-    pub fn poll(&mut self, host: &mut Host, id: DescriptionId) -> Events {
-        self.poll_for(host, id, Events::all())
-    }
-
-    /// As [`Kernel::poll`], for a caller that only wants to know about `interest` (errors and hang-ups are always
-    /// told): asks the host for less, and has it wake us for what is not there yet.
-    pub fn poll_for(&mut self, host: &mut Host, id: DescriptionId, interest: Events) -> Events {
-        match self.files.find(id).map(|description| &description.object) {
-            None => Events::NVAL,
-            Some(Object::Epoll(_)) => epoll::poll(self, host, id),
-            Some(Object::SignalFd(_)) => signalfd::poll(self, id, host.asking),
-            Some(Object::PidFd(_)) => pidfd::poll(self, id),
-            Some(_) => self.with_interest(host, id, interest, |object, context| object.poll(context)),
-        }
-    }
-
-    /// A number that changes when those who wait for `events` of description `id` would be woken.
-    pub fn edges(&mut self, host: &mut Host, id: DescriptionId, events: Events) -> u64 {
-        match self.files.find(id).map(|description| &description.object) {
-            None => 0,
-            Some(Object::Epoll(_)) => epoll::edges(self, host, id),
-            Some(Object::SignalFd(_)) => signalfd::edges(self, id, host.asking),
-            Some(Object::PidFd(_)) => pidfd::edges(self, id),
-            Some(_) => self.with_interest(host, id, events, |object, context| object.edges(context, events)),
-        }
-    }
-
     /// Gives up one reference to description `id`; ends it when that was the last.
     pub fn release(&mut self, host: &mut Host, id: DescriptionId) {
         self.release_one(host, id);
@@ -140,7 +114,7 @@ impl Kernel {
     fn release_one(&mut self, host: &mut Host, id: DescriptionId) {
         if let Some(mut description) = self.files.release(id) {
             let asking = self.process.credentials();
-            self.shared.gate.closed(id);
+            host.gate.closed(id);
             let mut context = Context {
                 shared: &mut self.shared,
                 host,
@@ -294,7 +268,7 @@ impl Kernel {
 
     /// The regular files and memory files of the host that are open, or have a name in /dev/shm.
     fn open_files(&self) -> impl Iterator<Item = &Arc<HostFile>> {
-        self.files.objects().filter_map(Object::file).chain(self.shared.memory.files().map(|memfd| &memfd.file))
+        self.files.objects().filter_map(Object::file).chain(self.shared.memory.files())
     }
 
     /// The files of the host that are mapped, each with a mapping of it.
@@ -313,7 +287,7 @@ impl Kernel {
         }
         let own = std::mem::take(&mut self.own_files);
         let objects = self.files.objects_mut().filter_map(Object::file_mut);
-        for file in objects.chain(self.shared.memory.files_mut().map(|memfd| &mut memfd.file)) {
+        for file in objects.chain(self.shared.memory.files_mut()) {
             if let Some(copy) = own.other(file) {
                 *file = Arc::clone(copy);
             }
@@ -373,7 +347,7 @@ impl Kernel {
         let mapped = self.mapped_files().map(|(file, _)| file).filter(|file| self.is_in_memory(file));
         let mut all = self.open_files_in_memory();
         all.extend(mapped.map(|file| (file.inode(), file)));
-        let bytes = |file: &HostFile| memfd::resident_bytes(file).unwrap_or(0);
+        let bytes = |file: &HostFile| memory_file::resident_bytes(file).unwrap_or(0);
         all.values().fold((0, 0), |(sum, more), file| {
             let before = self.own_files.original(file).map_or(0, |original| bytes(original));
             (sum + bytes(file), more + bytes(file).saturating_sub(before))

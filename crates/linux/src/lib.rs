@@ -10,42 +10,53 @@
 
 #![forbid(unsafe_code)]
 
-pub mod ahead;
 mod assign;
 pub mod call;
 pub mod clock;
 mod coalesce;
+mod cpu_time;
 pub mod dispatch;
+mod durations;
+pub mod early_accept;
 pub mod edges;
+pub mod events;
 pub mod family;
 pub mod files;
 pub mod futex;
+pub mod gate;
 pub mod guest_path;
+pub mod host;
+pub mod ids;
 pub mod kernel;
 pub mod locks;
+mod memory_file;
+mod metadata;
 pub mod objects;
 pub mod outside;
 pub mod own_files;
 pub mod policy;
-pub mod poller;
 pub mod proc;
 pub mod process;
+mod readiness;
 pub mod resolve;
 pub mod schedule;
 pub mod sequences;
-pub mod serve;
 pub mod signal;
 pub mod syscalls;
 pub mod table;
 pub mod task;
 pub mod timers;
 pub mod trace;
+pub mod wait;
 
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use call::{Call, Guest, Stop, SyscallResult};
-pub use files::{Description, DescriptionId, Events, Files};
+pub use events::{DescriptionId, Events};
+pub use files::{Description, Files};
+pub use host::Host;
+pub use ids::{Pid, Tid};
 pub use kernel::Kernel;
-pub use poller::Host;
-pub use task::{Task, Tid, Wait};
+pub use task::Task;
+pub use wait::Wait;

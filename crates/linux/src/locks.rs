@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use warmfork_abi::Errno;
 
-use crate::family::Pid;
-use crate::files::DescriptionId;
+use crate::events::DescriptionId;
+use crate::ids::Pid;
 
 /// Which file: device and inode number.
 pub type FileId = ((u32, u32), u64);

@@ -12,7 +12,7 @@ use std::fmt;
 use warmfork_abi::Errno;
 use warmfork_abi::socket::AF_UNIX;
 
-use crate::files::DescriptionId;
+use crate::events::DescriptionId;
 use crate::kernel::Kernel;
 use crate::objects::address::{Address, plain};
 use crate::objects::pair::PairEnd;

@@ -22,9 +22,9 @@ use warmfork_abi::Errno;
 use warmfork_abi::stat::Metadata;
 use warmfork_memory::{HostFile, HostFileId, Inode, Origin, Span, SpanSet};
 
-use crate::objects::memfd;
-use crate::poller::errno;
-use crate::syscalls::metadata::{host_metadata, magic_path};
+use crate::host::errno;
+use crate::memory_file;
+use crate::metadata::{host_metadata, magic_path};
 
 /// Is told of bytes that differ: from which offset on, and what they should be.
 type Found<'a> = dyn FnMut(u64, &[u8]) -> Result<(), Errno> + 'a;
@@ -198,7 +198,7 @@ impl OwnFile {
     /// An empty file for a copy, to which the seals of the original can be added.
     fn fresh(&self) -> Result<Arc<HostFile>, Errno> {
         // A file made without sealing bears the one seal against sealing from the start.
-        Ok(self.original.with_fd(memfd::blank(seals(&self.original)? != SealFlags::SEAL)?))
+        Ok(self.original.with_fd(memory_file::blank(seals(&self.original)? != SealFlags::SEAL)?))
     }
 
     /// The copy.
@@ -292,7 +292,7 @@ impl OwnFile {
                 let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
                 return rustix::fs::fallocate(self.file(), flags, at, bytes.len() as u64).map_err(errno);
             }
-            memfd::write_at(self.file(), at, bytes)
+            memory_file::write_at(self.file(), at, bytes)
         })
     }
 

@@ -1,8 +1,7 @@
 //! What a process is beside its threads, memory and files: ids, names, limits, working directory.
 
+use crate::ids::Credentials;
 use warmfork_abi::signals::SIGCHLD;
-
-use crate::objects::socket::Credentials;
 
 /// One resource limit (getrlimit(2)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,6 +134,15 @@ pub struct Job {
     pub stopped_by: Option<u32>,
     /// It went on, and nobody has waited for that.
     pub continued: bool,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// exit or exit_group with this status (0 to 255).
+    Exited(i32),
+    /// Killed by this signal.
+    Signaled(u32),
 }
 
 /// Attributes that a process sets and reads back.

@@ -10,17 +10,18 @@
 //! Every host call starts from a root that was opened before the guest ran and follows no symlink by itself, so that
 //! nothing that a guest does meanwhile (swapping a directory for a symlink, say) leads it elsewhere.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS};
 
 use crate::guest_path;
+use crate::host::{DENIED, Host, errno};
 use crate::kernel::Kernel;
+use crate::metadata::read_link;
 use crate::objects::Object;
 use crate::policy::{Access, Decision, Denial, Policy, Root};
-use crate::poller::{DENIED, Host, errno};
 use crate::proc::{self, Node};
 
 /// Most symlinks in one path, as in Linux.
@@ -396,18 +397,6 @@ impl<'w, 'a> Walk<'w, 'a> {
 fn proc_node(resolver: &Resolver<'_>, path: &[u8]) -> Option<Node> {
     let synthetic = resolver.policy.decide(path, Access::empty()) == Decision::Synthetic;
     if synthetic { proc::find(resolver.kernel, path) } else { None }
-}
-
-/// The target of the symlink behind an O_PATH handle; `None` for anything else.
-///
-/// # Errors
-/// The host's.
-pub fn read_link(fd: impl AsFd) -> Result<Option<Vec<u8>>, Errno> {
-    match rustix::fs::readlinkat(fd, "", Vec::new()) {
-        Ok(target) => Ok(Some(target.into_bytes())),
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => Ok(None),
-        Err(error) => Err(errno(error)),
-    }
 }
 
 #[cfg(test)]

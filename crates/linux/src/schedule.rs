@@ -1,11 +1,13 @@
 //! Which thread runs next, and what to wait for when none can.
 
-use crate::family::Pid;
-use crate::files::{DescriptionId, Events};
+use crate::events::{DescriptionId, Events};
+use crate::host::Host;
+use crate::ids::{Pid, Tid};
 use crate::kernel::Kernel;
-use crate::objects::{Object, epoll};
-use crate::poller::Host;
-use crate::task::{State, Task, Tid, Wait};
+use crate::objects::Object;
+use crate::readiness::epoll;
+use crate::task::{State, Task};
+use crate::wait::Wait;
 
 /// What has become of the current thread's turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -178,8 +180,8 @@ impl Kernel {
     /// Whether the guest is done with its one client: it had answered when it learnt that the client ends, and has sent
     /// nothing since. Not as long as it has other connections, which may be for an answer to come.
     #[must_use]
-    pub fn is_done(&self) -> bool {
-        let Some(only) = self.shared.gate.only_connection() else { return false };
+    pub fn is_done(&self, host: &Host) -> bool {
+        let Some(only) = host.gate.only_connection() else { return false };
         self.files.descriptions().all(|(id, description)| match &description.object {
             Object::Socket(socket) if id == only => socket.conversation.is_over(),
             Object::Socket(socket) => socket.listening(),

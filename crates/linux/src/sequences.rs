@@ -4,14 +4,9 @@
 //! All guest threads are on one CPU, number 0, so that the words never change after registration. Called by the run loop
 //! when a thread was interrupted, and before a handler's frame is built.
 
-use warmfork_abi::signals::SIGSEGV;
 use warmfork_abi::threads::{RSEQ_AREA_SIZE, RSEQ_CPU_ID_UNINITIALIZED, RSEQ_DESCRIPTOR_SIZE};
-use warmfork_abi::{Errno, Registers, USER_END};
+use warmfork_abi::{Errno, USER_END};
 use warmfork_memory::GuestMemory;
-
-use crate::kernel::Kernel;
-use crate::signal::SignalInfo;
-use crate::task::Tid;
 
 /// A thread's registration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,7 +42,7 @@ impl Sequences {
     }
 
     /// Where a thread that was interrupted at `rip` goes on, when that is in the middle of its sequence.
-    fn abort(self, memory: &dyn GuestMemory, rip: u64) -> Result<Option<u64>, Errno> {
+    pub(crate) fn abort(self, memory: &dyn GuestMemory, rip: u64) -> Result<Option<u64>, Errno> {
         let current = self.area + CURRENT;
         let address = memory.read_u64(current)?;
         if address == 0 {
@@ -95,32 +90,5 @@ impl Descriptor {
 
     fn contains(&self, rip: u64) -> bool {
         rip.wrapping_sub(self.start) < self.length
-    }
-}
-
-impl Kernel {
-    /// Thread `tid` has been interrupted in user code, and another one may run before it goes on.
-    pub fn interrupted(&mut self, memory: &dyn GuestMemory, registers: &mut Registers, tid: Tid) {
-        if self.restart_sequence(memory, registers, tid).is_err() {
-            self.force(tid, SignalInfo::kernel(SIGSEGV));
-        }
-    }
-
-    /// Thread `tid` has been interrupted: if that was in the middle of its restartable sequence, it goes on at the abort
-    /// handler.
-    ///
-    /// # Errors
-    /// What its area or its descriptor is wrong: Linux sends SIGSEGV.
-    pub(crate) fn restart_sequence(
-        &mut self,
-        memory: &dyn GuestMemory,
-        registers: &mut Registers,
-        tid: Tid,
-    ) -> Result<(), Errno> {
-        let Some(sequences) = self.tasks.get(tid).sequences else { return Ok(()) };
-        if let Some(handler) = sequences.abort(memory, registers.rip)? {
-            registers.rip = handler;
-        }
-        Ok(())
     }
 }

@@ -1,8 +1,17 @@
-//! The system call table: the one place that says what warmfork answers, how completely, and with which handler.
+//! The system call table: the one place that says of each call how completely warmfork answers it, with which handler, and
+//! how the rest of the kernel treats it.
+//!
+//! ```text
+//!   full(number, name, handler)            or partial, refused, none: how completely it is emulated
+//!     .path(argument)                      the trace shows this argument as a path
+//!     .joins()                             bytes that its socket holds back stay there: coalesce.rs
+//!     .early(), .early_if(condition)       a program may make it and still be frozen after an early accept: early_accept.rs
+//! ```
 //!
 //! Documentation and `warmfork syscalls` are generated from it.
 
 use crate::call::{Call, SyscallResult};
+use crate::early_accept::{self, Condition, Early};
 use crate::syscalls::{
     attributes, copying, descriptors, directories, events, execution, extended_attributes, file_systems, files, fork,
     futex, headers, identity, inotify, ioctl, limits, locks, memory, messages, metadata, ownership, paths, pidfd,
@@ -39,22 +48,56 @@ pub struct Entry {
     pub support: Support,
     /// What is missing or refused.
     pub note: &'static str,
+    /// The argument that is the address of a path, if the trace is to show one.
+    pub path: Option<usize>,
+    /// What the socket in its first argument holds back stays there: it adds to that, or pushes it itself.
+    pub joins: bool,
+    /// Whether a program may make it between an early accept and the freeze.
+    pub early: Early,
+}
+
+impl Entry {
+    const fn new(
+        number: u64,
+        name: &'static str,
+        handler: Option<Handler>,
+        support: Support,
+        note: &'static str,
+    ) -> Self {
+        Self { number, name, handler, support, note, path: None, joins: false, early: Early::Never }
+    }
+
+    const fn path(self, argument: usize) -> Self {
+        Self { path: Some(argument), ..self }
+    }
+
+    const fn joins(self) -> Self {
+        Self { joins: true, ..self }
+    }
+
+    const fn early(self) -> Self {
+        Self { early: Early::Always, ..self }
+    }
+
+    const fn early_if(self, condition: Condition) -> Self {
+        Self { early: Early::If(condition), ..self }
+    }
 }
 
 const fn full(number: u64, name: &'static str, handler: Handler) -> Entry {
-    Entry { number, name, handler: Some(handler), support: Support::Full, note: "" }
+    Entry::new(number, name, Some(handler), Support::Full, "")
 }
 
 const fn partial(number: u64, name: &'static str, handler: Handler, note: &'static str) -> Entry {
-    Entry { number, name, handler: Some(handler), support: Support::Partial, note }
+    Entry::new(number, name, Some(handler), Support::Partial, note)
 }
 
 const fn refused(number: u64, name: &'static str, handler: Handler, note: &'static str) -> Entry {
-    Entry { number, name, handler: Some(handler), support: Support::Refused, note }
+    Entry::new(number, name, Some(handler), Support::Refused, note)
 }
 
 const fn none(number: u64, name: &'static str) -> Entry {
-    Entry { number, name, handler: None, support: Support::None, note: "" }
+    Entry::new(number, name, None, Support::None, "")
 }
 
 /// The row of call `number`; `None` for a number that Linux does not know either.
@@ -71,67 +114,67 @@ pub fn find(number: u64) -> Option<&'static Entry> {
 /// Every system call of x86-64 Linux, by number.
 #[rustfmt::skip]
 pub static TABLE: &[Entry] = &[
-    full(0, "read", transfer::read),
-    full(1, "write", transfer::write),
-    full(2, "open", files::open),
+    full(0, "read", transfer::read).early_if(early_accept::own_input),
+    full(1, "write", transfer::write).joins().early_if(early_accept::own_output),
+    full(2, "open", files::open).path(0),
     full(3, "close", descriptors::close),
-    full(4, "stat", metadata::stat),
+    full(4, "stat", metadata::stat).path(0),
     full(5, "fstat", metadata::fstat),
-    full(6, "lstat", metadata::lstat),
-    full(7, "poll", polling::poll),
+    full(6, "lstat", metadata::lstat).path(0),
+    full(7, "poll", polling::poll).early(),
     full(8, "lseek", transfer::lseek),
-    partial(9, "mmap", memory::mmap, "MAP_HUGETLB has no pages; MAP_GROWSDOWN does not grow; MAP_LOCKED does not lock"),
-    full(10, "mprotect", memory::mprotect),
-    full(11, "munmap", memory::munmap),
-    full(12, "brk", memory::brk),
+    partial(9, "mmap", memory::mmap, "MAP_HUGETLB has no pages; MAP_GROWSDOWN does not grow; MAP_LOCKED does not lock").early_if(early_accept::anonymous),
+    full(10, "mprotect", memory::mprotect).early(),
+    full(11, "munmap", memory::munmap).early(),
+    full(12, "brk", memory::brk).early(),
     full(13, "rt_sigaction", signals::rt_sigaction),
-    full(14, "rt_sigprocmask", signals::rt_sigprocmask),
+    full(14, "rt_sigprocmask", signals::rt_sigprocmask).early(),
     full(15, "rt_sigreturn", signals::rt_sigreturn),
-    partial(16, "ioctl", ioctl::ioctl, "FIONBIO, FIOCLEX, FIONREAD and the terminal's; others ENOTTY"),
+    partial(16, "ioctl", ioctl::ioctl, "FIONBIO, FIOCLEX, FIONREAD and the terminal's; others ENOTTY").early_if(early_accept::sets_blocking),
     full(17, "pread64", transfer::pread64),
     full(18, "pwrite64", transfer::pwrite64),
-    full(19, "readv", transfer::readv),
-    full(20, "writev", transfer::writev),
-    full(21, "access", metadata::access),
+    full(19, "readv", transfer::readv).early_if(early_accept::own_input),
+    full(20, "writev", transfer::writev).joins().early_if(early_accept::own_output),
+    full(21, "access", metadata::access).path(0),
     full(22, "pipe", pipes::pipe),
-    full(23, "select", polling::select),
-    full(24, "sched_yield", scheduling::sched_yield),
-    partial(25, "mremap", memory::mremap, "old ranges of several mappings are refused, as before Linux 6.17"),
+    full(23, "select", polling::select).early(),
+    full(24, "sched_yield", scheduling::sched_yield).early(),
+    partial(25, "mremap", memory::mremap, "old ranges of several mappings are refused, as before Linux 6.17").early(),
     full(26, "msync", memory::msync),
     full(27, "mincore", memory::mincore),
-    partial(28, "madvise", memory::madvise, "without MADV_COLLAPSE, guard regions and failure injection"),
+    partial(28, "madvise", memory::madvise, "without MADV_COLLAPSE, guard regions and failure injection").early(),
     refused(29, "shmget", refused::not_implemented, "ENOSYS: no System V IPC"),
     refused(30, "shmat", refused::not_implemented, "ENOSYS: no System V IPC"),
     refused(31, "shmctl", refused::not_implemented, "ENOSYS: no System V IPC"),
-    full(32, "dup", descriptors::dup),
+    full(32, "dup", descriptors::dup).early(),
     full(33, "dup2", descriptors::dup2),
     full(34, "pause", signals::pause),
     full(35, "nanosleep", time::nanosleep),
     partial(36, "getitimer", timers::getitimer, "CPU time counts while the machine does not wait"),
     full(37, "alarm", timers::alarm),
     partial(38, "setitimer", timers::setitimer, "CPU time counts while the machine does not wait"),
-    full(39, "getpid", identity::getpid),
+    full(39, "getpid", identity::getpid).early(),
     full(40, "sendfile", copying::sendfile),
     partial(41, "socket", sockets::socket, "TCP, UDP, UDP-Lite and Unix sockets"),
     full(42, "connect", sockets::connect),
-    full(43, "accept", sockets::accept),
-    partial(44, "sendto", messages::sendto, "no MSG_FASTOPEN, no MSG_ZEROCOPY; no MSG_OOB within the machine"),
-    full(45, "recvfrom", messages::recvfrom),
-    partial(46, "sendmsg", headers::sendmsg, "of ancillary data hop limits and traffic classes; descriptors and credentials between the machine's own processes, EPERM elsewhere"),
-    partial(47, "recvmsg", headers::recvmsg, "of ancillary data hop limits and traffic classes; descriptors and credentials between the machine's own processes, EPERM elsewhere"),
-    full(48, "shutdown", sockets::shutdown),
+    full(43, "accept", sockets::accept).early_if(early_accept::unnamed_peer),
+    partial(44, "sendto", messages::sendto, "no MSG_FASTOPEN, no MSG_ZEROCOPY; no MSG_OOB within the machine").joins(),
+    full(45, "recvfrom", messages::recvfrom).early_if(early_accept::own_input),
+    partial(46, "sendmsg", headers::sendmsg, "of ancillary data hop limits and traffic classes; descriptors and credentials between the machine's own processes, EPERM elsewhere").joins(),
+    partial(47, "recvmsg", headers::recvmsg, "of ancillary data hop limits and traffic classes; descriptors and credentials between the machine's own processes, EPERM elsewhere").early_if(early_accept::own_input),
+    full(48, "shutdown", sockets::shutdown).joins(),
     full(49, "bind", sockets::bind),
     full(50, "listen", sockets::listen),
     full(51, "getsockname", sockets::getsockname),
     full(52, "getpeername", sockets::getpeername),
     full(53, "socketpair", sockets::socketpair),
-    partial(54, "setsockopt", socket_options::setsockopt, "a list of options, without multicast groups, filters and what needs privileges"),
+    partial(54, "setsockopt", socket_options::setsockopt, "a list of options, without multicast groups, filters and what needs privileges").early(),
     partial(55, "getsockopt", socket_options::getsockopt, "a list of options"),
-    partial(56, "clone", threads::clone, "threads and processes; no namespaces, memory shared by vfork only"),
+    partial(56, "clone", threads::clone, "threads and processes; no namespaces, memory shared by vfork only").early(),
     full(57, "fork", fork::fork),
     full(58, "vfork", fork::vfork),
-    partial(59, "execve", execution::execve, "no set-user-ID"),
-    full(60, "exit", process::exit),
+    partial(59, "execve", execution::execve, "no set-user-ID").path(0),
+    full(60, "exit", process::exit).early(),
     full(61, "wait4", process::wait4),
     full(62, "kill", signals::kill),
     full(63, "uname", identity::uname),
@@ -143,25 +186,25 @@ pub static TABLE: &[Entry] = &[
     refused(69, "msgsnd", refused::not_implemented, "ENOSYS: no System V IPC"),
     refused(70, "msgrcv", refused::not_implemented, "ENOSYS: no System V IPC"),
     refused(71, "msgctl", refused::not_implemented, "ENOSYS: no System V IPC"),
-    partial(72, "fcntl", descriptors::fcntl, "no leases, no directory notification, no SIGIO"),
+    partial(72, "fcntl", descriptors::fcntl, "no leases, no directory notification, no SIGIO").early_if(early_accept::own_flags),
     full(73, "flock", locks::flock),
     full(74, "fsync", storage::fsync),
     full(75, "fdatasync", storage::fdatasync),
-    full(76, "truncate", storage::truncate),
+    full(76, "truncate", storage::truncate).path(0),
     full(77, "ftruncate", storage::ftruncate),
     full(78, "getdents", directories::getdents),
     full(79, "getcwd", paths::getcwd),
-    full(80, "chdir", paths::chdir),
+    full(80, "chdir", paths::chdir).path(0),
     full(81, "fchdir", paths::fchdir),
-    full(82, "rename", directories::rename),
-    full(83, "mkdir", directories::mkdir),
-    full(84, "rmdir", directories::rmdir),
-    full(85, "creat", files::creat),
+    full(82, "rename", directories::rename).path(0),
+    full(83, "mkdir", directories::mkdir).path(0),
+    full(84, "rmdir", directories::rmdir).path(0),
+    full(85, "creat", files::creat).path(0),
     full(86, "link", directories::link),
-    full(87, "unlink", directories::unlink),
+    full(87, "unlink", directories::unlink).path(0),
     full(88, "symlink", directories::symlink),
-    full(89, "readlink", paths::readlink),
-    full(90, "chmod", ownership::chmod),
+    full(89, "readlink", paths::readlink).path(0),
+    full(90, "chmod", ownership::chmod).path(0),
     full(91, "fchmod", ownership::fchmod),
     full(92, "chown", ownership::chown),
     full(93, "fchown", ownership::fchown),
@@ -202,13 +245,13 @@ pub static TABLE: &[Entry] = &[
     full(128, "rt_sigtimedwait", signals::rt_sigtimedwait),
     full(129, "rt_sigqueueinfo", signals::rt_sigqueueinfo),
     full(130, "rt_sigsuspend", signals::rt_sigsuspend),
-    full(131, "sigaltstack", signals::sigaltstack),
+    full(131, "sigaltstack", signals::sigaltstack).early(),
     full(132, "utime", ownership::utime),
     partial(133, "mknod", directories::mknod, "regular files and FIFOs only; others EPERM"),
     refused(134, "uselib", refused::not_implemented, "ENOSYS: obsolete"),
     partial(135, "personality", attributes::personality, "remembered only"),
     none(136, "ustat"),
-    full(137, "statfs", file_systems::statfs),
+    full(137, "statfs", file_systems::statfs).path(0),
     full(138, "fstatfs", file_systems::fstatfs),
     refused(139, "sysfs", refused::not_implemented, "ENOSYS: obsolete"),
     partial(140, "getpriority", limits::getpriority, "remembered only"),
@@ -228,7 +271,7 @@ pub static TABLE: &[Entry] = &[
     refused(154, "modify_ldt", refused::not_implemented, "ENOSYS: no local descriptor table"),
     refused(155, "pivot_root", refused::not_permitted, "EPERM: needs privileges that no guest has"),
     refused(156, "_sysctl", refused::not_implemented, "ENOSYS: obsolete"),
-    partial(157, "prctl", attributes::prctl, "names and attributes; no seccomp"),
+    partial(157, "prctl", attributes::prctl, "names and attributes; no seccomp").early(),
     partial(158, "arch_prctl", attributes::arch_prctl, "FS and GS"),
     refused(159, "adjtimex", refused::not_permitted, "EPERM: the clocks are the host's"),
     full(160, "setrlimit", limits::setrlimit),
@@ -257,7 +300,7 @@ pub static TABLE: &[Entry] = &[
     refused(183, "afs_syscall", refused::not_implemented, "ENOSYS: obsolete"),
     refused(184, "tuxcall", refused::not_implemented, "ENOSYS: obsolete"),
     refused(185, "security", refused::not_implemented, "ENOSYS: obsolete"),
-    full(186, "gettid", identity::gettid),
+    full(186, "gettid", identity::gettid).early(),
     full(187, "readahead", storage::readahead),
     refused(188, "setxattr", extended_attributes::no_attributes, "EOPNOTSUPP: no extended attributes"),
     refused(189, "lsetxattr", extended_attributes::no_link_attributes, "EOPNOTSUPP: no extended attributes"),
@@ -273,7 +316,7 @@ pub static TABLE: &[Entry] = &[
     refused(199, "fremovexattr", extended_attributes::no_descriptor_attributes, "EOPNOTSUPP: no extended attributes"),
     full(200, "tkill", signals::tkill),
     full(201, "time", time::time),
-    partial(202, "futex", futex::futex, "no FUTEX_WAIT_REQUEUE_PI"),
+    partial(202, "futex", futex::futex, "no FUTEX_WAIT_REQUEUE_PI").early(),
     partial(203, "sched_setaffinity", scheduling::sched_setaffinity, "one CPU"),
     partial(204, "sched_getaffinity", scheduling::sched_getaffinity, "one CPU"),
     refused(205, "set_thread_area", refused::not_implemented, "ENOSYS: 32-bit only"),
@@ -284,7 +327,7 @@ pub static TABLE: &[Entry] = &[
     refused(210, "io_cancel", refused::not_implemented, "ENOSYS: no asynchronous I/O"),
     refused(211, "get_thread_area", refused::not_implemented, "ENOSYS: 32-bit only"),
     refused(212, "lookup_dcookie", refused::not_implemented, "ENOSYS: obsolete"),
-    full(213, "epoll_create", events::epoll_create),
+    full(213, "epoll_create", events::epoll_create).early(),
     refused(214, "epoll_ctl_old", refused::not_implemented, "ENOSYS: obsolete"),
     refused(215, "epoll_wait_old", refused::not_implemented, "ENOSYS: obsolete"),
     none(216, "remap_file_pages"),
@@ -299,12 +342,12 @@ pub static TABLE: &[Entry] = &[
     full(225, "timer_getoverrun", timers::timer_getoverrun),
     full(226, "timer_delete", timers::timer_delete),
     refused(227, "clock_settime", time::clock_settime, "EPERM: the clocks are the host's"),
-    full(228, "clock_gettime", time::clock_gettime),
-    full(229, "clock_getres", time::clock_getres),
+    full(228, "clock_gettime", time::clock_gettime).early_if(early_accept::stands_still),
+    full(229, "clock_getres", time::clock_getres).early(),
     partial(230, "clock_nanosleep", time::clock_nanosleep, "not on CPU-time clocks"),
     full(231, "exit_group", process::exit_group),
-    full(232, "epoll_wait", polling::epoll_wait),
-    full(233, "epoll_ctl", events::epoll_ctl),
+    full(232, "epoll_wait", polling::epoll_wait).early(),
+    full(233, "epoll_ctl", events::epoll_ctl).early(),
     full(234, "tgkill", signals::tgkill),
     full(235, "utimes", ownership::utimes),
     refused(236, "vserver", refused::not_implemented, "ENOSYS: obsolete"),
@@ -325,49 +368,44 @@ pub static TABLE: &[Entry] = &[
     partial(251, "ioprio_set", limits::ioprio_set, "remembered only"),
     partial(252, "ioprio_get", limits::ioprio_get, "remembered only"),
     full(253, "inotify_init", inotify::inotify_init),
-    partial(
-        254,
-        "inotify_add_watch",
-        inotify::inotify_add_watch,
-        "512 watches an instance, not in /proc and /dev; a fork begins without events",
-    ),
+    partial(254, "inotify_add_watch", inotify::inotify_add_watch, "512 watches an instance, not in /proc and /dev; a fork begins without events"),
     full(255, "inotify_rm_watch", inotify::inotify_rm_watch),
     refused(256, "migrate_pages", refused::not_implemented, "ENOSYS: no NUMA"),
-    full(257, "openat", files::openat),
-    full(258, "mkdirat", directories::mkdirat),
+    full(257, "openat", files::openat).path(1),
+    full(258, "mkdirat", directories::mkdirat).path(1),
     partial(259, "mknodat", directories::mknodat, "regular files and FIFOs only; others EPERM"),
     full(260, "fchownat", ownership::fchownat),
     full(261, "futimesat", ownership::futimesat),
-    full(262, "newfstatat", metadata::newfstatat),
-    full(263, "unlinkat", directories::unlinkat),
-    full(264, "renameat", directories::renameat),
+    full(262, "newfstatat", metadata::newfstatat).path(1),
+    full(263, "unlinkat", directories::unlinkat).path(1),
+    full(264, "renameat", directories::renameat).path(1),
     full(265, "linkat", directories::linkat),
     full(266, "symlinkat", directories::symlinkat),
-    full(267, "readlinkat", paths::readlinkat),
-    full(268, "fchmodat", ownership::fchmodat),
-    full(269, "faccessat", metadata::faccessat),
-    full(270, "pselect6", polling::pselect6),
-    full(271, "ppoll", polling::ppoll),
+    full(267, "readlinkat", paths::readlinkat).path(1),
+    full(268, "fchmodat", ownership::fchmodat).path(1),
+    full(269, "faccessat", metadata::faccessat).path(1),
+    full(270, "pselect6", polling::pselect6).early(),
+    full(271, "ppoll", polling::ppoll).early(),
     refused(272, "unshare", refused::not_permitted, "EPERM: no namespaces"),
-    full(273, "set_robust_list", futex::set_robust_list),
+    full(273, "set_robust_list", futex::set_robust_list).early(),
     full(274, "get_robust_list", futex::get_robust_list),
     full(275, "splice", splice::splice),
     full(276, "tee", splice::tee),
     full(277, "sync_file_range", storage::sync_file_range),
     full(278, "vmsplice", splice::vmsplice),
     refused(279, "move_pages", refused::not_implemented, "ENOSYS: no NUMA"),
-    full(280, "utimensat", ownership::utimensat),
-    full(281, "epoll_pwait", polling::epoll_pwait),
+    full(280, "utimensat", ownership::utimensat).path(1),
+    full(281, "epoll_pwait", polling::epoll_pwait).early(),
     full(282, "signalfd", events::signalfd),
     full(283, "timerfd_create", events::timerfd_create),
     full(284, "eventfd", events::eventfd),
     full(285, "fallocate", storage::fallocate),
     partial(286, "timerfd_settime", events::timerfd_settime, "the clock cannot be set, so TFD_TIMER_CANCEL_ON_SET cancels nothing"),
     full(287, "timerfd_gettime", events::timerfd_gettime),
-    full(288, "accept4", sockets::accept4),
+    full(288, "accept4", sockets::accept4).early_if(early_accept::unnamed_peer),
     full(289, "signalfd4", events::signalfd4),
-    full(290, "eventfd2", events::eventfd2),
-    full(291, "epoll_create1", events::epoll_create1),
+    full(290, "eventfd2", events::eventfd2).early(),
+    full(291, "epoll_create1", events::epoll_create1).early(),
     full(292, "dup3", descriptors::dup3),
     full(293, "pipe2", pipes::pipe2),
     full(294, "inotify_init1", inotify::inotify_init1),
@@ -392,7 +430,7 @@ pub static TABLE: &[Entry] = &[
     refused(313, "finit_module", refused::not_permitted, "EPERM: needs privileges that no guest has"),
     partial(314, "sched_setattr", scheduling::sched_setattr, "remembered only; no real-time policies"),
     partial(315, "sched_getattr", scheduling::sched_getattr, "remembered only; no real-time policies"),
-    full(316, "renameat2", directories::renameat2),
+    full(316, "renameat2", directories::renameat2).path(1),
     refused(317, "seccomp", refused::not_implemented, "ENOSYS: the host filters already"),
     full(318, "getrandom", random::getrandom),
     partial(319, "memfd_create", files::memfd_create, "no huge pages"),
@@ -400,7 +438,7 @@ pub static TABLE: &[Entry] = &[
     refused(321, "bpf", refused::not_implemented, "ENOSYS: no BPF"),
     partial(322, "execveat", execution::execveat, "no set-user-ID"),
     refused(323, "userfaultfd", refused::not_implemented, "ENOSYS: no userfaultfd"),
-    full(324, "membarrier", sequences::membarrier),
+    full(324, "membarrier", sequences::membarrier).early(),
     partial(325, "mlock2", memory::mlock2, "checked only"),
     full(326, "copy_file_range", copying::copy_file_range),
     full(327, "preadv2", transfer::preadv2),
@@ -408,9 +446,9 @@ pub static TABLE: &[Entry] = &[
     partial(329, "pkey_mprotect", memory::pkey_mprotect, "without a key only"),
     refused(330, "pkey_alloc", memory::pkey_alloc, "EINVAL: a CPU without protection keys"),
     refused(331, "pkey_free", memory::pkey_free, "EINVAL: no key was given out"),
-    full(332, "statx", metadata::statx),
+    full(332, "statx", metadata::statx).path(1),
     refused(333, "io_pgetevents", refused::not_implemented, "ENOSYS: no asynchronous I/O"),
-    full(334, "rseq", sequences::rseq),
+    full(334, "rseq", sequences::rseq).early(),
     full(424, "pidfd_send_signal", pidfd::pidfd_send_signal),
     refused(425, "io_uring_setup", refused::not_implemented, "ENOSYS: no io_uring"),
     refused(426, "io_uring_enter", refused::not_implemented, "ENOSYS: no io_uring"),
@@ -422,13 +460,13 @@ pub static TABLE: &[Entry] = &[
     refused(432, "fsmount", refused::not_permitted, "EPERM: needs privileges that no guest has"),
     refused(433, "fspick", refused::not_permitted, "EPERM: needs privileges that no guest has"),
     full(434, "pidfd_open", pidfd::pidfd_open),
-    partial(435, "clone3", threads::clone3, "as clone"),
+    partial(435, "clone3", threads::clone3, "as clone").early(),
     full(436, "close_range", descriptors::close_range),
-    partial(437, "openat2", files::openat2, "RESOLVE_NO_XDEV has no effect"),
+    partial(437, "openat2", files::openat2, "RESOLVE_NO_XDEV has no effect").path(1),
     full(438, "pidfd_getfd", pidfd::pidfd_getfd),
-    full(439, "faccessat2", metadata::faccessat2),
+    full(439, "faccessat2", metadata::faccessat2).path(1),
     refused(440, "process_madvise", refused::not_implemented, "ENOSYS: no advice about others"),
-    full(441, "epoll_pwait2", polling::epoll_pwait2),
+    full(441, "epoll_pwait2", polling::epoll_pwait2).early(),
     refused(442, "mount_setattr", refused::not_permitted, "EPERM: needs privileges that no guest has"),
     refused(443, "quotactl_fd", refused::not_permitted, "EPERM: needs privileges that no guest has"),
     refused(444, "landlock_create_ruleset", refused::not_implemented, "ENOSYS: no Landlock"),

@@ -12,14 +12,15 @@ use warmfork_memory::{
 use crate::call::Guest;
 use crate::dispatch::Entered;
 use crate::files::Files;
+use crate::host::Host;
+use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::objects::Shared;
 use crate::outside::OutsideRules;
 use crate::policy::Policy;
-use crate::poller::Host;
 use crate::process::{FileSystemContext, Process};
 use crate::signal::{Delivery, ProcessSignals};
-use crate::task::{Task, Tasks, Tid};
+use crate::task::{Task, Tasks};
 use crate::timers::Timers;
 
 /// Writable guest memory that every test has.

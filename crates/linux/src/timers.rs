@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use warmfork_abi::signals::{SIGALRM, SIGPROF, SIGVTALRM};
 
 use crate::clock::Clock;
+use crate::host::Host;
+use crate::ids::Tid;
 use crate::kernel::Kernel;
-use crate::poller::Host;
 use crate::signal::{SignalInfo, Source, Target};
-use crate::task::Tid;
 
 /// How often a timer whose signal has no effect is looked at, in nanoseconds.
 const IGNORED_PERIOD: u64 = 1_000_000;

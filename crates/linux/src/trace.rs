@@ -5,31 +5,23 @@ use std::fmt::Write as _;
 use warmfork_memory::GuestMemory;
 
 use crate::call::{Stop, SyscallResult};
-use crate::task::Tid;
+use crate::ids::Tid;
+use crate::table::Entry;
 
 /// The log target of the trace. Its level is debug: nobody pays for a trace that nobody reads.
 pub const TARGET: &str = "warmfork::syscalls";
 
-/// Calls with a path, and which argument it is.
-#[rustfmt::skip]
-const PATHS: &[(&str, usize)] = &[
-    ("open", 0), ("openat", 1), ("openat2", 1), ("creat", 0), ("stat", 0), ("lstat", 0), ("newfstatat", 1),
-    ("statx", 1), ("statfs", 0), ("access", 0), ("faccessat", 1), ("faccessat2", 1), ("readlink", 0),
-    ("readlinkat", 1), ("chdir", 0), ("mkdir", 0), ("mkdirat", 1), ("rmdir", 0), ("unlink", 0), ("unlinkat", 1),
-    ("rename", 0), ("renameat", 1), ("renameat2", 1), ("truncate", 0), ("chmod", 0), ("fchmodat", 1),
-    ("utimensat", 1), ("execve", 0),
-];
-
 /// Longest part of a path that is shown.
 const LONGEST: usize = 80;
 
-/// Writes down how the call `name` of thread `tid` was answered.
-pub fn answered(memory: &dyn GuestMemory, tid: Tid, name: &str, args: [u64; 6], result: &SyscallResult) {
-    log::debug!(target: TARGET, "[{tid}] {name}({}) = {}", arguments(memory, name, args), answer(result));
+/// Writes down how the call `entry` of thread `tid` was answered.
+pub fn answered(memory: &dyn GuestMemory, tid: Tid, entry: &Entry, args: [u64; 6], result: &SyscallResult) {
+    let (name, arguments) = (entry.name, arguments(memory, entry.path, args));
+    log::debug!(target: TARGET, "[{tid}] {name}({arguments}) = {}", answer(result));
 }
 
-fn arguments(memory: &dyn GuestMemory, name: &str, args: [u64; 6]) -> String {
-    let path = PATHS.iter().find(|(call, _)| *call == name).map(|(_, index)| *index);
+/// The arguments as text; the one at `path` is the address of a path.
+fn arguments(memory: &dyn GuestMemory, path: Option<usize>, args: [u64; 6]) -> String {
     let mut text = String::new();
     for (index, argument) in args.into_iter().enumerate() {
         let separator = if index > 0 { ", " } else { "" };
@@ -94,8 +86,8 @@ mod tests {
         bench.write(DATA.start, &[u64::from_le_bytes(*b"/a/path\0")]);
         let memory = crate::Guest::memory(&mut bench.guest);
         let args = [0xffff_ff9c, DATA.start, 0, 0, 0, 0];
-        assert_eq!(arguments(memory, "openat", args), "-100, \"/a/path\", 0, 0, 0, 0");
-        assert_eq!(arguments(memory, "openat", [0, 8, 0, 0, 0, 0]), "0, 8, 0, 0, 0, 0");
+        assert_eq!(arguments(memory, Some(1), args), "-100, \"/a/path\", 0, 0, 0, 0");
+        assert_eq!(arguments(memory, Some(1), [0, 8, 0, 0, 0, 0]), "0, 8, 0, 0, 0, 0");
         assert_eq!(answer(&Err(Errno::ENOENT.into())), "ENOENT (No such file or directory)");
     }
 }

@@ -13,8 +13,8 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use warmfork_engine::boot::MachineLimits;
 use warmfork_engine::outside::OutsideRules;
 use warmfork_engine::{Choice, Machine, Outcome, PlatformKind, Program, Snapshot, Until, boot};
-use warmfork_linux::call::Ending;
 use warmfork_linux::policy::Rules;
+use warmfork_linux::process::Ending;
 
 use super::{BATCHES, CALLS, Failure, Samples};
 

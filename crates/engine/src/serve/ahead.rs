@@ -1,8 +1,8 @@
-//! Freezing a program with a connection accepted, which is silent; see `warmfork_linux::ahead` for when that is right.
+//! Freezing a program with a connection accepted, which is silent; see `warmfork_linux::early_accept` for when that is right.
 
 use std::time::Duration;
 
-use warmfork_linux::ahead::Accepted;
+use warmfork_linux::gate::Accepted;
 
 use super::warmup::{Address, Silent, WarmUp};
 use crate::clock::MOST_SEEN;
@@ -56,11 +56,11 @@ pub fn accept_ahead(machine: &mut Machine, address: &Address, attempts: &mut u32
 /// Has `machine` accept a silent client; why it stopped then, and what it has accepted, if that can be frozen.
 fn watch(machine: &mut Machine, address: &Address) -> Result<(Silent, Outcome, Option<Accepted>), EngineError> {
     machine.clock.hide_time_of_day(true);
-    machine.kernel.watch_accepting();
+    machine.host.gate.watch_early_accept();
     let ran = Silent::to(machine, address)
         .and_then(|client| Ok((client, machine.run(&Until { ahead: true, ..Until::within(Some(PATIENCE)) })?)));
     machine.clock.hide_time_of_day(false);
-    let accepted = machine.kernel.accepted_ahead();
+    let accepted = machine.kernel.take_early_accept(&mut machine.host);
     let (client, outcome) = ran?;
     let soonest = machine.host.monotonic().saturating_add(SPARE);
     let late = machine.kernel.next_deadline().is_none_or(|at| at > soonest);

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
+use warmfork_linux::gate::Offer;
 use warmfork_linux::outside::OutsideRules;
-use warmfork_linux::serve::Offer;
 use warmfork_memory::HostFile;
 
 use super::ahead::{ATTEMPTS, Ahead, accept_ahead};

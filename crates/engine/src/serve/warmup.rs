@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::Timeout;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
-use warmfork_linux::serve::OwnClient;
+use warmfork_linux::gate::OwnClient;
 use warmfork_memory::HostFile;
 
 use crate::error::EngineError;

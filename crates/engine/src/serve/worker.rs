@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
-use warmfork_linux::call::Ending;
-use warmfork_linux::serve::Offer;
+use warmfork_linux::gate::Offer;
+use warmfork_linux::process::Ending;
 use warmfork_memory::HostFile;
 
 use super::{Control, ServeOptions, Statistics};
@@ -198,7 +198,7 @@ impl Worker {
         let outcome = loop {
             let outcome = fork.run(&Until { connections: true, ..Until::default() });
             let ((accepted, ended), syscalls) = counted;
-            counted = (fork.machine().kernel().shared.gate.counts(), fork.machine().counters.syscalls);
+            counted = (fork.machine().host().gate.counts(), fork.machine().counters.syscalls);
             Statistics::add(&statistics.connections, counted.0.0 - accepted);
             Statistics::add(&statistics.served, counted.0.1 - ended);
             Statistics::add(&statistics.syscalls, counted.1 - syscalls);

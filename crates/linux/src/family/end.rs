@@ -4,13 +4,13 @@ use warmfork_abi::signals::{CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SI_USER, SIG_I
 use warmfork_memory::GuestMemory;
 
 use super::{Pid, Zombie};
-use crate::call::Ending;
 use crate::dispatch::Entered;
+use crate::host::Host;
+use crate::ids::Tid;
 use crate::kernel::Kernel;
-use crate::poller::Host;
-use crate::process::FIRST_PID;
+use crate::process::{Ending, FIRST_PID};
 use crate::signal::{SignalInfo, Target};
-use crate::task::{State, Tid};
+use crate::task::State;
 
 /// The process that takes orphans when nobody else does.
 const INIT: Pid = 1;

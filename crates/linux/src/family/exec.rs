@@ -3,10 +3,11 @@
 use warmfork_abi::Registers;
 use warmfork_memory::{AddressSpace, GuestMemory, ResourceLimits};
 
+use crate::host::Host;
+use crate::ids::Tid;
 use crate::kernel::Kernel;
-use crate::poller::Host;
 use crate::process::{RLIMIT_AS, RLIMIT_DATA, SpaceId};
-use crate::task::{Task, Tid};
+use crate::task::Task;
 
 /// A program that has been loaded into memory of its own.
 #[derive(Clone, Debug)]

@@ -3,11 +3,12 @@
 use warmfork_abi::{Errno, Registers};
 
 use super::{Parked, Pid};
+use crate::host::Host;
+use crate::ids::Tid;
 use crate::kernel::Kernel;
-use crate::poller::Host;
 use crate::process::{Job, Process, SpaceId};
 use crate::signal::{PendingSignals, TaskSignals};
-use crate::task::{Task, Tid};
+use crate::task::Task;
 use crate::timers::Timers;
 
 /// How a new process begins.

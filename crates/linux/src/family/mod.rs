@@ -28,23 +28,21 @@ use std::collections::BTreeMap;
 use warmfork_abi::Errno;
 use warmfork_memory::{AddressSpace, GuestMemory};
 
-use crate::call::Ending;
 use crate::files::DescriptorTable;
+use crate::host::Host;
+use crate::ids::Tid;
 use crate::kernel::Kernel;
-use crate::poller::Host;
 use crate::process::{
-    DEFAULT_MAX_PROCESSES, DEFAULT_MAX_THREADS, FIRST_PID, FileSystemContext, Process, SpaceId, TID_LIMIT,
+    DEFAULT_MAX_PROCESSES, DEFAULT_MAX_THREADS, Ending, FIRST_PID, FileSystemContext, Process, SpaceId, TID_LIMIT,
 };
 use crate::signal::ProcessSignals;
-use crate::task::{State, Task, Tasks, Tid};
+use crate::task::{State, Task, Tasks};
 use crate::timers::Timers;
 
+pub use crate::ids::Pid;
 pub use exec::Executed;
 pub use fork::{ForkRequest, Forked};
 pub use wait::{Change, Reaped, Selector, WaitRequest};
-
-/// A process id.
-pub type Pid = i32;
 
 /// A process that is not the current one.
 #[derive(Clone, PartialEq, Debug)]

@@ -2,11 +2,12 @@
 //! first fork on.
 
 use warmfork_abi::{Errno, PAGE};
-use warmfork_memory::{Area, GuestMemory, Protection, Span};
+use warmfork_memory::{Area, GuestMemory, HostFile, Protection, Span};
 
+use crate::ids::Tid;
 use crate::kernel::Kernel;
-use crate::objects::memfd::{self, Memfd};
-use crate::task::{FutexKey, Tid};
+use crate::memory_file;
+use crate::task::FutexKey;
 
 /// Bytes looked at at a time.
 const CHUNK: u64 = 256 * PAGE;
@@ -25,17 +26,17 @@ impl Kernel {
     /// # Errors
     /// As [`Kernel::share_memory`].
     pub(crate) fn share_area(&mut self, memory: &mut dyn GuestMemory, area: &Area) -> Result<(), Errno> {
-        let file = Memfd::anonymous(area.span.len()).map_err(|_| Errno::ENOMEM)?;
+        let file = memory_file::anonymous(area.span.len()).map_err(|_| Errno::ENOMEM)?;
         if !area.protection.contains(Protection::READ) {
             memory.protect(area.span, Protection::READ).map_err(|_| Errno::ENOMEM)?;
         }
         self.copy_into(memory, area, &file)?;
-        self.space.put_file(memory, area.span, &file.file)?;
+        self.space.put_file(memory, area.span, &file)?;
         self.rename_futexes(area.span);
         Ok(())
     }
 
-    fn copy_into(&self, memory: &mut dyn GuestMemory, area: &Area, file: &Memfd) -> Result<(), Errno> {
+    fn copy_into(&self, memory: &mut dyn GuestMemory, area: &Area, file: &HostFile) -> Result<(), Errno> {
         let imaged = self.space.imaged();
         let mut at = area.span.start;
         let mut present = [0; (CHUNK / PAGE) as usize];
@@ -51,7 +52,7 @@ impl Kernel {
             let bytes = memory.read_vec(chunk.start, usize::try_from(chunk.len()).map_err(|_| Errno::ENOMEM)?)?;
             for (page, bytes) in (0_u64..).zip(bytes.chunks(4096)) {
                 if bytes.iter().any(|&byte| byte != 0) {
-                    memfd::write_at(&file.file, chunk.start - area.span.start + page * PAGE, bytes)?;
+                    memory_file::write_at(file, chunk.start - area.span.start + page * PAGE, bytes)?;
                 }
             }
         }

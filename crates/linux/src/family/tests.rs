@@ -8,8 +8,8 @@ use warmfork_abi::threads::CLONE_VM;
 use warmfork_abi::{Errno, numbers::*};
 
 use super::{Executed, Pid};
-use crate::call::Ending;
 use crate::dispatch::Entered;
+use crate::process::Ending;
 use crate::schedule::Turn;
 use crate::signal::{Delivery, SignalInfo, Target};
 use crate::task::State;

@@ -5,9 +5,8 @@ use warmfork_abi::process::{WALL, WCLONE};
 use warmfork_abi::signals::SIGCHLD;
 
 use super::Pid;
-use crate::call::Ending;
 use crate::kernel::Kernel;
-use crate::process::Process;
+use crate::process::{Ending, Process};
 
 /// Which children.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -23,6 +23,15 @@ pub enum Address {
     Unnamed,
 }
 
+/// What two names have in common that lead to one socket.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LocalName {
+    /// A socket's file: its device and inode.
+    File((u32, u32), u64),
+    /// A name without a file.
+    Abstract(Vec<u8>),
+}
+
 impl Address {
     /// Decodes a guest's `struct sockaddr`.
     ///

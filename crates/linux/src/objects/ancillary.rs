@@ -14,7 +14,7 @@ use warmfork_abi::socket::{
 use warmfork_host::Ancillary;
 
 use crate::objects::address::Address;
-use crate::objects::exchange::Received;
+use crate::objects::received::Received;
 use crate::objects::socket::Socket;
 
 /// Longest value of a control message that a guest may send.

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{MSG_TRUNC, SOCK_DGRAM, SOCK_STREAM};
 
-use crate::files::{DescriptionId, Events};
-use crate::objects::Table;
-use crate::objects::exchange::Received;
-use crate::objects::socket::Credentials;
+use crate::events::{DescriptionId, Events};
+use crate::ids::Credentials;
+use crate::objects::received::Received;
+use crate::objects::registry::Registry;
 
 /// Send buffer of a new socket (net.core.wmem_default).
 pub const DEFAULT_BUFFER: usize = 212_992;
@@ -24,7 +24,7 @@ const MOST_BUFFERED: usize = 64 << 20;
 /// All socket pairs of a machine.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Channels {
-    table: Table<Channel>,
+    table: Registry<Channel>,
     buffered: usize,
     /// Descriptions in messages that nobody has received yet.
     in_flight: usize,

@@ -3,9 +3,9 @@
 use warmfork_abi::Errno;
 use warmfork_abi::stat::{Metadata, S_IFCHR};
 
+use crate::host::errno;
+use crate::metadata::made_up;
 use crate::objects::{Context, Mappable, Operations};
-use crate::poller::errno;
-use crate::proc;
 
 /// A character device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -114,5 +114,5 @@ impl Operations for Device {
 
 /// What stat shows of a device.
 pub(crate) fn device_metadata(device: Device) -> Metadata {
-    Metadata { mode: S_IFCHR | 0o666, represents: device.numbers(), ..proc::blank(&device.path()) }
+    Metadata { mode: S_IFCHR | 0o666, represents: device.numbers(), ..made_up(&device.path()) }
 }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{SEEK_CUR, SEEK_SET};
-use warmfork_abi::stat::{Metadata, S_IFDIR, entry_type};
+use warmfork_abi::stat::{Metadata, S_IFDIR, S_ISVTX, entry_type};
 use warmfork_memory::HostFile;
 
+use crate::host::errno;
+use crate::metadata::{host_metadata, made_up, made_up_inode};
+use crate::objects::shared_memory::DIRECTORY as SHARED_MEMORY;
 use crate::objects::{Context, Operations};
-use crate::poller::errno;
-use crate::proc;
-use crate::syscalls::metadata::host_metadata;
 
 /// One entry of a listing.
 #[derive(Clone, PartialEq, Debug)]
@@ -60,7 +60,7 @@ impl Directory {
                 let skip = usize::try_from(position).unwrap_or(usize::MAX);
                 let all = dots.iter().chain(entries).zip(1_u64..).skip(skip);
                 for ((name, mode), next) in all {
-                    let inode = proc::inode(&crate::guest_path::child(&self.path, name));
+                    let inode = made_up_inode(&crate::guest_path::child(&self.path, name));
                     let entry = Entry { inode, next, kind: entry_type(*mode), name: name.clone() };
                     if !take(&entry) {
                         break;
@@ -96,6 +96,13 @@ fn list_host(handle: &Arc<HostFile>, position: u64, mut take: impl FnMut(&Entry)
     Ok(())
 }
 
+/// What stat shows of the made-up directory at `path`.
+#[must_use]
+pub fn directory_metadata(path: &[u8]) -> Metadata {
+    let permissions = if path == SHARED_MEMORY { S_ISVTX | 0o777 } else { 0o555 };
+    Metadata { mode: S_IFDIR | permissions, links: 2, ..made_up(path) }
+}
+
 impl Operations for Directory {
     fn read(&mut self, _context: &mut Context<'_>, _into: &mut [u8], _at: Option<u64>) -> Result<usize, Errno> {
         Err(Errno::EISDIR)
@@ -125,7 +132,7 @@ impl Operations for Directory {
     fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
         match &self.source {
             Source::Host(handle) => host_metadata(handle.as_fd()),
-            Source::Made(_) => Ok(proc::metadata(&self.path, &proc::Node::Directory)),
+            Source::Made(_) => Ok(directory_metadata(&self.path)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use warmfork_abi::Errno;
 
-use crate::files::Events;
+use crate::events::Events;
 use crate::objects::{Context, Operations};
 
 /// An event counter.

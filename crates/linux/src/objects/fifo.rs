@@ -17,12 +17,12 @@ use warmfork_abi::stat::Metadata;
 use warmfork_memory::HostFile;
 
 use crate::edges::HostEdges;
-use crate::files::Events;
-use crate::objects::fifos::{Ends, FifoId};
-use crate::objects::pipe::PipeEnd;
+use crate::events::Events;
+use crate::host::{Host, errno};
+use crate::metadata::{host_metadata, host_path};
+use crate::objects::fifos::FifoId;
+use crate::objects::pipes::{Ends, PipeEnd, Pipes};
 use crate::objects::{Context, Operations, Shared};
-use crate::poller::{Host, errno};
-use crate::syscalls::metadata::host_metadata;
 
 /// An opening of a FIFO.
 #[derive(Clone, PartialEq, Debug)]
@@ -76,7 +76,7 @@ impl Fifo {
     }
 
     /// Notes what the host knows, for it forgets the opening when the machine is frozen.
-    pub fn settle(&mut self, pipes: &super::pipe::Pipes, host: &mut Host) {
+    pub fn settle(&mut self, pipes: &Pipes, host: &mut Host) {
         if let Some(outside) = &self.outside {
             self.edges.freeze(host, outside);
         }
@@ -168,8 +168,7 @@ impl Operations for Fifo {
     }
 
     fn link_text(&self) -> Vec<u8> {
-        let path = rustix::fs::readlink(crate::syscalls::metadata::magic_path(self.place.as_fd()), Vec::new());
-        path.map(std::ffi::CString::into_bytes).unwrap_or_else(|_| b"fifo".to_vec())
+        host_path(&self.place).unwrap_or_else(|| b"fifo".to_vec())
     }
 
     fn close(&mut self, context: &mut Context<'_>) {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use warmfork_abi::stat::Metadata;
 
-use crate::files::DescriptionId;
-use crate::objects::pipe::{PipeEnd, Pipes};
+use crate::events::DescriptionId;
+use crate::objects::pipes::{Ends, PipeEnd, Pipes};
 
 /// Most openings that are remembered. Who waits looks again in milliseconds.
 const REMEMBERED: usize = 256;
@@ -18,15 +18,6 @@ pub type FifoId = ((u32, u32), u64);
 #[must_use]
 pub fn id(metadata: &Metadata) -> FifoId {
     (metadata.device, metadata.inode)
-}
-
-/// One end, or both, of a FIFO.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ends {
-    /// It is read from.
-    pub reads: bool,
-    /// It is written to.
-    pub writes: bool,
 }
 
 /// An open(2) of one end that waits for the other.

@@ -11,9 +11,9 @@ use warmfork_abi::fcntl::{O_APPEND, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SE
 use warmfork_abi::stat::Metadata;
 use warmfork_memory::HostFile;
 
+use crate::host::errno;
+use crate::metadata::{file_metadata, host_metadata};
 use crate::objects::{Context, Mappable, Operations};
-use crate::poller::errno;
-use crate::syscalls::metadata::host_metadata;
 
 /// A regular file of the host.
 #[derive(Clone, PartialEq, Debug)]
@@ -32,16 +32,6 @@ impl File {
     pub fn new(fd: OwnedFd, path: Vec<u8>, flags: u32) -> Result<Self, Errno> {
         Ok(Self { file: HostFile::opened(fd, &path, flags).map_err(errno)?, path })
     }
-}
-
-/// What stat shows of `file`: the inode is what it was when it was opened, whatever the host has a fork's copy as.
-///
-/// # Errors
-/// The host's.
-pub fn file_metadata(file: &HostFile) -> Result<Metadata, Errno> {
-    let (device, inode) = file.inode();
-    let device = (rustix::fs::major(device), rustix::fs::minor(device));
-    Ok(Metadata { device, inode, ..host_metadata(file.to_look())? })
 }
 
 /// Reads a host file at the description's offset, or at `at`.

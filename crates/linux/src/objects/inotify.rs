@@ -13,10 +13,10 @@ use warmfork_abi::inotify::{IN_IGNORED, IN_MASK_ADD, IN_MASK_CREATE, IN_ONESHOT,
 use warmfork_memory::{HostFile, Origin};
 
 use crate::edges::HostEdges;
-use crate::files::Events;
+use crate::events::Events;
+use crate::host::{Host, errno};
+use crate::metadata::magic_path;
 use crate::objects::{Context, Operations};
-use crate::poller::{Host, errno};
-use crate::syscalls::metadata::magic_path;
 
 /// Most entries of a directory among which a watched file that was renamed is looked for.
 const MOST_ENTRIES: usize = 10_000;

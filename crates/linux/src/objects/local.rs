@@ -14,22 +14,13 @@ use std::collections::VecDeque;
 
 use warmfork_abi::Errno;
 
-use crate::files::Events;
-use crate::objects::address::Address;
-use crate::objects::exchange::Received;
+use crate::events::Events;
+use crate::ids::Credentials;
+use crate::objects::address::{Address, LocalName};
 use crate::objects::pair::PairEnd;
-use crate::objects::socket::Credentials;
+use crate::objects::received::Received;
 use crate::objects::tcp::TcpEnd;
-use crate::objects::{Context, Object, Shared};
-
-/// What two names have in common that lead to one socket.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum LocalName {
-    /// A socket's file: its device and inode.
-    File((u32, u32), u64),
-    /// A name without a file.
-    Abstract(Vec<u8>),
-}
+use crate::objects::{Context, Shared};
 
 /// The server's end of a connection within the machine.
 #[derive(Clone, PartialEq, Debug)]
@@ -55,15 +46,6 @@ impl Connected {
         match self {
             Self::Pair(end) => end.reject(shared),
             Self::Tcp(end) => end.reject(shared),
-        }
-    }
-}
-
-impl From<Connected> for Object {
-    fn from(end: Connected) -> Self {
-        match end {
-            Connected::Pair(end) => Self::Pair(end),
-            Connected::Tcp(end) => Self::Tcp(end),
         }
     }
 }

@@ -7,11 +7,11 @@ use std::collections::VecDeque;
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{MSG_PEEK, MSG_TRUNC};
 
-use crate::files::DescriptionId;
-use crate::objects::Table;
+use crate::events::DescriptionId;
+use crate::ids::Credentials;
 use crate::objects::address::Address;
-use crate::objects::exchange::Received;
-use crate::objects::socket::Credentials;
+use crate::objects::received::Received;
+use crate::objects::registry::Registry;
 
 /// Most datagrams that wait in one box (net.unix.max_dgram_qlen, as most systems set it).
 const MOST_LETTERS: usize = 512;
@@ -23,7 +23,7 @@ const OVERHEAD: usize = 640;
 /// All boxes of a machine.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Mailboxes {
-    table: Table<Mailbox>,
+    table: Registry<Mailbox>,
     buffered: usize,
     in_flight: usize,
 }

@@ -1,17 +1,17 @@
 //! Anonymous memory files (memfd_create). Their bytes are state: a fork gets a copy of its own.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 
-use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::fs::SealFlags;
 use warmfork_abi::Errno;
 use warmfork_abi::stat::Metadata;
 use warmfork_memory::HostFile;
 
 use super::file::{read_host, seek_host, write_host};
+use crate::host::errno;
+use crate::memory_file;
 use crate::objects::{Context, Mappable, Operations};
-use crate::poller::errno;
-use crate::syscalls::metadata::host_metadata;
 
 /// An anonymous memory file.
 #[derive(Clone, PartialEq, Debug)]
@@ -20,38 +20,13 @@ pub struct Memfd {
     pub file: Arc<HostFile>,
 }
 
-/// What Linux calls shared memory without a file in /proc/PID/maps.
-const ANONYMOUS: &[u8] = b"/dev/zero (deleted)";
-
 impl Memfd {
     /// An empty file without a name; `sealable` when seals may be added later.
     ///
     /// # Errors
     /// The host's refusal (ENOMEM, EMFILE).
     pub fn create(name: &[u8], sealable: bool) -> Result<Self, Errno> {
-        Self::new([b"/memfd:", name, b" (deleted)"].concat(), sealable)
-    }
-
-    /// An empty file that goes by `path`, in /dev/shm.
-    ///
-    /// # Errors
-    /// As [`Memfd::create`].
-    pub fn named(path: &[u8]) -> Result<Self, Errno> {
-        Self::new(path.to_vec(), false)
-    }
-
-    /// What is behind shared memory without a file: `length` zeroes.
-    ///
-    /// # Errors
-    /// As [`Memfd::create`].
-    pub fn anonymous(length: u64) -> Result<Self, Errno> {
-        let memfd = Self::new(ANONYMOUS.to_vec(), false)?;
-        rustix::fs::ftruncate(&memfd.file, length).map_err(errno)?;
-        Ok(memfd)
-    }
-
-    fn new(name: Vec<u8>, sealable: bool) -> Result<Self, Errno> {
-        Ok(Self { file: HostFile::memory(blank(sealable)?, name).map_err(errno)? })
+        Ok(Self { file: memory_file::create([b"/memfd:", name, b" (deleted)"].concat(), sealable)? })
     }
 
     /// F_GET_SEALS
@@ -69,33 +44,6 @@ impl Memfd {
     pub fn add_seals(&self, seals: SealFlags) -> Result<(), Errno> {
         rustix::fs::fcntl_add_seals(&self.file, seals).map_err(errno)
     }
-}
-
-/// A memory file of the host; `sealable` when seals may be added later.
-pub(crate) fn blank(sealable: bool) -> Result<OwnedFd, Errno> {
-    let sealing = if sealable { MemfdFlags::ALLOW_SEALING } else { MemfdFlags::empty() };
-    rustix::fs::memfd_create("warmfork-guest", MemfdFlags::CLOEXEC | sealing).map_err(errno)
-}
-
-/// Writes all of `bytes` at `offset` of memory file `file`.
-///
-/// # Errors
-/// The host's (ENOMEM, ENOSPC).
-pub(crate) fn write_at(file: &HostFile, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
-    let mut written = 0;
-    while written < bytes.len() {
-        let position = offset + written as u64;
-        written += rustix::io::pwrite(file, &bytes[written..], position).map_err(errno)?;
-    }
-    Ok(())
-}
-
-/// Bytes of memory that the host has given memory file `file`.
-///
-/// # Errors
-/// The host's.
-pub fn resident_bytes(file: &HostFile) -> Result<u64, Errno> {
-    Ok(host_metadata(file.to_look())?.blocks.saturating_mul(512))
 }
 
 impl Operations for Memfd {

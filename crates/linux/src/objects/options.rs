@@ -18,6 +18,8 @@ use warmfork_abi::socket::{
 };
 use warmfork_memory::HostFile;
 
+use crate::objects::option_values::read_int;
+
 /// What a guest may do with an option of the host's socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Access {
@@ -173,17 +175,12 @@ impl Name {
     }
 }
 
-/// The `int` that an option's value begins with.
-///
-/// # Errors
-/// EINVAL when it is shorter.
-pub fn read_int(value: &[u8]) -> Result<i32, Errno> {
-    value.first_chunk().map(|bytes| i32::from_le_bytes(*bytes)).ok_or(Errno::EINVAL)
-}
+/// An option that was set, and to what.
+pub type SetOption = (Name, Vec<u8>);
 
 /// What a guest has set, each option once.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Options(Vec<(Name, Vec<u8>)>);
+pub struct Options(Vec<SetOption>);
 
 impl Options {
     /// Notes that the option was set.
@@ -204,4 +201,10 @@ impl Options {
             let _ = name.set_on_host(socket, value);
         }
     }
+}
+
+/// Whether the host keeps connections to a listening socket back until their first bytes have come: TCP_DEFER_ACCEPT.
+pub(crate) fn defers_accepting(listener: &HostFile) -> bool {
+    let value = Name { level: SOL_TCP, name: TCP_DEFER_ACCEPT }.on_host(listener, 4);
+    value.is_ok_and(|value| value != [0; 4])
 }

@@ -4,11 +4,11 @@ use warmfork_abi::Errno;
 use warmfork_abi::socket::{MSG_PEEK, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM};
 use warmfork_abi::stat::{Metadata, S_IFSOCK};
 
-use crate::files::{DescriptionId, Events};
+use crate::events::{DescriptionId, Events};
+use crate::ids::Credentials;
 use crate::objects::address::Address;
 use crate::objects::channel::Channels;
-use crate::objects::exchange::Received;
-use crate::objects::socket::Credentials;
+use crate::objects::received::Received;
 use crate::objects::{Context, Operations, Shared, anonymous};
 
 /// One end of a socketpair.

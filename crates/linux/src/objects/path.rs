@@ -7,8 +7,8 @@ use warmfork_abi::Errno;
 use warmfork_abi::stat::Metadata;
 use warmfork_memory::HostFile;
 
+use crate::metadata::{host_metadata, read_link};
 use crate::objects::{Context, Operations};
-use crate::syscalls::metadata::host_metadata;
 
 /// A file named but not opened.
 #[derive(Clone, PartialEq, Debug)]
@@ -35,7 +35,7 @@ impl Path {
     /// The host's.
     pub fn link_target(&self) -> Result<Option<Vec<u8>>, Errno> {
         match &self.target {
-            Target::Host(handle) => crate::resolve::read_link(handle),
+            Target::Host(handle) => read_link(handle),
             Target::Made(_) => Ok(None),
         }
     }

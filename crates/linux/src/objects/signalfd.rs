@@ -3,23 +3,19 @@
 use warmfork_abi::Errno;
 use warmfork_abi::signals::{SI_KERNEL, SI_TIMER, SI_USER, SIGCHLD, UNBLOCKABLE};
 
-use crate::files::{DescriptionId, Events};
-use crate::kernel::Kernel;
-use crate::objects::{Context, Object, Operations};
-use crate::poller::Host;
+use crate::objects::{Context, Operations};
 use crate::signal::SignalInfo;
-use crate::task::Tid;
 
 /// Size of `struct signalfd_siginfo`.
-const SIGINFO: usize = 128;
+pub(crate) const SIGINFO: usize = 128;
 
 /// A signal queue's reader.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SignalFd {
     /// Bit n-1 for signal n.
-    mask: u64,
+    pub(crate) mask: u64,
     /// Signals read: with what is pending, the edge number.
-    taken: u64,
+    pub(crate) taken: u64,
 }
 
 impl SignalFd {
@@ -35,7 +31,7 @@ impl SignalFd {
     }
 }
 
-/// Reading and polling need the threads' signals: [`read`], [`poll`] and [`edges`] below do them.
+/// Reading and polling need the threads' signals: `readiness/signalfd.rs` does them.
 impl Operations for SignalFd {
     fn seek(&mut self, _context: &mut Context<'_>, _by: i64, _whence: u32) -> Result<u64, Errno> {
         Ok(0)
@@ -46,52 +42,8 @@ impl Operations for SignalFd {
     }
 }
 
-fn find(kernel: &mut Kernel, id: DescriptionId) -> Result<&mut SignalFd, Errno> {
-    match &mut kernel.files.description_mut(id).object {
-        Object::SignalFd(signals) => Ok(signals),
-        _ => Err(Errno::EINVAL),
-    }
-}
-
-/// Reads as many pending signals as fit into `into`, for thread `tid`.
-///
-/// # Errors
-/// EINVAL when not even one fits, EAGAIN when there is none.
-pub fn read(kernel: &mut Kernel, id: DescriptionId, tid: Tid, host: &Host, into: &mut [u8]) -> Result<usize, Errno> {
-    if into.len() < SIGINFO {
-        return Err(Errno::EINVAL);
-    }
-    let mask = find(kernel, id)?.mask;
-    let mut done = 0;
-    for place in into.chunks_exact_mut(SIGINFO) {
-        let Some(info) = kernel.take_signal(tid, mask, host) else { break };
-        place.copy_from_slice(&layout(&info));
-        find(kernel, id)?.taken += 1;
-        done += SIGINFO;
-    }
-    if done == 0 { Err(Errno::EAGAIN) } else { Ok(done) }
-}
-
-/// Whether thread `tid` would find a signal.
-pub fn poll(kernel: &mut Kernel, id: DescriptionId, tid: Tid) -> Events {
-    if pending(kernel, id, tid) == 0 { Events::empty() } else { Events::IN }
-}
-
-/// A number that changes when a signal comes.
-pub fn edges(kernel: &mut Kernel, id: DescriptionId, tid: Tid) -> u64 {
-    /// Any odd number with bits all over: the same set is told apart before and after a read.
-    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let taken = find(kernel, id).map_or(0, |signals| signals.taken);
-    pending(kernel, id, tid).wrapping_add(taken.wrapping_mul(SPREAD))
-}
-
-fn pending(kernel: &mut Kernel, id: DescriptionId, tid: Tid) -> u64 {
-    let mask = find(kernel, id).map_or(0, |signals| signals.mask);
-    if kernel.tasks.find(tid).is_none() { 0 } else { kernel.pending_signals(tid) & mask }
-}
-
 /// `struct signalfd_siginfo`
-fn layout(info: &SignalInfo) -> [u8; SIGINFO] {
+pub(crate) fn layout(info: &SignalInfo) -> [u8; SIGINFO] {
     let mut bytes = [0; SIGINFO];
     let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
     put(0, &info.signal.to_le_bytes());

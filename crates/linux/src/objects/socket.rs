@@ -16,41 +16,16 @@ use warmfork_abi::stat::Metadata;
 use warmfork_memory::HostFile;
 
 use crate::edges::HostEdges;
-use crate::files::Events;
+use crate::events::Events;
+use crate::host::{Host, errno};
+use crate::metadata::host_metadata;
 use crate::objects::address::Address;
-use crate::objects::exchange::Conversation;
 use crate::objects::inherited::Inherited;
 use crate::objects::local::Local;
-use crate::objects::options::{Name, Options, read_int};
+use crate::objects::option_values::read_int;
+use crate::objects::options::{Name, Options};
+use crate::objects::received::Conversation;
 use crate::objects::{Context, Operations};
-use crate::poller::{Host, errno};
-use crate::syscalls::metadata::host_metadata;
-
-/// `struct ucred`
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Credentials {
-    /// Process id.
-    pub pid: i32,
-    /// User id.
-    pub uid: u32,
-    /// Group id.
-    pub gid: u32,
-}
-
-impl Credentials {
-    /// What Linux shows of the peer of a socket that is no Unix socket.
-    pub const NOBODY: Self = Self { pid: 0, uid: u32::MAX, gid: u32::MAX };
-
-    /// The structure's bytes.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; 12] {
-        let mut bytes = [0; 12];
-        bytes[..4].copy_from_slice(&self.pid.to_le_bytes());
-        bytes[4..8].copy_from_slice(&self.uid.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.gid.to_le_bytes());
-        bytes
-    }
-}
 
 /// The name of a Unix socket that is bound to a path.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -283,7 +258,7 @@ impl Socket {
         if self.inherited.as_ref().is_some_and(|inherited| inherited.no_receive) {
             return Err(Errno::EINVAL);
         }
-        let gate = &mut context.shared.gate;
+        let gate = &mut context.host.gate;
         let offered = if self.listening { gate.take_offer(&self.handle) } else { None };
         let (handle, address) = match offered {
             Some(connection) => (connection, None),
@@ -348,7 +323,7 @@ impl Socket {
 
     /// What a connection that waits for this guest makes of a listening socket.
     fn offered(&self, context: &Context<'_>) -> Events {
-        let offered = self.listening && context.shared.gate.has_offer(&self.handle);
+        let offered = self.listening && context.host.gate.has_offer(&self.handle);
         if offered { Events::IN | Events::RDNORM } else { Events::empty() }
     }
 
@@ -375,7 +350,7 @@ impl Socket {
         };
         context.host.changed(&self.handle);
         if how != SHUT_RD {
-            context.shared.gate.closed(context.id);
+            context.host.gate.closed(context.id);
         }
         result.map_err(errno)
     }
@@ -409,7 +384,7 @@ impl Operations for Socket {
         }
         let error = if self.error.is_some() { Events::ERR } else { Events::empty() };
         let own = own | error | self.inherited.as_ref().map_or(Events::empty(), Inherited::events);
-        if self.listening && context.shared.gate.guards(&self.handle) {
+        if self.listening && context.host.gate.guards(&self.handle) {
             return own | self.offered(context);
         }
         if self.listens_within() {
@@ -425,12 +400,12 @@ impl Operations for Socket {
         }
         let own = self.local.edges(context.shared);
         let shut = self.inherited.as_ref().map_or(0, |own| u64::from(own.no_receive) + u64::from(own.no_send));
-        if self.listening && context.shared.gate.guards(&self.handle) {
+        if self.listening && context.host.gate.guards(&self.handle) {
             // Numbers that no host gives out, so that an offer counts as new whatever the snapshot had seen.
-            return u64::MAX - u64::from(!context.shared.gate.has_offer(&self.handle)) - 2 * shut - 4 * own;
+            return u64::MAX - u64::from(!context.host.gate.has_offer(&self.handle)) - 2 * shut - 4 * own;
         }
         // Each only grows, so that the sum has no value twice.
-        let offered = if self.listening { context.shared.gate.offered() } else { 0 };
+        let offered = if self.listening { context.host.gate.offered() } else { 0 };
         let host = if self.listens_within() { 0 } else { self.edges.number(context.host, &self.handle) };
         host.wrapping_add(shut).wrapping_add(own).wrapping_add(offered)
     }

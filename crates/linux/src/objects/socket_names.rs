@@ -6,9 +6,9 @@ use rustix::net::SocketAddrAny;
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{AF_INET6, AF_UNIX};
 
+use crate::host::errno;
 use crate::objects::address::Address;
 use crate::objects::socket::Socket;
-use crate::poller::errno;
 
 impl Socket {
     /// bind(2), to an address that the policy allows.

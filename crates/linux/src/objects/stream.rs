@@ -14,10 +14,10 @@ use warmfork_abi::fcntl::{SEEK_CUR, SEEK_END, SEEK_SET};
 use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFREG};
 use warmfork_memory::HostFile;
 
-use crate::files::Events;
+use crate::events::Events;
+use crate::host::errno;
+use crate::metadata::{host_metadata, host_path};
 use crate::objects::{Context, Operations};
-use crate::poller::errno;
-use crate::syscalls::metadata::host_metadata;
 
 /// An offset that means the stream's own position to preadv2 and pwritev2.
 const CURRENT: u64 = u64::MAX;
@@ -141,7 +141,6 @@ impl Operations for Stream {
     }
 
     fn link_text(&self) -> Vec<u8> {
-        let path = rustix::fs::readlink(crate::syscalls::metadata::magic_path(self.handle.as_fd()), Vec::new());
-        path.map(std::ffi::CString::into_bytes).unwrap_or_else(|_| b"stream".to_vec())
+        host_path(&self.handle).unwrap_or_else(|| b"stream".to_vec())
     }
 }

@@ -6,8 +6,8 @@ use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{SEEK_CUR, SEEK_END, SEEK_SET};
 use warmfork_abi::stat::{Metadata, S_IFREG};
 
+use crate::metadata::made_up;
 use crate::objects::{Context, Operations};
-use crate::proc;
 
 /// A made-up file.
 #[derive(Clone, PartialEq, Debug)]
@@ -52,7 +52,7 @@ impl Operations for Synthetic {
     }
 
     fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
-        Ok(Metadata { mode: S_IFREG | self.permissions, ..proc::blank(&self.path) })
+        Ok(Metadata { mode: S_IFREG | self.permissions, ..made_up(&self.path) })
     }
 
     fn link_text(&self) -> Vec<u8> {

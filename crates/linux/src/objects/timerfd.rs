@@ -4,7 +4,7 @@
 
 use warmfork_abi::Errno;
 
-use crate::files::Events;
+use crate::events::Events;
 use crate::objects::{Context, Operations};
 
 /// Shortest distance between two wake-ups for a timer that nobody reads.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::str::FromStr;
 
-use super::PolicyError;
+use super::error::PolicyError;
 
 /// One entry of `--allow-connect`, `--allow-listen` or `--allow-net`. Made with [`str::parse`], which looks names up
 /// once.

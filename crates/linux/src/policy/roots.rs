@@ -10,7 +10,8 @@ use rustix::fs::{Mode, OFlags};
 use warmfork_abi::fcntl::{O_DIRECTORY, O_PATH};
 use warmfork_memory::HostFile;
 
-use super::{PolicyError, Rule, Rules, guest_view};
+use super::error::PolicyError;
+use super::rules::{Rule, Rules, guest_view};
 use crate::guest_path;
 
 bitflags::bitflags! {

@@ -6,83 +6,24 @@
 //!   open       -> text(node) -> bytes       generated once, when it is opened (process.rs, system.rs)
 //! ```
 
+mod node;
 mod process;
-mod system;
+pub(crate) mod system;
 mod tree;
 
-use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, S_ISVTX};
+use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG};
 
-use crate::family::Pid;
 use crate::guest_path;
+use crate::host::Host;
+use crate::ids::{Pid, Tid};
 use crate::kernel::Kernel;
-use crate::objects::device::{Device, device_metadata};
-use crate::objects::terminal::{multiplexer_metadata, slave_metadata};
-use crate::poller::Host;
-use crate::syscalls::shared_memory::DIRECTORY as SHARED_MEMORY;
-use crate::task::Tid;
+use crate::metadata::made_up;
+use crate::objects::device::device_metadata;
+use crate::objects::directory::directory_metadata;
+use crate::objects::terminal::end::{multiplexer_metadata, slave_metadata};
 
+pub use node::{Node, Scope, Text};
 use tree::Kind;
-
-/// What a made-up path leads to.
-#[derive(Clone, Debug)]
-pub enum Node {
-    /// A directory.
-    Directory,
-    /// A file with text.
-    Text(Text),
-    /// A symlink.
-    Link(Vec<u8>),
-    /// A link to what a descriptor has open.
-    Descriptor(i32),
-    /// A device.
-    Device(Device),
-    /// /dev/tty
-    Terminal,
-    /// A name in /dev/shm.
-    Memory(Box<Metadata>),
-    /// /dev/ptmx
-    Multiplexer,
-    /// The slave of a pseudo-terminal.
-    Slave(u32),
-}
-
-/// What a text may tell about.
-pub struct Scope<'a> {
-    /// The kernel.
-    pub kernel: &'a Kernel,
-    /// The host side.
-    pub host: &'a Host,
-    /// The thread (or process) whose directory it is in.
-    pub tid: Tid,
-    /// The descriptor it is about (fdinfo).
-    pub fd: i32,
-}
-
-/// Makes the bytes of a file.
-type Generator = fn(&Scope<'_>) -> Vec<u8>;
-
-/// A file whose bytes are made when it is opened.
-#[derive(Clone, Copy, Debug)]
-pub struct Text {
-    generator: Generator,
-    permissions: u32,
-    tid: Tid,
-    fd: i32,
-}
-
-impl Text {
-    /// Whether the guest may open it for writing.
-    #[must_use]
-    pub fn writable(&self) -> bool {
-        self.permissions & 0o222 != 0
-    }
-
-    /// Permission bits.
-    #[must_use]
-    pub fn permissions(&self) -> u32 {
-        self.permissions
-    }
-}
 
 /// What the plain path `path` leads to, if it is there.
 #[must_use]
@@ -154,10 +95,9 @@ pub fn text(kernel: &Kernel, host: &Host, text: &Text) -> Vec<u8> {
 /// What stat shows of a node.
 #[must_use]
 pub fn metadata(path: &[u8], node: &Node) -> Metadata {
-    let blank = blank(path);
+    let blank = made_up(path);
     match node {
-        Node::Directory if path == SHARED_MEMORY => Metadata { mode: S_IFDIR | S_ISVTX | 0o777, links: 2, ..blank },
-        Node::Directory => Metadata { mode: S_IFDIR | 0o555, links: 2, ..blank },
+        Node::Directory => directory_metadata(path),
         Node::Text(text) => Metadata { mode: S_IFREG | text.permissions, ..blank },
         Node::Link(_) => Metadata { mode: S_IFLNK | 0o777, ..blank },
         Node::Descriptor(_) => Metadata { mode: S_IFLNK | 0o700, size: 64, ..blank },
@@ -167,18 +107,6 @@ pub fn metadata(path: &[u8], node: &Node) -> Metadata {
         Node::Slave(number) => slave_metadata(*number),
         Node::Terminal => Metadata { mode: S_IFCHR | 0o666, represents: (5, 0), ..blank },
     }
-}
-
-/// What all made-up files have in common.
-pub(crate) fn blank(path: &[u8]) -> Metadata {
-    Metadata { device: (0, 21), inode: inode(path), links: 1, block_size: 1024, ..Metadata::default() }
-}
-
-/// An inode number for a made-up path, the same each time: FNV-1a, kept within what 32-bit programs can hold.
-pub(crate) fn inode(path: &[u8]) -> u64 {
-    let plain = guest_path::plain(path);
-    let hash = plain.iter().fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    u64::from(hash | 1)
 }
 
 fn type_of(kind: Kind) -> u32 {

@@ -6,13 +6,14 @@ use warmfork_abi::Errno;
 use warmfork_abi::PAGE;
 use warmfork_memory::maps as memory_maps;
 
-use super::Scope;
+use super::node::Scope;
 use crate::family::Zombie;
 use crate::guest_path;
+use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::objects::pidfd::Life;
 use crate::process::UNLIMITED;
-use crate::task::{State, Task, Tid};
+use crate::task::{State, Task};
 
 /// Nanoseconds in the ticks of USER_HZ.
 const TICK: u64 = 10_000_000;

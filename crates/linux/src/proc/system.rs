@@ -2,8 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::Scope;
-use crate::syscalls::identity::{NODE, RELEASE, VERSION};
+use super::node::Scope;
+
+/// The host's name as the guest sees it.
+pub const NODE: &str = "warmfork";
+/// The kernel release: one that C libraries and runtimes take for recent enough.
+pub const RELEASE: &str = "6.1.0";
+/// The kernel version.
+pub const VERSION: &str = "#1 SMP PREEMPT_DYNAMIC warmfork";
 
 /// Nanoseconds in the ticks of USER_HZ.
 const TICK: u64 = 10_000_000;

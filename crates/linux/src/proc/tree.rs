@@ -1,9 +1,10 @@
 //! The tree of made-up files, as data.
 
-use super::{Generator, process, system};
+use super::node::Generator;
+use super::{process, system};
+use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::objects::device::Device;
-use crate::task::Tid;
 
 /// A name and what it is.
 pub(super) type Item = (&'static str, Kind);

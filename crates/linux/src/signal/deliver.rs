@@ -9,10 +9,12 @@ use warmfork_abi::{Errno, Registers};
 
 use super::frame::Frame;
 use super::{Action, AlternateStack, Interrupted, SignalInfo, vector};
-use crate::call::{Ending, Guest};
+use crate::call::Guest;
+use crate::host::Host;
+use crate::ids::Tid;
 use crate::kernel::Kernel;
-use crate::poller::Host;
-use crate::task::{State, Tid};
+use crate::process::Ending;
+use crate::task::State;
 
 /// Length of the `syscall` instruction: how far a restarted call goes back.
 const SYSCALL_LENGTH: u64 = 2;

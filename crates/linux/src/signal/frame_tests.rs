@@ -7,7 +7,7 @@ use warmfork_abi::{Registers, USER_END};
 use super::Delivery;
 use super::frame::unreturnable;
 use super::tests::{HANDLER, act, leave_handler, raise};
-use crate::call::Ending;
+use crate::process::Ending;
 use crate::testing::{Bench, STACK};
 
 #[test]

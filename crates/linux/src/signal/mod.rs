@@ -10,6 +10,7 @@
 pub mod deliver;
 pub mod frame;
 pub mod information;
+mod interrupt;
 pub mod pending;
 pub mod send;
 pub mod state;

@@ -7,10 +7,11 @@ use warmfork_abi::signals::{
 
 use super::pending::{Added, Pending, Source};
 use super::{Action, SignalInfo, Trap};
+use crate::host::Host;
+use crate::ids::Tid;
 use crate::kernel::Kernel;
-use crate::poller::Host;
 use crate::process::RLIMIT_SIGPENDING;
-use crate::task::{State, Task, Tid};
+use crate::task::{State, Task};
 
 /// Whom a signal is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,7 +5,7 @@ use warmfork_abi::signals::{
 };
 
 use super::PendingSignals;
-use crate::task::Wait;
+use crate::wait::Wait;
 
 /// Signals there are.
 pub const SIGNALS: usize = 64;

@@ -13,10 +13,10 @@ use warmfork_abi::signals::{
 };
 
 use super::{Delivery, SignalInfo, Target, Trap};
-use crate::call::Ending;
 use crate::dispatch::Entered;
-use crate::process::RLIMIT_SIGPENDING;
-use crate::task::{State, Tid};
+use crate::ids::Tid;
+use crate::process::{Ending, RLIMIT_SIGPENDING};
+use crate::task::State;
 use crate::testing::{Bench, CODE, DATA, id};
 
 pub(super) const HANDLER: u64 = 0x40_2000;

@@ -4,7 +4,7 @@ use warmfork_abi::Errno;
 use warmfork_abi::fcntl::O_APPEND;
 
 use crate::call::{Call, SyscallResult};
-use crate::files::{DescriptionId, Events};
+use crate::events::{DescriptionId, Events};
 use crate::objects::Object;
 use crate::objects::device::Device;
 

@@ -10,7 +10,8 @@ use warmfork_abi::fcntl::{
 };
 
 use crate::call::{Call, SyscallResult};
-use crate::files::{DescriptionId, SignalOwner};
+use crate::events::DescriptionId;
+use crate::files::SignalOwner;
 use crate::objects::Object;
 
 fn fd_result(fd: i32) -> SyscallResult {

@@ -12,15 +12,15 @@ use warmfork_abi::stat::{
 };
 
 use crate::call::{Call, SyscallResult};
-use crate::files::DescriptionId;
+use crate::events::DescriptionId;
 use crate::guest_path;
+use crate::host::errno;
+use crate::metadata::{host_metadata, magic_path};
 use crate::objects::Object;
 use crate::objects::directory::{Entry, Source};
 use crate::policy::Access;
-use crate::poller::errno;
 use crate::proc;
 use crate::resolve::Found;
-use crate::syscalls::metadata::{host_metadata, magic_path};
 use crate::syscalls::paths::Target;
 
 /// Most bytes that one getdents returns.
@@ -254,7 +254,7 @@ fn remove_file(call: &mut Call<'_>, target: &Target) -> SyscallResult {
         return Err(Errno::EISDIR.into());
     }
     if let Some(name) = call.shared_memory_name(target) {
-        call.unlink_shared_memory(&name)?;
+        call.kernel.shared.memory.unlink(&name)?;
         return Ok(0);
     }
     let spot = call.spot(target)?;
@@ -296,9 +296,9 @@ fn move_name(call: &mut Call<'_>, old: &Target, new: &Target, flags: u32) -> Sys
         return Err(Errno::EBUSY.into());
     }
     if let (Some(from), Some(to)) = (call.shared_memory_name(old), call.shared_memory_name(new)) {
-        call.link_shared_memory(&from, &to, flags & RENAME_NOREPLACE == 0)?;
+        call.kernel.shared.memory.link(&from, &to, flags & RENAME_NOREPLACE == 0)?;
         if from != to {
-            call.unlink_shared_memory(&from)?;
+            call.kernel.shared.memory.unlink(&from)?;
         }
         return Ok(0);
     }
@@ -357,7 +357,7 @@ pub fn linkat(call: &mut Call<'_>) -> SyscallResult {
 
 fn make_link(call: &mut Call<'_>, old: &Target, new: &Target, follow: bool) -> SyscallResult {
     if let (Some(from), Some(to)) = (call.shared_memory_name(old), call.shared_memory_name(new)) {
-        call.link_shared_memory(&from, &to, false)?;
+        call.kernel.shared.memory.link(&from, &to, false)?;
         return Ok(0);
     }
     let magic = link_source(call, old, follow)?;

@@ -12,9 +12,10 @@ use warmfork_abi::signals::{SIG_BLOCK, SIGUSR1, signal_bit};
 use warmfork_abi::time::CLOCK_MONOTONIC;
 
 use crate::dispatch::Entered;
-use crate::objects::signalfd;
-use crate::poller::Woken;
-use crate::task::{State, Tid};
+use crate::host::Woken;
+use crate::ids::Tid;
+use crate::readiness::signalfd;
+use crate::task::State;
 use crate::testing::{Bench, DATA, id, result};
 
 const AT: u64 = DATA.start;
@@ -358,7 +359,7 @@ fn a_set_that_was_refused_is_as_before() {
         for fd in 100..110 {
             let change = crate::objects::epoll::Change::Add(IN, 0);
             let set = bench.kernel.files.lookup(i32::try_from(inner).unwrap()).unwrap();
-            match crate::objects::epoll::control(&mut bench.kernel, set, fd, id, change) {
+            match crate::readiness::nesting::control(&mut bench.kernel, set, fd, id, change) {
                 Ok(()) => added += 1,
                 Err(error) => assert_eq!(error, Errno::EINVAL),
             }

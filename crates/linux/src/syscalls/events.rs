@@ -4,17 +4,20 @@ use warmfork_abi::Errno;
 use warmfork_abi::epoll::{
     EFD_SEMAPHORE, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET,
 };
+use warmfork_abi::fcntl::{O_CLOEXEC, O_NONBLOCK, O_RDWR};
 use warmfork_abi::time::{CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM, CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_REALTIME_ALARM};
 
 use crate::call::{Call, SyscallResult};
-use crate::files::{DescriptionId, O_CLOEXEC, O_NONBLOCK, O_RDWR};
-use crate::objects::epoll::{self, Change, Epoll};
+use crate::durations::timespec_bytes;
+use crate::events::DescriptionId;
+use crate::host::Host;
+use crate::objects::epoll::{Change, Epoll};
 use crate::objects::eventfd::EventFd;
 use crate::objects::signalfd::SignalFd;
 use crate::objects::timerfd::{Clock, Remaining, TimerFd};
 use crate::objects::{Context, Object};
-use crate::poller::Host;
-use crate::syscalls::time::{read_timespec, timespec_bytes};
+use crate::readiness::nesting;
+use crate::syscalls::time::read_timespec;
 
 /// eventfd(2) as of Linux 2.6.22: without flags.
 pub fn eventfd(call: &mut Call<'_>) -> SyscallResult {
@@ -171,6 +174,6 @@ pub fn epoll_ctl(call: &mut Call<'_>) -> SyscallResult {
     };
     let id = call.description_id(call.int(0))?;
     let target = call.description_id(fd)?;
-    epoll::control(call.kernel, id, fd, target, change)?;
+    nesting::control(call.kernel, id, fd, target, change)?;
     Ok(0)
 }

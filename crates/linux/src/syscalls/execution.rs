@@ -11,13 +11,13 @@ use warmfork_abi::stat::{S_IFLNK, S_IFREG};
 use warmfork_memory::HostFile;
 
 use crate::call::{Call, ExecRequest, Stop, SyscallResult};
+use crate::host::{Host, errno};
 use crate::kernel::Kernel;
+use crate::metadata::{host_metadata, magic_path};
 use crate::objects::Object;
 use crate::policy::Access;
-use crate::poller::{Host, errno};
 use crate::process::RLIMIT_STACK;
 use crate::resolve::{Found, Place, Request, Resolver};
-use crate::syscalls::metadata::{host_metadata, magic_path};
 use crate::syscalls::paths::Target;
 
 /// execve(2)

@@ -13,13 +13,15 @@ use warmfork_abi::fcntl::{O_ACCMODE, O_NONBLOCK, O_RDONLY, O_WRONLY};
 use warmfork_memory::HostFile;
 
 use crate::call::{Call, Stop};
-use crate::files::{Description, DescriptionId};
+use crate::events::DescriptionId;
+use crate::files::Description;
+use crate::host::errno;
+use crate::metadata::{host_metadata, magic_path};
 use crate::objects::Object;
 use crate::objects::fifo::Fifo;
-use crate::objects::fifos::{self, Ends, FifoId, Waiting};
-use crate::poller::errno;
-use crate::syscalls::metadata::{host_metadata, magic_path};
-use crate::task::Wait;
+use crate::objects::fifos::{self, FifoId, Waiting};
+use crate::objects::pipes::Ends;
+use crate::wait::Wait;
 
 const READER: Ends = Ends { reads: true, writes: false };
 const WRITER: Ends = Ends { reads: false, writes: true };

@@ -8,9 +8,9 @@ use warmfork_abi::fcntl::AT_FDCWD;
 use warmfork_abi::stat::FileSystemStatus;
 
 use crate::call::{Call, SyscallResult};
+use crate::host::errno;
 use crate::objects::Object;
 use crate::policy::Access;
-use crate::poller::errno;
 use crate::resolve::Found;
 
 /// PROC_SUPER_MAGIC

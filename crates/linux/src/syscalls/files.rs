@@ -16,6 +16,8 @@ use warmfork_memory::HostFile;
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::guest_path;
+use crate::host::errno;
+use crate::metadata::{host_metadata, magic_path};
 use crate::objects::Object;
 use crate::objects::device::Device;
 use crate::objects::directory::{Directory, Source};
@@ -24,10 +26,8 @@ use crate::objects::memfd::Memfd;
 use crate::objects::path::{self, Path};
 use crate::objects::synthetic::Synthetic;
 use crate::policy::{Access, Decision, Denial, Policy};
-use crate::poller::errno;
 use crate::proc::{self, Node};
 use crate::resolve::{Found, Place};
-use crate::syscalls::metadata::{host_metadata, magic_path};
 use crate::syscalls::paths::Target;
 
 /// How a file is to be opened.
@@ -205,7 +205,7 @@ impl Call<'_> {
         if how.flags & (O_PATH | O_DIRECTORY) == 0
             && let Some(name) = self.shared_memory_name(target)
         {
-            return Ok(Object::Memfd(self.open_shared_memory(&name, how.flags, how.mode)?));
+            return Ok(Object::Memfd(Memfd { file: self.kernel.shared.memory.open(&name, how.flags, how.mode)? }));
         }
         let mut request = self.request(target, how.follows(), how.access())?;
         if how.bounds & !(RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS) != 0 {

@@ -8,12 +8,32 @@ use warmfork_abi::{Errno, Registers, signals::SIGCHLD, signals::SIGMAX};
 
 use super::attributes::segment_base;
 use super::pidfd;
-use super::threads::Request;
 use crate::call::{Call, Stop, SyscallResult};
-use crate::family::{ForkRequest, Forked, Pid};
+use crate::family::{ForkRequest, Forked};
+use crate::ids::Pid;
 use crate::objects::pidfd::PidFd;
 use crate::process::FIRST_PID;
-use crate::task::Wait;
+use crate::wait::Wait;
+
+/// What clone and clone3 ask for.
+#[derive(Default)]
+pub(super) struct Request {
+    pub flags: u64,
+    pub stack_pointer: u64,
+    pub parent_tid: u64,
+    pub child_tid: u64,
+    pub tls: u64,
+    pub exit_signal: u32,
+    /// Where CLONE_PIDFD puts the descriptor.
+    pub pidfd: u64,
+}
+
+impl Request {
+    /// A process with `flags`, whose end is told with `exit_signal`.
+    pub fn process(flags: u64, exit_signal: u32) -> Self {
+        Self { flags, exit_signal, ..Self::default() }
+    }
+}
 
 /// fork(2)
 pub fn fork(call: &mut Call<'_>) -> SyscallResult {

@@ -9,7 +9,8 @@ use warmfork_abi::threads::{
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::syscalls::time::read_timespec;
-use crate::task::{Queued, Wait, Word};
+use crate::task::{Queued, Word};
+use crate::wait::Wait;
 
 /// Which clock a futex timeout is given in.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use warmfork_abi::socket::{
 use warmfork_host::Ancillary;
 
 use crate::call::{Call, Stop, SyscallResult};
-use crate::files::DescriptionId;
+use crate::events::DescriptionId;
+use crate::ids::Credentials;
 use crate::objects::address::Address;
-use crate::objects::socket::Credentials;
 use crate::objects::{Object, ancillary};
 use crate::syscalls::messages::{Outgoing, Wanted, receive, send, told};
 use crate::syscalls::names::read_address;

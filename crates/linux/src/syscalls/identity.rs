@@ -7,16 +7,11 @@ use warmfork_abi::process::{
 };
 
 use crate::call::{Call, SyscallResult};
-use crate::family::Pid;
+use crate::ids::Pid;
+use crate::proc::system::{NODE, RELEASE, VERSION};
 
-/// What uname(2) says, beside the machine type. A release that C libraries and runtimes take for recent enough.
-pub const SYSTEM: &str = "Linux";
-/// The host's name as the guest sees it.
-pub const NODE: &str = "warmfork";
-/// The kernel release.
-pub const RELEASE: &str = "6.1.0";
-/// The kernel version.
-pub const VERSION: &str = "#1 SMP PREEMPT_DYNAMIC warmfork";
+/// The name of the system.
+const SYSTEM: &str = "Linux";
 
 /// An id as a result.
 fn id(value: i32) -> SyscallResult {

@@ -2,19 +2,18 @@
 
 use rustix::fs::{Mode, OFlags};
 use warmfork_abi::Errno;
-use warmfork_abi::fcntl::{AT_FDCWD, O_DIRECTORY, O_PATH};
+use warmfork_abi::fcntl::{AT_FDCWD, O_DIRECTORY, O_PATH, O_RDONLY};
 use warmfork_abi::inotify::{
     IN_ALL_EVENTS, IN_CLOEXEC, IN_DONT_FOLLOW, IN_MASK_ADD, IN_MASK_CREATE, IN_NONBLOCK, IN_ONLYDIR,
 };
 use warmfork_memory::HostFile;
 
 use crate::call::{Call, SyscallResult};
-use crate::files::O_RDONLY;
 use crate::guest_path;
+use crate::host::errno;
 use crate::objects::Object;
 use crate::objects::inotify::{Inotify, KNOWN, WatchedPlace, identity};
 use crate::policy::Access;
-use crate::poller::errno;
 use crate::resolve::Found;
 
 /// Most instances of a machine: those of the host's user are few, and for all machines.

@@ -6,6 +6,7 @@ use rustix::termios::{
     ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, Winsize,
 };
 use warmfork_abi::Errno;
+use warmfork_abi::fcntl::O_NONBLOCK;
 use warmfork_abi::ioctl::{
     FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, RNDGETENTCNT, TCGETS, TCSETS, TCSETSF, TCSETSW, TIOCGWINSZ,
     TIOCSWINSZ,
@@ -13,10 +14,10 @@ use warmfork_abi::ioctl::{
 use warmfork_memory::HostFile;
 
 use crate::call::{Call, SyscallResult};
-use crate::files::{DescriptionId, O_NONBLOCK};
+use crate::events::DescriptionId;
+use crate::host::errno;
 use crate::objects::Object;
 use crate::objects::device::Device;
-use crate::poller::errno;
 use crate::syscalls::terminal;
 
 /// ioctl(2)

@@ -11,11 +11,11 @@ use warmfork_memory::ResourceLimits;
 
 use crate::call::{Call, SyscallResult};
 use crate::clock::Clock;
-use crate::family::Pid;
+use crate::durations::timeval_bytes;
+use crate::ids::Pid;
 use crate::kernel::Kernel;
 use crate::process::{LIMITS, Limit, RLIMIT_AS, RLIMIT_DATA, RLIMIT_NOFILE};
 use crate::syscalls::identity::named_process;
-use crate::syscalls::time::timeval_bytes;
 
 /// Most descriptors that a hard limit may allow (fs.nr_open).
 const NR_OPEN: u64 = 1 << 20;

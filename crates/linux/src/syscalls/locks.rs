@@ -7,11 +7,11 @@ use warmfork_abi::fcntl::{
 };
 
 use crate::call::{Call, Stop, SyscallResult};
-use crate::files::DescriptionId;
+use crate::events::DescriptionId;
+use crate::host::Host;
 use crate::kernel::Kernel;
 use crate::locks::{FileId, Owner, Record};
-use crate::poller::Host;
-use crate::task::Wait;
+use crate::wait::Wait;
 
 /// How long a thread that waits for a lock sleeps before it looks again, in nanoseconds.
 const RETRY: u64 = 5_000_000;

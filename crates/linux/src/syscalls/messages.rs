@@ -7,15 +7,15 @@ use warmfork_abi::socket::{
 use warmfork_host::Ancillary;
 
 use crate::call::{Call, Stop, SyscallResult};
-use crate::files::{DescriptionId, Events};
+use crate::events::{DescriptionId, Events};
+use crate::host::SCRATCH;
 use crate::objects::Object;
 use crate::objects::address::Address;
-use crate::objects::exchange::Received;
-use crate::poller::SCRATCH;
+use crate::objects::received::Received;
 use crate::syscalls::names::{as_guest_knows, destination, read_address, write_address};
 use crate::syscalls::vectors::Vectors;
 use crate::syscalls::within;
-use crate::task::Wait;
+use crate::wait::Wait;
 
 /// Flags of sending calls that reach the host's socket.
 const SEND_FLAGS: u32 = MSG_OOB | MSG_MORE | MSG_EOR;

@@ -1,68 +1,19 @@
 //! stat and its relatives, access.
 
-use std::os::fd::{AsRawFd as _, BorrowedFd};
-
-use rustix::fs::{AtFlags, Mode, OFlags, Statx, StatxFlags, StatxTimestamp};
+use rustix::fs::{Mode, OFlags};
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{
     AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW, R_OK, W_OK, X_OK,
 };
-use warmfork_abi::stat::{Metadata, S_IFLNK, STATX_RESERVED, Timestamp};
+use warmfork_abi::stat::{Metadata, S_IFLNK, STATX_RESERVED};
 
 use crate::call::{Call, SyscallResult};
+use crate::host::errno;
+use crate::metadata::{host_metadata, magic_path};
 use crate::policy::Access;
-use crate::poller::errno;
 use crate::proc;
 use crate::resolve::Found;
 use crate::syscalls::paths::Target;
-
-/// Metadata of an open host file (or an O_PATH handle).
-///
-/// # Errors
-/// The host's.
-pub fn host_metadata(fd: BorrowedFd<'_>) -> Result<Metadata, Errno> {
-    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::MNT_ID;
-    rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, wanted).map(|statx| from_statx(&statx)).map_err(errno)
-}
-
-/// What the host says about the file at `path`, a symlink itself.
-///
-/// # Errors
-/// The host's own.
-pub fn host_metadata_at(path: &[u8]) -> Result<Metadata, Errno> {
-    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::MNT_ID;
-    let found = rustix::fs::statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted);
-    found.map(|statx| from_statx(&statx)).map_err(errno)
-}
-
-fn from_statx(from: &Statx) -> Metadata {
-    let time = |time: &StatxTimestamp| Timestamp { seconds: time.tv_sec, nanoseconds: time.tv_nsec };
-    let has = |flag: StatxFlags| from.stx_mask & flag.bits() != 0;
-    Metadata {
-        device: (from.stx_dev_major, from.stx_dev_minor),
-        inode: from.stx_ino,
-        mode: u32::from(from.stx_mode),
-        links: from.stx_nlink,
-        uid: from.stx_uid,
-        gid: from.stx_gid,
-        represents: (from.stx_rdev_major, from.stx_rdev_minor),
-        size: from.stx_size,
-        block_size: from.stx_blksize,
-        blocks: from.stx_blocks,
-        accessed: time(&from.stx_atime),
-        modified: time(&from.stx_mtime),
-        changed: time(&from.stx_ctime),
-        born: has(StatxFlags::BTIME).then(|| time(&from.stx_btime)),
-        attributes: from.stx_attributes.bits(),
-        attributes_mask: from.stx_attributes_mask.bits(),
-        mount: has(StatxFlags::MNT_ID).then_some(from.stx_mnt_id),
-    }
-}
-
-/// The host's own name of an open file, for calls that take no descriptor opened with O_PATH.
-pub(crate) fn magic_path(fd: BorrowedFd<'_>) -> String {
-    format!("/proc/self/fd/{}", fd.as_raw_fd())
-}
 
 impl Call<'_> {
     /// What fstat of descriptor `fd` shows.

@@ -32,7 +32,6 @@ pub mod random;
 pub mod refused;
 pub mod scheduling;
 pub mod sequences;
-pub mod shared_memory;
 pub mod signals;
 pub mod socket_options;
 pub mod sockets;
@@ -47,7 +46,7 @@ pub mod vectors;
 pub mod within;
 
 #[cfg(test)]
-mod ahead_tests;
+mod early_accept_tests;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]

@@ -14,13 +14,12 @@ use warmfork_abi::Errno;
 use warmfork_abi::socket::{AF_INET, AF_INET6, AF_UNIX, SOCKADDR_STORAGE_SIZE};
 
 use crate::call::Call;
-use crate::objects::address::Address;
-use crate::objects::local::LocalName;
+use crate::host::errno;
+use crate::metadata::host_metadata;
+use crate::objects::address::{Address, LocalName};
 use crate::objects::socket::Socket;
 use crate::policy::{Access, Rule};
-use crate::poller::errno;
 use crate::resolve::{Found, Request};
-use crate::syscalls::metadata::host_metadata;
 
 /// What the paths of descriptors begin with, by which the host knows a guest's Unix sockets.
 const DESCRIPTORS: &str = "/proc/self/fd/";

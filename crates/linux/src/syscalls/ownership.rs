@@ -8,11 +8,11 @@ use warmfork_abi::fcntl::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, UTIME_NO
 use warmfork_abi::stat::S_IFLNK;
 
 use crate::call::{Call, SyscallResult};
+use crate::host::errno;
+use crate::metadata::{host_metadata, magic_path};
 use crate::objects::Object;
 use crate::policy::{Access, Decision};
-use crate::poller::errno;
 use crate::resolve::Found;
-use crate::syscalls::metadata::{host_metadata, magic_path};
 use crate::syscalls::paths::Target;
 
 impl Call<'_> {

@@ -5,13 +5,14 @@ use warmfork_abi::Errno;
 use warmfork_abi::fcntl::AT_FDCWD;
 
 use crate::call::{Call, SyscallResult};
-use crate::guest_path::PATH_MAX;
+use crate::guest_path::{self, PATH_MAX};
+use crate::host::errno;
+use crate::metadata::{magic_path, read_link};
 use crate::objects::Object;
-use crate::policy::Access;
-use crate::poller::errno;
+use crate::objects::shared_memory::DIRECTORY;
+use crate::policy::{Access, Decision};
 use crate::proc::Node;
-use crate::resolve::{Found, Request, Resolver, read_link};
-use crate::syscalls::metadata::magic_path;
+use crate::resolve::{Found, Request, Resolver};
 
 /// A path argument with the descriptor it starts from.
 #[derive(Clone, Debug)]
@@ -55,6 +56,14 @@ impl OwnedRequest {
 }
 
 impl Call<'_> {
+    /// The name in /dev/shm that `target` is, if it is one.
+    pub(super) fn shared_memory_name(&self, target: &Target) -> Option<Vec<u8>> {
+        let base = if target.path.starts_with(b"/") { b"/".to_vec() } else { self.base(target.directory).ok()? };
+        let path = guest_path::plain(&[&base, &b"/"[..], &target.path].concat());
+        let name = guest_path::beneath(&path, DIRECTORY).filter(|name| !name.is_empty() && !name.contains(&b'/'))?;
+        (self.kernel.policy.decide(&path, Access::empty()) == Decision::Synthetic).then(|| name.to_vec())
+    }
+
     /// Reads the path at `address`.
     ///
     /// # Errors

@@ -1,15 +1,17 @@
 //! pidfd_open and what is done with process descriptors.
 
 use warmfork_abi::Errno;
+use warmfork_abi::fcntl::O_RDWR;
 use warmfork_abi::process::{
     PIDFD_NONBLOCK, PIDFD_SIGNAL_PROCESS_GROUP, PIDFD_SIGNAL_THREAD, PIDFD_SIGNAL_THREAD_GROUP, PIDFD_THREAD,
 };
 use warmfork_abi::signals::{SI_TKILL, SI_USER};
 
 use crate::call::{Call, Stop, SyscallResult};
-use crate::family::Pid;
-use crate::files::{Description, DescriptionId, O_RDWR};
+use crate::events::DescriptionId;
+use crate::files::Description;
 use crate::guest_path;
+use crate::ids::Pid;
 use crate::objects::Object;
 use crate::objects::pidfd::{Life, PidFd};
 use crate::signal::information::SIGINFO_SIZE;

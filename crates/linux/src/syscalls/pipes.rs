@@ -1,9 +1,10 @@
 //! Making pipes.
 
 use warmfork_abi::Errno;
+use warmfork_abi::fcntl::{O_CLOEXEC, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY};
 
 use crate::call::{Call, Stop, SyscallResult};
-use crate::files::{Description, O_CLOEXEC, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY};
+use crate::files::Description;
 use crate::objects::Object;
 
 /// pipe(2)

@@ -4,10 +4,12 @@ use warmfork_abi::Errno;
 use warmfork_abi::epoll::{EPOLL_EVENT_SIZE, POLLFD_SIZE};
 
 use crate::call::{Call, Stop, SyscallResult};
-use crate::files::{DescriptionId, Events};
-use crate::objects::{Object, epoll};
-use crate::syscalls::time::{read_timespec, timespec_bytes, timeval_bytes};
-use crate::task::Wait;
+use crate::durations::{timespec_bytes, timeval_bytes};
+use crate::events::{DescriptionId, Events};
+use crate::objects::Object;
+use crate::readiness::epoll;
+use crate::syscalls::time::read_timespec;
+use crate::wait::Wait;
 
 /// Most events that one epoll_wait returns, whatever the guest asks for: bounds the copy.
 const MOST_EVENTS: usize = 4096;

@@ -6,12 +6,13 @@ use warmfork_abi::process::{
 };
 use warmfork_abi::signals::{CLD_CONTINUED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCHLD, SIGCONT};
 
-use crate::call::{Call, Ending, Stop, SyscallResult};
+use crate::call::{Call, Stop, SyscallResult};
 use crate::family::{Change, Reaped, Selector, WaitRequest};
+use crate::process::Ending;
 use crate::signal::SignalInfo;
 use crate::syscalls::limits::usage_bytes;
 use crate::syscalls::pidfd::waited_for;
-use crate::task::Wait;
+use crate::wait::Wait;
 
 /// exit(2): ends the calling thread, and the process with the last one. The process's status is then the first
 /// thread's.

@@ -8,7 +8,7 @@ use warmfork_abi::process::{
 use warmfork_abi::{PAGE, time::NANOSECONDS_PER_SECOND};
 
 use crate::call::{Call, Stop, SyscallResult};
-use crate::syscalls::time::timespec_bytes;
+use crate::durations::timespec_bytes;
 use crate::task::Task;
 
 /// Bytes of the kernel's CPU masks here.

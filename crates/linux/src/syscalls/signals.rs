@@ -7,11 +7,11 @@ use warmfork_abi::signals::{
 };
 
 use crate::call::{Call, Stop, SyscallResult};
-use crate::family::Pid;
+use crate::ids::{Pid, Tid};
 use crate::signal::information::SIGINFO_SIZE;
 use crate::signal::{Action, AlternateStack, SignalInfo, Target, frame, vector};
 use crate::syscalls::time::read_timespec;
-use crate::task::{Tid, Wait};
+use crate::wait::Wait;
 
 /// Bytes of the kernel's signal sets.
 const SET_SIZE: u64 = 8;

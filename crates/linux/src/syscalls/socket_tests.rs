@@ -18,11 +18,12 @@ use warmfork_abi::{Errno, epoll};
 use warmfork_memory::HostFile;
 
 use crate::dispatch::Entered;
+use crate::gate::{Gate, Offer};
+use crate::ids::Tid;
 use crate::objects::Object;
 use crate::objects::address::Address;
 use crate::policy::{HostPattern, Policy, Rule, Rules};
-use crate::serve::{Gate, Offer};
-use crate::task::{State, Tid};
+use crate::task::State;
 use crate::testing::{Bench, DATA, result};
 
 pub(super) const AT: u64 = DATA.start;
@@ -270,8 +271,8 @@ fn a_server_accepts_answers_and_ends() {
 /// A bench that serves behind a gate: its listener, and an offered connection's other end.
 fn gated(bench: &mut Bench) -> (u64, TcpStream) {
     let (listener, address) = bench.listener();
-    bench.kernel.shared.gate = Gate::open(Arc::new(bench.kernel.listeners()), Vec::new());
-    bench.kernel.shared.gate.shut();
+    bench.host.gate = Gate::open(Arc::new(bench.kernel.listeners()), Vec::new());
+    bench.host.gate.shut();
     let client = TcpStream::connect(address).unwrap();
     (listener, client)
 }
@@ -289,8 +290,7 @@ fn offer(bench: &mut Bench, listener: u64) {
     };
     rustix::io::ioctl_fionbio(&connection, true).unwrap();
     let listeners = Arc::new(bench.kernel.listeners());
-    bench.kernel.shared.gate =
-        Gate::offering(listeners, Offer { listener: handle, connection: HostFile::socket(connection) });
+    bench.host.gate = Gate::offering(listeners, Offer { listener: handle, connection: HostFile::socket(connection) });
 }
 
 #[test]
@@ -307,9 +307,9 @@ fn a_gate_shows_offers_only() {
     assert_eq!(bench.name(GETPEERNAME, connection).unwrap(), client.local_addr().unwrap());
     bench.write(AT, &[listener | 1 << 32]);
     assert_eq!(bench.call(POLL, &[AT, 1, 0]), Ok(0));
-    assert!(!bench.kernel.shared.gate.finished());
+    assert!(!bench.host.gate.finished());
     assert_eq!(bench.call(CLOSE, &[connection]), Ok(0));
-    assert!(bench.kernel.shared.gate.finished());
+    assert!(bench.host.gate.finished());
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn a_gate_stands_before_its_own_listeners_only() {
     if bench.start(tid, ACCEPT4, &[own, 0, 0, 0]) == Entered::Blocked {
         assert!(bench.await_call(tid).is_ok(), "what it listens on since then is its own affair");
     }
-    assert_eq!(bench.kernel.shared.gate.counts(), (0, 0));
+    assert_eq!(bench.host.gate.counts(), (0, 0));
     drop(client);
 }
 
@@ -330,7 +330,7 @@ fn a_gate_stands_before_its_own_listeners_only() {
 fn an_open_gate_counts_until_it_is_shut() {
     let mut bench = Bench::allowed(listening("127.0.0.1"));
     let (listener, address) = bench.listener();
-    bench.kernel.shared.gate = Gate::open(Arc::new(bench.kernel.listeners()), Vec::new());
+    bench.host.gate = Gate::open(Arc::new(bench.kernel.listeners()), Vec::new());
     let tid = bench.pid();
     let _clients = [(); 2].map(|()| TcpStream::connect(address).unwrap());
     let connections = [(); 2].map(|()| match bench.start(tid, ACCEPT4, &[listener, 0, 0, 0]) {
@@ -338,14 +338,14 @@ fn an_open_gate_counts_until_it_is_shut() {
         _ => result(bench.registers(tid).rax).unwrap(),
     });
     assert_eq!(bench.call(CLOSE, &[connections[0]]), Ok(0));
-    assert_eq!(bench.kernel.shared.gate.counts(), (2, 1));
-    bench.kernel.shared.gate.shut();
-    assert!(!bench.kernel.shared.gate.finished(), "one connection is left");
+    assert_eq!(bench.host.gate.counts(), (2, 1));
+    bench.host.gate.shut();
+    assert!(!bench.host.gate.finished(), "one connection is left");
     let _late = TcpStream::connect(address).unwrap();
     bench.write(AT, &[listener | 1 << 32]);
     assert_eq!(bench.call(POLL, &[AT, 1, 0]), Ok(0), "nobody sees the one that comes too late");
     assert_eq!(bench.call(CLOSE, &[connections[1]]), Ok(0));
-    assert!(bench.kernel.shared.gate.finished());
+    assert!(bench.host.gate.finished());
 }
 
 #[test]

@@ -4,13 +4,15 @@
 //! line in the log.
 
 use warmfork_abi::Errno;
+use warmfork_abi::fcntl::O_RDWR;
 use warmfork_abi::socket::{
     AF_INET, AF_INET6, AF_UNIX, SHUT_RDWR, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET,
     SOCK_STREAM, SOL_UDPLITE,
 };
 
 use crate::call::{Call, Stop, SyscallResult};
-use crate::files::{Description, DescriptionId, Events, O_RDWR};
+use crate::events::{DescriptionId, Events};
+use crate::files::Description;
 use crate::objects::address::Address;
 use crate::objects::pair::PairEnd;
 use crate::objects::socket::{Bound, Socket};
@@ -18,7 +20,7 @@ use crate::objects::{Context, Object};
 use crate::syscalls::names::{as_guest_knows, check_listening, destination, local, read_address, write_address};
 use crate::syscalls::pipes::open_two;
 use crate::syscalls::within;
-use crate::task::Wait;
+use crate::wait::Wait;
 
 /// One more than the highest socket type that Linux knows.
 const SOCK_MAX: u32 = 11;
@@ -82,7 +84,7 @@ pub fn socketpair(call: &mut Call<'_>) -> SyscallResult {
 ///
 /// # Errors
 /// ENOTSOCK for what is no socket, `pair` for one end of a socketpair.
-pub(crate) fn host_socket<'a>(
+fn host_socket<'a>(
     call: &'a mut Call<'_>,
     id: DescriptionId,
     pair: Errno,
@@ -254,7 +256,7 @@ fn hand_out(call: &mut Call<'_>, connection: Object, peer: Option<Address>, flag
     let accepted = call.kernel.files.insert(Description::new(connection, O_RDWR | flags & SOCK_NONBLOCK));
     if from_host {
         let came_to = host_socket(call, listener, Errno::EINVAL)?.0.handle().clone();
-        call.kernel.shared.gate.accepted(&came_to, accepted);
+        call.host.gate.accepted(&came_to, accepted);
     }
     if address != 0
         && let Some(peer) = peer.map(|peer| as_guest_knows(call, peer))

@@ -4,10 +4,10 @@ use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{SPLICE_F_GIFT, SPLICE_F_MORE, SPLICE_F_MOVE, SPLICE_F_NONBLOCK};
 
 use crate::call::{Call, SyscallResult};
-use crate::files::{DescriptionId, Events};
+use crate::events::{DescriptionId, Events};
+use crate::host::SCRATCH;
 use crate::objects::Object;
-use crate::objects::pipe::PipeEnd;
-use crate::poller::SCRATCH;
+use crate::objects::pipes::PipeEnd;
 use crate::syscalls::copying::takes_pages;
 use crate::syscalls::vectors::Vectors;
 

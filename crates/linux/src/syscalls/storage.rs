@@ -9,14 +9,14 @@ use warmfork_abi::signals::SIGXFSZ;
 use warmfork_abi::stat::{S_IFDIR, S_IFREG};
 
 use crate::call::{Call, SyscallResult};
-use crate::files::DescriptionId;
+use crate::events::DescriptionId;
+use crate::host::errno;
+use crate::metadata::{host_metadata, magic_path};
 use crate::objects::Object;
 use crate::policy::Access;
-use crate::poller::errno;
 use crate::process::RLIMIT_FSIZE;
 use crate::resolve::Found;
 use crate::signal::SignalInfo;
-use crate::syscalls::metadata::{host_metadata, magic_path};
 
 /// A length or offset, which is signed in the system call.
 fn signed(value: u64) -> Result<u64, Errno> {

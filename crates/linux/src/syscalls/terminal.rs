@@ -15,16 +15,17 @@ use warmfork_abi::termios::{
 };
 
 use crate::call::{Call, Stop, SyscallResult};
-use crate::family::Pid;
-use crate::files::DescriptionId;
+use crate::events::DescriptionId;
+use crate::ids::Pid;
 use crate::kernel::Kernel;
 use crate::objects::Object;
 use crate::objects::terminal::discipline::Discipline;
+use crate::objects::terminal::end::kept_flags;
 use crate::objects::terminal::settings::{Settings, WindowSize};
-use crate::objects::terminal::{Control, Notice, Receiver, Terminal, TerminalEnd, kept_flags};
+use crate::objects::terminal::terminals::{Control, Notice, Receiver, Terminal, TerminalEnd};
 use crate::process::FIRST_PID;
 use crate::signal::{SignalInfo, Target};
-use crate::task::Wait;
+use crate::wait::Wait;
 
 /// A terminal that can control a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

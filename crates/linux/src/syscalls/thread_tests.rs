@@ -15,10 +15,11 @@ use warmfork_abi::threads::{
 use warmfork_abi::time::CLOCK_MONOTONIC;
 use warmfork_abi::{Errno, USER_END};
 
-use crate::call::Ending;
 use crate::dispatch::Entered;
+use crate::ids::Tid;
+use crate::process::Ending;
 use crate::signal::Delivery;
-use crate::task::{State, Tid};
+use crate::task::State;
 use crate::testing::{Bench, DATA, id, result};
 
 const WORD: u64 = DATA.start;

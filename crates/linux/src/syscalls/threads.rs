@@ -8,29 +8,9 @@ use warmfork_abi::threads::{
 use warmfork_abi::{Errno, PAGE, Registers};
 
 use super::attributes::segment_base;
-use super::fork;
+use super::fork::{self, Request};
 use crate::call::{Call, SyscallResult};
 use crate::task::Task;
-
-/// What clone and clone3 ask for.
-#[derive(Default)]
-pub(super) struct Request {
-    pub flags: u64,
-    pub stack_pointer: u64,
-    pub parent_tid: u64,
-    pub child_tid: u64,
-    pub tls: u64,
-    pub exit_signal: u32,
-    /// Where CLONE_PIDFD puts the descriptor.
-    pub pidfd: u64,
-}
-
-impl Request {
-    /// A process with `flags`, whose end is told with `exit_signal`.
-    pub fn process(flags: u64, exit_signal: u32) -> Self {
-        Self { flags, exit_signal, ..Self::default() }
-    }
-}
 
 /// Flags that ask for namespaces of their own.
 const NAMESPACES: u64 =

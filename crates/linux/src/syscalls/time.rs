@@ -11,7 +11,8 @@ use warmfork_memory::{Fault, GuestMemory};
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::clock::Clock;
-use crate::task::Wait;
+use crate::durations::{combine, timespec_bytes, timeval_bytes};
+use crate::wait::Wait;
 
 /// Reads a `struct timespec` as nanoseconds.
 ///
@@ -38,35 +39,6 @@ fn read_pair(memory: &dyn GuestMemory, address: u64) -> Result<(i64, i64), Fault
     Ok((word(seconds), word(fraction)))
 }
 
-/// `seconds` and a fraction in units of `unit` nanoseconds.
-pub(crate) fn combine(seconds: i64, fraction: i64, unit: u64) -> Result<u64, Errno> {
-    let seconds = u64::try_from(seconds).map_err(|_| Errno::EINVAL)?;
-    let fraction = u64::try_from(fraction).map_err(|_| Errno::EINVAL)?;
-    if fraction >= NANOSECONDS_PER_SECOND / unit {
-        return Err(Errno::EINVAL);
-    }
-    Ok(seconds.saturating_mul(NANOSECONDS_PER_SECOND).saturating_add(fraction * unit))
-}
-
-/// The bytes of a `struct timespec`.
-#[must_use]
-pub fn timespec_bytes(nanoseconds: u64) -> [u8; 16] {
-    pair_bytes(nanoseconds / NANOSECONDS_PER_SECOND, nanoseconds % NANOSECONDS_PER_SECOND)
-}
-
-/// The bytes of a `struct timeval`, rounded down.
-#[must_use]
-pub fn timeval_bytes(nanoseconds: u64) -> [u8; 16] {
-    pair_bytes(nanoseconds / NANOSECONDS_PER_SECOND, nanoseconds % NANOSECONDS_PER_SECOND / 1000)
-}
-
-fn pair_bytes(seconds: u64, fraction: u64) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&seconds.to_le_bytes());
-    bytes[8..].copy_from_slice(&fraction.to_le_bytes());
-    bytes
-}
-
 /// clock_gettime(2)
 pub fn clock_gettime(call: &mut Call<'_>) -> SyscallResult {
     let (clock, address) = (call.int(0), call.args[1]);
@@ -83,7 +55,7 @@ pub fn clock_getres(call: &mut Call<'_>) -> SyscallResult {
     let coarse = matches!(clock, CLOCK_REALTIME_COARSE | CLOCK_MONOTONIC_COARSE);
     let resolution = if coarse { rustix::time::clock_getres(ClockId::MonotonicCoarse).tv_nsec } else { 1 };
     if address != 0 {
-        call.memory().write(address, &pair_bytes(0, u64::try_from(resolution).unwrap_or(1)))?;
+        call.memory().write(address, &timespec_bytes(u64::try_from(resolution).unwrap_or(1)))?;
     }
     Ok(0)
 }

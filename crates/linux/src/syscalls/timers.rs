@@ -9,8 +9,9 @@ use warmfork_abi::time::{
 
 use crate::call::{Call, SyscallResult};
 use crate::clock::Clock;
+use crate::durations::{timespec_bytes, timeval_bytes};
 use crate::process::RLIMIT_SIGPENDING;
-use crate::syscalls::time::{read_timespec, read_timeval, timespec_bytes, timeval_bytes};
+use crate::syscalls::time::{read_timespec, read_timeval};
 use crate::timers::{Countdown, Counter, Notify, PosixTimer};
 
 /// Replaces an interval timer; its value and interval before.

@@ -7,15 +7,16 @@ use warmfork_abi::fcntl::{O_APPEND, RWF_APPEND, RWF_DSYNC, RWF_HIPRI, RWF_NOWAIT
 use warmfork_abi::signals::{SIGTTIN, SIGTTOU};
 
 use crate::call::{Call, Stop, SyscallResult};
-use crate::files::{DescriptionId, Events};
+use crate::events::{DescriptionId, Events};
+use crate::metadata::host_metadata;
+use crate::objects::Object;
 use crate::objects::device::Device;
-use crate::objects::{Object, signalfd};
 use crate::proc;
 use crate::process::{RLIMIT_FSIZE, UNLIMITED};
-use crate::syscalls::metadata::host_metadata;
+use crate::readiness::signalfd;
 use crate::syscalls::vectors::Vectors;
 use crate::syscalls::within;
-use crate::task::Wait;
+use crate::wait::Wait;
 
 /// After so many bytes a call stops for the machine to look at its limits (time, memory), and goes on.
 const MOST_AT_ONCE: usize = 16 << 20;

@@ -14,17 +14,18 @@ use warmfork_abi::socket::{
 };
 
 use crate::call::Call;
-use crate::files::DescriptionId;
+use crate::events::DescriptionId;
+use crate::ids::Credentials;
 use crate::kernel::Kernel;
-use crate::objects::address::{Address, in_family, plain};
-use crate::objects::local::{Connected, LocalName};
+use crate::metadata::host_metadata_at;
+use crate::objects::address::{Address, LocalName, in_family, plain};
+use crate::objects::local::Connected;
 use crate::objects::mailbox::Letter;
 use crate::objects::options::Name;
 use crate::objects::pair::PairEnd;
-use crate::objects::socket::{Credentials, Socket};
+use crate::objects::socket::Socket;
 use crate::objects::tcp::TcpEnd;
 use crate::objects::{Object, Shared};
-use crate::syscalls::metadata::host_metadata_at;
 use crate::syscalls::names::HostAddress;
 
 /// Most connections of a machine that wait to be accepted: no descriptor counts for them any more.
@@ -254,7 +255,7 @@ fn internet_mailbox(
     if call.kernel.find_internet(to, similar).is_empty() {
         return Ok(None);
     }
-    let (socket, context) = super::sockets::host_socket(call, id, Errno::ENOTSOCK)?;
+    let (Object::Socket(socket), context) = call.object(id) else { return Err(Errno::ENOTSOCK) };
     let own = socket.autobind()?;
     named(socket, context.shared);
     let ip = if own.ip().is_unspecified() { source(to.ip()) } else { plain(own).ip() };

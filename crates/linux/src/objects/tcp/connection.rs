@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 
 use warmfork_abi::Errno;
 
-use crate::files::Events;
-use crate::objects::Table;
+use crate::events::Events;
+use crate::objects::registry::Registry;
 
 /// Buffers that nobody has set the size of: what Linux comes to on loopback.
 const SEND_BUFFER: usize = 2_626_560;
@@ -26,7 +26,7 @@ const FIRST_PORT: u16 = 61_000;
 /// All TCP connections within a machine.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Connections {
-    table: Table<Connection>,
+    table: Registry<Connection>,
     buffered: usize,
     /// How many ports have been given out.
     ports: u16,

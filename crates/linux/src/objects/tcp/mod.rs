@@ -5,31 +5,20 @@
 //! when its peer is outside (`objects/inherited.rs`). Urgent data is refused.
 
 pub mod connection;
+mod options;
+mod sockets;
 
 use std::net::SocketAddr;
 
 use warmfork_abi::Errno;
-use warmfork_abi::socket::{
-    AF_INET6, IP_MTU, MSG_OOB, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_WR, SO_COOKIE, SO_ERROR, SO_RCVBUF, SO_SNDBUF,
-    SOCK_STREAM, SOL_IP, SOL_SOCKET, SOL_TCP, TCP_INFO, TCP_MAXSEG,
-};
+use warmfork_abi::socket::{MSG_OOB, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_WR};
 use warmfork_abi::stat::{Metadata, S_IFSOCK};
 
-use crate::files::Events;
-use crate::objects::address::in_family;
-use crate::objects::exchange::Received;
-use crate::objects::options::{Name, Options};
-use crate::objects::socket::Socket;
+use crate::events::Events;
+use crate::objects::options::Options;
+use crate::objects::received::Received;
 use crate::objects::{Context, Operations, Shared, anonymous};
 use connection::{Connections, State};
-
-/// What a segment carries over loopback, whose packets have 65,535 bytes: less the headers of IPv4 or IPv6, and of TCP
-/// with time stamps.
-const SEGMENT: [u32; 2] = [65_483, 65_463];
-/// The largest packet of loopback.
-const PACKET: u32 = 65_535;
-/// Inode numbers of ends that the host has never known begin here, behind those of socket pairs.
-const FIRST_INODE: u64 = 2 << 32;
 
 /// One end of a connection.
 #[derive(Clone, PartialEq, Debug)]
@@ -55,43 +44,6 @@ pub struct TcpEnd {
 }
 
 impl TcpEnd {
-    /// Both ends of a new connection: of `client`, and of what comes to `listener`, with their names.
-    pub fn connect(
-        connections: &mut Connections,
-        (client, name): (&Socket, SocketAddr),
-        (listener, peer): (&Socket, SocketAddr),
-    ) -> (Self, Self) {
-        let id = connections.create();
-        let mut near = Self::new(client, (id, 0), name, peer);
-        near.inode = client.inode();
-        let far = Self::new(listener, (id, 1), peer, name);
-        near.size(connections);
-        far.size(connections);
-        (near, far)
-    }
-
-    /// What is left of `socket`, which was connected as `name` to `peer`, when that has reset the connection; or had refused it.
-    pub fn reset(connections: &mut Connections, socket: &Socket, name: SocketAddr, peer: SocketAddr) -> Self {
-        let id = connections.create_ended(socket.error.unwrap_or(Errno::ECONNRESET));
-        Self { inode: socket.inode(), ..Self::new(socket, (id, 0), name, peer) }
-    }
-
-    fn new(like: &Socket, (connection, side): (u64, usize), name: SocketAddr, peer: SocketAddr) -> Self {
-        Self {
-            connection,
-            side,
-            family: like.family,
-            name: in_family(name, like.family),
-            peer: in_family(peer, like.family),
-            options: like.options.clone(),
-            receive_timeout: like.receive_timeout,
-            send_timeout: like.send_timeout,
-            linger: like.linger,
-            connecting: false,
-            inode: FIRST_INODE + connection * 2 + side as u64,
-        }
-    }
-
     /// Whom it was connected to.
     #[must_use]
     pub fn peer_name(&self) -> SocketAddr {
@@ -150,97 +102,6 @@ impl TcpEnd {
     /// It was never accepted, and will not be.
     pub fn reject(&self, shared: &mut Shared) {
         shared.connections.close(self.connection, self.side, true);
-    }
-
-    /// A socket in its place that is not connected (connect(2) to AF_UNSPEC), with the same options.
-    ///
-    /// # Errors
-    /// The host's refusal of a socket.
-    pub fn disconnect(&self, connections: &mut Connections) -> Result<Socket, Errno> {
-        let mut socket = self.like()?;
-        socket.receive_timeout = self.receive_timeout;
-        socket.send_timeout = self.send_timeout;
-        socket.linger = self.linger;
-        connections.close(self.connection, self.side, true);
-        Ok(socket)
-    }
-
-    /// A socket of the host with the same options: what knows their values, and which may be set.
-    fn like(&self) -> Result<Socket, Errno> {
-        Socket::with_options(self.family, SOCK_STREAM, 0, &self.options)
-    }
-
-    /// The value of an option, of at most `room` bytes.
-    ///
-    /// # Errors
-    /// ENOPROTOOPT for an option that guests do not have; the host's own.
-    pub fn option(&self, connections: &mut Connections, name: Name, room: usize) -> Result<Vec<u8>, Errno> {
-        let number = |value: u32| value.to_le_bytes().to_vec();
-        let segment = SEGMENT[usize::from(self.family == AF_INET6)];
-        match (name.level, name.name) {
-            (SOL_SOCKET, SO_ERROR) => {
-                let error = self.take_error(connections);
-                Ok(number(error.map_or(0, |error| error.0.cast_unsigned())))
-            }
-            (SOL_SOCKET, SO_COOKIE) => Ok((self.connection * 2 + self.side as u64 + 1).to_le_bytes().to_vec()),
-            (SOL_TCP, TCP_MAXSEG) => Ok(number(segment)),
-            (SOL_IP, IP_MTU) => Ok(number(PACKET)),
-            (SOL_TCP, TCP_INFO) => {
-                let mut value = name.on_host(self.like()?.handle(), room)?;
-                self.describe(connections, segment, &mut value);
-                Ok(value)
-            }
-            _ => name.on_host(self.like()?.handle(), room),
-        }
-    }
-
-    /// Fills in a `struct tcp_info` of the host's: the state, and what a connection over loopback comes to.
-    fn describe(&self, connections: &Connections, segment: u32, information: &mut [u8]) {
-        let state = connections.state(self.connection, self.side) as u8;
-        // Time stamps, selective acknowledgement and window scaling, by 7 bits either way.
-        let head = [(0, state), (5, 7), (6, 0x77)];
-        // Retransmission timeout (us), segments, packets, round trip (us) and its variance, window and announced segment.
-        let words =
-            [(8, 201_000), (16, segment), (20, segment), (60, PACKET), (68, 20), (72, 10), (80, 10), (84, segment)];
-        for (at, byte) in head {
-            information.get_mut(at).into_iter().for_each(|place| *place = byte);
-        }
-        for (at, word) in words {
-            if let Some(place) = information.get_mut(at..at + 4) {
-                place.copy_from_slice(&u32::to_le_bytes(word));
-            }
-        }
-    }
-
-    /// Sets an option.
-    ///
-    /// # Errors
-    /// As for a socket of the host.
-    pub fn set_option(&mut self, connections: &mut Connections, name: Name, value: &[u8]) -> Result<(), Errno> {
-        let socket = self.like()?;
-        let value = name.set_on_host(socket.handle(), value)?;
-        self.options.record(name, value);
-        self.size(connections);
-        Ok(())
-    }
-
-    /// Tells the connection how much may wait for this end, if the guest has said so at either.
-    fn size(&self, connections: &mut Connections) {
-        let set = |name| self.options.get(Name { level: SOL_SOCKET, name }).is_some();
-        if !set(SO_RCVBUF) && !set(SO_SNDBUF) {
-            return;
-        }
-        let Ok(socket) = self.like() else { return };
-        let size = |name| {
-            let value = Name { level: SOL_SOCKET, name }.on_host(socket.handle(), 4).ok();
-            value.and_then(|value| Some(u32::from_le_bytes(*value.first_chunk()?))).unwrap_or(0) as usize
-        };
-        if set(SO_RCVBUF) {
-            connections.set_receive_buffer(self.connection, self.side, size(SO_RCVBUF));
-        }
-        if set(SO_SNDBUF) {
-            connections.set_send_buffer(self.connection, self.side, size(SO_SNDBUF));
-        }
     }
 }
 

@@ -18,9 +18,8 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use warmfork_memory::HostFile;
 
-use crate::ahead::{SetOption, Watch};
-use crate::files::{DescriptionId, Events};
-use crate::poller::Host;
+use crate::events::DescriptionId;
+use crate::objects::options::SetOption;
 
 /// What a gate lets in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -36,24 +35,25 @@ enum Admission {
     Nothing,
 }
 
-/// Which connections a fork serves, and whether they are over.
-#[derive(Clone, PartialEq, Debug, Default)]
+/// Which connections a fork serves, and whether they are over. Of one machine alone: no snapshot has it.
+#[derive(Debug, Default)]
 pub struct Gate {
     admission: Admission,
-    /// The listening sockets that it stands before. What a guest listens on besides is its own affair.
-    listeners: Arc<Vec<Arc<HostFile>>>,
+    /// The listening sockets that it stands before, if any. What a guest listens on besides is its own affair.
+    listeners: Option<Arc<Vec<Arc<HostFile>>>>,
     /// Connections for the guest.
     offers: Vec<Offer>,
     /// How many there have been.
     offered: u64,
     /// Connections for whoever comes after it.
     held: Vec<Offer>,
-    client: OwnClient,
+    /// Who warms the program up, once somebody does.
+    client: Option<OwnClient>,
     connections: BTreeSet<DescriptionId>,
     accepted: u64,
     ended: u64,
-    /// What the program does while it is offered a silent connection; see `ahead.rs`.
-    pub(crate) watch: Option<Watch>,
+    /// What the program does while it is offered a silent connection; see `early_accept.rs`.
+    early: Option<EarlyAccept>,
 }
 
 /// A connection that waits for its guest.
@@ -61,7 +61,7 @@ pub struct Gate {
 pub struct Offer {
     /// The listening socket that it came to.
     pub listener: Arc<HostFile>,
-    /// It.
+    /// The host's socket of the connection.
     pub connection: Arc<HostFile>,
 }
 
@@ -80,16 +80,16 @@ impl Offer {
 
     /// Joins `held`, those that wait for the program to be ready; it is closed when there are too many.
     pub fn hold(self, held: &mut Vec<Self>) {
-        if held.len() < HELD_AT_MOST {
+        if held.len() < MAX_HELD {
             held.push(self);
         } else {
-            log::warn!("a connection is closed: {HELD_AT_MOST} wait for the program to be ready");
+            log::warn!("a connection is closed: {MAX_HELD} wait for the program to be ready");
         }
     }
 }
 
 /// More strangers than these wait in vain: as many as a listening socket of Linux's has waiting by default.
-const HELD_AT_MOST: usize = 4096;
+const MAX_HELD: usize = 4096;
 
 /// Who warms a program up, known by the port that it connects from. The lock is held for moments, and with no other.
 #[derive(Clone, Debug, Default)]
@@ -134,10 +134,28 @@ impl OwnClient {
     }
 }
 
-impl PartialEq for OwnClient {
-    fn eq(&self, other: &Self) -> bool {
-        let own = *self.port();
-        own == *other.port()
+/// A connection that was accepted early.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Accepted {
+    /// The listening socket that it came to.
+    pub listener: Arc<HostFile>,
+    /// What it was accepted as.
+    pub id: DescriptionId,
+    /// What was set on it since.
+    pub options: Vec<SetOption>,
+}
+
+/// What a program has done since it was offered a silent connection.
+#[derive(Debug, Default)]
+struct EarlyAccept {
+    accepted: Option<Accepted>,
+    /// It did something that each fork has to do itself.
+    disqualified: bool,
+}
+
+impl EarlyAccept {
+    fn is_about(&self, id: DescriptionId) -> bool {
+        self.accepted.as_ref().is_some_and(|accepted| accepted.id == id)
     }
 }
 
@@ -145,14 +163,14 @@ impl Gate {
     /// A gate before `listeners` that lets everything in, first what is `waiting`, and counts.
     #[must_use]
     pub fn open(listeners: Arc<Vec<Arc<HostFile>>>, waiting: Vec<Offer>) -> Self {
-        Self { listeners, offered: waiting.len() as u64, offers: waiting, ..Self::default() }
+        Self { listeners: Some(listeners), offered: waiting.len() as u64, offers: waiting, ..Self::default() }
     }
 
     /// From now on nobody is let in but the client that is returned; others are held.
     pub fn admit_own(&mut self) -> OwnClient {
         self.admission = Admission::Own;
         self.held.append(&mut self.offers);
-        self.client.clone()
+        self.client.get_or_insert_default().clone()
     }
 
     /// Lets everybody in again, those who were held first.
@@ -164,7 +182,7 @@ impl Gate {
 
     /// Whether a connection that came to `listener` may be let in; else it is held.
     pub fn admits(&mut self, listener: &Arc<HostFile>, connection: &Arc<HostFile>) -> bool {
-        if self.admission != Admission::Own || self.client.made(connection) {
+        if self.admission != Admission::Own || self.client.as_ref().is_some_and(|client| client.made(connection)) {
             return true;
         }
         Offer { listener: listener.clone(), connection: connection.clone() }.hold(&mut self.held);
@@ -181,13 +199,13 @@ impl Gate {
     /// A gate before `listeners` that lets in one connection.
     #[must_use]
     pub fn offering(listeners: Arc<Vec<Arc<HostFile>>>, offer: Offer) -> Self {
-        Self { admission: Admission::Offers, listeners, offers: vec![offer], ..Self::default() }
+        Self { admission: Admission::Offers, listeners: Some(listeners), offers: vec![offer], ..Self::default() }
     }
 
     /// A gate before `listeners` that lets nothing in, for the guest has its connection already: description `id`.
     #[must_use]
     pub fn serving(listeners: Arc<Vec<Arc<HostFile>>>, id: DescriptionId) -> Self {
-        let connections = BTreeSet::from([id]);
+        let (listeners, connections) = (Some(listeners), BTreeSet::from([id]));
         Self { admission: Admission::Offers, listeners, connections, accepted: 1, ..Self::default() }
     }
 
@@ -200,7 +218,7 @@ impl Gate {
     /// Whether `listener` shows its guest offers alone, and not what comes to it.
     #[must_use]
     pub fn guards(&self, listener: &Arc<HostFile>) -> bool {
-        matches!(self.admission, Admission::Offers | Admission::Nothing) && self.listeners.contains(listener)
+        matches!(self.admission, Admission::Offers | Admission::Nothing) && self.stands_before(listener)
     }
 
     /// Whether `listener` has an offer to show.
@@ -223,10 +241,11 @@ impl Gate {
 
     /// A connection that came to `listener` was accepted as `id`.
     pub fn accepted(&mut self, listener: &Arc<HostFile>, id: DescriptionId) {
-        if let Some(watch) = &mut self.watch {
-            watch.accepted(listener, id);
+        if let Some(early) = &mut self.early {
+            early.disqualified |= early.accepted.is_some();
+            early.accepted = Some(Accepted { listener: listener.clone(), id, options: Vec::new() });
         }
-        if self.listeners.contains(listener) {
+        if self.stands_before(listener) {
             self.accepted += 1;
             self.connections.insert(id);
         }
@@ -234,26 +253,64 @@ impl Gate {
 
     /// Description `id` was closed for good, or its sending side shut down.
     pub fn closed(&mut self, id: DescriptionId) {
-        if let Some(watch) = &mut self.watch {
-            watch.closed(id);
+        if let Some(early) = &mut self.early {
+            early.disqualified |= early.is_about(id);
         }
         if self.connections.remove(&id) {
             self.ended += 1;
         }
     }
 
-    /// The program did something that each fork has to do itself.
-    pub(crate) fn spoil(&mut self) {
-        if let Some(watch) = &mut self.watch {
-            watch.spoilt = true;
+    /// An option of description `id`, a socket, was set.
+    pub(crate) fn option_set(&mut self, id: DescriptionId, option: impl FnOnce() -> SetOption) {
+        let Some(early) = &mut self.early else { return };
+        match &mut early.accepted {
+            Some(accepted) if accepted.id == id => accepted.options.push(option()),
+            _ => early.disqualified = true,
         }
     }
 
-    /// An option of description `id`, a socket, was set.
-    pub(crate) fn option_set(&mut self, id: DescriptionId, option: impl FnOnce() -> SetOption) {
-        if let Some(watch) = &mut self.watch {
-            watch.option_set(id, option());
+    /// The program is about to be offered a connection that says nothing: from now on it is watched.
+    pub fn watch_early_accept(&mut self) {
+        self.early = Some(EarlyAccept::default());
+    }
+
+    /// It is not watched any more. The connection that it accepted meanwhile, if all that it did is the same for whoever
+    /// connects, whenever that is.
+    pub(crate) fn take_early_accept(&mut self) -> Option<Accepted> {
+        let early = self.early.take()?;
+        early.accepted.filter(|_| !early.disqualified)
+    }
+
+    /// Whether the program is watched.
+    #[must_use]
+    pub(crate) fn is_watching(&self) -> bool {
+        self.early.is_some()
+    }
+
+    /// The program did something that each fork has to do itself.
+    pub(crate) fn disqualify(&mut self) {
+        if let Some(early) = &mut self.early {
+            early.disqualified = true;
         }
+    }
+
+    /// Whether it has done something while it was watched that each fork has to do itself.
+    #[must_use]
+    pub fn is_disqualified(&self) -> bool {
+        self.early.as_ref().is_some_and(|early| early.disqualified)
+    }
+
+    /// Whether it has accepted a connection since it is watched.
+    #[must_use]
+    pub(crate) fn has_accepted_early(&self) -> bool {
+        self.early.as_ref().is_some_and(|early| early.accepted.is_some())
+    }
+
+    /// Whether description `id` is the connection that it was watched accepting.
+    #[must_use]
+    pub(crate) fn is_accepted_early(&self, id: DescriptionId) -> bool {
+        self.early.as_ref().is_some_and(|early| early.is_about(id))
     }
 
     /// The connection that it has let in, where it lets in one.
@@ -263,10 +320,13 @@ impl Gate {
         self.connections.first().copied().filter(|_| one)
     }
 
-    /// Whether a client waits that this gate does not let in.
-    #[must_use]
-    pub fn is_awaited(&self, host: &mut Host) -> bool {
-        self.listeners.iter().any(|listener| host.poll(listener, Events::IN).contains(Events::IN))
+    /// The listening sockets that it stands before, if any.
+    pub(crate) fn listeners(&self) -> Option<Arc<Vec<Arc<HostFile>>>> {
+        self.listeners.clone()
+    }
+
+    fn stands_before(&self, listener: &Arc<HostFile>) -> bool {
+        self.listeners.as_ref().is_some_and(|listeners| listeners.contains(listener))
     }
 
     /// Whether everything that was let in has been served, and nothing more will come.

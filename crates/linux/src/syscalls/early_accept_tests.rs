@@ -1,4 +1,4 @@
-//! What a program may do ahead of a connection, and how a fork gets its own.
+//! What a program may do with a connection that it accepts early, and how a fork gets its own.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -14,10 +14,10 @@ use warmfork_abi::socket::{AF_INET, SOCK_STREAM, SOL_SOCKET, SOL_TCP, TCP_NODELA
 use warmfork_memory::HostFile;
 
 use super::socket_tests::{AT, BUFFER};
+use crate::gate::Offer;
 use crate::objects::options::Name;
 use crate::outside::OutsideRules;
 use crate::policy::{Rule, Rules};
-use crate::serve::Offer;
 use crate::testing::Bench;
 
 /// A server that has accepted a silent connection while it was watched: its listening socket, the connection and its
@@ -25,15 +25,15 @@ use crate::testing::Bench;
 fn watched() -> (Bench, u64, u64, TcpStream) {
     let mut bench = Bench::allowed(Rules { listen: Rule::Everything, ..Rules::default() });
     let (listener, address) = bench.listener();
-    bench.kernel.watch_accepting();
+    bench.host.gate.watch_early_accept();
     let client = TcpStream::connect(address).unwrap();
     let connection = bench.call(ACCEPT4, &[listener, 0, 0, 0o4000]).unwrap();
-    assert!(!bench.kernel.is_spoilt());
+    assert!(!bench.host.gate.is_disqualified());
     (bench, listener, connection, client)
 }
 
 #[test]
-fn what_is_the_same_for_all_may_be_done_ahead() {
+fn what_is_the_same_for_all_may_be_done_early() {
     let (mut bench, listener, connection, client) = watched();
     let peer = client.local_addr().unwrap();
     bench.write_half(AT, 1);
@@ -45,7 +45,7 @@ fn what_is_the_same_for_all_may_be_done_ahead() {
     assert_eq!(bench.call(CLOCK_GETTIME, &[1, AT]), Ok(0));
     let tid = bench.pid();
     let _ = bench.start(tid, RECVFROM, &[connection, BUFFER, 8, 0, 0, 0]);
-    let accepted = bench.kernel.accepted_ahead().unwrap();
+    let accepted = bench.kernel.take_early_accept(&mut bench.host).unwrap();
     let nodelay = Name { level: SOL_TCP, name: TCP_NODELAY };
     assert_eq!(accepted.options, [(nodelay, vec![1, 0, 0, 0])]);
 
@@ -86,10 +86,10 @@ fn what_depends_on_the_connection_or_shows_may_not() {
         (CLOSE, [connection, 0, 0, 0, 0]),
     ];
     for (number, arguments) in calls {
-        bench.kernel.watch_accepting();
+        bench.host.gate.watch_early_accept();
         let _ = bench.call(number, &arguments);
-        assert!(bench.kernel.is_spoilt(), "system call {number}");
-        assert_eq!(bench.kernel.accepted_ahead(), None);
-        assert!(!bench.kernel.is_spoilt());
+        assert!(bench.host.gate.is_disqualified(), "system call {number}");
+        assert_eq!(bench.kernel.take_early_accept(&mut bench.host), None);
+        assert!(!bench.host.gate.is_disqualified());
     }
 }

@@ -1,5 +1,6 @@
-//! The host side of one machine: waiting for host files, time, and scratch memory. Holds nothing that a guest can
-//! observe.
+//! The host side of one machine: waiting for host files, time, scratch memory, and the gate through which connections come.
+//! A snapshot has nothing of it: what a guest can observe of it (how far its clocks are behind, the CPU time that it has used,
+//! bytes not pushed yet) is settled before a freeze.
 //!
 //! Every host file that a guest ever waited for in vain is in one edge-triggered host epoll set. Level questions are
 //! asked with poll(2); the set tells when to ask again, so that an idle file costs no host call, and its edges count
@@ -25,8 +26,9 @@ use rustix::io::Errno;
 use rustix::time::ClockId;
 use warmfork_memory::HostFile;
 
-use crate::files::Events;
-use crate::task::Tid;
+use crate::events::Events;
+use crate::gate::Gate;
+use crate::ids::Tid;
 
 struct Watched {
     /// The file itself: a fork's own has the same id as its snapshot's, and another descriptor.
@@ -69,6 +71,8 @@ pub struct Host {
     pub(crate) denied: HashSet<Vec<u8>>,
     /// The socket whose last bytes have not been pushed yet; see `coalesce.rs`.
     pub(crate) held: Option<Arc<HostFile>>,
+    /// Which connections come to the guest.
+    pub gate: Gate,
     /// What [`Kernel::next_interruption`](crate::Kernel::next_interruption) last said may be too late.
     deadlines_moved: Cell<bool>,
 }
@@ -139,6 +143,7 @@ impl Host {
             interrupt_asked: Arc::default(),
             denied: HashSet::new(),
             held: None,
+            gate: Gate::default(),
             deadlines_moved: Cell::new(false),
         })
     }
@@ -287,6 +292,16 @@ impl Host {
             watched.idle = (watched.idle | asked) - ready;
         }
         ready
+    }
+
+    /// Whether a client waits that the gate does not let in.
+    #[must_use]
+    pub fn is_awaited(&mut self) -> bool {
+        let listeners = self.gate.listeners();
+        listeners
+            .iter()
+            .flat_map(|listeners| listeners.iter())
+            .any(|listener| self.poll(listener, Events::IN).contains(Events::IN))
     }
 
     /// The number of the last edge that the host has reported for `handle`; changes with each.

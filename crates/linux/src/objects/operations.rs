@@ -1,0 +1,157 @@
+//! What can be done with an open description. Each object says it of itself.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use warmfork_abi::Errno;
+use warmfork_abi::stat::Metadata;
+use warmfork_memory::HostFile;
+
+use crate::events::{DescriptionId, Events};
+use crate::host::Host;
+use crate::ids::Credentials;
+use crate::objects::shared::Shared;
+
+/// What an operation may use beside its object.
+pub struct Context<'a> {
+    /// State that objects share.
+    pub shared: &'a mut Shared,
+    /// The host side of the machine.
+    pub host: &'a mut Host,
+    /// The description's own id.
+    pub id: DescriptionId,
+    /// The description's access mode and status flags.
+    pub flags: u32,
+    /// The description's file offset.
+    pub offset: &'a mut u64,
+    /// The process that asks.
+    pub asking: Credentials,
+    /// What [`Operations::poll`] is asked about. An object may answer more, and need not look at the rest.
+    pub interest: Events,
+}
+
+/// What mmap makes of an object.
+#[derive(Clone, Debug)]
+pub enum Mappable {
+    /// Pages of a host file.
+    File(Arc<HostFile>),
+    /// Zeroes (/dev/zero).
+    Anonymous,
+}
+
+/// What can be done with an open description. The defaults are Linux's answers for an object without the ability.
+pub trait Operations {
+    /// Reads at `at`, or at the description's offset (and advances it).
+    ///
+    /// # Errors
+    /// EAGAIN when nothing is there yet; the object's own otherwise.
+    fn read(&mut self, _context: &mut Context<'_>, _into: &mut [u8], _at: Option<u64>) -> Result<usize, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Writes at `at`, or at the description's offset (and advances it).
+    ///
+    /// # Errors
+    /// EAGAIN when there is no room yet; the object's own otherwise.
+    fn write(&mut self, _context: &mut Context<'_>, _from: &[u8], _at: Option<u64>) -> Result<usize, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// What the object is ready for now; `interest` of the context says what the caller wants to know.
+    fn poll(&mut self, _context: &mut Context<'_>) -> Events {
+        Events::IN | Events::OUT | Events::RDNORM | Events::WRNORM
+    }
+
+    /// A number that changes whenever Linux would wake those who wait for one of `events` (or for an error or a
+    /// hang-up): edge-triggered epoll compares it.
+    fn edges(&mut self, _context: &mut Context<'_>, _events: Events) -> u64 {
+        0
+    }
+
+    /// How many bytes a read would find (FIONREAD).
+    ///
+    /// # Errors
+    /// ENOTTY when the object does not count them.
+    fn available(&mut self, _context: &mut Context<'_>) -> Result<usize, Errno> {
+        Err(Errno::ENOTTY)
+    }
+
+    /// Capacity of a pipe in bytes (F_GETPIPE_SZ).
+    ///
+    /// # Errors
+    /// EBADF when the object is not a pipe.
+    fn pipe_size(&mut self, _context: &mut Context<'_>) -> Result<u32, Errno> {
+        Err(Errno::EBADF)
+    }
+
+    /// Changes the capacity of a pipe (F_SETPIPE_SZ); the new capacity, which may be larger.
+    ///
+    /// # Errors
+    /// EBADF when the object is not a pipe, EBUSY when more is in it, EPERM and EINVAL beyond the limits.
+    fn set_pipe_size(&mut self, _context: &mut Context<'_>, _size: u32) -> Result<u32, Errno> {
+        Err(Errno::EBADF)
+    }
+
+    /// How long a blocking read may take, in nanoseconds (SO_RCVTIMEO).
+    fn receive_timeout(&self) -> Option<u64> {
+        None
+    }
+
+    /// How long a blocking write may take, in nanoseconds (SO_SNDTIMEO).
+    fn send_timeout(&self) -> Option<u64> {
+        None
+    }
+
+    /// What fstat shows. The default is an anonymous inode's.
+    ///
+    /// # Errors
+    /// The host's.
+    fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
+        Ok(anonymous(0o600, 1))
+    }
+
+    /// Moves the description's offset (lseek); the new offset.
+    ///
+    /// # Errors
+    /// ESPIPE when there is none, EINVAL for a place that cannot be.
+    fn seek(&mut self, _context: &mut Context<'_>, _by: i64, _whence: u32) -> Result<u64, Errno> {
+        Err(Errno::ESPIPE)
+    }
+
+    /// The host file behind it, when what is done to its inode is done to the host's (fsync, fchmod, fstatfs, ...).
+    fn host_file(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// What the link in /proc/self/fd says.
+    fn link_text(&self) -> Vec<u8> {
+        b"anon_inode:[object]".to_vec()
+    }
+
+    /// Whether epoll takes the object (regular files and directories answer EPERM there).
+    fn pollable(&self) -> bool {
+        true
+    }
+
+    /// Whether pread, pwrite and lseek work (others answer ESPIPE).
+    fn seekable(&self) -> bool {
+        false
+    }
+
+    /// What mmap of it maps.
+    ///
+    /// # Errors
+    /// ENODEV when it cannot be mapped.
+    fn mappable(&mut self, _context: &mut Context<'_>) -> Result<Mappable, Errno> {
+        Err(Errno::ENODEV)
+    }
+
+    /// The last reference is gone.
+    fn close(&mut self, _context: &mut Context<'_>) {}
+}
+
+/// Metadata of an object that no file system holds.
+#[must_use]
+pub fn anonymous(mode: u32, inode: u64) -> Metadata {
+    Metadata { mode, inode, links: 1, block_size: 4096, device: (0, 15), ..Metadata::default() }
+}

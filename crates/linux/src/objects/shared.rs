@@ -1,0 +1,42 @@
+//! State that several objects share, by id: the tables below the objects.
+
+use crate::events::DescriptionId;
+use crate::locks::Locks;
+use crate::objects::address::LocalName;
+use crate::objects::channel::Channels;
+use crate::objects::fifos::Fifos;
+use crate::objects::mailbox::Mailboxes;
+use crate::objects::pipes::Pipes;
+use crate::objects::shared_memory::SharedMemory;
+use crate::objects::tcp::connection::Connections;
+use crate::objects::terminal::terminals::Terminals;
+
+/// State that several objects share, by id.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Shared {
+    /// Pipes, which two or more ends share.
+    pub pipes: Pipes,
+    /// FIFOs that are open or were opened lately.
+    pub fifos: Fifos,
+    /// Socket pairs.
+    pub pairs: Channels,
+    /// TCP connections without the host.
+    pub connections: Connections,
+    /// Datagrams for named Unix sockets.
+    pub mailboxes: Mailboxes,
+    /// Names of Unix sockets that a fork has from its snapshot and has closed: the host's are open still.
+    pub closed_names: Vec<LocalName>,
+    /// How many timerfds are open.
+    pub timers: usize,
+    /// Pseudo-terminals.
+    pub terminals: Terminals,
+    /// How many process descriptors are open.
+    pub pidfds: usize,
+    /// References to descriptions that an object gave up (in-flight SCM_RIGHTS that nobody will receive).
+    /// [`crate::Kernel`] releases them after each operation, so that it is empty between calls.
+    pub orphans: Vec<DescriptionId>,
+    /// File locks.
+    pub locks: Locks,
+    /// What is in /dev/shm.
+    pub memory: SharedMemory,
+}

@@ -1,0 +1,38 @@
+//! Why rules cannot be used.
+
+use std::path::PathBuf;
+
+/// A rule that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// A volume that is not `HOST:GUEST[:rw]`.
+    #[error("reading volume {text:?} failed: it is not HOST:GUEST or HOST:GUEST:rw with an absolute GUEST")]
+    Volume {
+        /// What was given.
+        text: String,
+    },
+    /// A host pattern that is not HOST, HOST:PORT or :PORT.
+    #[error("reading network address {text:?} failed: {reason}")]
+    Address {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A host name without an address.
+    #[error("looking up host {name:?} failed: {source}")]
+    Lookup {
+        /// The name.
+        name: String,
+        /// What the resolver said.
+        source: std::io::Error,
+    },
+    /// A path that cannot be opened.
+    #[error("opening allowed path {path:?} failed: {source}")]
+    Open {
+        /// The host path.
+        path: PathBuf,
+        /// What the host said.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,69 @@
+//! What made-up paths lead to.
+
+use warmfork_abi::stat::Metadata;
+
+use crate::host::Host;
+use crate::ids::Tid;
+use crate::kernel::Kernel;
+use crate::objects::device::Device;
+
+/// What a made-up path leads to.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// A directory.
+    Directory,
+    /// A file with text.
+    Text(Text),
+    /// A symlink.
+    Link(Vec<u8>),
+    /// A link to what a descriptor has open.
+    Descriptor(i32),
+    /// A device.
+    Device(Device),
+    /// /dev/tty
+    Terminal,
+    /// A name in /dev/shm.
+    Memory(Box<Metadata>),
+    /// /dev/ptmx
+    Multiplexer,
+    /// The slave of a pseudo-terminal.
+    Slave(u32),
+}
+
+/// What a text may tell about.
+pub struct Scope<'a> {
+    /// The kernel.
+    pub kernel: &'a Kernel,
+    /// The host side.
+    pub host: &'a Host,
+    /// The thread (or process) whose directory it is in.
+    pub tid: Tid,
+    /// The descriptor it is about (fdinfo).
+    pub fd: i32,
+}
+
+/// Makes the bytes of a file.
+pub(super) type Generator = fn(&Scope<'_>) -> Vec<u8>;
+
+/// A file whose bytes are made when it is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Text {
+    pub(super) generator: Generator,
+    pub(super) permissions: u32,
+    pub(super) tid: Tid,
+    pub(super) fd: i32,
+}
+
+impl Text {
+    /// Whether the guest may open it for writing.
+    #[must_use]
+    pub fn writable(&self) -> bool {
+        self.permissions & 0o222 != 0
+    }
+
+    /// Permission bits.
+    #[must_use]
+    pub fn permissions(&self) -> u32 {
+        self.permissions
+    }
+}
