@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from patience import patience
+from timeouts import scaled
 
 from warmfork import BootTimeout, GuestError, Machine, Outcome, Policy, Snapshot, StateError, WarmforkError
 
@@ -201,8 +201,8 @@ def test_an_interrupted_warm_up_is_over(guest: Guest) -> None:
     [
         ("/crash", "crashes", {}),
         ("/exit", "exits", {}),
-        ("/spin", "timeouts", {"max_request_time": patience(0.1)}),
-        ("/sleep", "timeouts", {"max_request_time": patience(0.1)}),
+        ("/spin", "timeouts", {"max_request_time": scaled(0.1)}),
+        ("/sleep", "timeouts", {"max_request_time": scaled(0.1)}),
         ("/large", "out_of_memory", {"max_request_memory": "16M"}),
     ],
 )

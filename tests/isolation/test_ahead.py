@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from patience import patience
-from talking import all_of, port_of
+from clients import all_of, port_of
+from timeouts import scaled
 
 from warmfork import Machine, Policy, Snapshot
 
@@ -26,7 +26,7 @@ def frozen(guest: Callable[[str], str]) -> Callable[..., Snapshot]:
     def freeze(*arguments: str, moments: int = 1, silent: bool = True) -> Snapshot:
         policy = Policy(allow_net=True)
         with Machine([guest("ahead"), *arguments], policy=policy, stdio=None if silent else (0, 1, 2)) as machine:
-            machine.boot(patience(20.0))
+            machine.boot(scaled(20.0))
             machine.warm_up(1)
             return machine.freeze(moments)
 
@@ -35,7 +35,7 @@ def frozen(guest: Callable[[str], str]) -> Callable[..., Snapshot]:
 
 def client_of(port: int) -> socket.socket:
     """A connection that says nothing yet."""
-    return socket.create_connection(("127.0.0.1", port), timeout=patience(60))
+    return socket.create_connection(("127.0.0.1", port), timeout=scaled(60))
 
 
 class Told:
@@ -188,7 +188,7 @@ def test_no_moment_is_looked_for_unless_asked(frozen: Callable[..., Snapshot]) -
 
 def test_strangers_are_not_taken_for_the_silent_client(guest: Callable[[str], str]) -> None:
     with Machine([guest("ahead"), "epoll"], policy=Policy(allow_net=True)) as machine:
-        port = int(machine.boot(patience(20.0))[0].rsplit(":", 1)[1])
+        port = int(machine.boot(scaled(20.0))[0].rsplit(":", 1)[1])
         machine.warm_up(1)
         with client_of(port) as stranger:
             stranger.sendall(b"GET\n")

@@ -18,8 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from patience import patience
-from talking import ask, port_of
+from clients import ask, port_of
+from timeouts import scaled
 
 from warmfork import Policy, Snapshot
 
@@ -33,17 +33,17 @@ FINE = re.compile(r"\d+ (served|exited|signaled|timeout|out_of_memory), (rewritt
 def fuzz(*arguments: str | Path) -> tuple[list[str], str, str]:
     """Runs fuzzing.py; a line for each request, what went wrong with the process itself, its standard error."""
     command = [sys.executable, Path(__file__).with_name("fuzzing.py"), *arguments]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}  # for patience
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}  # for timeouts
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, errors="replace"
     ) as process:
         try:
-            output, errors = process.communicate(timeout=patience(SECONDS))
+            output, errors = process.communicate(timeout=scaled(SECONDS))
             ended = f"the process ended with {process.returncode}" if process.returncode else ""
         except subprocess.TimeoutExpired:
             process.kill()
             output, errors = process.communicate()
-            ended = f"the process was not done after {patience(SECONDS):.0f} s"
+            ended = f"the process was not done after {scaled(SECONDS):.0f} s"
     return output.splitlines(), ended, errors
 
 
@@ -78,10 +78,10 @@ def test_a_server_outlives_random_calls(freeze: Callable[..., Snapshot], platfor
         assert ask(port, b"fuzz 0 0\n") == b"survived done\n", f"after seed {seed}, or the one beside it"
 
     seeds = range(3001, 3101 if platform == "process" else 3051)
-    with snapshot.serve(threads=2, max_request_time=patience(2.0), max_request_memory="64M") as server:
+    with snapshot.serve(threads=2, max_request_time=scaled(2.0), max_request_memory="64M") as server:
         with ThreadPoolExecutor(2) as clients:
             list(clients.map(one, seeds))
-        server.stop(patience(30.0))
+        server.stop(scaled(30.0))
         statistics = server.statistics()
     lost = sum(statistics[name] for name in ("crashes", "exits", "timeouts", "out_of_memory"))
     assert statistics["failures"] == 0

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from holdings import Holdings, settle
-from talking import ask, port_of
+from clients import ask, port_of
+from resources import Resources, settle
 
 from warmfork import Snapshot
 
@@ -44,10 +44,10 @@ def test_many_requests_leak_nothing(platform: str, snapshot: Snapshot, client: C
     with snapshot.serve(threads=2) as server:
         assert client(port, 2_000, "work") == "1 done\n"
         settle(server)
-        before = Holdings.now()
+        before = Resources.now()
         assert client(port, count - 2_000, "work") == "1 done\n"
         settle(server)
-        Holdings.now().assert_no_more_than(before, memory=4 << 20)
+        Resources.now().assert_no_more_than(before, memory=4 << 20)
         server.stop(10.0)
         statistics = server.statistics()
     assert statistics["served"] == statistics["connections"] == count
@@ -59,10 +59,10 @@ def test_what_requests_leave_behind_is_cleared_away(snapshot: Snapshot, client: 
     with snapshot.serve(threads=2) as server:
         assert client(port, 500, "leave") == "1 done\n"
         settle(server)
-        before = Holdings.now()
+        before = Resources.now()
         assert client(port, 5_000, "leave") == "1 done\n"
         settle(server)
-        Holdings.now().assert_no_more_than(before, memory=4 << 20)
+        Resources.now().assert_no_more_than(before, memory=4 << 20)
 
 
 def test_lost_forks_leave_nothing(snapshot: Snapshot, client: Callable[[int, int, str], str]) -> None:
@@ -70,10 +70,10 @@ def test_lost_forks_leave_nothing(snapshot: Snapshot, client: Callable[[int, int
     with snapshot.serve(threads=2) as server:
         assert client(port, 20, "crash") == ""
         settle(server)
-        before = Holdings.now()
+        before = Resources.now()
         assert client(port, 300, "crash") == ""
         settle(server)
-        Holdings.now().assert_no_more_than(before, memory=8 << 20)
+        Resources.now().assert_no_more_than(before, memory=8 << 20)
         assert server.statistics()["crashes"] == 320
 
 
@@ -88,7 +88,7 @@ def test_servers_snapshots_and_machines_leave_nothing(freeze: Callable[..., Snap
 
     for _ in range(3):
         once()
-    before = Holdings.now()
+    before = Resources.now()
     for _ in range(20):
         once()
-    Holdings.now().assert_no_more_than(before, memory=8 << 20)
+    Resources.now().assert_no_more_than(before, memory=8 << 20)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from holdings import Holdings, settle
-from talking import ask, port_of
+from clients import ask, port_of
+from resources import Resources, settle
 
 from warmfork import Policy, Snapshot
 
@@ -98,11 +98,11 @@ def test_a_thousand_programs_leak_nothing(snapshot: Snapshot) -> None:
         for _ in range(20):
             assert ask(port, b"spawn a\n") == b"3 A\ndone\n"
         settle(server)
-        before = Holdings.now()
+        before = Resources.now()
         for _ in range(1000):
             assert ask(port, b"spawn a\n") == b"3 A\ndone\n"
         settle(server)
-        Holdings.now().assert_no_more_than(before, memory=8 << 20)
+        Resources.now().assert_no_more_than(before, memory=8 << 20)
         server.stop(10.0)
         statistics = server.statistics()
     assert statistics["served"] == 1020
