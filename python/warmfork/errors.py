@@ -33,7 +33,7 @@ class WarmforkError(Exception):
 
 
 class ConfigError(WarmforkError):
-    """A flag, an environment variable or a key of the configuration file is unknown or has a bad value."""
+    """A flag, an environment variable, a key of the configuration file or an option is unknown or has a bad value."""
 
 
 class PolicyError(WarmforkError):

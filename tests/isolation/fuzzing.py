@@ -22,7 +22,7 @@ from clients import pair
 from resources import Resources
 from timeouts import scaled
 
-from warmfork import Fork, Machine, Policy, Snapshot
+from warmfork import Fork, Limits, Machine, Policy, Snapshot
 
 KINDS = ("served", "exited", "signaled", "timeout", "out_of_memory")
 REQUEST_SECONDS = scaled(0.3)
@@ -51,8 +51,7 @@ def freeze(guest: str, scratch: Path, platform: str, shown: bool) -> Snapshot:
             cwd="/scratch",
             stdio=(null.fileno(), 2, 2) if shown else None,
             platform=platform,
-            max_memory="512M",
-            max_files=256,
+            limits=Limits(memory="512M", files=256),
         ) as machine,
     ):
         machine.boot(scaled(20.0))

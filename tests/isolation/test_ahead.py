@@ -12,7 +12,7 @@ import pytest
 from clients import all_of, port_of
 from timeouts import scaled
 
-from warmfork import Machine, Policy, Snapshot
+from warmfork import Machine, Policy, ServeOptions, Snapshot
 
 ANSWER = re.compile(
     rb"(hello )?(\d+) accepted, (\d+) counted, from (\d+), known (\S*); (\d+) (\d+) (\d+) (\d+) (\d+)\n"
@@ -140,7 +140,7 @@ def test_the_other_listening_socket(frozen: Callable[..., Snapshot]) -> None:
 
 def test_forks_that_are_not_reset_accept_by_themselves(frozen: Callable[..., Snapshot]) -> None:
     snapshot = frozen("epoll")
-    with snapshot.serve(ephemeral=False):
+    with snapshot.serve(ServeOptions(ephemeral=False)):
         assert [Told(port_of(snapshot)).accepted for _ in range(3)] == [3, 4, 5]
 
 

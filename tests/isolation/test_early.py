@@ -15,7 +15,7 @@ import pytest
 from clients import all_of, ask, port_of
 from timeouts import scaled
 
-from warmfork import Machine, Policy
+from warmfork import Machine, Policy, ServeOptions
 
 STRANGERS = 3
 
@@ -74,7 +74,7 @@ def test_strangers_are_served_by_a_fork_that_is_not_reset(guest: Callable[[str],
     machine, strangers = booted(guest, tmp_path)
     with machine:
         snapshot = machine.freeze()
-    with snapshot.serve(ephemeral=False):
+    with snapshot.serve(ServeOptions(ephemeral=False)):
         assert answers(strangers) == [b"1 done\n", b"2 done\n", b"3 done\n"]
         assert ask(port_of(snapshot), b"count\n") == b"4 done\n"
 
@@ -139,7 +139,7 @@ def test_a_set_is_told_of_each_connection_once_it_has_accepted_what_waited(
                 stranger.sendall(request)
             machine.warm_up(1)
             snapshot = machine.freeze()
-            with snapshot.serve(ephemeral=False):
+            with snapshot.serve(ServeOptions(ephemeral=False)):
                 for number, stranger in enumerate(held, 3):
                     assert all_of(stranger).endswith(b"%02d" % number)
                 for number in range(3):

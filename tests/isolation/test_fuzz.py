@@ -21,7 +21,7 @@ import pytest
 from clients import ask, port_of
 from timeouts import scaled
 
-from warmfork import Policy, Snapshot
+from warmfork import Limits, Policy, ServeOptions, Snapshot
 
 # Short requests are many, long ones meet what they have left behind themselves.
 BATCHES = ["1-250x300", "1001-1125x1000", "2001-2025x5000"]
@@ -70,7 +70,7 @@ def test_random_calls_leave_nothing(guest: Callable[[str], str], platform: str, 
 
 def test_a_server_outlives_random_calls(freeze: Callable[..., Snapshot], platform: str, tmp_path: Path) -> None:
     policy = Policy(allow_listen=["127.0.0.1"], volumes=[f"{tmp_path}:/scratch:rw"])
-    snapshot = freeze("fuzz", policy=policy, cwd="/scratch", max_memory="512M", max_files=256)
+    snapshot = freeze("fuzz", policy=policy, cwd="/scratch", limits=Limits(memory="512M", files=256))
     port = port_of(snapshot)
 
     def one(seed: int) -> None:
@@ -78,7 +78,7 @@ def test_a_server_outlives_random_calls(freeze: Callable[..., Snapshot], platfor
         assert ask(port, b"fuzz 0 0\n") == b"survived done\n", f"after seed {seed}, or the one beside it"
 
     seeds = range(3001, 3101 if platform == "process" else 3051)
-    with snapshot.serve(threads=2, max_request_time=scaled(2.0), max_request_memory="64M") as server:
+    with snapshot.serve(ServeOptions(threads=2, max_request_time=scaled(2.0), max_request_memory="64M")) as server:
         with ThreadPoolExecutor(2) as clients:
             list(clients.map(one, seeds))
         server.stop(scaled(30.0))

@@ -12,7 +12,7 @@ from clients import all_of, ask, port_of
 from host_processes import IMAGE_BYTES, HostProcess, host_processes
 from timeouts import scaled
 
-from warmfork import Outcome, Server, Snapshot
+from warmfork import Outcome, ServeOptions, Server, Snapshot
 
 # What becomes of each request: the counter that it raises, or the answer that it gets.
 CRASHES = [
@@ -54,7 +54,7 @@ ANSWERS = {
 
 @pytest.fixture(scope="module")
 def snapshot(freeze: Callable[..., Snapshot]) -> Snapshot:
-    return freeze("hostile", max_memory="8G")
+    return freeze("hostile")
 
 
 COUNTERS = ("crashes", "exits", "timeouts", "out_of_memory", "failures", "served")
@@ -62,7 +62,7 @@ COUNTERS = ("crashes", "exits", "timeouts", "out_of_memory", "failures", "served
 
 def run(snapshot: Snapshot, request: str, counter: str, time: float = 60.0, memory: str = "64M") -> bytes:
     """Makes a hostile request, with ordinary ones before it, beside it and after it."""
-    with snapshot.serve(threads=2, max_request_time=time, max_request_memory=memory) as server:
+    with snapshot.serve(ServeOptions(threads=2, max_request_time=time, max_request_memory=memory)) as server:
         return run_on(server, port_of(snapshot), request, counter)
 
 
@@ -125,7 +125,7 @@ def test_what_is_answered(snapshot: Snapshot, request_line: str, expected: str |
 
 def test_an_endless_answer_ends(snapshot: Snapshot) -> None:
     port = port_of(snapshot)
-    with snapshot.serve(max_request_time=scaled(0.5)) as server:
+    with snapshot.serve(ServeOptions(max_request_time=scaled(0.5))) as server:
         assert len(ask(port, b"answer-much\n")) > 1 << 20
         assert ask(port, b"fine\n") == b"fine done\n"
         assert server.statistics()["timeouts"] == 1

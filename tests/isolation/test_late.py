@@ -9,14 +9,14 @@ import pytest
 from clients import all_of, port_of
 from timeouts import scaled
 
-from warmfork import Snapshot
+from warmfork import ServeOptions, Snapshot
 
 
 @pytest.fixture(scope="module")
 def port(freeze: Callable[..., Snapshot]) -> Iterator[int]:
     """Where one fork serves, with no limit of time."""
     snapshot = freeze("late")
-    with snapshot.serve(threads=1, max_request_time=None):
+    with snapshot.serve(ServeOptions(threads=1, max_request_time=0)):
         yield port_of(snapshot)
 
 

@@ -10,7 +10,7 @@ import pytest
 from clients import ask, port_of
 from resources import Resources, settle
 
-from warmfork import Snapshot
+from warmfork import ServeOptions, Snapshot
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ REQUESTS = {"process": 100_000, "kvm": 20_000}
 def test_many_requests_leak_nothing(platform: str, snapshot: Snapshot, client: Callable[[int, int, str], str]) -> None:
     port = port_of(snapshot)
     count = REQUESTS[platform]
-    with snapshot.serve(threads=2) as server:
+    with snapshot.serve(ServeOptions(threads=2)) as server:
         assert client(port, 2_000, "work") == "1 done\n"
         settle(server)
         before = Resources.now()
@@ -56,7 +56,7 @@ def test_many_requests_leak_nothing(platform: str, snapshot: Snapshot, client: C
 
 def test_what_requests_leave_behind_is_cleared_away(snapshot: Snapshot, client: Callable[[int, int, str], str]) -> None:
     port = port_of(snapshot)
-    with snapshot.serve(threads=2) as server:
+    with snapshot.serve(ServeOptions(threads=2)) as server:
         assert client(port, 500, "leave") == "1 done\n"
         settle(server)
         before = Resources.now()
@@ -67,7 +67,7 @@ def test_what_requests_leave_behind_is_cleared_away(snapshot: Snapshot, client: 
 
 def test_lost_forks_leave_nothing(snapshot: Snapshot, client: Callable[[int, int, str], str]) -> None:
     port = port_of(snapshot)
-    with snapshot.serve(threads=2) as server:
+    with snapshot.serve(ServeOptions(threads=2)) as server:
         assert client(port, 20, "crash") == ""
         settle(server)
         before = Resources.now()
@@ -80,7 +80,7 @@ def test_lost_forks_leave_nothing(snapshot: Snapshot, client: Callable[[int, int
 def test_servers_snapshots_and_machines_leave_nothing(freeze: Callable[..., Snapshot]) -> None:
     def once() -> None:
         snapshot = freeze("quick")
-        with snapshot.serve(threads=2) as server, snapshot.fork() as fork:
+        with snapshot.serve(ServeOptions(threads=2)) as server, snapshot.fork() as fork:
             assert ask(port_of(snapshot), b"work\n") == b"1 done\n"
             settle(server)
             fork.run(timeout=0.01)

@@ -15,7 +15,7 @@ from host_processes import IMAGE_BYTES
 from resources import Resources, settle
 from timeouts import SLOWNESS, scaled
 
-from warmfork import Fork, Outcome, Server, Snapshot
+from warmfork import Fork, Outcome, ServeOptions, Server, Snapshot
 
 PAGE = 0x1000
 USER_END = 0x7FFFFFFFF000
@@ -146,7 +146,7 @@ def test_a_server_outlives_jumps_into_the_platforms_code(snapshot: Snapshot, pla
     jumps = [(offset, kind) for offset in offsets for kind in range(KINDS_OF_REGISTERS)]
     jumps += [(offset, offset % KINDS_OF_REGISTERS) for offset in range(CODE_BYTES[platform], PAGE, 64)]
     requests = [f"jump {CODE + offset:x} {kind} {offset * 8 + kind + 1}" for offset, kind in jumps]
-    with snapshot.serve(threads=2, max_request_time=scaled(0.5), max_request_memory="64M") as server:
+    with snapshot.serve(ServeOptions(threads=2, max_request_time=scaled(0.5), max_request_memory="64M")) as server:
         attack(server, port, requests[:40])
         before = Resources.now()
         attack(server, port, requests)
@@ -164,7 +164,7 @@ def test_a_server_outlives_noise(snapshot: Snapshot) -> None:
     # All of its memory, in one call; then what it can still do with all of it.
     requests += [f"unmap-all {end:x}" for end in (IMAGE, 1 << 46, 1 << 30, 1 << 22)]
     requests += [f"protect-all {protection}" for protection in range(8)]
-    with snapshot.serve(threads=2, max_request_time=scaled(0.5), max_request_memory="64M") as server:
+    with snapshot.serve(ServeOptions(threads=2, max_request_time=scaled(0.5), max_request_memory="64M")) as server:
         attack(server, port, requests)
         assert server.statistics()["failures"] == 0
 

@@ -13,7 +13,7 @@ from clients import ask, body_of, get, port_of
 from host_processes import HostProcess, host_processes
 from timeouts import scaled
 
-from warmfork import Fork, Machine, Outcome, Policy, Snapshot
+from warmfork import Fork, Machine, Outcome, Policy, ServeOptions, Snapshot
 
 GUESTS = Path(__file__).parent / "guests"
 TEXT = "zQ7-kP9-wX2-" + "y" * 52
@@ -75,7 +75,7 @@ def test_a_secret_is_gone(snapshot: Snapshot, request_of: Any) -> None:
 def test_a_secret_is_gone_from_memory_that_is_dropped(snapshot: Snapshot, request_of: Any) -> None:
     # A server with no room for rewriting drops every page.
     before = host_processes()
-    with snapshot.serve(limit_request_memory=0) as server:
+    with snapshot.serve(ServeOptions(limit_request_memory=0)) as server:
         assert ask(port_of(snapshot), b"draw\n").endswith(b"done\n")
         (pid,) = host_processes() - before
         for _ in range(3):
@@ -139,7 +139,7 @@ def test_what_a_real_program_remembers_is_gone(application: Snapshot) -> None:
 
 def test_a_real_programs_chance(application: Snapshot) -> None:
     port = port_of(application)
-    with application.serve(threads=2):
+    with application.serve(ServeOptions(threads=2)):
         draws = [json.loads(body_of(ask(port, get("/random")))) for _ in range(6)]
     drawn, fresh, tokens, hashes = zip(*draws, strict=True)
     assert len(set(drawn)) == 1

@@ -20,7 +20,7 @@ from serving import TIMEOUT, Served, ask, free_port, serving
 from timeouts import scaled
 from wrk import Load
 
-from warmfork import Fork, Machine, Outcome, Policy, Snapshot
+from warmfork import Fork, Machine, Outcome, Policy, ServeOptions, Snapshot
 
 PAGE = b"<p>a page</p>\n" * 100
 LARGE = bytes(range(256)) * 8192
@@ -163,7 +163,7 @@ def test_thousands_of_connections_to_nginx_leak_nothing(frozen_nginx: Snapshot, 
             assert ask(connection, "/page") == PAGE
             return counted(ask(connection, "/requests"))
 
-    with frozen_nginx.serve(threads=2) as server:
+    with frozen_nginx.serve(ServeOptions(threads=2)) as server:
         assert {fetch() for _ in range(50)} == {2}
         settle(server)
         before = Resources.now()
@@ -297,7 +297,7 @@ def test_thousands_of_connections_to_redis_leak_nothing(redis: Snapshot, request
         with talking(redis) as client:
             return client.ask("INCR", "counter")
 
-    with redis.serve(threads=2) as server:
+    with redis.serve(ServeOptions(threads=2)) as server:
         assert {count() for _ in range(50)} == {1}
         settle(server)
         before = Resources.now()

@@ -14,7 +14,7 @@ from server_kinds import ENVIRONMENT, KINDS, Kind
 from serving import TIMEOUT, ask
 from timeouts import scaled
 
-from warmfork import Fork, Machine, Outcome, Policy, Snapshot
+from warmfork import Fork, Machine, Outcome, Policy, ServeOptions, Snapshot
 
 pytestmark = pytest.mark.timeout(240)  # the first of a kind compiles and boots it
 WARM_UP = 20
@@ -119,7 +119,7 @@ def test_thousands_of_requests_leak_nothing(snapshot: Snapshot, kind: Kind, requ
         with socket.create_connection(("127.0.0.1", port), TIMEOUT) as connection:
             return ask(Client(connection), path)
 
-    with snapshot.serve(threads=2, max_request_time=TIMEOUT) as server:
+    with snapshot.serve(ServeOptions(threads=2, max_request_time=TIMEOUT)) as server:
         counts = {count() for _ in range(40)}
         files = {count("/file") for _ in range(10)}
         assert files == {b"written by a request, 0 before"}
