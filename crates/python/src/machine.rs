@@ -98,6 +98,11 @@ impl Machine {
         answer?.map_err(errors::raise)
     }
 
+    /// `error`, with the end of what the guest wrote.
+    fn with_output(&self, py: Python<'_>, error: PyErr) -> PyErr {
+        errors::with_output(py, error, self.capture.as_deref())
+    }
+
     fn end(&self, py: Python<'_>) {
         let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(owner) = owner {
@@ -185,7 +190,7 @@ impl Machine {
             Ok((outcome, machine.listening()))
         })?;
         if outcome != Outcome::Ready {
-            return Err(errors::not_ready(outcome, timeout));
+            return Err(self.with_output(py, errors::not_ready(outcome, timeout)));
         }
         Ok(listening.iter().map(ToString::to_string).collect())
     }
@@ -197,8 +202,8 @@ impl Machine {
         });
         match outcome {
             Ok(WarmUp::Ready) => Ok(()),
-            Ok(WarmUp::Stopped(outcome)) => Err(stopped(outcome)),
-            Err(error) => Err(error),
+            Ok(WarmUp::Stopped(outcome)) => Err(self.with_output(py, stopped(outcome))),
+            Err(error) => Err(self.with_output(py, error)),
         }
     }
 
@@ -231,8 +236,8 @@ impl Machine {
         py.detach(move || drop(owner));
         match done?.map_err(errors::raise) {
             Ok(Frozen::At(snapshot)) => Ok(Snapshot::new(snapshot, self.capture.clone())),
-            Ok(Frozen::Stopped(outcome)) => Err(stopped(outcome)),
-            Err(error) => Err(error),
+            Ok(Frozen::Stopped(outcome)) => Err(self.with_output(py, stopped(outcome))),
+            Err(error) => Err(self.with_output(py, error)),
         }
     }
 
