@@ -9,7 +9,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from warmfork import Machine, Policy
+from warmfork import Machine, Policy, ServeOptions
 
 SERVER = """
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -33,7 +33,7 @@ with Machine([python, "-c", SERVER], policy=policy, stdio=(0, 1, 2)) as machine:
     snapshot = machine.freeze()
 print("frozen:", snapshot.info())
 
-with snapshot.serve(threads=2, max_request_time=2.0) as server:
+with snapshot.serve(ServeOptions(threads=2, max_request_time=2.0)) as server:
     for _ in range(3):
         with urllib.request.urlopen(f"http://{address}/") as answer:
             print(answer.read().decode())  # visit 1, each time

@@ -8,7 +8,7 @@ Its CPU is emulated, 10 to 30 times slower than this one.
 
     scripts/svm_machine.py --seconds 60 -- python3 -c 'print(open("/dev/kvm"))'
 
-Output and exit status are the command's. Called by scripts/test_kvm.py, and by hand.
+Output and exit status are the command's. Called by scripts/run_tests.py, and by hand.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The guest programs in C: how each is compiled, and where the results are kept.
 
-Imported by the fixtures that run them. As a program, it compiles all of them: scripts/test_kvm.py does that before
+Imported by the fixtures that run them. As a program, it compiles all of them: scripts/run_tests.py does that before
 tests run on a CPU that would take minutes for it. A result is found by what went into it, so nothing is ever stale.
 """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from compatibility import MARKER, Lister, Recorder
-from patience import SLOWNESS, patience
+from timeouts import SLOWNESS, scaled
 
 from warmfork import Machine, _core
 
@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         marker = item.get_closest_marker("timeout")
         seconds = float(marker.args[0]) if marker else usual
-        item.add_marker(pytest.mark.timeout(patience(seconds)), append=False)
+        item.add_marker(pytest.mark.timeout(scaled(seconds)), append=False)
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 from compiling import PROGRAMS, markers
-from patience import patience
+from timeouts import scaled
 
 # Nothing of the caller's environment reaches a program: some read GUEST_WORD. With LANG=C, the Python interpreter
 # under warmfork's command line would add LC_CTYPE to it.
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "GUEST_WORD": "from the environment"}
-TIMEOUT_SECONDS = patience(30)
+TIMEOUT_SECONDS = scaled(30)
 
 
 @dataclass(frozen=True)

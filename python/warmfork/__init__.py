@@ -27,8 +27,13 @@ if TYPE_CHECKING:
         StateError,
         WarmforkError,
     )
-    from warmfork.machine import Fork, Machine, Outcome, Server, Snapshot, serve
+    from warmfork.fork import Fork
+    from warmfork.machine import Machine, serve
+    from warmfork.options import BootOptions, Limits, ServeOptions
+    from warmfork.outcome import Outcome
     from warmfork.policy import Policy, Volume
+    from warmfork.server import Server
+    from warmfork.snapshot import Snapshot
 
 _HOMES = {
     "errors": (
@@ -42,23 +47,31 @@ _HOMES = {
         "StateError",
         "WarmforkError",
     ),
-    "machine": ("Fork", "Machine", "Outcome", "Server", "Snapshot", "serve"),
+    "fork": ("Fork",),
+    "machine": ("Machine", "serve"),
+    "options": ("BootOptions", "Limits", "ServeOptions"),
+    "outcome": ("Outcome",),
     "policy": ("Policy", "Volume"),
+    "server": ("Server",),
+    "snapshot": ("Snapshot",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "BootOptions",
     "BootTimeout",
     "ConfigError",
     "Fork",
     "GuestError",
     "LimitError",
+    "Limits",
     "Machine",
     "Outcome",
     "PlatformError",
     "Policy",
     "PolicyError",
     "ProgramError",
+    "ServeOptions",
     "Server",
     "Snapshot",
     "StateError",

@@ -1,16 +1,16 @@
 """Types of the native module. Use ``warmfork.Machine`` and the other classes of the package instead.
 
 Times are seconds, sizes bytes. Each call that can take long releases the GIL and lets Python handle signals
-at least every 100 ms. Errors are those of ``warmfork.errors``.
+at least every 100 ms. A run ends in the kind and the code of an ``Outcome``. Errors are those of ``warmfork.errors``.
 """
 
 from collections.abc import Sequence
 from typing import final
 
+from warmfork.options import Limits, ServeOptions
 from warmfork.types import (
     Area,
     Diagnosis,
-    Limits,
     OutcomeKind,
     Platform,
     PolicySpec,
@@ -21,13 +21,14 @@ from warmfork.types import (
 )
 
 DEBUG_BUILD: bool
+DEFAULT_REWRITE_LIMIT: int
 __version__: str
 
 __all__ = [
     "DEBUG_BUILD",
+    "DEFAULT_REWRITE_LIMIT",
     "Fork",
     "Machine",
-    "Outcome",
     "Server",
     "Snapshot",
     "__version__",
@@ -35,13 +36,6 @@ __all__ = [
     "syscalls",
     "trace_system_calls",
 ]
-
-@final
-class Outcome:
-    @property
-    def kind(self) -> OutcomeKind: ...
-    @property
-    def code(self) -> int: ...
 
 @final
 class Machine:
@@ -57,8 +51,8 @@ class Machine:
         platform: Platform,
         huge_pages: bool,
     ) -> Machine: ...
-    def run(self, timeout: float | None) -> Outcome: ...
-    def run_to_call(self, call: int, timeout: float | None) -> Outcome | None: ...
+    def run(self, timeout: float | None) -> tuple[OutcomeKind, int]: ...
+    def run_to_call(self, call: int, timeout: float | None) -> tuple[OutcomeKind, int] | None: ...
     def boot(self, timeout: float | None) -> list[str]: ...
     def warm_up(self, count: int, path: str) -> None: ...
     def freeze(
@@ -74,21 +68,13 @@ class Machine:
 class Snapshot:
     def fork(self) -> Fork: ...
     def info(self) -> SnapshotInfo: ...
-    def serve(
-        self,
-        *,
-        threads: int,
-        ephemeral: bool,
-        max_request_time: float | None,
-        max_request_memory: int | None,
-        limit_request_memory: int,
-    ) -> Server: ...
+    def serve(self, options: ServeOptions) -> Server: ...
 
 @final
 class Fork:
-    def run(self, timeout: float | None) -> Outcome: ...
+    def run(self, timeout: float | None) -> tuple[OutcomeKind, int]: ...
     def reset(self) -> ResetKind: ...
-    def serve(self, connection: int, timeout: float | None, max_memory: int | None) -> Outcome: ...
+    def serve(self, connection: int, timeout: float | None, max_memory: int | None) -> tuple[OutcomeKind, int]: ...
     def read_memory(self, address: int, length: int) -> bytes: ...
     def write_memory(self, address: int, data: bytes) -> None: ...
     def areas(self) -> list[Area]: ...

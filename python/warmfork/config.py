@@ -10,14 +10,17 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from warmfork.errors import ConfigError
+from warmfork.options import BootOptions, Limits, ServeOptions, checked_options
 from warmfork.policy import Policy, Volume, parse_grant
-from warmfork.units import format_duration, format_size, parse_duration, parse_size
+from warmfork.types import DEFAULT_PLATFORM, Platform
+from warmfork.units import format_duration, format_size, parse_names
 
 DEFAULT_FILE = "warmfork.toml"
 PREFIX = "WARMFORK_"
@@ -39,17 +42,18 @@ def _assignment(text: object) -> str:
     return text
 
 
-def _words(value: object) -> object:
-    """Lets an environment variable hold a list, between commas."""
-    return [word for word in value.split(",") if word] if isinstance(value, str) else value
-
-
 Permission = Annotated[bool | tuple[str, ...], BeforeValidator(parse_grant)]
-Size = Annotated[int, BeforeValidator(parse_size)]
-Duration = Annotated[float, BeforeValidator(parse_duration)]
-Volumes = Annotated[tuple[Annotated[str, BeforeValidator(_volume)], ...], BeforeValidator(_words)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_words)]
-Assignments = Annotated[tuple[Annotated[str, BeforeValidator(_assignment)], ...], BeforeValidator(_words)]
+Volumes = Annotated[tuple[Annotated[str, BeforeValidator(_volume)], ...], BeforeValidator(parse_names)]
+Assignments = Annotated[tuple[Annotated[str, BeforeValidator(_assignment)], ...], BeforeValidator(parse_names)]
+
+_LIMIT = "max_"
+"""The setting of a limit has this before the limit's name; the settings of other options have their names."""
+_CHECKED = {
+    **{_LIMIT + name: option for name, option in checked_options(Limits).items()},
+    **checked_options(BootOptions),
+    **checked_options(ServeOptions),
+}
+_Options = TypeVar("_Options", Limits, BootOptions, ServeOptions)
 
 
 def _key(name: str) -> str:
@@ -85,18 +89,31 @@ class Settings(BaseModel):
     )
     env: Assignments = Field((), description="Set a variable for the guest; repeatable.", title="NAME=VALUE")
     cwd: str = Field("", description="The guest's working directory. Default: this one.", title="PATH")
-    platform: Literal["auto", "process", "kvm"] = Field(
-        "auto", description="What runs the guest: auto, process or kvm.", title="NAME"
-    )
+    platform: Platform = Field(DEFAULT_PLATFORM, description="What runs the guest: auto, process or kvm.", title="NAME")
     huge_pages: bool = Field(False, description="Let the host back a guest on kvm with huge pages.")
-    max_memory: Size = Field(8 << 30, description="Memory that the program may map.", title="SIZE")
-    max_address_space: Size = Field(128 << 40, description="Address space that the program may reserve.", title="SIZE")
-    max_files: int = Field(1024, ge=4, le=1 << 20, description="Files that the guest may have open.", title="N")
-    max_threads: int = Field(1024, ge=1, le=1 << 16, description="Threads that the guest may have.", title="N")
-    max_processes: int = Field(64, ge=1, le=4096, description="Processes that the guest may have.", title="N")
+    max_memory: int = Field(Limits.memory, description="Memory that the program may map.", title="SIZE")
+    max_address_space: int = Field(
+        Limits.address_space, description="Address space that the program may reserve.", title="SIZE"
+    )
+    max_files: int = Field(Limits.files, description="Files that the guest may have open.", title="N")
+    max_threads: int = Field(Limits.threads, description="Threads that the guest may have.", title="N")
+    max_processes: int = Field(Limits.processes, description="Processes that the guest may have.", title="N")
     verbose: bool = Field(False, description="Say more about what happens.", title="output")
     quiet: bool = Field(False, description="Say nothing but errors.", title="output")
     trace: bool = Field(False, description="Show each system call of the guest, and its answer.", title="output")
+
+    @field_validator(*_CHECKED, mode="before", check_fields=False)
+    @classmethod
+    def _check(cls, value: object, field: ValidationInfo) -> object:
+        """Checks what the Python API has, too, as it does."""
+        return _CHECKED[str(field.field_name)].read(value)
+
+    def limits(self) -> Limits:
+        """The limits among the settings."""
+        return self._options(Limits, _LIMIT)
+
+    def _options(self, options: type[_Options], prefix: str = "") -> _Options:
+        return options(**{field.name: getattr(self, prefix + field.name) for field in fields(options)})
 
     def policy(self) -> Policy:
         """The permissions among the settings."""
@@ -124,38 +141,56 @@ class ServeSettings(Settings):
     """What ``warmfork serve`` takes besides."""
 
     threads: int = Field(
-        1, ge=0, le=1024, description="Forks that serve side by side; 0 is one for each CPU.", title="N"
+        ServeOptions.threads, description="Forks that serve side by side; 0 is one for each CPU.", title="N"
     )
-    ephemeral: bool = Field(True, description="Reset the fork after each connection.", title="serving")
-    warmup: int = Field(0, ge=0, le=1_000_000, description="Requests to make before freezing.", title="N")
-    warmup_path: str = Field("/", pattern=r"^/[!-~]*$", description="What warm-up requests ask for.", title="PATH")
+    ephemeral: bool = Field(
+        ServeOptions.ephemeral, description="Reset the fork after each connection.", title="serving"
+    )
+    warmup: int = Field(BootOptions.warmup, description="Requests to make before freezing.", title="N")
+    warmup_path: str = Field(BootOptions.warmup_path, description="What warm-up requests ask for.", title="PATH")
     moments: int = Field(
-        1,
-        ge=1,
-        le=1000,
+        BootOptions.moments,
         description="Moments to try freezing at after the warm-up; the one that serves requests fastest is taken.",
         title="N",
     )
-    keep_connections: Names = Field(
-        (),
+    keep_connections: tuple[str, ...] = Field(
+        BootOptions.keep_connections,
         description="Let all forks share connections to HOST[:PORT] that are there at the freeze, at your risk.",
         title="HOST:PORT",
     )
     refuse_connections: bool = Field(
-        False, description="Do not freeze a program with connections to the outside.", title="serving"
+        BootOptions.refuse_connections,
+        description="Do not freeze a program with connections to the outside.",
+        title="serving",
     )
-    max_boot_time: Duration = Field(
-        20.0, description="Time until the program must listen; 0 is no limit.", title="TIME"
+    max_boot_time: float = Field(
+        BootOptions.max_boot_time, description="Time until the program must listen; 0 is no limit.", title="TIME"
     )
-    max_request_time: Duration = Field(8.0, description="Time for a connection; 0 is no limit.", title="TIME")
-    max_request_memory: Size = Field(
-        128 << 20, description="Memory that a connection may touch; 0 is no limit.", title="SIZE"
+    max_request_time: float = Field(
+        ServeOptions.max_request_time, description="Time for a connection; 0 is no limit.", title="TIME"
     )
-    limit_request_memory: Size = Field(
-        128 << 20, description="Above this much touched memory, reset by dropping pages.", title="SIZE"
+    max_request_memory: int = Field(
+        ServeOptions.max_request_memory,
+        description="Memory that a connection may touch; 0 is no limit.",
+        title="SIZE",
     )
-    max_stop_time: Duration = Field(10.0, description="Time for open connections when stopping.", title="TIME")
+    limit_request_memory: int = Field(
+        ServeOptions.limit_request_memory,
+        description="Above this much touched memory, reset by dropping pages.",
+        title="SIZE",
+    )
+    max_stop_time: float = Field(
+        ServeOptions.max_stop_time, description="Time for open connections when stopping.", title="TIME"
+    )
     metrics: str = Field("", description="Serve Prometheus metrics on HOST:PORT or unix:PATH.", title="ADDRESS")
+
+    def boot_options(self) -> BootOptions:
+        """The options of the boot and the freeze."""
+        return self._options(BootOptions)
+
+    def serve_options(self) -> ServeOptions:
+        """The options of the server."""
+        return self._options(ServeOptions)
 
 
 def keys(model: type[Settings] = ServeSettings) -> list[str]:

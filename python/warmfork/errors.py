@@ -17,6 +17,9 @@ __all__ = [
     "WarmforkError",
 ]
 
+_SHOWN_BYTES = 1000
+_SHOWN_LINES = 10
+
 
 class WarmforkError(Exception):
     """Anything that went wrong in warmfork.
@@ -33,7 +36,7 @@ class WarmforkError(Exception):
 
 
 class ConfigError(WarmforkError):
-    """A flag, an environment variable or a key of the configuration file is unknown or has a bad value."""
+    """A flag, an environment variable, a key of the configuration file or an option is unknown or has a bad value."""
 
 
 class PolicyError(WarmforkError):
@@ -49,7 +52,24 @@ class PlatformError(WarmforkError):
 
 
 class GuestError(WarmforkError):
-    """The guest did not do what was needed of it: it exited or crashed before it was ready."""
+    """The guest did not do what was needed of it: it exited or crashed before it was ready, or does not answer.
+
+    The text of the error ends in the last lines that the guest wrote.
+
+    Attributes:
+        stdout: The last bytes that the guest wrote to standard output, up to 4096; empty where it is not captured.
+        stderr: The last bytes that it wrote to standard error, up to 4096.
+    """
+
+    stdout: bytes = b""
+    stderr: bytes = b""
+
+    def __str__(self) -> str:
+        parts = [super().__str__()]
+        for stream, written in (("output", self.stdout), ("error", self.stderr)):
+            if lines := _last_lines(written):
+                parts += [f"standard {stream} ends in:", *(f"  {line}" for line in lines)]
+        return "\n".join(parts)
 
 
 class BootTimeout(GuestError):
@@ -62,3 +82,10 @@ class LimitError(WarmforkError):
 
 class StateError(WarmforkError):
     """A call came in the wrong order, such as a fork of a machine that is not frozen, or use after close."""
+
+
+def _last_lines(written: bytes) -> list[str]:
+    """The last lines of what a guest wrote, without what a terminal would act upon."""
+    text = written[-_SHOWN_BYTES:].decode(errors="backslashreplace").expandtabs()
+    lines = text.rstrip().splitlines()[-_SHOWN_LINES:]
+    return ["".join(char if char.isprintable() else ascii(char)[1:-1] for char in line) for line in lines]

@@ -1,10 +1,11 @@
-"""What the native module takes and returns, for type checkers."""
+"""What the native module takes and returns."""
 
 from __future__ import annotations
 
 from typing import Literal, TypedDict
 
 Platform = Literal["auto", "process", "kvm"]
+DEFAULT_PLATFORM: Platform = "auto"
 OutcomeKind = Literal["exited", "signaled", "served", "timeout", "out_of_memory", "interrupted"]
 ResetKind = Literal["rewritten", "dropped", "rebuilt"]
 
@@ -17,16 +18,6 @@ class PolicySpec(TypedDict):
     connect: list[str] | None
     listen: list[str] | None
     volumes: list[tuple[str, str, bool]]
-
-
-class Limits(TypedDict):
-    """How much a machine may use."""
-
-    memory_bytes: int
-    address_space_bytes: int
-    files: int
-    threads: int
-    processes: int
 
 
 class Connection(TypedDict):

@@ -1,8 +1,9 @@
-"""Sizes and times as people write them: ``128M``, ``8s``. Used by the configuration and by the Python API."""
+"""Sizes, times, numbers and names as people write them: ``128M``, ``8s``. Used by the options and the configuration."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
@@ -11,6 +12,7 @@ _LARGEST_SIZE = 1 << 47  # the whole address space of an x86-64 program
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|)", re.IGNORECASE)
 _DURATION_UNITS = {"us": 1e-6, "ms": 1e-3, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LARGEST_DURATION = 365 * 86400.0
+_COUNT = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 
 
 def parse_size(value: str | int) -> int:
@@ -57,6 +59,49 @@ def parse_duration(value: str | float) -> float:
     if not 0 <= seconds <= _LARGEST_DURATION:
         raise ValueError(f"{value!r} is out of range: a time is at most a year")
     return seconds
+
+
+def parse_count(value: str | int, least: int, most: int) -> int:
+    """Reads a whole number.
+
+    Args:
+        value: The number, or its digits.
+        least: The smallest number that is possible.
+        most: The largest.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: It is not a whole number, or out of range.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        count = value
+    elif isinstance(value, str) and _COUNT.fullmatch(value.strip()):
+        count = int(value)
+    else:
+        raise ValueError(f"{value!r} is not a whole number")
+    if not least <= count <= most:
+        raise ValueError(f"{value!r} is out of range: from {least} to {most}")
+    return count
+
+
+def parse_names(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Reads a list of names.
+
+    Args:
+        value: The names, or text with names between commas.
+
+    Returns:
+        The names.
+
+    Raises:
+        ValueError: It is not a list of names.
+    """
+    names = [name for name in value.split(",") if name] if isinstance(value, str) else value
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{value!r} is not a list of names")
+    return tuple(names)
 
 
 def format_size(size: int) -> str:

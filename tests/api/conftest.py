@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from compiling import compiled
-from patience import patience
+from timeouts import scaled
 
 from warmfork import Machine, Policy, Snapshot
 
@@ -25,7 +25,7 @@ def guest() -> Callable[[str], str]:
 def booted(guest: Callable[[str], str]) -> Iterator[tuple[Machine, int]]:
     """The server, ready, and its port."""
     with Machine([guest("server")], policy=Policy(allow_listen=True)) as machine:
-        (address,) = machine.boot(patience(10.0))
+        (address,) = machine.boot(scaled(10.0))
         yield machine, int(address.rsplit(":", 1)[1])
 
 
@@ -41,7 +41,7 @@ def ask() -> Callable[[int, str], str]:
     """Makes one request on a connection of its own; returns the body without its end."""
 
     def request(port: int, path: str = "/") -> str:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience(30))
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=scaled(30))
         try:
             connection.request("GET", path)
             return connection.getresponse().read().decode().strip()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from warmfork import BootOptions, Limits, ServeOptions
 from warmfork.config import ServeSettings, keys, load, to_toml
 from warmfork.errors import ConfigError
 
@@ -47,9 +48,11 @@ def test_named_files_are_read_instead(elsewhere: Path) -> None:
         ("thread = 1", "warmfork.toml: thread: unknown key", "did you mean threads?"),
         ("zzz = 1", "warmfork.toml: zzz: unknown key", "--help"),
         ("[serve]\nthreads = 1", "warmfork.toml: serve: unknown key", ""),
-        ("threads = 'x'", "warmfork.toml: threads: 'x': input should be a valid integer", ""),
-        ("threads = -1", "warmfork.toml: threads: -1: input should be greater than or equal to 0", ""),
+        ("threads = 'x'", "warmfork.toml: threads: 'x' is not a whole number", ""),
+        ("threads = -1", "warmfork.toml: threads: -1 is out of range: from 0 to 1024", ""),
         ("max-request-time = 'soon'", "warmfork.toml: max-request-time: 'soon' is not a time", ""),
+        ("warmup-path = 'x'", "warmfork.toml: warmup-path: 'x' is not the path of a request", ""),
+        ("keep-connections = [1]", "warmfork.toml: keep-connections: [1] is not a list of names", ""),
         ("max-memory = []", "warmfork.toml: max-memory: [] is not a size", ""),
         ("allow-read = 3", "warmfork.toml: allow-read: 3 is not a permission", ""),
         ("volume = ['a']", "warmfork.toml: volume: 'a' is not a volume", ""),
@@ -96,6 +99,17 @@ def test_lists_in_variables() -> None:
 def test_what_env_sets_comes_after_what_is_allowed() -> None:
     settings = load({"allow-env": "A,B", "env": ["B=2", "C=x=y,z"]}, {})
     assert settings.environment({"A": "1", "B": "1", "D": "1"}) == [("A", "1"), ("B", "2"), ("C", "x=y,z")]
+
+
+def test_options_of_the_python_api_are_settings() -> None:
+    flags = {"max-memory": "1G", "max-files": "22", "warmup": "3", "keep-connections": ["a:1"], "max-stop-time": "2s"}
+    settings = load(flags, {"WARMFORK_KEEP_CONNECTIONS": "b", "WARMFORK_MAX_THREADS": "7", "WARMFORK_EPHEMERAL": "no"})
+    assert settings.limits() == Limits(memory="1G", files=22, threads=7)
+    assert settings.boot_options() == BootOptions(warmup=3, keep_connections=["a:1"])
+    assert settings.serve_options() == ServeOptions(ephemeral=False, max_stop_time=2.0)
+    defaults = load({}, {})
+    assert defaults.limits() == Limits()
+    assert (defaults.boot_options(), defaults.serve_options()) == (BootOptions(), ServeOptions())
 
 
 def test_every_default_is_valid() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from warmfork import Machine, Outcome, Policy, ProgramError, StateError
+from warmfork import Limits, Machine, Outcome, Policy, ProgramError, StateError
 
 Guest = Callable[[str], str]
 
@@ -83,16 +83,16 @@ def test_output_comes_once(guest: Guest) -> None:
 
 
 def test_memory_is_limited(run: Any) -> None:
-    assert run("allocate", str(512 << 20), max_memory="1G")[1] == "allocated\n"
-    assert run("allocate", str(512 << 20), max_memory="256M")[1] == "refused\n"
+    assert run("allocate", str(512 << 20), limits=Limits(memory="1G"))[1] == "allocated\n"
+    assert run("allocate", str(512 << 20), limits=Limits(memory="256M"))[1] == "refused\n"
 
 
 def test_what_is_mapped_without_a_reservation_counts_when_it_is_written(run: Any) -> None:
     mapped = str(3 << 30)
-    assert run("overcommit", mapped, str(64 << 20), max_memory="256M")[1] == "written\n"
-    assert run("overcommit", mapped, mapped, max_memory="256M")[0] == Outcome("out_of_memory", 0)
-    assert run("overcommit", str(8 << 40), str(64 << 20), max_memory="256M")[1] == "written\n"
-    assert run("overcommit", str(8 << 40), "0", max_memory="256M", max_address_space="4T")[1] == "refused\n"
+    assert run("overcommit", mapped, str(64 << 20), limits=Limits(memory="256M"))[1] == "written\n"
+    assert run("overcommit", mapped, mapped, limits=Limits(memory="256M"))[0] == Outcome("out_of_memory", 0)
+    assert run("overcommit", str(8 << 40), str(64 << 20), limits=Limits(memory="256M"))[1] == "written\n"
+    assert run("overcommit", str(8 << 40), "0", limits=Limits(memory="256M", address_space="4T"))[1] == "refused\n"
 
 
 def test_streams_of_this_process(guest: Guest, tmp_path: Path) -> None:

@@ -15,9 +15,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from patience import patience
+from timeouts import scaled
 
-from warmfork import BootTimeout, GuestError, Machine, Outcome, Policy, Snapshot, StateError, WarmforkError
+from warmfork import (
+    BootTimeout,
+    GuestError,
+    Machine,
+    Outcome,
+    Policy,
+    ServeOptions,
+    Snapshot,
+    StateError,
+    WarmforkError,
+)
 
 Guest = Callable[[str], str]
 Ask = Callable[..., str]
@@ -118,7 +128,7 @@ def test_each_connection_is_the_first(frozen: tuple[Snapshot, int], ask: Ask) ->
 
 def test_forks_that_are_not_reset_remember(frozen: tuple[Snapshot, int], ask: Ask) -> None:
     snapshot, port = frozen
-    with snapshot.serve(ephemeral=False):
+    with snapshot.serve(ServeOptions(ephemeral=False)):
         assert [ask(port) for _ in range(5)] == ["1", "2", "3", "4", "5"]
 
 
@@ -201,8 +211,8 @@ def test_an_interrupted_warm_up_is_over(guest: Guest) -> None:
     [
         ("/crash", "crashes", {}),
         ("/exit", "exits", {}),
-        ("/spin", "timeouts", {"max_request_time": patience(0.1)}),
-        ("/sleep", "timeouts", {"max_request_time": patience(0.1)}),
+        ("/spin", "timeouts", {"max_request_time": scaled(0.1)}),
+        ("/sleep", "timeouts", {"max_request_time": scaled(0.1)}),
         ("/large", "out_of_memory", {"max_request_memory": "16M"}),
     ],
 )
@@ -210,7 +220,7 @@ def test_what_goes_wrong_costs_its_own_connection(
     frozen: tuple[Snapshot, int], ask: Ask, path: str, counter: str, options: dict[str, Any]
 ) -> None:
     snapshot, port = frozen
-    with snapshot.serve(**options) as server:
+    with snapshot.serve(ServeOptions(**options)) as server:
         for _ in range(3):
             with pytest.raises((ConnectionError, http.client.HTTPException)):
                 ask(port, path)
@@ -227,7 +237,7 @@ def test_what_goes_wrong_costs_its_own_connection(
 
 def test_much_touched_memory_is_dropped(frozen: tuple[Snapshot, int], ask: Ask) -> None:
     snapshot, port = frozen
-    with snapshot.serve(limit_request_memory="1M") as server:
+    with snapshot.serve(ServeOptions(limit_request_memory="1M")) as server:
         assert [ask(port, "/large"), ask(port), ask(port, "/large")] == ["1", "1", "1"]
         server.stop(10.0)
         statistics = server.statistics()
@@ -237,7 +247,7 @@ def test_much_touched_memory_is_dropped(frozen: tuple[Snapshot, int], ask: Ask) 
 
 def test_forks_serve_side_by_side(frozen: tuple[Snapshot, int], ask: Ask) -> None:
     snapshot, port = frozen
-    with snapshot.serve(threads=2), socket.create_connection(("127.0.0.1", port)) as waiting:
+    with snapshot.serve(ServeOptions(threads=2)), socket.create_connection(("127.0.0.1", port)) as waiting:
         assert [ask(port) for _ in range(5)] == ["1"] * 5
         waiting.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert waiting.recv(1000).endswith(b"1 \n")
@@ -245,7 +255,10 @@ def test_forks_serve_side_by_side(frozen: tuple[Snapshot, int], ask: Ask) -> Non
 
 def test_an_open_connection_may_finish(frozen: tuple[Snapshot, int], ask: Ask) -> None:
     snapshot, port = frozen
-    with snapshot.serve(threads=2) as server, socket.create_connection(("127.0.0.1", port)) as open_connection:
+    with (
+        snapshot.serve(ServeOptions(threads=2)) as server,
+        socket.create_connection(("127.0.0.1", port)) as open_connection,
+    ):
         assert ask(port) == "1"
         assert not server.wait(0.0)
         server.stop(0.0)

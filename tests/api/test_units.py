@@ -1,4 +1,4 @@
-"""Sizes and times as people write them."""
+"""Sizes, times, numbers and names as people write them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warmfork.units import format_duration, format_size, parse_duration, parse_size
+from warmfork.units import format_duration, format_size, parse_count, parse_duration, parse_names, parse_size
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,30 @@ def test_duration(text: str | float, seconds: float) -> None:
 def test_what_is_no_duration(text: object) -> None:
     with pytest.raises(ValueError, match=r"is not a time|is out of range"):
         parse_duration(text)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("value", "count"), [(2, 2), ("2", 2), (" 5 ", 5), ("+3", 3)])
+def test_count(value: str | int, count: int) -> None:
+    assert parse_count(value, 2, 5) == count
+
+
+@pytest.mark.parametrize("value", [1, 6, "1", "-3", "", "x", "2.5", 2.5, True, None, "9" * 5000, "\u0663"])
+def test_what_is_no_count(value: object) -> None:
+    with pytest.raises(ValueError, match=r"is not a whole number|is out of range: from 2 to 5"):
+        parse_count(value, 2, 5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "names"), [("", ()), ("a", ("a",)), ("a,b,", ("a", "b")), (["a,b"], ("a,b",)), ((), ())]
+)
+def test_names(value: object, names: tuple[str, ...]) -> None:
+    assert parse_names(value) == names  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [1, None, b"a", [1], {"a"}])
+def test_what_is_no_list_of_names(value: object) -> None:
+    with pytest.raises(ValueError, match="is not a list of names"):
+        parse_names(value)  # type: ignore[arg-type]
 
 
 @given(st.integers(0, 1 << 47))

@@ -68,7 +68,7 @@ def test_printed_settings_can_be_the_file(warmfork: Any, tmp_path: Path) -> None
             ],
             "error: there is no PROGRAM to run\n",
         ),
-        (["run", "--max-files=many", "p"], "error: --max-files: 'many': input should be a valid integer"),
+        (["run", "--max-files=many", "p"], "error: --max-files: 'many' is not a whole number"),
         (["serve", "--max-request-time=8x", "p"], "error: --max-request-time: '8x' is not a time"),
         (["serve", "--config", "no.toml", "p"], "error: no.toml: there is no such configuration file\n"),
         (["run", "--allow-raed", "p"], "No such option: --allow-raed"),

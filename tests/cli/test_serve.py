@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from patience import patience
+from timeouts import scaled
 
 APP = """
 import socketserver, sys, time
@@ -56,7 +56,7 @@ class Serving:
         raise AssertionError(f"ended without {start!r}: {self.said}")
 
     def ask(self, path: str = "/") -> str:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=patience(60))
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=scaled(60))
         try:
             connection.request("GET", path)
             return connection.getresponse().read().decode()
@@ -66,7 +66,7 @@ class Serving:
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """Sends a signal; returns the exit code and the rest of standard error."""
         self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=patience(60))
+        _, errors = self.process.communicate(timeout=scaled(60))
         return self.process.returncode, errors
 
 
@@ -142,7 +142,7 @@ def test_metrics(serve: Any, tmp_path: Path) -> None:
         server.line("ready: ")
         server.ask()
         host, port = address.split(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=patience(30))
+        connection = http.client.HTTPConnection(host, int(port), timeout=scaled(30))
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
         connection.close()
@@ -153,7 +153,7 @@ def test_metrics(serve: Any, tmp_path: Path) -> None:
 
 def test_a_program_that_may_not_listen(serve: Any) -> None:
     with serve(allow=("--allow-read",)) as server:
-        _, errors = server.process.communicate(timeout=patience(60))
+        _, errors = server.process.communicate(timeout=scaled(60))
         assert server.process.returncode == 125
     assert f"--allow-listen=127.0.0.1:{server.port}" in errors
     assert "error: the program exited with status 1 before it was ready\n" in errors
@@ -170,6 +170,6 @@ def test_a_metrics_address_in_use(serve: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as used:
         address = f"127.0.0.1:{used.getsockname()[1]}"
         with serve("--metrics", address) as server:
-            _, errors = server.process.communicate(timeout=patience(60))
+            _, errors = server.process.communicate(timeout=scaled(60))
             assert server.process.returncode == 2
     assert errors.endswith(f"error: metrics: cannot listen on {address}: Address already in use\n")

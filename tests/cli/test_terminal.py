@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from patience import patience
+from timeouts import scaled
 
 PROMPT = b"prompt> "
 READ = ("--allow-read", "--allow-write")
@@ -33,7 +33,7 @@ class Screen:
         """What is shown until ``text`` is the end of it, or until the program has ended."""
         seen = b""
         while not seen.endswith(text):
-            ready, _, _ = select.select([self.leader], [], [], patience(30.0))
+            ready, _, _ = select.select([self.leader], [], [], scaled(30.0))
             assert ready, seen
             try:
                 seen += os.read(self.leader, 10000)
@@ -47,7 +47,7 @@ class Screen:
 
     def end(self) -> int:
         """The exit code, when it has ended."""
-        return self.process.wait(patience(30.0))
+        return self.process.wait(scaled(30.0))
 
     def close(self) -> None:
         """Ends it."""

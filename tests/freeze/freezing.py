@@ -18,14 +18,14 @@ from types import TracebackType
 
 from compiling import compiled
 from guest_programs import ENVIRONMENT, Outcome, Program, difference
-from patience import patience
+from timeouts import scaled
 
 from warmfork import Fork, Machine, Policy
 
 EVERYTHING = Policy(allow_read=True, allow_write=True, allow_env=True, allow_net=True)
 PIPE_BYTES = 1 << 20
 """A program must be able to write all that it writes before anybody reads."""
-TURN_SECONDS = patience(10)
+TURN_SECONDS = scaled(10)
 SHOWS_NAMES = re.compile(r"_nlink|inotify|/proc/self/(fd|maps)")
 """In the source of a program that shows how many names its files have, or whether they are gone."""
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from clients import pair
 from compiling import compiled
-from patience import patience
-from talking import pair
+from timeouts import scaled
 
 from warmfork import Fork, Machine, Outcome, Policy, Snapshot
 
@@ -22,7 +22,7 @@ def guest() -> Callable[[str], str]:
 
 
 @pytest.fixture
-def stubs_of_process(platform: str) -> None:
+def needs_host_processes(platform: str) -> None:
     """For tests that look at a guest's host process from outside; a virtual machine has none."""
     if platform != "process":
         pytest.skip(f"guests of the {platform} platform have no host process of their own")
@@ -35,7 +35,7 @@ def freeze(guest: Callable[[str], str]) -> Callable[..., Snapshot]:
     def frozen(name: str, *arguments: str, warm_up: int = 0, **options: object) -> Snapshot:
         options = {"policy": Policy(allow_net=True)} | options
         with Machine([guest(name), *arguments], **options) as machine:
-            machine.boot(patience(20.0))
+            machine.boot(scaled(20.0))
             machine.warm_up(warm_up)
             return machine.freeze()
 
@@ -57,7 +57,7 @@ class Served:
 def request_of() -> Iterator[Callable[..., Served]]:
     """Has a fork serve one request, in this very thread; returns how that went."""
 
-    def ask(fork: Fork, text: str | bytes, timeout: float = patience(20.0)) -> Served:
+    def ask(fork: Fork, text: str | bytes, timeout: float = scaled(20.0)) -> Served:
         client, connection = pair()
         with client, connection:
             client.sendall((text.encode() if isinstance(text, str) else text) + b"\n")

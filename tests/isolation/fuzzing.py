@@ -18,22 +18,26 @@ import time
 from dataclasses import astuple
 from pathlib import Path
 
-from holdings import Holdings
-from patience import patience
-from talking import pair
+from clients import pair
+from resources import Resources
+from timeouts import scaled
 
-from warmfork import Fork, Machine, Policy, Snapshot
+from warmfork import Fork, Limits, Machine, Policy, Snapshot
 
 KINDS = ("served", "exited", "signaled", "timeout", "out_of_memory")
-REQUEST_SECONDS = patience(0.3)
+REQUEST_SECONDS = scaled(0.3)
 # Of this process's own time, so that a busy machine does not count.
-MOST_SECONDS = patience(2.0)
+MOST_SECONDS = scaled(2.0)
 REQUEST_MEMORY = 64 << 20
 # What may be in use besides: pages that a fork has touched stay its own. The kvm platform has them in this process, and
 # keeps machines ready for the next forks.
 SPARE = {
-    "process": Holdings(files=0, machines=0, stubs=0, threads=0, memory=8 << 20, mappings=16, guests=REQUEST_MEMORY),
-    "kvm": Holdings(files=8, machines=2, stubs=0, threads=2, memory=(8 << 20) + REQUEST_MEMORY, mappings=64, guests=0),
+    "process": Resources(
+        files=0, machines=0, host_processes=0, threads=0, memory=8 << 20, mappings=16, guests=REQUEST_MEMORY
+    ),
+    "kvm": Resources(
+        files=8, machines=2, host_processes=0, threads=2, memory=(8 << 20) + REQUEST_MEMORY, mappings=64, guests=0
+    ),
 }
 
 
@@ -47,11 +51,10 @@ def freeze(guest: str, scratch: Path, platform: str, shown: bool) -> Snapshot:
             cwd="/scratch",
             stdio=(null.fileno(), 2, 2) if shown else None,
             platform=platform,
-            max_memory="512M",
-            max_files=256,
+            limits=Limits(memory="512M", files=256),
         ) as machine,
     ):
-        machine.boot(patience(20.0))
+        machine.boot(scaled(20.0))
         return machine.freeze()
 
 
@@ -106,19 +109,19 @@ def renew(snapshot: Snapshot, fork: Fork, replace: bool) -> tuple[Fork, str]:
     return fork, how
 
 
-def check_holdings(before: Holdings, spare: Holdings) -> None:
-    now = Holdings.now()
+def check_resources(before: Resources, spare: Resources) -> None:
+    now = Resources.now()
     if any(new > old + more for new, old, more in zip(astuple(now), astuple(before), astuple(spare), strict=True)):
         raise AssertionError(f"it left something behind: {now}, before {before}")
 
 
-def run(snapshot: Snapshot, spare: Holdings, scratch: Path, seeds: range, request: str) -> None:
+def run(snapshot: Snapshot, spare: Resources, scratch: Path, seeds: range, request: str) -> None:
     fork = snapshot.fork()
-    if serve(fork, "fuzz 0 0", patience(20.0)) != "served":
+    if serve(fork, "fuzz 0 0", scaled(20.0)) != "served":
         raise AssertionError("a request that makes no calls was not served")
     fork, _ = renew(snapshot, fork, replace=False)
     gc.freeze()
-    before = Holdings.now()
+    before = Resources.now()
     for seed in seeds:
         tidy(scratch)
         print(seed, end=" ", flush=True)
@@ -126,13 +129,13 @@ def run(snapshot: Snapshot, spare: Holdings, scratch: Path, seeds: range, reques
             kind = serve(fork, request.format(seed))
             # A server's worker throws a fork away after anything but a served request; here every other one is reset.
             fork, how = renew(snapshot, fork, replace=kind != "served" and seed % 2 == 0)
-            check_holdings(before, spare)
+            check_resources(before, spare)
             print(f"{kind}, {how}", flush=True)
         except Exception as error:
             print(f"wrong: {type(error).__name__}: {error}".replace("\n", " "), flush=True)
             fork.close()
             fork = snapshot.fork()
-            before = Holdings.now()  # what one seed has leaked is not the next one's
+            before = Resources.now()  # what one seed has leaked is not the next one's
     fork.close()
     tidy(scratch)
 

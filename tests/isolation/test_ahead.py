@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 
 import pytest
-from patience import patience
-from talking import all_of, port_of
+from clients import all_of, port_of
+from timeouts import scaled
 
-from warmfork import Machine, Policy, Snapshot
+from warmfork import Machine, Policy, ServeOptions, Snapshot
 
 ANSWER = re.compile(
     rb"(hello )?(\d+) accepted, (\d+) counted, from (\d+), known (\S*); (\d+) (\d+) (\d+) (\d+) (\d+)\n"
@@ -26,7 +26,7 @@ def frozen(guest: Callable[[str], str]) -> Callable[..., Snapshot]:
     def freeze(*arguments: str, moments: int = 1, silent: bool = True) -> Snapshot:
         policy = Policy(allow_net=True)
         with Machine([guest("ahead"), *arguments], policy=policy, stdio=None if silent else (0, 1, 2)) as machine:
-            machine.boot(patience(20.0))
+            machine.boot(scaled(20.0))
             machine.warm_up(1)
             return machine.freeze(moments)
 
@@ -35,7 +35,7 @@ def frozen(guest: Callable[[str], str]) -> Callable[..., Snapshot]:
 
 def client_of(port: int) -> socket.socket:
     """A connection that says nothing yet."""
-    return socket.create_connection(("127.0.0.1", port), timeout=patience(60))
+    return socket.create_connection(("127.0.0.1", port), timeout=scaled(60))
 
 
 class Told:
@@ -140,7 +140,7 @@ def test_the_other_listening_socket(frozen: Callable[..., Snapshot]) -> None:
 
 def test_forks_that_are_not_reset_accept_by_themselves(frozen: Callable[..., Snapshot]) -> None:
     snapshot = frozen("epoll")
-    with snapshot.serve(ephemeral=False):
+    with snapshot.serve(ServeOptions(ephemeral=False)):
         assert [Told(port_of(snapshot)).accepted for _ in range(3)] == [3, 4, 5]
 
 
@@ -188,7 +188,7 @@ def test_no_moment_is_looked_for_unless_asked(frozen: Callable[..., Snapshot]) -
 
 def test_strangers_are_not_taken_for_the_silent_client(guest: Callable[[str], str]) -> None:
     with Machine([guest("ahead"), "epoll"], policy=Policy(allow_net=True)) as machine:
-        port = int(machine.boot(patience(20.0))[0].rsplit(":", 1)[1])
+        port = int(machine.boot(scaled(20.0))[0].rsplit(":", 1)[1])
         machine.warm_up(1)
         with client_of(port) as stranger:
             stranger.sendall(b"GET\n")

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from patience import patience
-from talking import ask, port_of
+from clients import ask, port_of
+from timeouts import scaled
 
-from warmfork import Policy, Snapshot
+from warmfork import Policy, ServeOptions, Snapshot
 
 USERS = ("alice", "bob", "carol", "dave")
 REQUESTS = 40
@@ -96,7 +96,7 @@ def test_backends_answer_who_has_asked(family: str, asking: Snapshot) -> None:
     def requests(text: str) -> list[tuple[str, str]]:
         return [(f"leave {text}", ""), (f"ask {text}", f"{text} got {text}, {count} connections done\n")]
 
-    with asking.serve(threads=2, max_request_time=patience(8)):
+    with asking.serve(ServeOptions(threads=2, max_request_time=scaled(8))):
         assert all_users(port_of(asking), requests) == []
 
 
@@ -161,7 +161,7 @@ def test_who_is_inside_answers_who_has_asked(inside: Snapshot, threads: int) -> 
             (f"back {text}", f"{text} 1 done\n"),
         ]
 
-    with inside.serve(threads=threads, max_request_time=patience(8)):
+    with inside.serve(ServeOptions(threads=threads, max_request_time=scaled(8))):
         assert all_users(port_of(inside), requests) == []
 
 

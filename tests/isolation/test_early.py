@@ -12,10 +12,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from patience import patience
-from talking import all_of, ask, port_of
+from clients import all_of, ask, port_of
+from timeouts import scaled
 
-from warmfork import Machine, Policy
+from warmfork import Machine, Policy, ServeOptions
 
 STRANGERS = 3
 
@@ -27,9 +27,9 @@ def booted(guest: Callable[[str], str], directory: Path) -> tuple[Machine, list[
     policy = Policy(allow_net=True, volumes=[f"{directory}:/scratch:rw"])
     machine = Machine([guest("early")], policy=policy, cwd="/scratch")
     with ThreadPoolExecutor(1) as thread:
-        ready = thread.submit(machine.boot, patience(60.0))
+        ready = thread.submit(machine.boot, scaled(60.0))
         port = int((directory / "port").read_text())
-        strangers = [socket.create_connection(("127.0.0.1", port), timeout=patience(60.0)) for _ in range(STRANGERS)]
+        strangers = [socket.create_connection(("127.0.0.1", port), timeout=scaled(60.0)) for _ in range(STRANGERS)]
         for stranger in strangers:
             stranger.sendall(b"count\n")
         (directory / "go").write_text("go")
@@ -74,7 +74,7 @@ def test_strangers_are_served_by_a_fork_that_is_not_reset(guest: Callable[[str],
     machine, strangers = booted(guest, tmp_path)
     with machine:
         snapshot = machine.freeze()
-    with snapshot.serve(ephemeral=False):
+    with snapshot.serve(ServeOptions(ephemeral=False)):
         assert answers(strangers) == [b"1 done\n", b"2 done\n", b"3 done\n"]
         assert ask(port_of(snapshot), b"count\n") == b"4 done\n"
 
@@ -82,7 +82,7 @@ def test_strangers_are_served_by_a_fork_that_is_not_reset(guest: Callable[[str],
 def test_a_machine_that_goes_on_serves_them_itself(guest: Callable[[str], str], tmp_path: Path) -> None:
     machine, strangers = booted(guest, tmp_path)
     with machine, ThreadPoolExecutor(1) as thread:
-        running = thread.submit(machine.run, patience(60.0))
+        running = thread.submit(machine.run, scaled(60.0))
         assert answers(strangers) == [b"1 done\n", b"2 done\n", b"3 done\n"]
         machine.interrupt()
         running.result()
@@ -114,7 +114,7 @@ with Machine([sys.argv[1]], policy=Policy(allow_net=True), platform=sys.argv[2])
 
 
 def test_a_warm_up_shares_ports_with_connections_to_others(guest: Callable[[str], str], platform: str) -> None:
-    command = [sys.executable, "-c", FEW_PORTS, guest("clocks"), platform, str(patience(20.0))]
+    command = [sys.executable, "-c", FEW_PORTS, guest("clocks"), platform, str(scaled(20.0))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "no network of its own" in done.stderr:
         pytest.skip("no network namespace may be made here")
@@ -127,19 +127,19 @@ def test_a_set_is_told_of_each_connection_once_it_has_accepted_what_waited(
 ) -> None:
     request = b"GET / HTTP/1.0\r\n\r\n"
     with Machine([guest("edges")], policy=Policy(allow_net=True)) as machine:
-        machine.boot(patience(60.0))
+        machine.boot(scaled(60.0))
         machine.warm_up(1)
         with ExitStack() as stack:
-            address = machine.boot(patience(60.0))[0].rsplit(":", 1)
+            address = machine.boot(scaled(60.0))[0].rsplit(":", 1)
             held = [
                 stack.enter_context(socket.create_connection((address[0], int(address[1])))) for _ in range(strangers)
             ]
             for stranger in held:
-                stranger.settimeout(patience(60.0))
+                stranger.settimeout(scaled(60.0))
                 stranger.sendall(request)
             machine.warm_up(1)
             snapshot = machine.freeze()
-            with snapshot.serve(ephemeral=False):
+            with snapshot.serve(ServeOptions(ephemeral=False)):
                 for number, stranger in enumerate(held, 3):
                     assert all_of(stranger).endswith(b"%02d" % number)
                 for number in range(3):

@@ -18,10 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from patience import patience
-from talking import ask, port_of
+from clients import ask, port_of
+from timeouts import scaled
 
-from warmfork import Policy, Snapshot
+from warmfork import Limits, Policy, ServeOptions, Snapshot
 
 # Short requests are many, long ones meet what they have left behind themselves.
 BATCHES = ["1-250x300", "1001-1125x1000", "2001-2025x5000"]
@@ -33,17 +33,17 @@ FINE = re.compile(r"\d+ (served|exited|signaled|timeout|out_of_memory), (rewritt
 def fuzz(*arguments: str | Path) -> tuple[list[str], str, str]:
     """Runs fuzzing.py; a line for each request, what went wrong with the process itself, its standard error."""
     command = [sys.executable, Path(__file__).with_name("fuzzing.py"), *arguments]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}  # for patience
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}  # for timeouts
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, errors="replace"
     ) as process:
         try:
-            output, errors = process.communicate(timeout=patience(SECONDS))
+            output, errors = process.communicate(timeout=scaled(SECONDS))
             ended = f"the process ended with {process.returncode}" if process.returncode else ""
         except subprocess.TimeoutExpired:
             process.kill()
             output, errors = process.communicate()
-            ended = f"the process was not done after {patience(SECONDS):.0f} s"
+            ended = f"the process was not done after {scaled(SECONDS):.0f} s"
     return output.splitlines(), ended, errors
 
 
@@ -70,7 +70,7 @@ def test_random_calls_leave_nothing(guest: Callable[[str], str], platform: str, 
 
 def test_a_server_outlives_random_calls(freeze: Callable[..., Snapshot], platform: str, tmp_path: Path) -> None:
     policy = Policy(allow_listen=["127.0.0.1"], volumes=[f"{tmp_path}:/scratch:rw"])
-    snapshot = freeze("fuzz", policy=policy, cwd="/scratch", max_memory="512M", max_files=256)
+    snapshot = freeze("fuzz", policy=policy, cwd="/scratch", limits=Limits(memory="512M", files=256))
     port = port_of(snapshot)
 
     def one(seed: int) -> None:
@@ -78,10 +78,10 @@ def test_a_server_outlives_random_calls(freeze: Callable[..., Snapshot], platfor
         assert ask(port, b"fuzz 0 0\n") == b"survived done\n", f"after seed {seed}, or the one beside it"
 
     seeds = range(3001, 3101 if platform == "process" else 3051)
-    with snapshot.serve(threads=2, max_request_time=patience(2.0), max_request_memory="64M") as server:
+    with snapshot.serve(ServeOptions(threads=2, max_request_time=scaled(2.0), max_request_memory="64M")) as server:
         with ThreadPoolExecutor(2) as clients:
             list(clients.map(one, seeds))
-        server.stop(patience(30.0))
+        server.stop(scaled(30.0))
         statistics = server.statistics()
     lost = sum(statistics[name] for name in ("crashes", "exits", "timeouts", "out_of_memory"))
     assert statistics["failures"] == 0

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from patience import patience
-from stubs import IMAGE_BYTES, Stub, stubs
-from talking import all_of, ask, port_of
+from clients import all_of, ask, port_of
+from host_processes import IMAGE_BYTES, HostProcess, host_processes
+from timeouts import scaled
 
-from warmfork import Outcome, Server, Snapshot
+from warmfork import Outcome, ServeOptions, Server, Snapshot
 
 # What becomes of each request: the counter that it raises, or the answer that it gets.
 CRASHES = [
@@ -54,7 +54,7 @@ ANSWERS = {
 
 @pytest.fixture(scope="module")
 def snapshot(freeze: Callable[..., Snapshot]) -> Snapshot:
-    return freeze("hostile", max_memory="8G")
+    return freeze("hostile")
 
 
 COUNTERS = ("crashes", "exits", "timeouts", "out_of_memory", "failures", "served")
@@ -62,7 +62,7 @@ COUNTERS = ("crashes", "exits", "timeouts", "out_of_memory", "failures", "served
 
 def run(snapshot: Snapshot, request: str, counter: str, time: float = 60.0, memory: str = "64M") -> bytes:
     """Makes a hostile request, with ordinary ones before it, beside it and after it."""
-    with snapshot.serve(threads=2, max_request_time=time, max_request_memory=memory) as server:
+    with snapshot.serve(ServeOptions(threads=2, max_request_time=time, max_request_memory=memory)) as server:
         return run_on(server, port_of(snapshot), request, counter)
 
 
@@ -125,7 +125,7 @@ def test_what_is_answered(snapshot: Snapshot, request_line: str, expected: str |
 
 def test_an_endless_answer_ends(snapshot: Snapshot) -> None:
     port = port_of(snapshot)
-    with snapshot.serve(max_request_time=patience(0.5)) as server:
+    with snapshot.serve(ServeOptions(max_request_time=scaled(0.5))) as server:
         assert len(ask(port, b"answer-much\n")) > 1 << 20
         assert ask(port, b"fine\n") == b"fine done\n"
         assert server.statistics()["timeouts"] == 1
@@ -138,14 +138,14 @@ def fork(snapshot: Snapshot) -> Iterator[Any]:
 
 
 @pytest.fixture
-def fork_and_stub(snapshot: Snapshot, stubs_of_process: None) -> Iterator[tuple[Any, Stub]]:
-    before = stubs()
+def fork_and_stub(snapshot: Snapshot, needs_host_processes: None) -> Iterator[tuple[Any, HostProcess]]:
+    before = host_processes()
     with snapshot.fork() as fork:
-        (pid,) = stubs() - before
-        yield fork, Stub(pid)
+        (pid,) = host_processes() - before
+        yield fork, HostProcess(pid)
 
 
-def test_a_stub_has_one_file_and_no_capability_to_get_more(fork_and_stub: tuple[Any, Stub]) -> None:
+def test_a_stub_has_one_file_and_no_capability_to_get_more(fork_and_stub: tuple[Any, HostProcess]) -> None:
     _, stub = fork_and_stub
     assert stub.files() == ["socket"]
     status = (stub.directory / "status").read_text()
@@ -153,7 +153,7 @@ def test_a_stub_has_one_file_and_no_capability_to_get_more(fork_and_stub: tuple[
     assert "NoNewPrivs:\t1" in status
 
 
-def test_the_stubs_code_is_no_way_out(fork_and_stub: tuple[Any, Stub], request_of: Any, tmp_path: Path) -> None:
+def test_the_stubs_code_is_no_way_out(fork_and_stub: tuple[Any, HostProcess], request_of: Any, tmp_path: Path) -> None:
     fork, stub = fork_and_stub
     escape = tmp_path / "escape"
     code, (table, _) = stub.code(), stub.shared_pages()
@@ -171,7 +171,7 @@ def test_the_stubs_code_is_no_way_out(fork_and_stub: tuple[Any, Stub], request_o
     assert fork.differences() == []
 
 
-def test_what_is_left_in_the_stubs_pages_is_gone(fork_and_stub: tuple[Any, Stub], request_of: Any) -> None:
+def test_what_is_left_in_the_stubs_pages_is_gone(fork_and_stub: tuple[Any, HostProcess], request_of: Any) -> None:
     fork, stub = fork_and_stub
     start, end = stub.shared_pages()
     served = request_of(fork, f"write-shared-pages {start:x} {end:x} Pa55w0rd")
@@ -182,7 +182,7 @@ def test_what_is_left_in_the_stubs_pages_is_gone(fork_and_stub: tuple[Any, Stub]
     assert request_of(fork, "fine").answer == b"fine done\n"
 
 
-def test_the_stubs_pages_cannot_be_changed(fork_and_stub: tuple[Any, Stub], request_of: Any) -> None:
+def test_the_stubs_pages_cannot_be_changed(fork_and_stub: tuple[Any, HostProcess], request_of: Any) -> None:
     fork, stub = fork_and_stub
     reserved = [(start, end) for start, end, _ in stub.maps() if stub.code() - IMAGE_BYTES <= start < 1 << 47]
     before = stub.maps()
@@ -196,7 +196,7 @@ def test_the_stubs_pages_cannot_be_changed(fork_and_stub: tuple[Any, Stub], requ
     assert fork.differences() == []
 
 
-def test_calls_with_the_stubs_pages_do_no_harm(fork_and_stub: tuple[Any, Stub], request_of: Any) -> None:
+def test_calls_with_the_stubs_pages_do_no_harm(fork_and_stub: tuple[Any, HostProcess], request_of: Any) -> None:
     fork, stub = fork_and_stub
     start, end = stub.code(), stub.shared_pages()[1]
     served = request_of(fork, f"calls-into-reserved {start:x} {end:x}", timeout=1.0)

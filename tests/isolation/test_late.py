@@ -6,23 +6,23 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
-from patience import patience
-from talking import all_of, port_of
+from clients import all_of, port_of
+from timeouts import scaled
 
-from warmfork import Snapshot
+from warmfork import ServeOptions, Snapshot
 
 
 @pytest.fixture(scope="module")
 def port(freeze: Callable[..., Snapshot]) -> Iterator[int]:
     """Where one fork serves, with no limit of time."""
     snapshot = freeze("late")
-    with snapshot.serve(threads=1, max_request_time=None):
+    with snapshot.serve(ServeOptions(threads=1, max_request_time=0)):
         yield port_of(snapshot)
 
 
 def connect(port: int, request: bytes) -> socket.socket:
     """A client that has sent its request."""
-    client = socket.create_connection(("127.0.0.1", port), timeout=patience(60))
+    client = socket.create_connection(("127.0.0.1", port), timeout=scaled(60))
     client.sendall(request)
     return client
 
@@ -58,12 +58,12 @@ def test_no_answer_is_lost(port: int, request_: bytes, answer: bytes) -> None:
 
 def test_what_it_does_elsewhere_is_done(port: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as elsewhere:
-        elsewhere.settimeout(patience(60))
+        elsewhere.settimeout(scaled(60))
         with connect(port, b"tell %d\n" % elsewhere.getsockname()[1]) as client:
             assert client.recv(100) == b"later\n"
         told, _ = elsewhere.accept()
         with told, connect(port, b"answer\n") as other:
-            told.settimeout(patience(60))
+            told.settimeout(scaled(60))
             told.sendall(b"g")
             assert all_of(told) == b"told"
             assert other.recv(100) == b"answer\n"

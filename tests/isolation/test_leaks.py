@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from holdings import Holdings, settle
-from talking import ask, port_of
+from clients import ask, port_of
+from resources import Resources, settle
 
-from warmfork import Snapshot
+from warmfork import ServeOptions, Snapshot
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +41,13 @@ REQUESTS = {"process": 100_000, "kvm": 20_000}
 def test_many_requests_leak_nothing(platform: str, snapshot: Snapshot, client: Callable[[int, int, str], str]) -> None:
     port = port_of(snapshot)
     count = REQUESTS[platform]
-    with snapshot.serve(threads=2) as server:
+    with snapshot.serve(ServeOptions(threads=2)) as server:
         assert client(port, 2_000, "work") == "1 done\n"
         settle(server)
-        before = Holdings.now()
+        before = Resources.now()
         assert client(port, count - 2_000, "work") == "1 done\n"
         settle(server)
-        Holdings.now().assert_no_more_than(before, memory=4 << 20)
+        Resources.now().assert_no_more_than(before, memory=4 << 20)
         server.stop(10.0)
         statistics = server.statistics()
     assert statistics["served"] == statistics["connections"] == count
@@ -56,31 +56,31 @@ def test_many_requests_leak_nothing(platform: str, snapshot: Snapshot, client: C
 
 def test_what_requests_leave_behind_is_cleared_away(snapshot: Snapshot, client: Callable[[int, int, str], str]) -> None:
     port = port_of(snapshot)
-    with snapshot.serve(threads=2) as server:
+    with snapshot.serve(ServeOptions(threads=2)) as server:
         assert client(port, 500, "leave") == "1 done\n"
         settle(server)
-        before = Holdings.now()
+        before = Resources.now()
         assert client(port, 5_000, "leave") == "1 done\n"
         settle(server)
-        Holdings.now().assert_no_more_than(before, memory=4 << 20)
+        Resources.now().assert_no_more_than(before, memory=4 << 20)
 
 
 def test_lost_forks_leave_nothing(snapshot: Snapshot, client: Callable[[int, int, str], str]) -> None:
     port = port_of(snapshot)
-    with snapshot.serve(threads=2) as server:
+    with snapshot.serve(ServeOptions(threads=2)) as server:
         assert client(port, 20, "crash") == ""
         settle(server)
-        before = Holdings.now()
+        before = Resources.now()
         assert client(port, 300, "crash") == ""
         settle(server)
-        Holdings.now().assert_no_more_than(before, memory=8 << 20)
+        Resources.now().assert_no_more_than(before, memory=8 << 20)
         assert server.statistics()["crashes"] == 320
 
 
 def test_servers_snapshots_and_machines_leave_nothing(freeze: Callable[..., Snapshot]) -> None:
     def once() -> None:
         snapshot = freeze("quick")
-        with snapshot.serve(threads=2) as server, snapshot.fork() as fork:
+        with snapshot.serve(ServeOptions(threads=2)) as server, snapshot.fork() as fork:
             assert ask(port_of(snapshot), b"work\n") == b"1 done\n"
             settle(server)
             fork.run(timeout=0.01)
@@ -88,7 +88,7 @@ def test_servers_snapshots_and_machines_leave_nothing(freeze: Callable[..., Snap
 
     for _ in range(3):
         once()
-    before = Holdings.now()
+    before = Resources.now()
     for _ in range(20):
         once()
-    Holdings.now().assert_no_more_than(before, memory=8 << 20)
+    Resources.now().assert_no_more_than(before, memory=8 << 20)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from patience import patience
-from talking import pair
+from clients import pair
+from timeouts import scaled
 
 from warmfork import Policy, Snapshot
 
@@ -88,7 +88,7 @@ def test_a_request_answers_for_the_memory_that_it_adds(snapshots: Any, action: s
         client, connection = pair()
         with client, connection:
             client.sendall(f"{action}\n".encode())
-            served = fork.serve(connection.fileno(), timeout=patience(20.0), max_memory="6M")
+            served = fork.serve(connection.fileno(), timeout=scaled(20.0), max_memory="6M")
         assert served.kind == outcome
 
 

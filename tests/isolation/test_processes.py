@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from holdings import Holdings, settle
-from talking import ask, port_of
+from clients import ask, port_of
+from resources import Resources, settle
 
-from warmfork import Policy, Snapshot
+from warmfork import Policy, ServeOptions, Snapshot
 
 # What a request changes, and what `differences` says of it before the reset.
 CHANGES = {
@@ -94,15 +94,15 @@ def test_a_fork_without_a_process_of_the_snapshot_is_made_anew(
 
 def test_a_thousand_programs_leak_nothing(snapshot: Snapshot) -> None:
     port = port_of(snapshot)
-    with snapshot.serve(threads=2) as server:
+    with snapshot.serve(ServeOptions(threads=2)) as server:
         for _ in range(20):
             assert ask(port, b"spawn a\n") == b"3 A\ndone\n"
         settle(server)
-        before = Holdings.now()
+        before = Resources.now()
         for _ in range(1000):
             assert ask(port, b"spawn a\n") == b"3 A\ndone\n"
         settle(server)
-        Holdings.now().assert_no_more_than(before, memory=8 << 20)
+        Resources.now().assert_no_more_than(before, memory=8 << 20)
         server.stop(10.0)
         statistics = server.statistics()
     assert statistics["served"] == 1020
@@ -111,7 +111,7 @@ def test_a_thousand_programs_leak_nothing(snapshot: Snapshot) -> None:
 
 def test_a_lost_process_of_the_snapshot_costs_no_connection(snapshot: Snapshot) -> None:
     port = port_of(snapshot)
-    with snapshot.serve(threads=1) as server:
+    with snapshot.serve(ServeOptions(threads=1)) as server:
         for _ in range(3):
             assert ask(port, b"end-child\n") == b"done\n"
             assert ask(port, b"look\n") == b"none shared before   children 0\ndone\n"

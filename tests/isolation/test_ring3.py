@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from holdings import Holdings, settle
-from patience import SLOWNESS, patience
-from stubs import IMAGE_BYTES
-from talking import ask, port_of
+from clients import ask, port_of
+from host_processes import IMAGE_BYTES
+from resources import Resources, settle
+from timeouts import SLOWNESS, scaled
 
-from warmfork import Fork, Outcome, Server, Snapshot
+from warmfork import Fork, Outcome, ServeOptions, Server, Snapshot
 
 PAGE = 0x1000
 USER_END = 0x7FFFFFFFF000
@@ -71,7 +71,7 @@ def accessible(platform: str) -> dict[str, set[int]]:
 @pytest.mark.parametrize("where", [*RANGES, "borders", "random"])
 def test_addresses_that_are_not_its_own(fork: Fork, request_of: Any, platform: str, where: str) -> None:
     requests = {"borders": "walk-borders", "random": "walk-random 4711"}
-    served = request_of(fork, requests.get(where) or f"walk {RANGES[where]}", timeout=patience(60.0))
+    served = request_of(fork, requests.get(where) or f"walk {RANGES[where]}", timeout=scaled(60.0))
     assert served.outcome == Outcome("served", 0)
     *found, probes, done = served.answer.decode().split()
     assert int(probes) >= 4
@@ -97,7 +97,7 @@ def test_jumps_into_the_platforms_code(snapshot: Snapshot, fork: Fork, request_o
     # Every byte, with registers of each kind, while another fork of the snapshot answers.
     with snapshot.fork() as bystander:
         for start in range(CODE, CODE + PAGE, 64 if SLOWNESS == 1 else 1024):
-            served = request_of(fork, f"jump-around {start:x}-{start + 64:x} {start}", timeout=patience(20.0))
+            served = request_of(fork, f"jump-around {start:x}-{start + 64:x} {start}", timeout=scaled(20.0))
             assert served.outcome == Outcome("served", 0)
             assert request_of(bystander, "fine").answer == b"fine done\n"
             for each in (fork, bystander):
@@ -146,11 +146,11 @@ def test_a_server_outlives_jumps_into_the_platforms_code(snapshot: Snapshot, pla
     jumps = [(offset, kind) for offset in offsets for kind in range(KINDS_OF_REGISTERS)]
     jumps += [(offset, offset % KINDS_OF_REGISTERS) for offset in range(CODE_BYTES[platform], PAGE, 64)]
     requests = [f"jump {CODE + offset:x} {kind} {offset * 8 + kind + 1}" for offset, kind in jumps]
-    with snapshot.serve(threads=2, max_request_time=patience(0.5), max_request_memory="64M") as server:
+    with snapshot.serve(ServeOptions(threads=2, max_request_time=scaled(0.5), max_request_memory="64M")) as server:
         attack(server, port, requests[:40])
-        before = Holdings.now()
+        before = Resources.now()
         attack(server, port, requests)
-        Holdings.now().assert_no_more_than(before, memory=8 << 20)
+        Resources.now().assert_no_more_than(before, memory=8 << 20)
         statistics = server.statistics()
         assert statistics["failures"] == 0
         assert statistics["crashes"] > len(requests) / 2
@@ -164,7 +164,7 @@ def test_a_server_outlives_noise(snapshot: Snapshot) -> None:
     # All of its memory, in one call; then what it can still do with all of it.
     requests += [f"unmap-all {end:x}" for end in (IMAGE, 1 << 46, 1 << 30, 1 << 22)]
     requests += [f"protect-all {protection}" for protection in range(8)]
-    with snapshot.serve(threads=2, max_request_time=patience(0.5), max_request_memory="64M") as server:
+    with snapshot.serve(ServeOptions(threads=2, max_request_time=scaled(0.5), max_request_memory="64M")) as server:
         attack(server, port, requests)
         assert server.statistics()["failures"] == 0
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from patience import patience
-from stubs import Stub, stubs
-from talking import ask, body_of, get, port_of
+from clients import ask, body_of, get, port_of
+from host_processes import HostProcess, host_processes
+from timeouts import scaled
 
-from warmfork import Fork, Machine, Outcome, Policy, Snapshot
+from warmfork import Fork, Machine, Outcome, Policy, ServeOptions, Snapshot
 
 GUESTS = Path(__file__).parent / "guests"
 TEXT = "zQ7-kP9-wX2-" + "y" * 52
@@ -25,7 +25,7 @@ def as_bytes(text: str) -> str:
     return ",".join(str(byte) for byte in text.encode())
 
 
-def held(fork: Fork, stub: Stub) -> dict[str, int]:
+def held(fork: Fork, stub: HostProcess) -> dict[str, int]:
     """How often the secret is in each place where it can be."""
     kernel = re.sub(r"\s+", "", fork.describe())
     threads = fork.threads()
@@ -44,7 +44,7 @@ def held(fork: Fork, stub: Stub) -> dict[str, int]:
     }
 
 
-def _span(stub: Stub) -> tuple[int, int]:
+def _span(stub: HostProcess) -> tuple[int, int]:
     start, end = stub.shared_pages()
     return start, end - start
 
@@ -54,12 +54,12 @@ def snapshot(freeze: Callable[..., Snapshot]) -> Snapshot:
     return freeze("secret")
 
 
-@pytest.mark.usefixtures("stubs_of_process")
+@pytest.mark.usefixtures("needs_host_processes")
 def test_a_secret_is_gone(snapshot: Snapshot, request_of: Any) -> None:
-    before = stubs()
+    before = host_processes()
     with snapshot.fork() as fork:
-        (pid,) = stubs() - before
-        stub = Stub(pid)
+        (pid,) = host_processes() - before
+        stub = HostProcess(pid)
         assert set(held(fork, stub).values()) == {0}
         for _ in range(3):
             served = request_of(fork, f"hide {TEXT} {NUMBER:x}")
@@ -71,18 +71,18 @@ def test_a_secret_is_gone(snapshot: Snapshot, request_of: Any) -> None:
         assert fork.differences() == []
 
 
-@pytest.mark.usefixtures("stubs_of_process")
+@pytest.mark.usefixtures("needs_host_processes")
 def test_a_secret_is_gone_from_memory_that_is_dropped(snapshot: Snapshot, request_of: Any) -> None:
     # A server with no room for rewriting drops every page.
-    before = stubs()
-    with snapshot.serve(limit_request_memory=0) as server:
+    before = host_processes()
+    with snapshot.serve(ServeOptions(limit_request_memory=0)) as server:
         assert ask(port_of(snapshot), b"draw\n").endswith(b"done\n")
-        (pid,) = stubs() - before
+        (pid,) = host_processes() - before
         for _ in range(3):
             assert ask(port_of(snapshot), f"hide {TEXT} {NUMBER:x}\n".encode()) == b"done\n"
             assert ask(port_of(snapshot), b"draw\n").endswith(b"done\n")
-        assert Stub(pid).places_of(TEXT[:12].encode()) == []
-        assert Stub(pid).places_of(NUMBER.to_bytes(8, "little")) == []
+        assert HostProcess(pid).places_of(TEXT[:12].encode()) == []
+        assert HostProcess(pid).places_of(NUMBER.to_bytes(8, "little")) == []
         assert server.statistics()["forks"] == 1
         assert server.statistics()["resets_dropped"] >= 5
 
@@ -104,7 +104,7 @@ def application(tool: Callable[[str, str], str]) -> Iterator[Snapshot]:
     python = tool("/usr/bin/python3", "python3")
     policy = Policy(allow_read=True, allow_listen=True)
     with Machine([python, str(GUESTS / "app.py")], policy=policy, env={"PYTHONHASHSEED": "0"}) as machine:
-        machine.boot(patience(60.0))
+        machine.boot(scaled(60.0))
         machine.warm_up(2)
         yield machine.freeze()
 
@@ -120,15 +120,15 @@ def test_a_counter_stays_where_it_was(application: Snapshot) -> None:
     assert statistics["forks"] == 1
 
 
-@pytest.mark.usefixtures("stubs_of_process")
+@pytest.mark.usefixtures("needs_host_processes")
 def test_what_a_real_program_remembers_is_gone(application: Snapshot) -> None:
     port = port_of(application)
-    before = stubs()
+    before = host_processes()
     secret, header = b"body-9gT4-secret", "head-2vK8-secret"
     with application.serve():
         assert body_of(ask(port, get("/"))) == b"3"
-        (pid,) = stubs() - before
-        stub = Stub(pid)
+        (pid,) = host_processes() - before
+        stub = HostProcess(pid)
         for _ in range(5):
             assert body_of(ask(port, get("/remember", secret, X_Secret=header))) == b"remembered"
             # The reset happens before the next request is taken; this one leaves nothing of the kind.
@@ -139,7 +139,7 @@ def test_what_a_real_program_remembers_is_gone(application: Snapshot) -> None:
 
 def test_a_real_programs_chance(application: Snapshot) -> None:
     port = port_of(application)
-    with application.serve(threads=2):
+    with application.serve(ServeOptions(threads=2)):
         draws = [json.loads(body_of(ask(port, get("/random")))) for _ in range(6)]
     drawn, fresh, tokens, hashes = zip(*draws, strict=True)
     assert len(set(drawn)) == 1

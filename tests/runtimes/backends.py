@@ -19,8 +19,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from kinds import DEBIAN, SERVERS
-from serving import PATIENCE, free_port
+from server_kinds import DEBIAN, SERVERS
+from serving import TIMEOUT, free_port
 
 Tool = Callable[[str, str], str]
 
@@ -44,14 +44,14 @@ def running(
         finally:
             process.send_signal(stop)
             try:
-                process.wait(PATIENCE)
+                process.wait(TIMEOUT)
             finally:
                 process.kill()
 
 
 def wait_until(connect: Callable[[], object], process: subprocess.Popen[bytes], said: Path) -> None:
     """Tries to connect until it succeeds; the server's end ends it too."""
-    for _ in range(int(PATIENCE * 20)):
+    for _ in range(int(TIMEOUT * 20)):
         try:
             connect()
             return
@@ -66,7 +66,7 @@ def wait_until(connect: Callable[[], object], process: subprocess.Popen[bytes], 
 
 def connecting(port: int) -> Callable[[], object]:
     """Makes a connection, and ends it."""
-    return lambda: socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+    return lambda: socket.create_connection(("127.0.0.1", port), TIMEOUT).close()
 
 
 def redis_program(tool: Tool, directory: Path) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from kinds import BUILD_ENVIRONMENT, BUILDS, DEBIAN_PYTHON, ENVIRONMENT, INTERPRETERS, KINDS, SERVERS, Kind
+from server_kinds import BUILD_ENVIRONMENT, BUILDS, DEBIAN_PYTHON, ENVIRONMENT, INTERPRETERS, KINDS, SERVERS, Kind
 from serving import WARMFORK, Served, serving
 from wrk import Load
 

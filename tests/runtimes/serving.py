@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from patience import patience
+from timeouts import scaled
 
 WARMFORK = Path(__file__).parents[2] / ".venv" / "bin" / "warmfork"
 PERMISSIONS = ("--allow-read", "--allow-listen", "--allow-write")
-PATIENCE = patience(90.0)
+TIMEOUT = scaled(90.0)
 """Seconds for anything at all. Only a server that is broken lets a test wait so long."""
 
 PLATFORM = "WARMFORK_PLATFORM"
@@ -30,7 +30,7 @@ def environment() -> dict[str, str]:
     """This process's environment: of warmfork's only the platform and time to boot, and nothing of a make around us."""
     foreign = ("WARMFORK_", "MAKE", "MFLAGS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign) or name == PLATFORM}
-    return kept | {"WARMFORK_MAX_BOOT_TIME": f"{patience(20):.0f}s", "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return kept | {"WARMFORK_MAX_BOOT_TIME": f"{scaled(20):.0f}s", "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def free_port() -> int:
@@ -76,7 +76,7 @@ class Served:
                 found.extend(match for line in self._said if (match := re.search(pattern, line)))
                 return bool(found) or self._ended
 
-            self._changed.wait_for(come, PATIENCE)
+            self._changed.wait_for(come, TIMEOUT)
             assert found, f"no line with {pattern!r}:\n{''.join(self._said)}"
             return found[0]
 
@@ -86,7 +86,7 @@ class Served:
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection, which may be kept for several requests."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
         connection.connect()
         return connection
 
@@ -105,7 +105,7 @@ class Served:
     def stop(self) -> None:
         """Sends SIGTERM and expects a good end."""
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(PATIENCE)
+        status = self.process.wait(TIMEOUT)
         assert status == 0, f"exit status {status}:\n{self.said}"
 
 

@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kinds import BUILDS, DEBIAN_PYTHON, INTERPRETERS, KINDS, NGINX, SERVERS, Kind
+from server_kinds import BUILDS, DEBIAN_PYTHON, INTERPRETERS, KINDS, NGINX, SERVERS, Kind
 from test_refused import CASES as REFUSED
 
 NUMBER = re.compile(r"\d+\.\d+[\w.]*")

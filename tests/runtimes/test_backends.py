@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import redis
 from backends import BACKENDS, Tool
-from kinds import NGINX, SERVERS, Kind
-from serving import PATIENCE, Served, free_port, serving, starting
+from server_kinds import NGINX, SERVERS, Kind
+from serving import TIMEOUT, Served, free_port, serving, starting
 
 pytestmark = pytest.mark.timeout(300)
 CommandOf = Callable[[Kind], list[str | Path]]
@@ -185,5 +185,5 @@ def test_connections_are_refused_where_it_is_asked_for(
 ) -> None:
     (address,) = backend("redis")
     with starting(command_of(CLIENTS[0].told(address)), *OPTIONS, "--refuse-connections") as server:
-        assert server.process.wait(PATIENCE) == 125
+        assert server.process.wait(TIMEOUT) == 125
         server.expect(rf"error: .*{address}")

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from kinds import DEBIAN_PYTHON
-from patience import patience
+from server_kinds import DEBIAN_PYTHON
 from serving import WARMFORK, environment
+from timeouts import scaled
 
 HERE = Path(__file__).parent / "cpython"
 SUITE = Path("/usr/lib/python3.11/test/test_os.py")
@@ -33,7 +33,7 @@ MODULES = [
 SLOW_MODULES = ["test_io", "test_poll", "test_signal", "test_socket", "test_subprocess"]
 AT_ONCE = 4
 """Modules that run at the same time: most of their tests sleep most of the time."""
-STALLED = patience(90.0)
+STALLED = scaled(90.0)
 """Seconds after which a test that has not ended hangs."""
 MOST_OPEN = 0.03
 FEWEST_PASSED = 2000

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from serving import PATIENCE, WARMFORK, environment
+from serving import TIMEOUT, WARMFORK, environment
 
 LARGE = bytes(range(256)) * 4096
 # URL stands for the server's address.
@@ -97,7 +97,7 @@ def run(command: list[str | Path], directory: Path) -> tuple[int, bytes, bytes, 
         env=environment() | {"LC_ALL": "C.UTF-8", "HOME": str(directory)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     files = {path.name: path.read_bytes() for path in directory.iterdir()}

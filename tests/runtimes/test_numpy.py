@@ -9,7 +9,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
-from kinds import ENVIRONMENT, KINDS, Kind
+from server_kinds import ENVIRONMENT, KINDS, Kind
 from serving import Served, ask, serving
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.shows("numpy in a request", of="fastapi")]

@@ -14,13 +14,13 @@ from typing import BinaryIO
 
 import pytest
 from backends import redis_program
-from holdings import Holdings, settle
-from kinds import NGINX, SERVERS
-from patience import patience
-from serving import PATIENCE, Served, ask, free_port, serving
+from resources import Resources, settle
+from server_kinds import NGINX, SERVERS
+from serving import TIMEOUT, Served, ask, free_port, serving
+from timeouts import scaled
 from wrk import Load
 
-from warmfork import Fork, Machine, Outcome, Policy, Snapshot
+from warmfork import Fork, Machine, Outcome, Policy, ServeOptions, Snapshot
 
 PAGE = b"<p>a page</p>\n" * 100
 LARGE = bytes(range(256)) * 8192
@@ -35,7 +35,7 @@ def port_of(snapshot: Snapshot) -> int:
 def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
     """Both ends of a connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        near = socket.create_connection(listener.getsockname(), PATIENCE)
+        near = socket.create_connection(listener.getsockname(), TIMEOUT)
         far, _ = listener.accept()
     with near, far:
         yield near, far
@@ -72,7 +72,7 @@ def frozen_nginx(tool: Callable[[str, str], str], tmp_path_factory: pytest.TempP
     nginx = Nginx(tool(NGINX, "nginx"), tmp_path_factory.mktemp("nginx"))
     policy = Policy(allow_read=True, allow_listen=True, volumes=nginx.volumes)
     with Machine(nginx.command, policy=policy, env={}) as machine:
-        machine.boot(patience(60.0))
+        machine.boot(scaled(60.0))
         yield machine.freeze()
 
 
@@ -138,8 +138,8 @@ def test_nginx_resets_to_the_last_byte(frozen_nginx: Snapshot) -> None:
                 connection.sock = near
                 with ThreadPoolExecutor(1) as pool:
                     outcome = pool.submit(ask_all, connection)
-                    assert fork.serve(far.fileno(), timeout=PATIENCE) == Outcome("served", 0)
-                    outcome.result(PATIENCE)
+                    assert fork.serve(far.fileno(), timeout=TIMEOUT) == Outcome("served", 0)
+                    outcome.result(TIMEOUT)
             assert fork.differences() != []
             fork.reset()
             assert fork.differences() == []
@@ -159,17 +159,17 @@ def test_thousands_of_connections_to_nginx_leak_nothing(frozen_nginx: Snapshot, 
     port = port_of(frozen_nginx)
 
     def fetch() -> int:
-        with closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+        with closing(HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)) as connection:
             assert ask(connection, "/page") == PAGE
             return counted(ask(connection, "/requests"))
 
-    with frozen_nginx.serve(threads=2) as server:
+    with frozen_nginx.serve(ServeOptions(threads=2)) as server:
         assert {fetch() for _ in range(50)} == {2}
         settle(server)
-        before = Holdings.now()
+        before = Resources.now()
         assert {fetch() for _ in range(requests)} == {2}
         settle(server)
-        Holdings.now().assert_no_more_than(before, memory=4 << 20)
+        Resources.now().assert_no_more_than(before, memory=4 << 20)
 
 
 # Redis
@@ -183,7 +183,7 @@ def redis(tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFact
     command = [str(redis_program(tool, directory)), *settings, ""]
     policy = Policy(allow_read=True, allow_listen=True)
     with Machine(command, policy=policy, env={}, cwd=directory) as machine:
-        machine.boot(patience(60.0))
+        machine.boot(scaled(60.0))
         yield machine.freeze()
 
 
@@ -224,7 +224,7 @@ class Client:
 @contextmanager
 def talking(snapshot: Snapshot) -> Iterator[Client]:
     """A client of what serves the snapshot."""
-    with socket.create_connection(("127.0.0.1", port_of(snapshot)), PATIENCE) as connection:
+    with socket.create_connection(("127.0.0.1", port_of(snapshot)), TIMEOUT) as connection:
         client = Client(connection)
         with client.answers:
             yield client
@@ -278,7 +278,7 @@ def test_redis_resets_to_the_last_byte(redis: Snapshot) -> None:
             client = Client(near)
             client.send("RPUSH", "list", *(str(number) for number in range(20000)))
             client.send("QUIT")
-            assert fork.serve(far.fileno(), timeout=PATIENCE) == Outcome("served", 0)
+            assert fork.serve(far.fileno(), timeout=TIMEOUT) == Outcome("served", 0)
             far.close()
             assert [client.receive(), client.receive()] == [20000, "+OK"]
             client.answers.close()
@@ -297,10 +297,10 @@ def test_thousands_of_connections_to_redis_leak_nothing(redis: Snapshot, request
         with talking(redis) as client:
             return client.ask("INCR", "counter")
 
-    with redis.serve(threads=2) as server:
+    with redis.serve(ServeOptions(threads=2)) as server:
         assert {count() for _ in range(50)} == {1}
         settle(server)
-        before = Holdings.now()
+        before = Resources.now()
         assert {count() for _ in range(requests)} == {1}
         settle(server)
-        Holdings.now().assert_no_more_than(before, memory=4 << 20)
+        Resources.now().assert_no_more_than(before, memory=4 << 20)

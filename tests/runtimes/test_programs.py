@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kinds import Kind
-from serving import PATIENCE, PERMISSIONS, WARMFORK, environment
+from server_kinds import Kind
+from serving import PERMISSIONS, TIMEOUT, WARMFORK, environment
 
 PROGRAMS = Path(__file__).parent / "programs"
 ALLOWED = (*PERMISSIONS, "--allow-net", "--allow-env=*")
@@ -46,7 +46,7 @@ def run(command: list[str | Path], directory: Path) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     status = done.returncode if done.returncode >= 0 else 128 - done.returncode

@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from kinds import DEBIAN_PYTHON
-from serving import PATIENCE, WARMFORK, environment
+from server_kinds import DEBIAN_PYTHON
+from serving import TIMEOUT, WARMFORK, environment
 
 PRELUDE = """
 import ctypes, errno, os, socket
@@ -68,7 +68,7 @@ def errors(tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFac
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     assert done.returncode == 0, done.stderr

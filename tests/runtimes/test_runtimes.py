@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from holdings import Holdings, settle
-from kinds import ENVIRONMENT, KINDS, Kind
-from patience import patience
-from serving import PATIENCE, ask
+from resources import Resources, settle
+from server_kinds import ENVIRONMENT, KINDS, Kind
+from serving import TIMEOUT, ask
+from timeouts import scaled
 
-from warmfork import Fork, Machine, Outcome, Policy, Snapshot
+from warmfork import Fork, Machine, Outcome, Policy, ServeOptions, Snapshot
 
 pytestmark = pytest.mark.timeout(240)  # the first of a kind compiles and boots it
 WARM_UP = 20
@@ -40,7 +40,7 @@ def snapshot(
     environment = dict(variable.split("=", 1) for variable in ENVIRONMENT)
     command = [str(word) for word in command_of(kind)]
     with Machine(command, policy=policy, env=environment) as machine:
-        machine.boot(patience(60.0))
+        machine.boot(scaled(60.0))
         machine.warm_up(WARM_UP, "/count")
         yield machine.freeze(1, "/count")
 
@@ -75,12 +75,12 @@ FORKING = {"node-cluster", "puma-cluster", "python-forking"}
 def serve_one(fork: Fork, kind: Kind) -> list[bytes]:
     """Has the fork serve one connection, in this very thread."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = socket.create_connection(listener.getsockname(), PATIENCE)
+        client = socket.create_connection(listener.getsockname(), TIMEOUT)
         connection, _ = listener.accept()
     with connection, ThreadPoolExecutor(1) as pool:
         answers = pool.submit(talk, client, kind)
-        assert fork.serve(connection.fileno(), timeout=PATIENCE) == Outcome("served", 0)
-        return answers.result(PATIENCE)
+        assert fork.serve(connection.fileno(), timeout=TIMEOUT) == Outcome("served", 0)
+        return answers.result(TIMEOUT)
 
 
 def from_the_first(answers: list[bytes]) -> list[bytes]:
@@ -116,10 +116,10 @@ def test_thousands_of_requests_leak_nothing(snapshot: Snapshot, kind: Kind, requ
     port = int(snapshot.info()["listening"][0].rsplit(":", 1)[1])
 
     def count(path: str = "/count") -> bytes:
-        with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+        with socket.create_connection(("127.0.0.1", port), TIMEOUT) as connection:
             return ask(Client(connection), path)
 
-    with snapshot.serve(threads=2, max_request_time=PATIENCE) as server:
+    with snapshot.serve(ServeOptions(threads=2, max_request_time=TIMEOUT)) as server:
         counts = {count() for _ in range(40)}
         files = {count("/file") for _ in range(10)}
         assert files == {b"written by a request, 0 before"}
@@ -130,7 +130,7 @@ def test_thousands_of_requests_leak_nothing(snapshot: Snapshot, kind: Kind, requ
         else:
             assert counts == set(COUNTS[:1])
         settle(server)
-        before = Holdings.now()
+        before = Resources.now()
         for number in range(requests):
             if number % 10:
                 assert count() in counts
@@ -138,6 +138,6 @@ def test_thousands_of_requests_leak_nothing(snapshot: Snapshot, kind: Kind, requ
                 assert count("/file") == b"written by a request, 0 before"
         settle(server)
         # A fork keeps the pages that it ever touched, up to a limit; a collector now and then comes to new ones.
-        Holdings.now().assert_no_more_than(before, memory=4 << 20, guests=32 << 20)
+        Resources.now().assert_no_more_than(before, memory=4 << 20, guests=32 << 20)
         statistics = server.statistics()
         assert (statistics["forks"], statistics["served"]) == (2, requests + 50)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kinds import DEBIAN_PYTHON
-from serving import PATIENCE, WARMFORK, environment
+from server_kinds import DEBIAN_PYTHON
+from serving import TIMEOUT, WARMFORK, environment
 
 pytestmark = pytest.mark.shows("as natively", of="python")
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -49,7 +49,7 @@ def run(command: list[str | Path], directory: Path) -> subprocess.CompletedProce
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
 

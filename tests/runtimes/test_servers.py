@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from kinds import Kind
+from server_kinds import Kind
 from serving import Served, ask
 
 LARGE = b"0123456789abcdef" * 65536

@@ -12,9 +12,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from kinds import DEBIAN_PYTHON, KINDS, SERVERS, Kind
-from patience import patience
-from serving import PATIENCE, ask, serving, starting
+from server_kinds import DEBIAN_PYTHON, KINDS, SERVERS, Kind
+from serving import TIMEOUT, ask, serving, starting
+from timeouts import scaled
 
 pytestmark = pytest.mark.shows("flags", of="warmfork serve")
 READ = "--allow-read"
@@ -49,7 +49,7 @@ class Speaker:
 def speaker() -> Iterator[Speaker]:
     """Listens on a port of its own."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(PATIENCE)
+        listener.settimeout(TIMEOUT)
         yield Speaker(listener)
 
 
@@ -58,7 +58,7 @@ def in_background(call: Callable[[], str]) -> Iterator[Callable[[], str]]:
     """Runs ``call`` in a thread; what is given waits for its result."""
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(call)
-        yield lambda: future.result(PATIENCE)
+        yield lambda: future.result(TIMEOUT)
 
 
 def cut(call: Callable[[], object]) -> None:
@@ -72,7 +72,7 @@ def cut(call: Callable[[], object]) -> None:
 
 def test_without_permission_to_read(behaving: list[str | Path]) -> None:
     with starting(behaving, LISTEN) as server:
-        assert server.process.wait(PATIENCE) == 125
+        assert server.process.wait(TIMEOUT) == 125
         server.expect(r"warning: .* is denied: --allow-read=\S+ would allow it")
         server.expect("error: the program exited with status 1 before it was ready")
 
@@ -141,7 +141,7 @@ def test_listening_where_it_is_allowed(behaving: list[str | Path]) -> None:
         assert server.port == port
         assert server.get("/count") == "1"
     with starting(command, READ, f"{LISTEN}=127.0.0.1:1") as server:
-        assert server.process.wait(PATIENCE) == 125
+        assert server.process.wait(TIMEOUT) == 125
         server.expect(rf"denied: --allow-listen=127\.0\.0\.1:{port} would allow it")
 
 
@@ -166,10 +166,10 @@ def test_workers_serve_side_by_side(behaving: list[str | Path], speaker: Speaker
         late = clients.submit(server.get, "/count")
         assert not late.done()
         speaker.say(waiting.pop(), "first")
-        assert late.result(PATIENCE) == "1"
+        assert late.result(TIMEOUT) == "1"
         for stream in waiting:
             speaker.say(stream, "later")
-        answers = sorted(word.result(PATIENCE) for word in words)
+        answers = sorted(word.result(TIMEOUT) for word in words)
         assert answers == sorted(["the word is first"] + ["the word is later"] * (threads - 1))
 
 
@@ -188,7 +188,7 @@ def test_without_resetting(name: str, command_of: Callable[[Kind], list[str | Pa
 
 
 def test_a_request_that_takes_too_long(behaving: list[str | Path]) -> None:
-    with serving(behaving, READ, LISTEN, f"--max-request-time={patience(300):.0f}ms") as server:
+    with serving(behaving, READ, LISTEN, f"--max-request-time={scaled(300):.0f}ms") as server:
         for way in ("sleep", "spin", "lock", "silence"):
             cut(lambda way=way: server.get(f"/{way}"))
             assert server.get("/count") == "1"
@@ -228,7 +228,7 @@ def test_settings_from_a_file(behaving: list[str | Path], tmp_path: Path) -> Non
         threads = 2
         warmup = 2
         warmup-path = "/count"
-        max-request-time = "{patience(300):.0f}ms"
+        max-request-time = "{scaled(300):.0f}ms"
         """
     )
     with serving(behaving, f"--config={tmp_path}/settings.toml", "--warmup=3") as server:
@@ -241,7 +241,7 @@ def test_settings_from_a_file(behaving: list[str | Path], tmp_path: Path) -> Non
 def test_metrics_during_traffic(behaving: list[str | Path], speaker: Speaker, tmp_path: Path) -> None:
     def scrape() -> dict[str, float]:
         with socket.socket(socket.AF_UNIX) as stream:
-            stream.settimeout(PATIENCE)
+            stream.settimeout(TIMEOUT)
             stream.connect(f"{tmp_path}/metrics")
             stream.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
             text = stream.makefile().read().partition("\n\n")[2]
@@ -272,7 +272,7 @@ def test_stopping_during_a_request(behaving: list[str | Path], speaker: Speaker)
             server.expect("stopping: open connections have 10s")
             speaker.say(stream, "finished")
             assert result() == "the word is finished"
-        assert server.process.wait(PATIENCE) == 0
+        assert server.process.wait(TIMEOUT) == 0
 
 
 def test_stopping_a_request_that_does_not_end(behaving: list[str | Path], speaker: Speaker) -> None:
@@ -283,8 +283,8 @@ def test_stopping_a_request_that_does_not_end(behaving: list[str | Path], speake
         request.start()
         with speaker.wait():
             server.process.send_signal(signal.SIGTERM)
-            assert server.process.wait(PATIENCE) == 0
-        request.join(PATIENCE)
+            assert server.process.wait(TIMEOUT) == 0
+        request.join(TIMEOUT)
         assert not request.is_alive()
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from serving import PATIENCE, WARMFORK, environment
+from serving import TIMEOUT, WARMFORK, environment
 
 STAMP = 1_700_000_000
 PERMISSIONS = ("--allow-read", "--allow-write", "--allow-env=PATH,LC_ALL,TZ")
@@ -347,7 +347,7 @@ def run(command: list[str], root: Path, stdin: str, prefix: tuple[str | Path, ..
         env=environment() | {"LC_ALL": "C.UTF-8", "TZ": "UTC"},
         input=stdin.encode(),
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     texts = [done.stdout, b"--- standard error", done.stderr]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kinds import Kind
+from server_kinds import Kind
 from serving import Served
 from wrk import Load
 

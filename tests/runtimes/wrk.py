@@ -6,9 +6,9 @@ import re
 import subprocess
 from dataclasses import dataclass
 
-from kinds import SERVERS
-from patience import SLOWNESS
-from serving import PATIENCE, Served
+from server_kinds import SERVERS
+from serving import TIMEOUT, Served
+from timeouts import SLOWNESS
 
 SECONDS = max(1, round(SLOWNESS / 2))
 """wrk counts in seconds only. What comes in that time is checked, how much that is is not."""
@@ -26,9 +26,9 @@ class Load:
 
         Where the server ends a connection after an answer without having said so, wrk takes each such end for an error.
         """
-        command = [self.program, f"-t{connections}", f"-c{connections}", f"-d{SECONDS}s", f"--timeout={PATIENCE:.0f}s"]
+        command = [self.program, f"-t{connections}", f"-c{connections}", f"-d{SECONDS}s", f"--timeout={TIMEOUT:.0f}s"]
         command += [f"--script={SERVERS / 'count.lua'}", f"http://127.0.0.1:{server.port}{path}", "--", way]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True)
         said = SAID.search(done.stdout)
         assert said, done.stdout + done.stderr
         answers, lost, ended, wrong = (int(number) for number in said.groups())

@@ -10,7 +10,7 @@ use warmfork_linux::files::Description;
 use warmfork_linux::host::Host;
 use warmfork_linux::objects::{Object, Shared, stream::Stream};
 use warmfork_linux::policy::{Policy, Rules};
-use warmfork_linux::process::{DEFAULT_MAX_PROCESSES, FIRST_PID, FileSystemContext, Limit, Process, RLIMIT_NOFILE};
+use warmfork_linux::process::{FIRST_PID, FileSystemContext, Limit, Process, RLIMIT_NOFILE};
 use warmfork_linux::task::{Task, Tasks};
 use warmfork_linux::{Files, Kernel};
 use warmfork_loader::vdso::MachineClock;
@@ -36,18 +36,6 @@ pub struct MachineLimits {
     pub threads: usize,
     /// Processes at once.
     pub processes: usize,
-}
-
-impl Default for MachineLimits {
-    fn default() -> Self {
-        Self {
-            memory_bytes: 8 << 30,
-            address_space_bytes: 1 << 47,
-            files: 1024,
-            threads: 512,
-            processes: DEFAULT_MAX_PROCESSES,
-        }
-    }
 }
 
 /// A program to boot, and what it may touch.

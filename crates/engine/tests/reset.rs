@@ -15,6 +15,9 @@ use warmfork_linux::policy::Rules;
 /// Pages that each request dirties, and those that some dirty too; beside them a few of the stack and the C library.
 const FEW: u64 = 10;
 const MANY: u64 = 100;
+/// More than the guest needs.
+const LIMITS: MachineLimits =
+    MachineLimits { memory_bytes: 1 << 30, address_space_bytes: 1 << 47, files: 64, threads: 4, processes: 4 };
 
 /// A fork of the guest, and what it reads requests from.
 fn fork(platform: PlatformKind) -> (Fork, File) {
@@ -32,7 +35,7 @@ fn fork(platform: PlatformKind) -> (Fork, File) {
         environment: Vec::new(),
         cwd: b"/".to_vec(),
         rules: Rules::everything(),
-        limits: MachineLimits::default(),
+        limits: LIMITS,
         stdio: [input, null(), null()],
         platform: Choice::Only(platform),
         huge_pages: false,

@@ -47,10 +47,6 @@ pub const UNLIMITED: u64 = u64::MAX;
 
 /// The id of a machine's first process, with which the machine ends. Process 1 is an init that nobody sees.
 pub const FIRST_PID: i32 = 2;
-/// Most threads of a machine unless configured otherwise.
-pub const DEFAULT_MAX_THREADS: usize = 512;
-/// Most processes of a machine unless configured otherwise.
-pub const DEFAULT_MAX_PROCESSES: usize = 64;
 
 /// The limits of a new process.
 #[must_use]

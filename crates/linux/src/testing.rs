@@ -118,7 +118,7 @@ impl Bench {
             fs: FileSystemContext { cwd: b"/".to_vec(), umask: 0o022 },
             signals: ProcessSignals::default(),
             timers: Timers::default(),
-            family: crate::family::Family::default(),
+            family: crate::family::Family::new(512, 64),
             policy: Arc::new(Policy::default()),
             own_files: Default::default(),
         };

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::str::FromStr as _;
 
 use pyo3::prelude::*;
-use warmfork_engine::MachineLimits;
 use warmfork_engine::policy::{HostPattern, Rule, Rules, Volume};
+use warmfork_engine::{MachineLimits, ServeOptions as EngineOptions};
 
 use crate::errors::PolicyError;
+use crate::waiting::duration;
 
 /// `PolicySpec` of the stub: `None` allows everything.
 #[derive(FromPyObject)]
@@ -57,12 +58,11 @@ impl PolicySpec {
     }
 }
 
-/// `Limits` of the stub.
+/// `Limits` of `warmfork.options`.
 #[derive(FromPyObject)]
-#[pyo3(from_item_all)]
 pub struct Limits {
-    memory_bytes: u64,
-    address_space_bytes: u64,
+    memory: u64,
+    address_space: u64,
     files: u64,
     threads: usize,
     processes: usize,
@@ -71,12 +71,37 @@ pub struct Limits {
 impl From<Limits> for MachineLimits {
     fn from(limits: Limits) -> Self {
         Self {
-            memory_bytes: limits.memory_bytes,
-            address_space_bytes: limits.address_space_bytes,
+            memory_bytes: limits.memory,
+            address_space_bytes: limits.address_space,
             files: limits.files,
             threads: limits.threads,
             processes: limits.processes,
         }
+    }
+}
+
+/// `ServeOptions` of `warmfork.options`, where 0 is no limit.
+#[derive(FromPyObject)]
+pub struct ServeOptions {
+    threads: usize,
+    ephemeral: bool,
+    max_request_time: f64,
+    max_request_memory: u64,
+    limit_request_memory: u64,
+}
+
+impl TryFrom<ServeOptions> for EngineOptions {
+    type Error = PyErr;
+
+    fn try_from(options: ServeOptions) -> PyResult<Self> {
+        let max_request_time = duration(options.max_request_time)?;
+        Ok(Self {
+            threads: options.threads,
+            ephemeral: options.ephemeral,
+            max_request_time: (!max_request_time.is_zero()).then_some(max_request_time),
+            max_request_memory: (options.max_request_memory != 0).then_some(options.max_request_memory),
+            limit_request_memory: options.limit_request_memory,
+        })
     }
 }
 

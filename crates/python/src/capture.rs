@@ -11,12 +11,33 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 /// Bytes kept of each stream between two looks; what comes after them is dropped.
 const KEPT: usize = 64 << 20;
+/// Bytes kept of the end of each stream, whoever has looked.
+const LAST: usize = 4096;
+
+/// What came from a stream.
+#[derive(Default)]
+struct Written {
+    /// Since the last look.
+    new: Vec<u8>,
+    /// The end of all.
+    last: Vec<u8>,
+}
 
 /// One stream.
 struct Stream {
     pipe: OwnedFd,
     /// Lock order: each alone.
-    written: Mutex<Vec<u8>>,
+    written: Mutex<Written>,
+}
+
+impl Written {
+    fn add(&mut self, bytes: &[u8]) {
+        let room = KEPT.saturating_sub(self.new.len());
+        self.new.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        let end = &bytes[bytes.len().saturating_sub(LAST)..];
+        self.last.drain(..(self.last.len() + end.len()).saturating_sub(LAST));
+        self.last.extend_from_slice(end);
+    }
 }
 
 /// What a guest writes to its standard output and error.
@@ -29,10 +50,10 @@ impl Stream {
     fn new() -> Result<(Self, OwnedFd), Errno> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&reader, true)?;
-        Ok((Self { pipe: reader, written: Mutex::new(Vec::new()) }, writer))
+        Ok((Self { pipe: reader, written: Mutex::default() }, writer))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+    fn lock(&self) -> MutexGuard<'_, Written> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -43,10 +64,7 @@ impl Stream {
         loop {
             match rustix::io::read(&self.pipe, &mut chunk) {
                 Ok(0) => return false,
-                Ok(count) => {
-                    let room = KEPT.saturating_sub(written.len());
-                    written.extend_from_slice(&chunk[..count.min(room)]);
-                }
+                Ok(count) => written.add(&chunk[..count]),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return true,
                 Err(_) => return false,
@@ -72,12 +90,22 @@ impl Capture {
 
     /// What has been written since the last call.
     pub fn take(&self) -> (Vec<u8>, Vec<u8>) {
+        self.each(|written| std::mem::take(&mut written.new))
+    }
+
+    /// The last [`LAST`] bytes that have been written.
+    pub fn last(&self) -> (Vec<u8>, Vec<u8>) {
+        self.each(|written| written.last.clone())
+    }
+
+    /// Of each stream, when what is in its pipe has been taken.
+    fn each(&self, of: impl Fn(&mut Written) -> Vec<u8>) -> (Vec<u8>, Vec<u8>) {
         let [output, errors] = &self.streams;
-        let take = |stream: &Stream| {
+        let each = |stream: &Stream| {
             stream.empty();
-            std::mem::take(&mut *stream.lock())
+            of(&mut stream.lock())
         };
-        (take(output), take(errors))
+        (each(output), each(errors))
     }
 
     /// Empties the pipes until no guest has them any more.

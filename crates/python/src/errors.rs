@@ -1,8 +1,11 @@
 //! The engine's errors as the exceptions of `warmfork.errors`, with hints of what to do next.
 
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use rustix::io::Errno;
 use warmfork_engine::{Ending, EngineError, Outcome};
+
+use crate::capture::Capture;
 
 /// The classes of `warmfork.errors`, imported when they are first raised.
 mod classes {
@@ -54,6 +57,17 @@ fn host_error(message: String, errno: Option<i32>) -> PyErr {
 /// A machine or server that is closed.
 pub fn closed() -> PyErr {
     StateError::new_err("it is closed")
+}
+
+/// `error`, with the end of what the guest wrote when the guest is to blame.
+pub fn with_output(py: Python<'_>, error: PyErr, capture: Option<&Capture>) -> PyErr {
+    let Some(capture) = capture.filter(|_| error.is_instance_of::<GuestError>(py)) else { return error };
+    let (output, errors) = py.detach(|| capture.last());
+    let value = error.value(py);
+    let told = value
+        .setattr("stdout", PyBytes::new(py, &output))
+        .and_then(|()| value.setattr("stderr", PyBytes::new(py, &errors)));
+    told.err().unwrap_or(error)
 }
 
 /// Why a program is not ready.

@@ -10,7 +10,7 @@ use warmfork_engine::{EngineError, Handle, ResetKind, Snapshot, Until};
 use crate::arguments::duplicate;
 use crate::capture::Capture;
 use crate::errors;
-use crate::machine::{Outcome, captured, counters};
+use crate::machine::{Ended, captured, counters, ended};
 use crate::waiting::{optional_duration, wait};
 
 /// One mapping.
@@ -80,7 +80,7 @@ impl Fork {
 
 #[pymethods]
 impl Fork {
-    fn run(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Outcome> {
+    fn run(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Ended> {
         let timeout = optional_duration(timeout)?;
         self.job(py, move |fork| {
             if fork.machine().ended().is_some() {
@@ -89,16 +89,10 @@ impl Fork {
             let until = Until::within(timeout);
             fork.run(&until)
         })
-        .map(Into::into)
+        .map(ended)
     }
 
-    fn serve(
-        &self,
-        py: Python<'_>,
-        connection: i32,
-        timeout: Option<f64>,
-        max_memory: Option<u64>,
-    ) -> PyResult<Outcome> {
+    fn serve(&self, py: Python<'_>, connection: i32, timeout: Option<f64>, max_memory: Option<u64>) -> PyResult<Ended> {
         let timeout = optional_duration(timeout)?;
         let connection = duplicate(connection)?;
         let offered = move |fork: &mut warmfork_engine::Fork| {
@@ -114,7 +108,7 @@ impl Fork {
             let until = Until { touched_bytes: max_memory, ..Until::within(timeout) };
             fork.run(&until)
         };
-        self.job(py, offered).map(Into::into)
+        self.job(py, offered).map(ended)
     }
 
     fn reset(&self, py: Python<'_>) -> PyResult<&'static str> {

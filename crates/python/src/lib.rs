@@ -1,5 +1,5 @@
 //! `warmfork._core`: the engine for Python. Converts arguments, releases the GIL around long calls and raises the
-//! exceptions of `warmfork.errors`. Imported by `python/warmfork/machine.py` and by the command line.
+//! exceptions of `warmfork.errors`. Imported by the Python package beside it.
 //!
 //! ```text
 //!   Python thread --job--> owner thread (engine::owner) --answer-->  waiting.rs: without the GIL, looking at
@@ -49,7 +49,7 @@ mod _core {
     #[pymodule_export]
     use super::fork::Fork;
     #[pymodule_export]
-    use super::machine::{Machine, Outcome};
+    use super::machine::Machine;
     #[pymodule_export]
     use super::server::Server;
     #[pymodule_export]
@@ -90,6 +90,7 @@ mod _core {
     #[pymodule_init]
     fn initialise(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("DEBUG_BUILD", cfg!(debug_assertions))?;
+        module.add("DEFAULT_REWRITE_LIMIT", warmfork_engine::fork::DEFAULT_REWRITE_LIMIT)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         // Levels are cached, so that what nobody wants to read does not take the GIL. A second import finds the
         // logger installed, which is all right.

@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyDict};
 use warmfork_engine::outside::OutsideRules;
 use warmfork_engine::owner::Owner;
 use warmfork_engine::serve::{Address, Frozen, WarmUp, freeze_at_best, warm_up};
-use warmfork_engine::{Choice, Counters, Ending, EngineError, Handle, Program, Until, boot};
+use warmfork_engine::{Choice, Counters, Ending, EngineError, Handle, Outcome, Program, Until, boot};
 
 use crate::arguments::{Limits, PolicySpec, bytes, duplicate, patterns, variable};
 use crate::capture::Capture;
@@ -17,32 +17,22 @@ use crate::errors::{self, GuestError, StateError};
 use crate::snapshot::Snapshot;
 use crate::waiting::{optional_duration, wait};
 
-/// How a run ended.
-#[pyclass(frozen)]
-pub struct Outcome {
-    /// "exited", "signaled", "served", "timeout", "out_of_memory" or "interrupted".
-    #[pyo3(get)]
-    kind: &'static str,
-    /// The exit code or the signal's number, else 0.
-    #[pyo3(get)]
-    code: i64,
-}
+/// How a run ended: "exited", "signaled", "served", "timeout", "out_of_memory" or "interrupted", and the exit code or the
+/// signal's number, else 0.
+pub type Ended = (&'static str, i64);
 
-impl From<warmfork_engine::Outcome> for Outcome {
-    fn from(outcome: warmfork_engine::Outcome) -> Self {
-        use warmfork_engine::Outcome as Engine;
-        let (kind, code) = match outcome {
-            Engine::Ended(Ending::Exited(code)) => ("exited", code.into()),
-            Engine::Ended(Ending::Signaled(signal)) => ("signaled", signal.into()),
-            Engine::TimedOut => ("timeout", 0),
-            Engine::OutOfMemory => ("out_of_memory", 0),
-            Engine::Served => ("served", 0),
-            // Nobody asked to stop for the others.
-            Engine::Interrupted | Engine::Ready | Engine::Connection | Engine::Paused | Engine::Flagged => {
-                ("interrupted", 0)
-            }
-        };
-        Self { kind, code }
+/// The outcome of a run, for Python.
+pub fn ended(outcome: Outcome) -> Ended {
+    match outcome {
+        Outcome::Ended(Ending::Exited(code)) => ("exited", code.into()),
+        Outcome::Ended(Ending::Signaled(signal)) => ("signaled", signal.into()),
+        Outcome::TimedOut => ("timeout", 0),
+        Outcome::OutOfMemory => ("out_of_memory", 0),
+        Outcome::Served => ("served", 0),
+        // Nobody asked to stop for the others.
+        Outcome::Interrupted | Outcome::Ready | Outcome::Connection | Outcome::Paused | Outcome::Flagged => {
+            ("interrupted", 0)
+        }
     }
 }
 
@@ -80,7 +70,7 @@ fn where_it_listens(machine: &warmfork_engine::Machine) -> Result<Address, Engin
     first.ok_or(EngineError::State("warming up a program that does not listen: boot it first"))
 }
 
-fn stopped(outcome: warmfork_engine::Outcome) -> PyErr {
+fn stopped(outcome: Outcome) -> PyErr {
     GuestError::new_err(format!("the program stopped during the warm-up: {outcome:?}"))
 }
 
@@ -106,6 +96,11 @@ impl Machine {
         let answer = wait(py, started, || self.handle.interrupt());
         py.detach(move || drop(owner));
         answer?.map_err(errors::raise)
+    }
+
+    /// `error`, with the end of what the guest wrote.
+    fn with_output(&self, py: Python<'_>, error: PyErr) -> PyErr {
+        errors::with_output(py, error, self.capture.as_deref())
     }
 
     fn end(&self, py: Python<'_>) {
@@ -162,7 +157,7 @@ impl Machine {
         Ok(Self { owner: Mutex::new(Some(Arc::new(owner))), handle, capture })
     }
 
-    fn run(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Outcome> {
+    fn run(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Ended> {
         let timeout = optional_duration(timeout)?;
         self.job(py, move |machine| {
             if machine.ended().is_some() {
@@ -172,17 +167,17 @@ impl Machine {
             let until = Until::within(timeout);
             machine.run(&until)
         })
-        .map(Into::into)
+        .map(ended)
     }
 
     /// Runs the program up to its system call `call`, all of its processes and threads counted; how it ended before.
-    fn run_to_call(&self, py: Python<'_>, call: u64, timeout: Option<f64>) -> PyResult<Option<Outcome>> {
+    fn run_to_call(&self, py: Python<'_>, call: u64, timeout: Option<f64>) -> PyResult<Option<Ended>> {
         let timeout = optional_duration(timeout)?;
         let outcome = self.job(py, move |machine| {
             machine.admit_any();
             machine.run(&Until { calls: Some(call), ..Until::within(timeout) })
         })?;
-        Ok((outcome != warmfork_engine::Outcome::Paused).then(|| outcome.into()))
+        Ok((outcome != Outcome::Paused).then(|| ended(outcome)))
     }
 
     fn boot(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Vec<String>> {
@@ -194,8 +189,8 @@ impl Machine {
             let outcome = machine.run(&until)?;
             Ok((outcome, machine.listening()))
         })?;
-        if outcome != warmfork_engine::Outcome::Ready {
-            return Err(errors::not_ready(outcome, timeout));
+        if outcome != Outcome::Ready {
+            return Err(self.with_output(py, errors::not_ready(outcome, timeout)));
         }
         Ok(listening.iter().map(ToString::to_string).collect())
     }
@@ -204,10 +199,11 @@ impl Machine {
         let outcome = self.job(py, move |machine| {
             let address = where_it_listens(machine)?;
             warm_up(machine, &address, count, &path, None)
-        })?;
+        });
         match outcome {
-            WarmUp::Ready => Ok(()),
-            WarmUp::Stopped(outcome) => Err(stopped(outcome)),
+            Ok(WarmUp::Ready) => Ok(()),
+            Ok(WarmUp::Stopped(outcome)) => Err(self.with_output(py, stopped(outcome))),
+            Err(error) => Err(self.with_output(py, error)),
         }
     }
 
@@ -238,9 +234,10 @@ impl Machine {
             .map_err(errors::raise)?;
         let done = wait(py, started, || self.handle.interrupt());
         py.detach(move || drop(owner));
-        match done?.map_err(errors::raise)? {
-            Frozen::At(snapshot) => Ok(Snapshot::new(snapshot, self.capture.clone())),
-            Frozen::Stopped(outcome) => Err(stopped(outcome)),
+        match done?.map_err(errors::raise) {
+            Ok(Frozen::At(snapshot)) => Ok(Snapshot::new(snapshot, self.capture.clone())),
+            Ok(Frozen::Stopped(outcome)) => Err(self.with_output(py, stopped(outcome))),
+            Err(error) => Err(self.with_output(py, error)),
         }
     }
 

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use warmfork_engine::serve::ServeOptions;
 
+use crate::arguments::ServeOptions;
 use crate::capture::Capture;
 use crate::errors;
 use crate::fork::Fork;
 use crate::server::Server;
-use crate::waiting::optional_duration;
 
 /// What is in a snapshot.
 #[derive(IntoPyObject)]
@@ -70,23 +69,8 @@ impl Snapshot {
         }
     }
 
-    #[pyo3(signature = (*, threads, ephemeral, max_request_time, max_request_memory, limit_request_memory))]
-    fn serve(
-        &self,
-        py: Python<'_>,
-        threads: usize,
-        ephemeral: bool,
-        max_request_time: Option<f64>,
-        max_request_memory: Option<u64>,
-        limit_request_memory: u64,
-    ) -> PyResult<Server> {
-        let options = ServeOptions {
-            threads,
-            ephemeral,
-            max_request_time: optional_duration(max_request_time)?,
-            max_request_memory,
-            limit_request_memory,
-        };
+    fn serve(&self, py: Python<'_>, options: ServeOptions) -> PyResult<Server> {
+        let options = options.try_into()?;
         let server = py.detach(|| warmfork_engine::serve::Server::start(&self.snapshot, options));
         Ok(Server::new(server.map_err(errors::raise)?))
     }

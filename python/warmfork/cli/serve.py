@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Self
 from warmfork.cli import output
 from warmfork.cli.start import make_machine
 from warmfork.config import ServeSettings, load, to_toml
-from warmfork.machine import Server, Snapshot
 from warmfork.units import format_duration
 
 if TYPE_CHECKING:
+    from warmfork.server import Server
+    from warmfork.snapshot import Snapshot
     from warmfork.types import Connection
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -67,21 +68,15 @@ def serve_program(program: list[str], flags: dict[str, Any], config: str | None)
     settings = load(flags, os.environ, config)
     output.set_up_logging(settings)
     snapshot, described = _boot(program, settings)
-    threads = settings.threads or os.cpu_count() or 1
     with _StopSignals() as stop:
-        server = snapshot.serve(
-            threads=threads,
-            ephemeral=settings.ephemeral,
-            max_request_time=settings.max_request_time or None,
-            max_request_memory=settings.max_request_memory,
-            limit_request_memory=settings.limit_request_memory,
-        )
+        server = snapshot.serve(settings.serve_options())
         with server, _metrics(server, settings):
-            output.say("ready", f"{described}, {threads} fork{'s' if threads > 1 else ''}")
+            forks = server.statistics()["workers"]
+            output.say("ready", f"{described}, {forks} fork{'s' if forks > 1 else ''}")
             while not stop.came and not server.wait(_LOOK):
                 pass
             if stop.came:
-                _stop(server, settings)
+                _stop(server)
             else:
                 output.say("error", "the server ended by itself")
             if settings.verbose:
@@ -93,19 +88,20 @@ def serve_program(program: list[str], flags: dict[str, Any], config: str | None)
 
 def _boot(program: list[str], settings: ServeSettings) -> tuple[Snapshot, str]:
     """Boots, warms up and freezes the program; also says what came of it in a line."""
+    options = settings.boot_options()
     start = time.perf_counter()
     with make_machine(program, settings) as machine:
-        listening = machine.boot(settings.max_boot_time or None)
+        listening = machine.boot(options.max_boot_time or None)
         booted = time.perf_counter()
         parts = [f"{Path(program[0]).name} on {', '.join(listening)}", f"booted in {booted - start:.2f} s"]
-        if settings.warmup:
-            machine.warm_up(settings.warmup, settings.warmup_path)
-            parts.append(f"{settings.warmup} warm-up requests in {time.perf_counter() - booted:.2f} s")
+        if options.warmup:
+            machine.warm_up(options.warmup, options.warmup_path)
+            parts.append(f"{options.warmup} warm-up requests in {time.perf_counter() - booted:.2f} s")
         snapshot = machine.freeze(
-            settings.moments if settings.warmup else 0,
-            settings.warmup_path,
-            keep_connections=settings.keep_connections,
-            refuse_connections=settings.refuse_connections,
+            options.tried_moments,
+            options.warmup_path,
+            keep_connections=options.keep_connections,
+            refuse_connections=options.refuse_connections,
         )
     info = snapshot.info()
     parts.append(f"{info['bytes'] / (1 << 20):.1f} MB frozen")
@@ -124,11 +120,11 @@ def _connections(connections: list[Connection]) -> list[str]:
     return told
 
 
-def _stop(server: Server, settings: ServeSettings) -> None:
+def _stop(server: Server) -> None:
     """Lets open connections finish; another signal ends the wait."""
-    output.say("stopping", f"open connections have {format_duration(settings.max_stop_time)}")
+    output.say("stopping", f"open connections have {format_duration(server.options.max_stop_time)}")
     try:
-        server.stop(settings.max_stop_time)
+        server.stop()
     except KeyboardInterrupt:
         server.stop(0.0)
 

@@ -23,11 +23,7 @@ def make_machine(program: list[str], settings: Settings) -> Machine:
         stdio=TERMINAL,
         platform=settings.platform,
         huge_pages=settings.huge_pages,
-        max_memory=settings.max_memory,
-        max_address_space=settings.max_address_space,
-        max_files=settings.max_files,
-        max_threads=settings.max_threads,
-        max_processes=settings.max_processes,
+        limits=settings.limits(),
     )
 
 

@@ -23,6 +23,13 @@ int main(int count, char **arguments) {
         memset(block, 'x', sizeof block);
         for (long left = atol(arguments[2]); left > 0; left -= sizeof block) fwrite(block, 1, sizeof block, stdout);
     }
+    if (!strcmp(what, "talk")) {
+        for (int line = 0; line < 1000; line++) printf("line %d\n", line);
+        fputs("\033[31mred\t\377\n", stderr);
+        fflush(stdout);
+        if (count > 2) pause();
+        return 1;
+    }
     if (!strcmp(what, "copy")) for (int byte; (byte = getchar()) != EOF;) putchar(byte);
     if (!strcmp(what, "allocate")) { void *at = malloc(atol(arguments[2])); puts(at ? "allocated" : "refused"); }
     if (!strcmp(what, "fill")) { long size = atol(arguments[2]); memset(malloc(size), 1, size); }

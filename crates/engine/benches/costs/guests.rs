@@ -31,6 +31,9 @@ pub const PYTHON: &str = "/usr/bin/python3";
 const FORKS: usize = 100;
 /// Forks run until one finds its time over: it is the first, or one of a few on a very slow machine.
 const WARM_UPS: usize = 200;
+/// As the command line has them.
+const LIMITS: MachineLimits =
+    MachineLimits { memory_bytes: 8 << 30, address_space_bytes: 1 << 47, files: 1024, threads: 1024, processes: 64 };
 
 /// Where guests run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -100,7 +103,7 @@ impl Guests {
             environment: Vec::new(),
             cwd: b"/".to_vec(),
             rules: Rules::everything(),
-            limits: MachineLimits::default(),
+            limits: LIMITS,
             stdio: [null()?, output, null()?],
             platform: Choice::Only(place.platform),
             huge_pages: place.huge_pages,

@@ -49,18 +49,6 @@ pub struct ServeOptions {
     pub limit_request_memory: u64,
 }
 
-impl Default for ServeOptions {
-    fn default() -> Self {
-        Self {
-            threads: 1,
-            ephemeral: true,
-            max_request_time: Some(Duration::from_secs(8)),
-            max_request_memory: Some(128 << 20),
-            limit_request_memory: crate::fork::DEFAULT_REWRITE_LIMIT,
-        }
-    }
-}
-
 /// What the workers and their server share.
 pub(crate) struct Control {
     pub stopping: AtomicBool,

@@ -32,9 +32,7 @@ use crate::files::DescriptorTable;
 use crate::host::Host;
 use crate::ids::Tid;
 use crate::kernel::Kernel;
-use crate::process::{
-    DEFAULT_MAX_PROCESSES, DEFAULT_MAX_THREADS, Ending, FIRST_PID, FileSystemContext, Process, SpaceId, TID_LIMIT,
-};
+use crate::process::{Ending, FIRST_PID, FileSystemContext, Process, SpaceId, TID_LIMIT};
 use crate::signal::ProcessSignals;
 use crate::task::{State, Task, Tasks};
 use crate::timers::Timers;
@@ -96,12 +94,6 @@ pub struct Family {
     pub futex_tickets: u64,
     /// For how long the thread had had the CPU that got it last, at most: see [`Kernel::next_thread`].
     pub fair_time: u64,
-}
-
-impl Default for Family {
-    fn default() -> Self {
-        Self::new(DEFAULT_MAX_THREADS, DEFAULT_MAX_PROCESSES)
-    }
 }
 
 impl Family {

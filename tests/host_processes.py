@@ -11,7 +11,7 @@ IMAGE_BYTES = 256 << 30
 """Below its code it may have as many of a snapshot's image."""
 
 
-class Stub:
+class HostProcess:
     """A guest's host process."""
 
     def __init__(self, pid: str) -> None:
@@ -66,6 +66,6 @@ class Stub:
         return found
 
 
-def stubs() -> set[str]:
+def host_processes() -> set[str]:
     """The process ids of all guests' host processes: children of any thread of this process."""
     return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from patience import patience
+from timeouts import scaled
 
 from warmfork import Snapshot
 
@@ -24,7 +24,7 @@ def port_of(snapshot: Snapshot) -> int:
 
 def ask(port: int, request: bytes) -> bytes:
     """Sends a request on a connection of its own; the whole answer, empty when there was none."""
-    with socket.create_connection(("127.0.0.1", port), timeout=patience(60)) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=scaled(60)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(request)
         return all_of(connection)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from stubs import stubs
+from host_processes import host_processes
 
 from warmfork import Server
 
@@ -48,19 +48,19 @@ def threads() -> int:
 
 
 @dataclass
-class Holdings:
+class Resources:
     """Counts, and bytes of memory."""
 
     files: int
     machines: int
-    stubs: int
+    host_processes: int
     threads: int
     memory: int
     mappings: int
     guests: int
 
     @classmethod
-    def now(cls) -> Holdings:
+    def now(cls) -> Resources:
         """What is in use at the moment."""
         own = Path("/proc/self")
         gc.collect()  # what earlier tests left is not to be counted
@@ -68,21 +68,21 @@ class Holdings:
         return cls(
             files=files,
             machines=machines,
-            stubs=len(stubs()),
+            host_processes=len(host_processes()),
             threads=threads(),
             memory=resident(own),
-            guests=sum(resident(Path("/proc") / pid) for pid in stubs()),
+            guests=sum(resident(Path("/proc") / pid) for pid in host_processes()),
             mappings=len((own / "maps").read_text().splitlines()),
         )
 
-    def assert_no_more_than(self, before: Holdings, memory: int, guests: int = 1 << 20) -> None:
+    def assert_no_more_than(self, before: Resources, memory: int, guests: int = 1 << 20) -> None:
         """Nothing has come, and no more than so many bytes of the engine's own memory and of all guests'.
 
         The memory of virtual machines is this process's.
         """
-        own = memory if self.stubs else memory + guests
-        counted = {"files": self.files, "stubs": self.stubs, "threads": self.threads}
-        assert counted == {"files": before.files, "stubs": before.stubs, "threads": before.threads}
+        own = memory if self.host_processes else memory + guests
+        counted = {"files": self.files, "host_processes": self.host_processes, "threads": self.threads}
+        assert counted == {"files": before.files, "host_processes": before.host_processes, "threads": before.threads}
         assert self.machines <= before.machines + AHEAD
         assert self.mappings <= before.mappings + 8
         assert self.memory <= before.memory + own

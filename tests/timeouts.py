@@ -1,6 +1,6 @@
 """How long tests wait for what should come: more where every CPU is slow.
 
-Imported by tests. ``TEST_SLOWNESS`` in the environment says how many times longer; scripts/test_kvm.py sets it for the
+Imported by tests. ``TEST_SLOWNESS`` in the environment says how many times longer; scripts/run_tests.py sets it for the
 emulated machine.
 """
 
@@ -11,6 +11,6 @@ import os
 SLOWNESS = float(os.environ.get("TEST_SLOWNESS", "1"))
 
 
-def patience(seconds: float) -> float:
+def scaled(seconds: float) -> float:
     """The time after which something is broken, where it is ``seconds`` on an ordinary CPU."""
     return seconds * SLOWNESS
