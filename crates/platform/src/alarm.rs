@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   run loop: set(at)             a host call only when `at` is earlier than what is set already
-//!   Platform::run: aim_at(target) what the alarm interrupts from now on; spare() while no guest is about to run
-//!   the timer runs out            a signal for this thread; its handler interrupts the target and notes that it has rung
+//!   Platform::run: bell.aim()     what the alarm interrupts from now on; spare() while no guest is about to run
+//!   the timer runs out            a signal for this thread; its handler rings the bell and notes that it has rung
 //!   run loop: has_rung()          somebody's time has come: time limits, timers, sleepers, the end of a time slice
 //! ```
 //!
@@ -14,13 +14,10 @@
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::RawFd;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use crate::PlatformError;
-use crate::kvm::KvmInterrupter;
-use crate::process::interrupt_stub;
 
 /// The alarm of one thread. The handler runs on that thread: atomics keep the compiler from moving things past it.
 struct Alarm {
@@ -28,10 +25,8 @@ struct Alarm {
     /// What it is set to, in nanoseconds of CLOCK_MONOTONIC; 0 when it is not set.
     at: AtomicU64,
     rung: AtomicBool,
-    /// The virtual CPU to interrupt, if it is one.
-    cpu: AtomicPtr<KvmInterrupter>,
-    /// The pidfd of the stub to interrupt, or -1.
-    stub: AtomicI32,
+    /// What it rings; null for nothing.
+    bell: AtomicPtr<Bell>,
 }
 
 thread_local! {
@@ -40,19 +35,43 @@ thread_local! {
             timer: Cell::new(None),
             at: AtomicU64::new(0),
             rung: AtomicBool::new(false),
-            cpu: AtomicPtr::new(std::ptr::null_mut()),
-            stub: AtomicI32::new(-1),
+            bell: AtomicPtr::new(std::ptr::null_mut()),
         }
     };
 }
 
-/// What an alarm interrupts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Target {
-    /// A virtual CPU, until [`forget`].
-    Cpu(*const KvmInterrupter),
-    /// The process behind a pidfd, until [`forget`].
-    Stub(RawFd),
+/// What an alarm interrupts: a platform has one, and the alarm does not know what is behind it.
+pub(crate) struct Bell {
+    ring: fn(*const ()),
+    of: *const (),
+}
+
+impl Bell {
+    /// One that calls `ring` with `of`, in a signal handler: `ring` may use atomics and system calls, and nothing else. It is
+    /// not called after the bell has been dropped.
+    pub fn new(ring: fn(*const ()), of: *const ()) -> Box<Self> {
+        Box::new(Self { ring, of })
+    }
+
+    /// The calling thread's alarm rings this bell from now on. Whether it has rung already, and nobody has asked.
+    #[must_use]
+    pub fn aim(&self) -> bool {
+        ALARM.with(|alarm| {
+            alarm.bell.store(std::ptr::from_ref(self).cast_mut(), Ordering::Relaxed);
+            alarm.rung.load(Ordering::Relaxed)
+        })
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        let this = std::ptr::from_mut(self);
+        // In a thread that ends there is no alarm any more.
+        let _ = ALARM.try_with(|alarm| {
+            let null = std::ptr::null_mut();
+            alarm.bell.compare_exchange(this, null, Ordering::Relaxed, Ordering::Relaxed)
+        });
+    }
 }
 
 /// Sets the calling thread's alarm to `at`, in nanoseconds of CLOCK_MONOTONIC, unless it is set to something earlier.
@@ -80,37 +99,10 @@ pub fn has_rung() -> bool {
     ALARM.with(|alarm| alarm.rung.load(Ordering::Relaxed) && alarm.rung.swap(false, Ordering::Relaxed))
 }
 
-/// What the calling thread's alarm interrupts from now on. Whether it has rung already, and nobody has asked.
-#[must_use]
-pub(crate) fn aim_at(target: Target) -> bool {
-    ALARM.with(|alarm| {
-        let (cpu, stub) = match target {
-            Target::Cpu(cpu) => (cpu.cast_mut(), -1),
-            Target::Stub(fd) => (std::ptr::null_mut(), fd),
-        };
-        alarm.cpu.store(cpu, Ordering::Relaxed);
-        alarm.stub.store(stub, Ordering::Relaxed);
-        alarm.rung.load(Ordering::Relaxed)
-    })
-}
-
 /// The calling thread's alarm interrupts nobody until a guest runs again: that it rings is only noted.
 pub fn spare() {
     ALARM.with(|alarm| {
-        alarm.cpu.store(std::ptr::null_mut(), Ordering::Relaxed);
-        alarm.stub.store(-1, Ordering::Relaxed);
-    });
-}
-
-/// `target` goes: the calling thread's alarm does not interrupt it any more.
-pub(crate) fn forget(target: Target) {
-    // In a thread that ends there is no alarm any more.
-    let _ = ALARM.try_with(|alarm| match target {
-        Target::Cpu(cpu) if alarm.cpu.load(Ordering::Relaxed).cast_const() == cpu => {
-            alarm.cpu.store(std::ptr::null_mut(), Ordering::Relaxed);
-        }
-        Target::Stub(fd) if alarm.stub.load(Ordering::Relaxed) == fd => alarm.stub.store(-1, Ordering::Relaxed),
-        Target::Cpu(_) | Target::Stub(_) => {}
+        alarm.bell.store(std::ptr::null_mut(), Ordering::Relaxed);
     });
 }
 
@@ -158,14 +150,11 @@ impl Alarm {
     fn ring(&self) {
         self.at.store(0, Ordering::Relaxed);
         self.rung.store(true, Ordering::Relaxed);
-        let cpu = self.cpu.load(Ordering::Relaxed);
-        if !cpu.is_null() {
-            // SAFETY: the virtual CPU's owner, on this thread, calls `forget` before it goes.
-            unsafe { &*cpu }.ask();
-        }
-        let stub = self.stub.load(Ordering::Relaxed);
-        if stub >= 0 {
-            interrupt_stub(stub);
+        let bell = self.bell.load(Ordering::Relaxed);
+        if !bell.is_null() {
+            // SAFETY: the bell is this thread's, does not move, and is taken out before it goes.
+            let bell = unsafe { &*bell };
+            (bell.ring)(bell.of);
         }
     }
 }
@@ -183,7 +172,7 @@ fn failed(operation: &'static str, source: io::Error) -> PlatformError {
     PlatformError::Host { operation, source }
 }
 
-/// The signal. Beside it, [`KvmInterrupter`] has one.
+/// The signal: not the one that interrupts a virtual CPU from another thread.
 fn signal() -> i32 {
     libc::SIGRTMAX() - 2
 }

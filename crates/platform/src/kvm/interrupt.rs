@@ -125,6 +125,12 @@ impl KvmInterrupter {
     }
 }
 
+/// Rings: has the CPU of `interrupter` stop. On the CPU's own thread, in a signal handler.
+pub fn ring(interrupter: *const ()) {
+    // SAFETY: a CPU drops its bell before its interrupter, and `ask` uses atomics alone.
+    unsafe { &*interrupter.cast::<KvmInterrupter>() }.ask();
+}
+
 impl Interrupter for KvmInterrupter {
     fn interrupt(&self) {
         let target = self.target.lock().unwrap_or_else(PoisonError::into_inner);

@@ -38,7 +38,6 @@ use warmfork_abi::{PAGE, Registers, USER_END, page_down};
 use warmfork_memory::{GuestMemory, Span};
 
 use self::exceptions::Details;
-pub(crate) use self::interrupt::KvmInterrupter;
 use self::memory::{Access, Memory};
 use self::state::State;
 use self::vcpu::{Stop, TRAP_FLAG, Vcpu};

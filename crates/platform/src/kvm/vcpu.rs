@@ -18,12 +18,12 @@ use kvm_ioctls::{SyncReg, VcpuExit, VcpuFd};
 use warmfork_abi::registers::{RFLAGS_AT_ENTRY, RFLAGS_USER, USER_CS, USER_SS};
 use warmfork_abi::{Registers, USER_END};
 
-use super::interrupt::KvmInterrupter;
+use super::interrupt::{self, KvmInterrupter};
 use super::resume::{self, Resume};
 use super::tables::KernelMemory;
 use super::vm::{OLD_CS, Trap, data_segment, failed, set_msrs, user_mode};
 use super::{exceptions, guest, layout, selectors};
-use crate::alarm::{self, Target};
+use crate::alarm::Bell;
 use crate::{Interrupter, PlatformError};
 
 const MSR_FS_BASE: u32 = 0xc000_0100;
@@ -74,6 +74,8 @@ enum At {
 
 /// The virtual CPU.
 pub struct Vcpu {
+    /// Before the interrupter that it uses.
+    bell: Box<Bell>,
     fd: VcpuFd,
     trap: Trap,
     segments: Segments,
@@ -90,13 +92,14 @@ pub struct Vcpu {
 
 impl Vcpu {
     pub fn new(mut fd: VcpuFd, trap: Trap) -> Result<Self, PlatformError> {
-        let interrupter = KvmInterrupter::new(&raw mut fd.get_kvm_run().immediate_exit)?;
+        let interrupter = Arc::new(KvmInterrupter::new(&raw mut fd.get_kvm_run().immediate_exit)?);
         Ok(Self {
+            bell: Bell::new(interrupt::ring, Arc::as_ptr(&interrupter).cast()),
             fd,
             trap,
             segments: Segments::default(),
             at: At::User,
-            interrupter: Arc::new(interrupter),
+            interrupter,
             resume: Resume::default(),
             resuming: false,
             entries: 0,
@@ -121,11 +124,7 @@ impl Vcpu {
 
     /// Has the thread's alarm interrupt this CPU from now on; whether it has rung already.
     pub fn aim_alarm(&self) -> bool {
-        alarm::aim_at(self.target())
-    }
-
-    fn target(&self) -> Target {
-        Target::Cpu(Arc::as_ptr(&self.interrupter))
+        self.bell.aim()
     }
 
     /// Takes an interrupt that has been asked for.
@@ -393,7 +392,6 @@ impl Vcpu {
 
 impl Drop for Vcpu {
     fn drop(&mut self) {
-        alarm::forget(self.target());
         self.interrupter.close();
     }
 }

@@ -21,24 +21,20 @@ mod table;
 mod tracee;
 
 use std::marker::PhantomData;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use warmfork_abi::{PAGE, Registers, page_up, signals};
 use warmfork_memory::{Protection, Source, Span};
 
 use self::calls::{Caller, HostCall};
-use self::tracee::{Stopped, Tracee, send_signal};
-use crate::alarm;
+use self::tracee::{INTERRUPT, Stopped, Tracee, send_signal};
 use crate::pagemap::Pagemap;
 use crate::touched::Touched;
 use crate::{Counts, ExceptionInfo, Exit, FaultInfo, Interrupter, Mapping, Platform, PlatformError, Pristine};
 
 /// The part of the address space that guests of this platform cannot map.
 pub const RESERVED: Span = layout::RESERVED;
-
-/// The signal that interrupts a running stub. Its number does not matter: it never reaches the guest.
-const INTERRUPT: i32 = libc::SIGURG;
 
 /// `si_code` of a SIGSYS from a seccomp filter.
 const SYS_SECCOMP: i32 = 1;
@@ -61,13 +57,8 @@ struct ProcessInterrupter(Arc<OwnedFd>);
 
 impl Interrupter for ProcessInterrupter {
     fn interrupt(&self) {
-        interrupt_stub(self.0.as_raw_fd());
+        send_signal(self.0.as_raw_fd(), INTERRUPT);
     }
-}
-
-/// Interrupts the stub behind `pidfd`. A signal handler may call it.
-pub(crate) fn interrupt_stub(pidfd: RawFd) {
-    send_signal(pidfd, INTERRUPT);
 }
 
 impl ProcessPlatform {
@@ -225,7 +216,7 @@ impl Platform for ProcessPlatform {
         if std::mem::take(&mut self.caller.interrupted) {
             return Ok(Exit::Interrupted);
         }
-        if alarm::aim_at(self.tracee.target()) {
+        if self.tracee.aim_alarm() {
             return Ok(Exit::Interrupted);
         }
         // Not inside a system call any more: the host must not restart one.

@@ -8,10 +8,12 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use warmfork_abi::{PAGE, Registers, USER_END};
 
 use crate::PlatformError;
-use crate::alarm::{self, Target};
+use crate::alarm::Bell;
 
 /// A child process under ptrace. Killed when dropped.
 pub struct Tracee {
+    /// Before the descriptor that it uses.
+    bell: Box<Bell>,
     pid: libc::pid_t,
     pidfd: std::sync::Arc<OwnedFd>,
     gone: bool,
@@ -23,6 +25,14 @@ pub struct Tracee {
     faults: u64,
     /// What its page tables took when that was last asked for, and its page faults up to then.
     tables: Cell<Option<(u64, u64)>>,
+}
+
+/// The signal that interrupts a running stub. Its number does not matter: it never reaches the guest.
+pub const INTERRUPT: i32 = libc::SIGURG;
+
+/// Rings: interrupts the process behind the pidfd `pidfd`.
+fn interrupt(pidfd: *const ()) {
+    send_signal(RawFd::try_from(pidfd.addr()).unwrap_or(-1), INTERRUPT);
 }
 
 /// Bytes of page tables that one fault makes at most: one of each level but the first.
@@ -67,7 +77,8 @@ impl Tracee {
         // SAFETY: the descriptor was just made for us and nobody else has it.
         let pidfd = unsafe { OwnedFd::from_raw_fd(fd) };
         let pidfd = std::sync::Arc::new(pidfd);
-        Ok(Self { pid, pidfd, gone: false, at_call: false, known: None, faults: 0, tables: Cell::new(None) })
+        let bell = Bell::new(interrupt, std::ptr::without_provenance(usize::try_from(fd).unwrap_or(usize::MAX)));
+        Ok(Self { bell, pid, pidfd, gone: false, at_call: false, known: None, faults: 0, tables: Cell::new(None) })
     }
 
     pub fn pid(&self) -> libc::pid_t {
@@ -101,9 +112,9 @@ impl Tracee {
         std::sync::Arc::clone(&self.pidfd)
     }
 
-    /// What the thread's alarm interrupts while this one runs.
-    pub fn target(&self) -> Target {
-        Target::Stub(self.pidfd.as_raw_fd())
+    /// Has the thread's alarm interrupt this process from now on; whether it has rung already.
+    pub fn aim_alarm(&self) -> bool {
+        self.bell.aim()
     }
 
     /// Waits for the next stop.
@@ -239,7 +250,6 @@ const RESTART_CODES: std::ops::RangeInclusive<i64> = -516..=-512;
 
 impl Drop for Tracee {
     fn drop(&mut self) {
-        alarm::forget(self.target());
         if self.gone {
             return;
         }
