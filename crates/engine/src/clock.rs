@@ -45,7 +45,7 @@ impl FrozenAt {
 
 /// A machine that is ready has its clocks put ahead, to the next time for which it has set itself something, as long as
 /// that is soon: it does that now, once, and not each of its forks.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Rest {
     ahead: u64,
 }

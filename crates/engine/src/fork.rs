@@ -27,11 +27,11 @@ use warmfork_memory::{Area, Backing, HostFile, HostFileId, Span, SpanSet};
 use warmfork_platform::{Platform, Pristine};
 
 use crate::error::EngineError;
+use crate::goal::{Goal, Outcome, RunLimits};
 use crate::machine::Machine;
 use crate::mapped_writes::mapped_writes;
 use crate::settle;
 use crate::snapshot::Snapshot;
-use crate::until::{Outcome, Until};
 
 /// How a reset was done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -159,8 +159,8 @@ impl Fork {
     ///
     /// # Errors
     /// As [`Machine::run`].
-    pub fn run(&mut self, until: &Until<'_>) -> Result<Outcome, EngineError> {
-        self.machine.run(until)
+    pub fn run(&mut self, goal: Goal<'_>, limits: RunLimits) -> Result<Outcome, EngineError> {
+        self.machine.run(goal, limits)
     }
 
     /// Returns the fork to the snapshot's state.

@@ -10,8 +10,8 @@
 //!                           Server (one worker thread a fork)
 //! ```
 //!
-//! A machine stays on the thread that made it (ptrace wants that); [`owner::Owner`] gives one a thread of its own for
-//! callers that come from several.
+//! A machine stays on the thread that made it (ptrace wants that). For callers that come from several, the threads of a
+//! [`pool`] own forks and drive them by turns, and an [`owner::Owner`] is a thread of its own for a machine that boots.
 
 #![forbid(unsafe_code)]
 
@@ -23,28 +23,32 @@ pub mod doctor;
 pub mod error;
 mod files;
 pub mod fork;
+pub mod goal;
 pub mod guest;
 pub mod inspect;
 mod keys;
 pub mod machine;
 mod mapped_writes;
 pub mod owner;
+pub mod pool;
 pub mod pristine;
 mod processes;
+pub mod run;
 pub mod serve;
 mod settle;
 pub mod snapshot;
-pub mod until;
+mod step;
 mod usage;
 
 pub use boot::{MachineLimits, Program, boot};
 pub use choice::{Choice, Chosen, PlatformKind};
 pub use error::EngineError;
 pub use fork::{Fork, ResetKind};
+pub use goal::{Goal, Outcome, RunLimits};
 pub use machine::{Counters, Handle, Machine};
 pub use owner::Owner;
+pub use pool::Owned;
 pub use serve::{ServeOptions, Server};
 pub use snapshot::Snapshot;
-pub use until::{Outcome, Until};
 pub use warmfork_linux::process::Ending;
 pub use warmfork_linux::{outside, policy, table};

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use warmfork_engine::boot::MachineLimits;
 use warmfork_engine::outside::OutsideRules;
-use warmfork_engine::{Choice, Fork, Outcome, PlatformKind, Program, Snapshot, Until, boot};
+use warmfork_engine::{Choice, Fork, Goal, Outcome, PlatformKind, Program, RunLimits, Snapshot, boot};
 use warmfork_linux::policy::Rules;
 
 /// Pages that each request dirties, and those that some dirty too; beside them a few of the stack and the C library.
@@ -42,18 +42,14 @@ fn fork(platform: PlatformKind) -> (Fork, File) {
     });
     std::fs::remove_file(program).unwrap();
     let mut machine = machine.unwrap();
-    assert_eq!(machine.run(&ready()).unwrap(), Outcome::Ready);
+    assert_eq!(machine.run(Goal::Ready, RunLimits::default()).unwrap(), Outcome::Ready);
     (Snapshot::freeze(machine, &OutsideRules::default()).unwrap().fork().unwrap(), requests.into())
-}
-
-fn ready() -> Until<'static> {
-    Until { ready: true, ..Until::default() }
 }
 
 /// Has the fork serve `request`, and resets it; how many pages that rewrote.
 fn serve(fork: &mut Fork, requests: &mut File, request: u8) -> u64 {
     requests.write_all(&[request]).unwrap();
-    assert_eq!(fork.run(&ready()).unwrap(), Outcome::Ready);
+    assert_eq!(fork.run(Goal::Ready, RunLimits::default()).unwrap(), Outcome::Ready);
     let before = fork.resets.pages;
     fork.reset().unwrap();
     fork.resets.pages - before

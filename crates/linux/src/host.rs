@@ -17,7 +17,7 @@
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::os::fd::{AsFd as _, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -146,6 +146,17 @@ impl Host {
             gate: Gate::default(),
             deadlines_moved: Cell::new(false),
         })
+    }
+
+    /// What becomes readable when a wait would end before its deadline: for whoever waits for several machines at once.
+    #[must_use]
+    pub fn source(&self) -> BorrowedFd<'_> {
+        self.set.as_fd()
+    }
+
+    /// The machine was not driven for `nanoseconds`, and so not busy.
+    pub fn count_idle(&mut self, nanoseconds: u64) {
+        self.idle = self.idle.saturating_add(nanoseconds);
     }
 
     /// A handle that ends waits from other threads.

@@ -1,11 +1,11 @@
-//! `Fork`: a machine made from a snapshot, on a thread of its own.
+//! `Fork`: a machine made from a snapshot, on a thread of the engine's pool.
 
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use warmfork_engine::owner::Owner;
-use warmfork_engine::{EngineError, Handle, ResetKind, Snapshot, Until};
+use warmfork_engine::{EngineError, Goal, Handle, Owned, ResetKind, RunLimits, Snapshot};
 
 use crate::arguments::duplicate;
 use crate::capture::Capture;
@@ -38,7 +38,7 @@ struct Thread<'py> {
 #[pyclass(frozen)]
 pub struct Fork {
     /// Lock held for a copy only.
-    owner: Mutex<Option<Arc<Owner<warmfork_engine::Fork>>>>,
+    owner: Mutex<Option<Arc<Owned<warmfork_engine::Fork>>>>,
     handle: Handle,
     capture: Option<Arc<Capture>>,
 }
@@ -48,7 +48,7 @@ impl Fork {
     pub fn new(py: Python<'_>, snapshot: Arc<Snapshot>, capture: Option<Arc<Capture>>) -> PyResult<Self> {
         let (owner, handle) = py
             .detach(|| {
-                let owner = Owner::new(move || snapshot.fork())?;
+                let owner = Owned::new(move || snapshot.fork())?;
                 let handle = owner.call(|fork: &mut warmfork_engine::Fork| fork.machine().handle())?;
                 Ok((owner, handle))
             })
@@ -56,14 +56,38 @@ impl Fork {
         Ok(Self { owner: Mutex::new(Some(Arc::new(owner))), handle, capture })
     }
 
+    /// Has the fork's thread do `job`, while Ctrl-C works.
     fn job<R: Send + 'static>(
         &self,
         py: Python<'_>,
         job: impl FnOnce(&mut warmfork_engine::Fork) -> Result<R, EngineError> + Send + 'static,
     ) -> PyResult<R> {
+        self.started(py, |owner| owner.start(job))
+    }
+
+    /// Has the fork's thread run it, to the goal and within the limits that `begin` says, while Ctrl-C works.
+    fn drive(
+        &self,
+        py: Python<'_>,
+        begin: impl FnOnce(&mut warmfork_engine::Fork) -> Result<RunLimits, EngineError> + Send + 'static,
+    ) -> PyResult<Ended> {
+        let begin = move |fork: &mut warmfork_engine::Fork| {
+            if fork.machine().ended().is_some() {
+                return Err(EngineError::State("running a fork that has ended: reset it"));
+            }
+            begin(fork).map(|limits| (Goal::End, limits))
+        };
+        self.started(py, |owner| owner.run(begin)).map(ended)
+    }
+
+    fn started<R: Send>(
+        &self,
+        py: Python<'_>,
+        start: impl FnOnce(&Owned<warmfork_engine::Fork>) -> Result<Receiver<Result<R, EngineError>>, EngineError>,
+    ) -> PyResult<R> {
         let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone);
         let owner = owner.ok_or_else(errors::closed)?;
-        let started = owner.start(job).map_err(errors::raise)?;
+        let started = start(&owner).map_err(errors::raise)?;
         let answer = wait(py, started, || self.handle.interrupt());
         py.detach(move || drop(owner));
         answer?.map_err(errors::raise)
@@ -82,14 +106,7 @@ impl Fork {
 impl Fork {
     fn run(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Ended> {
         let timeout = optional_duration(timeout)?;
-        self.job(py, move |fork| {
-            if fork.machine().ended().is_some() {
-                return Err(EngineError::State("running a fork that has ended: reset it"));
-            }
-            let until = Until::within(timeout);
-            fork.run(&until)
-        })
-        .map(ended)
+        self.drive(py, move |_| Ok(RunLimits::within(timeout)))
     }
 
     fn serve(&self, py: Python<'_>, connection: i32, timeout: Option<f64>, max_memory: Option<u64>) -> PyResult<Ended> {
@@ -101,14 +118,10 @@ impl Fork {
             let Some(listener) = fork.snapshot().kernel().listeners().into_iter().next() else {
                 return Err(EngineError::State("serving a connection: the snapshot does not listen"));
             };
-            if fork.machine().ended().is_some() {
-                return Err(EngineError::State("running a fork that has ended: reset it"));
-            }
             fork.offer(listener, connection);
-            let until = Until { touched_bytes: max_memory, ..Until::within(timeout) };
-            fork.run(&until)
+            Ok(RunLimits { touched_bytes: max_memory, ..RunLimits::within(timeout) })
         };
-        self.job(py, offered).map(ended)
+        self.drive(py, offered)
     }
 
     fn reset(&self, py: Python<'_>) -> PyResult<&'static str> {

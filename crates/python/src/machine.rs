@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyDict};
 use warmfork_engine::outside::OutsideRules;
 use warmfork_engine::owner::Owner;
 use warmfork_engine::serve::{Address, Frozen, WarmUp, freeze_at_best, warm_up};
-use warmfork_engine::{Choice, Counters, Ending, EngineError, Handle, Outcome, Program, Until, boot};
+use warmfork_engine::{Choice, Counters, Ending, EngineError, Goal, Handle, Outcome, Program, RunLimits, boot};
 
 use crate::arguments::{Limits, PolicySpec, bytes, duplicate, patterns, variable};
 use crate::capture::Capture;
@@ -164,8 +164,7 @@ impl Machine {
                 return Err(EngineError::State("running a program that has ended"));
             }
             machine.admit_any();
-            let until = Until::within(timeout);
-            machine.run(&until)
+            machine.run(Goal::End, RunLimits::within(timeout))
         })
         .map(ended)
     }
@@ -175,7 +174,7 @@ impl Machine {
         let timeout = optional_duration(timeout)?;
         let outcome = self.job(py, move |machine| {
             machine.admit_any();
-            machine.run(&Until { calls: Some(call), ..Until::within(timeout) })
+            machine.run(Goal::Calls(call), RunLimits::within(timeout))
         })?;
         Ok((outcome != Outcome::Paused).then(|| ended(outcome)))
     }
@@ -185,8 +184,7 @@ impl Machine {
         let (outcome, listening) = self.job(py, move |machine| {
             // Whoever connects before it is frozen is served by a fork: what he sends is to be in no other.
             machine.admit_own();
-            let until = Until { ready: true, ..Until::within(limit) };
-            let outcome = machine.run(&until)?;
+            let outcome = machine.run(Goal::Ready, RunLimits::within(limit))?;
             Ok((outcome, machine.listening()))
         })?;
         if outcome != Outcome::Ready {

@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use warmfork_engine::boot::MachineLimits;
 use warmfork_engine::outside::OutsideRules;
-use warmfork_engine::{Choice, Machine, Outcome, PlatformKind, Program, Snapshot, Until, boot};
+use warmfork_engine::{Choice, Goal, Machine, Outcome, PlatformKind, Program, RunLimits, Snapshot, boot};
 use warmfork_linux::policy::Rules;
 use warmfork_linux::process::Ending;
 
@@ -116,7 +116,7 @@ impl Guests {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         let (batches, calls) = (BATCHES.to_string(), CALLS.to_string());
         let mut machine = self.boot(place, &["system_calls", &batches, &calls], write)?;
-        let outcome = machine.run(&Until::default())?;
+        let outcome = machine.run(Goal::End, RunLimits::default())?;
         let counted = machine.counts();
         let entries = (counted.entries - counted.fills) as f64 / machine.counters.syscalls as f64;
         if outcome != Outcome::Ended(Ending::Exited(0)) {
@@ -138,7 +138,7 @@ impl Guests {
     fn snapshot(&self, place: Place, megabytes: usize) -> Result<Arc<Snapshot>, Failure> {
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
         let mut machine = self.boot(place, &["dirty_pages", &megabytes.to_string()], null)?;
-        expect_ready(machine.run(&ready())?)?;
+        expect_ready(machine.run(Goal::Ready, RunLimits::default())?)?;
         Ok(Snapshot::freeze(machine, &OutsideRules::default())?)
     }
 
@@ -147,7 +147,7 @@ impl Guests {
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
         let server = [PYTHON, "-m", "http.server", "--bind", "127.0.0.1", "0"];
         let mut machine = self.boot(place, &server, null)?;
-        expect_ready(machine.run(&ready())?)?;
+        expect_ready(machine.run(Goal::Ready, RunLimits::default())?)?;
         let snapshot = Snapshot::freeze(machine, &OutsideRules::default())?;
         let mut taken = Samples::default();
         allow_many_files()?;
@@ -168,7 +168,7 @@ impl Guests {
     pub fn forks(&self, place: Place, prepared: bool) -> Result<(Samples, Samples), Failure> {
         let snapshot = self.snapshot(place, 0)?;
         let mut teacher = snapshot.fork()?;
-        expect_ready(teacher.run(&ready())?)?;
+        expect_ready(teacher.run(Goal::Ready, RunLimits::default())?)?;
         teacher.reset()?;
         let (mut taken, mut first) = (Samples::default(), Samples::default());
         for _ in 0..self.times(FORKS) {
@@ -178,7 +178,7 @@ impl Guests {
                 fork.prepare()?;
             }
             taken.add(start.elapsed().as_secs_f64() * 1e9);
-            expect_ready(fork.run(&ready())?)?;
+            expect_ready(fork.run(Goal::Ready, RunLimits::default())?)?;
             first.add(start.elapsed().as_secs_f64() * 1e9);
         }
         Ok((taken, first))
@@ -198,11 +198,10 @@ impl Guests {
 
     /// Resets of a fork that had dirtied [`PAGES`] pages and read `megabytes`.
     pub fn resets(&self, place: Place, megabytes: usize) -> Result<Resets, Failure> {
-        let ready = ready();
         let mut fork = self.snapshot(place, megabytes)?.fork()?;
         let mut samples = Samples::default();
         for _ in 0..WARM_UPS {
-            expect_ready(fork.run(&ready)?)?;
+            expect_ready(fork.run(Goal::Ready, RunLimits::default())?)?;
             fork.reset()?;
             if fork.resets.pages >= 4 * PAGES {
                 break;
@@ -211,7 +210,7 @@ impl Guests {
         let (before, counted) = (fork.resets, fork.machine().counts());
         let resets = self.times(RESETS);
         for _ in 0..resets {
-            expect_ready(fork.run(&ready)?)?;
+            expect_ready(fork.run(Goal::Ready, RunLimits::default())?)?;
             let start = Instant::now();
             fork.reset()?;
             samples.add(start.elapsed().as_secs_f64() * 1e9);
@@ -237,10 +236,6 @@ impl Drop for Guests {
         // What is left is a few files in the temporary directory.
         let _ = std::fs::remove_dir_all(&self.directory);
     }
-}
-
-fn ready() -> Until<'static> {
-    Until { ready: true, ..Until::default() }
 }
 
 fn expect_ready(outcome: Outcome) -> Result<(), Failure> {

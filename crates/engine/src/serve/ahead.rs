@@ -7,8 +7,8 @@ use warmfork_linux::gate::Accepted;
 use super::warmup::{Address, Silent, WarmUp};
 use crate::clock::MOST_SEEN;
 use crate::error::EngineError;
+use crate::goal::{Goal, Outcome, RunLimits};
 use crate::machine::Machine;
-use crate::until::{Outcome, Until};
 
 /// A program that takes longer to wait for the first bytes of a connection does something else.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -58,7 +58,7 @@ fn watch(machine: &mut Machine, address: &Address) -> Result<(Silent, Outcome, O
     machine.clock.hide_time_of_day(true);
     machine.host.gate.watch_early_accept();
     let ran = Silent::to(machine, address)
-        .and_then(|client| Ok((client, machine.run(&Until { ahead: true, ..Until::within(Some(PATIENCE)) })?)));
+        .and_then(|client| Ok((client, machine.run(Goal::EarlyAccept, RunLimits::within(Some(PATIENCE)))?)));
     machine.clock.hide_time_of_day(false);
     let accepted = machine.kernel.take_early_accept(&mut machine.host);
     let (client, outcome) = ran?;

@@ -16,9 +16,9 @@ use warmfork_memory::HostFile;
 use super::ahead::{ATTEMPTS, Ahead, accept_ahead};
 use super::warmup::{Address, Silent, WarmUp, warm_up};
 use crate::error::EngineError;
+use crate::goal::{Goal, Outcome, RunLimits};
 use crate::machine::Machine;
 use crate::snapshot::Snapshot;
-use crate::until::{Outcome, Until};
 
 /// Requests to a fork of each moment. The first ones take page faults that later ones do not.
 const REQUESTS: usize = 6;
@@ -103,7 +103,7 @@ fn try_out(
         let answer = client.ask(address, path).map_err(EngineError::WarmUp)?;
         let start = Instant::now();
         fork.take(offer);
-        let outcome = fork.run(&Until::within(Some(PATIENCE)))?;
+        let outcome = fork.run(Goal::End, RunLimits::within(Some(PATIENCE)))?;
         if outcome != Outcome::Served {
             log::debug!("a fork did not end a connection: {outcome:?}");
             return Ok(Duration::MAX);

@@ -19,8 +19,8 @@ use warmfork_linux::gate::OwnClient;
 use warmfork_memory::HostFile;
 
 use crate::error::EngineError;
+use crate::goal::{Goal, Outcome, RunLimits};
 use crate::machine::{Handle, Machine};
-use crate::until::{Outcome, Until};
 
 /// Where a program listens.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,7 +90,8 @@ fn converse(
     let thread =
         std::thread::Builder::new().name("warmfork-warm-up".into()).spawn(move || requests(&done.0).map_err(explain));
     let thread = thread.map_err(EngineError::host("starting the warm-up"))?;
-    let outcome = machine.run(&Until { deadline, flag: Some(&client.finished), ..Until::default() });
+    let limits = RunLimits { deadline, ..RunLimits::default() };
+    let outcome = machine.run(Goal::Flag(&client.finished), limits);
     if !matches!(outcome, Ok(Outcome::Flagged)) {
         // Nobody waits for the thread: it ends at once, unless it is connecting, which it may do until the machine is
         // gone.
@@ -98,7 +99,7 @@ fn converse(
         return outcome.map(WarmUp::Stopped);
     }
     thread.join().map_err(|_| EngineError::Ended)?.map_err(EngineError::WarmUp)?;
-    match machine.run(&Until { ready: true, deadline, ..Until::default() })? {
+    match machine.run(Goal::Ready, limits)? {
         Outcome::Ready => Ok(WarmUp::Ready),
         outcome => Ok(WarmUp::Stopped(outcome)),
     }

@@ -16,8 +16,8 @@ use super::{Control, ServeOptions, Statistics};
 use crate::cpu;
 use crate::error::EngineError;
 use crate::fork::{Fork, ResetKind};
+use crate::goal::{Goal, Outcome, RunLimits};
 use crate::snapshot::Snapshot;
-use crate::until::{Outcome, Until};
 
 /// How long a worker waits after the host refused it something (a fork, a connection) before it asks again.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -157,9 +157,9 @@ impl Worker {
         let before = fork.machine().counters.syscalls;
         fork.take(offer);
         let touched_bytes = self.options.max_request_memory;
-        let impatient = self.snapshot.has_waiting();
-        let until = Until { touched_bytes, impatient, ..Until::within(self.options.max_request_time) };
-        let outcome = fork.run(&until);
+        let goal = if self.snapshot.has_waiting() { Goal::NextClient } else { Goal::End };
+        let limits = RunLimits { touched_bytes, ..RunLimits::within(self.options.max_request_time) };
+        let outcome = fork.run(goal, limits);
         statistics.observe(accepted.elapsed());
         Statistics::add(&statistics.syscalls, fork.machine().counters.syscalls - before);
         if !self.count(&outcome) {
@@ -196,7 +196,7 @@ impl Worker {
             fork.shut();
         }
         let outcome = loop {
-            let outcome = fork.run(&Until { connections: true, ..Until::default() });
+            let outcome = fork.run(Goal::Connection, RunLimits::default());
             let ((accepted, ended), syscalls) = counted;
             counted = (fork.machine().host().gate.counts(), fork.machine().counters.syscalls);
             Statistics::add(&statistics.connections, counted.0.0 - accepted);

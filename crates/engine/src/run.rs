@@ -1,0 +1,269 @@
+//! Driving a machine: the loop between its threads, its kernel and the platform.
+//!
+//! ```text
+//!   run ----------> begin_run, then advance until it is over: waits for the host where no thread can run
+//!   several machines on one thread (pool.rs):
+//!                   begin_run, then advance in slices: comes back instead of waiting
+//! ```
+
+use std::sync::atomic::Ordering;
+
+use warmfork_linux::host::{Woken, monotonic, nanoseconds};
+use warmfork_linux::process::FIRST_PID;
+use warmfork_linux::schedule::Turn;
+use warmfork_platform::alarm;
+
+use crate::clock::Rest;
+use crate::error::EngineError;
+use crate::goal::{Goal, Outcome, RunLimits};
+use crate::machine::Machine;
+use crate::step::Step;
+
+/// How often, in nanoseconds, a machine that runs is looked at: its clock page, its use of memory.
+const TICK: u64 = 10_000_000;
+
+/// A run that has begun, which goes on with [`Machine::advance`].
+#[derive(Debug)]
+pub struct Run<'a> {
+    goal: Goal<'a>,
+    limits: RunLimits,
+    /// Of the current thread.
+    turn: Turn,
+    /// When the turn began, on the guest's clock.
+    began: u64,
+    rest: Rest,
+    /// What the gate had counted when the run began.
+    connections: (u64, u64),
+    /// When [`Machine::advance`] last came back, on the host's clock.
+    left: Option<u64>,
+}
+
+/// What has become of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// It is over.
+    Over(Outcome),
+    /// It could go on: its slice is over.
+    Runs,
+    /// No thread can run before [`warmfork_linux::host::Host::source`] is readable, or this instant has come, in nanoseconds
+    /// of the host's CLOCK_MONOTONIC.
+    Waits(Option<u64>),
+}
+
+impl Machine {
+    /// Drives the program until it ends, `goal` is reached or a limit is.
+    ///
+    /// # Errors
+    /// [`EngineError::Platform`] when the platform fails; the machine is then of no more use.
+    pub fn run(&mut self, goal: Goal<'_>, limits: RunLimits) -> Result<Outcome, EngineError> {
+        let mut run = self.begin_run(goal, limits);
+        loop {
+            if let Progress::Over(outcome) = self.advance(&mut run, None)? {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Begins a run. Nothing else may be done with the machine until it is over.
+    pub fn begin_run<'a>(&mut self, goal: Goal<'a>, limits: RunLimits) -> Run<'a> {
+        if let Some(frozen) = self.frozen.take() {
+            frozen.go_on(&mut self.host);
+            self.kernel.begin();
+        }
+        let connections = self.host.gate.counts();
+        let began = self.host.monotonic();
+        Run { goal, limits, turn: Turn::Lasts, began, rest: Rest::default(), connections, left: None }
+    }
+
+    /// Goes on with `run`: until it is over, or only to the end of `slice`, an instant in nanoseconds of the host's
+    /// CLOCK_MONOTONIC. With a slice it comes back instead of waiting.
+    ///
+    /// # Errors
+    /// As [`Machine::run`].
+    pub fn advance(&mut self, run: &mut Run<'_>, slice: Option<u64>) -> Result<Progress, EngineError> {
+        if let Some(ending) = self.ended {
+            return Ok(Progress::Over(Outcome::Ended(ending)));
+        }
+        if let Some(left) = run.left.take() {
+            self.host.count_idle(monotonic().saturating_sub(left));
+            run.began = self.host.monotonic();
+        }
+        self.refresh_clock();
+        let progress = self.drive(run, slice);
+        alarm::spare();
+        self.host.push();
+        match progress {
+            Ok(Progress::Over(Outcome::Ended(ending))) => {
+                self.ended = Some(ending);
+                self.processes.clear();
+            }
+            Ok(Progress::Over(_)) if !self.kernel.family.is_empty() => self.switch_process(FIRST_PID)?,
+            Ok(Progress::Runs | Progress::Waits(_)) => run.left = Some(monotonic()),
+            _ => {}
+        }
+        progress
+    }
+
+    fn drive(&mut self, run: &mut Run<'_>, slice: Option<u64>) -> Result<Progress, EngineError> {
+        self.begin_ticks();
+        self.set_alarm(run, slice)?;
+        loop {
+            if let Some(outcome) = self.reached(run) {
+                return Ok(Progress::Over(outcome));
+            }
+            if alarm::has_rung() || self.is_tick_due() {
+                run.turn = Turn::Over;
+                if let Some(outcome) = self.tick(run)? {
+                    return Ok(Progress::Over(outcome));
+                }
+                if slice.is_some_and(|at| at <= monotonic()) {
+                    return Ok(Progress::Runs);
+                }
+            }
+            if run.turn != Turn::Lasts {
+                let now = self.host.monotonic();
+                if self.kernel.tasks.len() > 1 || !self.kernel.family.is_empty() {
+                    // What the last thread did may have ended another's wait.
+                    self.kernel.wake(&mut self.host);
+                    self.kernel.count_turn(now.saturating_sub(run.began));
+                }
+                run.began = now;
+            }
+            let Some((pid, tid)) = self.kernel.next_thread(run.turn) else {
+                if let Some(progress) = self.idle(run, slice.is_none())? {
+                    return Ok(progress);
+                }
+                run.began = self.host.monotonic();
+                continue;
+            };
+            self.load(pid, tid)?;
+            if run.turn != Turn::Lasts || self.host.have_deadlines_moved() {
+                self.set_alarm(run, slice)?;
+            }
+            run.turn = match self.step(tid, run)? {
+                Step::Same => Turn::Lasts,
+                Step::Switch => Turn::Over,
+                Step::Yield => Turn::Given,
+                Step::Stop(outcome) => return Ok(Progress::Over(outcome)),
+            };
+        }
+    }
+
+    /// Whether the run is over, as it can be seen after each call.
+    fn reached(&self, run: &Run<'_>) -> Option<Outcome> {
+        let gate = &self.host.gate;
+        if gate.finished() {
+            return Some(Outcome::Served);
+        }
+        match run.goal {
+            Goal::EarlyAccept if gate.is_disqualified() => Some(Outcome::Ready),
+            Goal::Connection if gate.counts() != run.connections => Some(Outcome::Connection),
+            Goal::Calls(calls) if self.counters.syscalls >= calls => Some(Outcome::Paused),
+            _ => None,
+        }
+    }
+
+    /// Ticks begin anew, if the machine has not run when the last one was due.
+    fn begin_ticks(&mut self) {
+        let now = monotonic();
+        if self.next_tick <= now {
+            self.next_tick = now.saturating_add(TICK);
+        }
+        // It rang for what ran on this thread before.
+        let _ = alarm::has_rung();
+    }
+
+    fn is_tick_due(&self) -> bool {
+        // Within a jiffy of the host's, which is near enough, and a sixth of the price of the exact time.
+        nanoseconds(rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse)) >= self.next_tick
+    }
+
+    /// Sets the alarm for what is due next while the current thread runs.
+    fn set_alarm(&mut self, run: &Run<'_>, slice: Option<u64>) -> Result<(), EngineError> {
+        let interruption = self.kernel.next_interruption(&self.host, run.began);
+        let interruption = interruption.map(|at| self.host.to_host_time(at));
+        // Only a guest that makes no call over a whole tick is interrupted for it.
+        let watch = self.next_tick.saturating_add(TICK);
+        let next = [interruption, run.limits.deadline, slice].into_iter().flatten().fold(watch, u64::min);
+        Ok(alarm::set(next)?)
+    }
+
+    /// Timers' signals and limits of time, which are due when the alarm has rung; the clock page and the limit of memory, which
+    /// are due every [`TICK`].
+    fn tick(&mut self, run: &Run<'_>) -> Result<Option<Outcome>, EngineError> {
+        self.kernel.expire_timers(&self.host);
+        self.pass_on_keys();
+        if let Some(outcome) = self.asked(run) {
+            return Ok(Some(outcome));
+        }
+        let now = monotonic();
+        if run.limits.deadline.is_some_and(|at| at <= now) {
+            return Ok(Some(Outcome::TimedOut));
+        }
+        if now < self.next_tick {
+            return Ok(None);
+        }
+        self.next_tick = now.saturating_add(TICK);
+        alarm::set_anew(self.next_tick.saturating_add(TICK))?;
+        self.refresh_clock();
+        self.host.push();
+        let short = self.is_short_of_memory(run.limits.touched_bytes)?;
+        Ok(short.then_some(Outcome::OutOfMemory))
+    }
+
+    /// Whether somebody wants this run to stop.
+    pub(crate) fn asked(&self, run: &Run<'_>) -> Option<Outcome> {
+        if self.host.take_interrupt() {
+            return Some(Outcome::Interrupted);
+        }
+        let flagged = matches!(run.goal, Goal::Flag(flag) if flag.load(Ordering::SeqCst));
+        flagged.then_some(Outcome::Flagged)
+    }
+
+    /// Keeps the time that guests read without a system call true.
+    fn refresh_clock(&mut self) {
+        self.clock.show(self.host.lag());
+    }
+
+    /// No thread can run: stops, or waits for the host, if it may; `None` when one may be able to run now.
+    fn idle(&mut self, run: &mut Run<'_>, may_wait: bool) -> Result<Option<Progress>, EngineError> {
+        self.kernel.wake(&mut self.host);
+        if self.kernel.next_thread(Turn::Lasts).is_some() {
+            return Ok(None);
+        }
+        let over = |outcome| Ok(Some(Progress::Over(outcome)));
+        let next = self.kernel.next_deadline();
+        match run.goal {
+            Goal::EarlyAccept if self.kernel.awaits_request(&self.host) => return over(Outcome::Ready),
+            Goal::Ready if self.kernel.awaits_connection() => {
+                // What others have been asked for would not come in time.
+                if !self.kernel.is_connected() && run.rest.step(&mut self.host, next) {
+                    self.refresh_clock();
+                    return Ok(None);
+                }
+                return over(Outcome::Ready);
+            }
+            _ => {}
+        }
+        let awaited = matches!(run.goal, Goal::NextClient);
+        if self.kernel.is_done(&self.host) && (awaited || self.host.is_awaited()) {
+            return over(Outcome::Served);
+        }
+        let next = next.map(|at| self.host.to_host_time(at));
+        let deadline = next.into_iter().chain(run.limits.deadline).min();
+        alarm::spare();
+        let woken = self.host.wait(if may_wait { deadline.map(|at| self.host.guests(at)) } else { Some(0) });
+        if woken == Woken::Interrupted {
+            self.pass_on_keys();
+            if let Some(outcome) = self.asked(run) {
+                return over(outcome);
+            }
+        }
+        if run.limits.deadline.is_some_and(|at| at <= monotonic()) {
+            return over(Outcome::TimedOut);
+        }
+        self.kernel.wake(&mut self.host);
+        let waits = !may_wait && self.kernel.next_thread(Turn::Lasts).is_none();
+        Ok(waits.then_some(Progress::Waits(deadline)))
+    }
+}

@@ -1,0 +1,129 @@
+//! One step of a guest thread: it runs until it leaves user code, and is answered.
+
+use warmfork_abi::signals::SIGSEGV;
+use warmfork_linux::dispatch::Entered;
+use warmfork_linux::signal::frame::unreturnable;
+use warmfork_linux::signal::{Delivery, SignalInfo, Trap};
+use warmfork_linux::task::State;
+use warmfork_linux::{Guest as _, Tid};
+use warmfork_platform::Exit;
+
+use crate::error::EngineError;
+use crate::goal::Outcome;
+use crate::guest::PlatformGuest;
+use crate::machine::Machine;
+use crate::run::Run;
+
+/// The CPU exception of what is forbidden in general.
+const GENERAL_PROTECTION: u8 = 13;
+
+/// What to do after one step of a thread.
+pub(crate) enum Step {
+    /// Go on with the same thread.
+    Same,
+    /// Let another thread run.
+    Switch,
+    /// Let another thread run, if there is one.
+    Yield,
+    /// Stop.
+    Stop(Outcome),
+}
+
+impl Machine {
+    /// Runs thread `tid`, which is loaded, until it leaves user code once.
+    pub(crate) fn step(&mut self, tid: Tid, run: &Run<'_>) -> Result<Step, EngineError> {
+        if matches!(self.kernel.tasks.get(tid).state, State::Retry(_)) {
+            match self.enter(tid)? {
+                Step::Same => {}
+                other => return Ok(other),
+            }
+        }
+        if self.kernel.signals_to_deliver(tid) {
+            let mut guest = PlatformGuest(self.platform.as_mut());
+            let delivery = self
+                .kernel
+                .deliver_signals(&self.host, &mut guest, &mut self.registers, tid)
+                .map_err(|source| EngineError::Kernel { operation: "delivering a signal", source })?;
+            match delivery {
+                Delivery::Run => {}
+                Delivery::End(ending) => {
+                    let mut guest = PlatformGuest(self.platform.as_mut());
+                    let entered = self.kernel.end_process(&mut self.host, guest.memory(), ending);
+                    return self.after(tid, entered);
+                }
+            }
+            if self.kernel.tasks.stopped {
+                return Ok(Step::Switch);
+            }
+            if !matches!(self.kernel.tasks.get(tid).state, State::Ready) {
+                return Ok(Step::Same);
+            }
+        }
+        if let Some(error) = unreturnable(&self.registers) {
+            return Ok(self.exception(tid, SignalInfo::kernel(SIGSEGV), GENERAL_PROTECTION, error));
+        }
+        match self.platform.run(&mut self.registers)? {
+            Exit::Syscall => {
+                self.counters.syscalls += 1;
+                self.enter(tid)
+            }
+            Exit::Fault(fault) => {
+                let info = SignalInfo::fault(fault.signal, fault.code, fault.address);
+                Ok(self.force(tid, info, Trap { number: 14, error: fault.error, address: fault.address }))
+            }
+            Exit::Exception(exception) => {
+                let info = SignalInfo::fault(exception.signal, exception.code, exception.address);
+                Ok(self.exception(tid, info, exception.trap, exception.error))
+            }
+            Exit::Interrupted => {
+                let mut guest = PlatformGuest(self.platform.as_mut());
+                self.kernel.interrupted(guest.memory(), &mut self.registers, tid);
+                self.pass_on_keys();
+                Ok(self.asked(run).map_or(Step::Switch, Step::Stop))
+            }
+            Exit::Dead => Err(EngineError::State("the guest's host process was killed from outside")),
+        }
+    }
+
+    fn enter(&mut self, tid: Tid) -> Result<Step, EngineError> {
+        let mut guest = PlatformGuest(self.platform.as_mut());
+        match self.kernel.enter(&mut self.host, &mut guest, &mut self.registers, tid) {
+            Entered::Continue => Ok(Step::Same),
+            entered => self.after(tid, entered),
+        }
+    }
+
+    /// What to do after a call that did not simply return.
+    fn after(&mut self, tid: Tid, entered: Entered) -> Result<Step, EngineError> {
+        Ok(match entered {
+            Entered::Continue => Step::Same,
+            Entered::Blocked | Entered::ThreadEnded => Step::Switch,
+            Entered::Yielded => Step::Yield,
+            Entered::ProcessEnded => {
+                self.follow()?;
+                Step::Switch
+            }
+            Entered::Forked(forked) => {
+                self.finish_fork(forked);
+                Step::Same
+            }
+            Entered::Exec(request) => {
+                self.execute(tid, &request)?;
+                Step::Same
+            }
+            Entered::Ended(ending) => Step::Stop(Outcome::Ended(ending)),
+        })
+    }
+
+    /// A CPU exception that is no page fault: the address of the last one stays, as Linux leaves it in cr2.
+    fn exception(&mut self, tid: Tid, info: SignalInfo, number: u8, error: u64) -> Step {
+        let address = self.kernel.tasks.get(tid).signals.trap.address;
+        self.force(tid, info, Trap { number: u64::from(number), error, address })
+    }
+
+    fn force(&mut self, tid: Tid, info: SignalInfo, trap: Trap) -> Step {
+        self.counters.faults += 1;
+        self.kernel.force_signal(tid, info, trap);
+        Step::Same
+    }
+}
