@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use warmfork_abi::Registers;
 use warmfork_abi::signals::SIGSEGV;
 use warmfork_linux::dispatch::Entered;
-use warmfork_linux::family::Pid;
 use warmfork_linux::gate::{Gate, Offer, OwnClient};
 use warmfork_linux::host::{Host, Waker, Woken, monotonic, nanoseconds};
-use warmfork_linux::process::{Ending, FIRST_PID};
+use warmfork_linux::ids::{FIRST_PID, Pid};
+use warmfork_linux::process::Ending;
 use warmfork_linux::schedule::Turn;
 use warmfork_linux::signal::frame::unreturnable;
 use warmfork_linux::signal::{Delivery, SignalInfo, Trap};
@@ -109,7 +109,7 @@ impl Machine {
         clock: MachineClock,
     ) -> Self {
         let processes = Processes::new(&kernel, platform.as_ref());
-        let registers = kernel.tasks.get(kernel.tasks.current).registers;
+        let registers = kernel.process().tasks.running().registers;
         let (keys, counters) = (Arc::default(), Counters::default());
         let (frozen, ended, next_tick) = (None, None, 0);
         Self { kind, platform, kernel, host, clock, frozen, registers, processes, next_tick, keys, counters, ended }
@@ -175,7 +175,7 @@ impl Machine {
         if let Ok(Outcome::Ended(ending)) = outcome {
             self.ended = Some(ending);
             self.processes.clear();
-        } else if !self.kernel.family.is_empty()
+        } else if self.kernel.process().pid != FIRST_PID
             && let Err(error) = self.switch_process(FIRST_PID)
         {
             outcome = Err(error);
@@ -211,7 +211,7 @@ impl Machine {
             }
             if turn != Turn::Lasts {
                 let now = self.host.monotonic();
-                if self.kernel.tasks.len() > 1 || !self.kernel.family.is_empty() {
+                if self.kernel.processes.thread_count() > 1 {
                     // What the last thread did may have ended another's wait.
                     self.kernel.wake(&mut self.host);
                     self.kernel.count_turn(now.saturating_sub(began));
@@ -266,7 +266,8 @@ impl Machine {
     /// Timers' signals and limits of time, which are due when the alarm has rung; the clock page and the limit of memory, which
     /// are due every [`TICK`].
     fn tick(&mut self, until: &Until<'_>) -> Result<Option<Outcome>, EngineError> {
-        self.kernel.expire_timers(&self.host);
+        let pid = self.kernel.process().pid;
+        self.kernel.processes.expire_timers(&self.host, pid);
         self.pass_on_keys();
         if let Some(outcome) = self.asked(until) {
             return Ok(Some(outcome));
@@ -356,16 +357,16 @@ impl Machine {
 
     /// Makes `tid` of process `pid` the current thread: its registers here, its FPU state on the platform.
     fn load(&mut self, pid: Pid, tid: Tid) -> Result<(), EngineError> {
-        if pid != self.kernel.process.pid {
+        if pid != self.kernel.process().pid {
             self.counters.switches += 1;
             self.switch_process(pid)?;
         }
-        if tid == self.kernel.tasks.current {
+        if tid == self.kernel.process().tasks.current {
             return Ok(());
         }
         self.counters.switches += 1;
         self.save()?;
-        let task = self.kernel.tasks.get_mut(tid);
+        let task = self.kernel.process_mut().tasks.get_mut(tid);
         self.registers = task.registers;
         if let Some(state) = task.fpu.take() {
             self.platform.set_fpu(&state)?;
@@ -377,35 +378,33 @@ impl Machine {
 
     /// Makes another thread the current one when that has ended: a snapshot needs one that lives.
     pub(crate) fn ensure_current(&mut self) -> Result<(), EngineError> {
-        let tasks = &self.kernel.tasks;
+        let tasks = &self.kernel.process().tasks;
         let first = tasks.iter().next().map(|task| task.tid);
         match first {
-            Some(first) if tasks.lookup(tasks.current).is_none() => self.load(self.kernel.process.pid, first),
+            Some(first) if tasks.lookup(tasks.current).is_none() => self.load(self.kernel.process().pid, first),
             _ => Ok(()),
         }
     }
 
     /// Stores the current thread's registers and FPU state in its task, if it still lives.
     pub(crate) fn save(&mut self) -> Result<(), EngineError> {
-        let current = self.kernel.tasks.current;
-        if self.kernel.tasks.find(current).is_some() {
-            let fpu = self.platform.fpu()?;
-            let task = self.kernel.tasks.get_mut(current);
+        let current = self.kernel.process().tasks.current;
+        if let Some(task) = self.kernel.process_mut().tasks.find(current) {
+            task.fpu = Some(self.platform.fpu()?);
             task.registers = self.registers;
-            task.fpu = Some(fpu);
         }
         Ok(())
     }
 
     /// Runs thread `tid`, which is loaded, until it leaves user code once.
     fn step(&mut self, tid: Tid, until: &Until<'_>) -> Result<Step, EngineError> {
-        if matches!(self.kernel.tasks.get(tid).state, State::Retry(_)) {
+        if matches!(self.kernel.process().tasks.get(tid).state, State::Retry(_)) {
             match self.enter(tid)? {
                 Step::Same => {}
                 other => return Ok(other),
             }
         }
-        if self.kernel.signals_to_deliver(tid) {
+        if self.kernel.process().signals_to_deliver(tid) {
             let mut guest = PlatformGuest(self.platform.as_mut());
             let delivery = self
                 .kernel
@@ -419,10 +418,10 @@ impl Machine {
                     return self.after(tid, entered);
                 }
             }
-            if self.kernel.tasks.stopped {
+            if self.kernel.process().tasks.stopped {
                 return Ok(Step::Switch);
             }
-            if !matches!(self.kernel.tasks.get(tid).state, State::Ready) {
+            if !matches!(self.kernel.process().tasks.get(tid).state, State::Ready) {
                 return Ok(Step::Same);
             }
         }
@@ -491,20 +490,21 @@ impl Machine {
 
     /// What runs next is the kernel's current thread.
     pub(crate) fn start(&mut self) {
-        self.registers = self.kernel.tasks.get(self.kernel.tasks.current).registers;
-        self.processes.loaded = self.kernel.tasks.current;
+        let tasks = &self.kernel.process().tasks;
+        self.registers = tasks.running().registers;
+        self.processes.loaded = tasks.current;
         self.ended = None;
     }
 
     /// A CPU exception that is no page fault: the address of the last one stays, as Linux leaves it in cr2.
     fn exception(&mut self, tid: Tid, info: SignalInfo, number: u8, error: u64) -> Step {
-        let address = self.kernel.tasks.get(tid).signals.trap.address;
+        let address = self.kernel.process().tasks.get(tid).signals.trap.address;
         self.force(tid, info, Trap { number: u64::from(number), error, address })
     }
 
     fn force(&mut self, tid: Tid, info: SignalInfo, trap: Trap) -> Step {
         self.counters.faults += 1;
-        self.kernel.force_signal(tid, info, trap);
+        self.kernel.process_mut().force_signal(tid, info, trap);
         Step::Same
     }
 }
