@@ -13,7 +13,7 @@ CIRCLES: dict[str, list[int]] = {
     "abi": [],
     "engine": [3, 3, 2],
     "host": [],
-    "linux": [4],
+    "linux": [],
     "loader": [5],
     "memory": [2],
     "platform": [4, 2, 2],
@@ -31,7 +31,6 @@ BELOW_OBJECTS = {
     "locks.rs",
     "memory_file.rs",
     "metadata.rs",
-    "process.rs",
     "signal/information.rs",
 }
 

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use rustix::fs::OFlags;
 use warmfork_abi::Errno;
-use warmfork_linux::family::Family;
+use warmfork_linux::Kernel;
 use warmfork_linux::files::Description;
 use warmfork_linux::host::Host;
-use warmfork_linux::objects::{Object, Shared, stream::Stream};
+use warmfork_linux::ids::FIRST_PID;
+use warmfork_linux::objects::{Object, stream::Stream};
 use warmfork_linux::policy::{Policy, Rules};
-use warmfork_linux::process::{FIRST_PID, FileSystemContext, Limit, Process, RLIMIT_NOFILE};
-use warmfork_linux::task::{Task, Tasks};
-use warmfork_linux::{Files, Kernel};
+use warmfork_linux::process::{Limit, Process, RLIMIT_NOFILE};
+use warmfork_linux::processes::ProcessTable;
+use warmfork_linux::task::Task;
 use warmfork_loader::vdso::MachineClock;
 use warmfork_loader::{Identity, Loaded, Request};
 use warmfork_memory::{AddressSpace, HostFile, Layout, Limits, Origin};
@@ -107,35 +108,24 @@ fn kernel(
     policy: Arc<Policy>,
     host: &Host,
 ) -> Result<Kernel, EngineError> {
-    let mut tasks = Tasks::default();
-    tasks.insert(Task::new(FIRST_PID, loaded.registers, name(&program.path)));
-    tasks.current = FIRST_PID;
-    let mut files = Files::default();
+    let mut process = Process::new(loaded.real_path.clone(), loaded.argv.clone(), program.environment);
+    process.tasks.insert(Task::new(FIRST_PID, loaded.registers, name(&program.path)));
+    process.tasks.current = FIRST_PID;
+    process.fs.cwd = program.cwd;
+    process.auxiliary_vector.clone_from(&loaded.auxv);
+    process.limits[RLIMIT_NOFILE] = Limit { soft: program.limits.files, hard: program.limits.files };
+    process.started = host.monotonic();
+    let processes = ProcessTable::new(process, space, program.limits.threads, program.limits.processes);
+    let mut kernel = Kernel::new(processes, policy);
     for (fd, host) in program.stdio.into_iter().enumerate() {
         let failed = |source| EngineError::Kernel { operation: "opening standard streams", source };
         let flags = rustix::fs::fcntl_getfl(&host).map_err(|error| failed(Errno(error.raw_os_error())))?;
         let kept = OFlags::RWMODE | OFlags::APPEND;
         let stream = Stream::adopt(HostFile::new(host, Origin::Stdio(fd))).map_err(failed)?;
-        files.open(Description::new(Object::Stream(stream), (flags & kept).bits()), fd + 1, false).map_err(failed)?;
+        let id = kernel.files.insert(Description::new(Object::Stream(stream), (flags & kept).bits()));
+        kernel.process_mut().descriptors.install(id, fd, fd + 1, false).map_err(failed)?;
     }
-    let mut process = Process::new(loaded.real_path.clone(), loaded.argv.clone(), program.environment);
-    process.auxiliary_vector.clone_from(&loaded.auxv);
-    process.limits[RLIMIT_NOFILE] = Limit { soft: program.limits.files, hard: program.limits.files };
-    let family = Family::new(program.limits.threads, program.limits.processes);
-    process.started = host.monotonic();
-    Ok(Kernel {
-        tasks,
-        files,
-        space,
-        shared: Shared::default(),
-        process,
-        fs: FileSystemContext { cwd: program.cwd, umask: 0o022 },
-        signals: Default::default(),
-        timers: Default::default(),
-        family,
-        policy,
-        own_files: Default::default(),
-    })
+    Ok(kernel)
 }
 
 /// The thread name that execve gives: the last part of the path, cut to 15 bytes.

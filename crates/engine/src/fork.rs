@@ -16,10 +16,9 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use warmfork_linux::family::Pid;
 use warmfork_linux::gate::{Gate, Offer};
 use warmfork_linux::host::Host;
-use warmfork_linux::process::{FIRST_PID, SpaceId};
+use warmfork_linux::ids::{FIRST_PID, Pid, SpaceId};
 use warmfork_linux::{Kernel, Tid};
 use warmfork_loader::vdso::MachineClock;
 use warmfork_memory::image::{Content, Image};
@@ -217,12 +216,17 @@ impl Fork {
     /// Undoes every mapping call of the current process, which has `id`'s memory, since the snapshot, and maps the files in
     /// `anew`, which are others now.
     fn restore_mappings(&mut self, id: SpaceId, anew: &[HostFileId]) -> Result<(), EngineError> {
-        let space = &self.machine.kernel.space;
+        let space = self.machine.kernel.space();
         if space.changes().is_empty() && anew.is_empty() {
             return Ok(());
         }
-        let pristine =
-            self.snapshot.kernel.find_space(id).ok_or(EngineError::State("a snapshot lacks a process"))?.areas();
+        let pristine = self
+            .snapshot
+            .kernel
+            .processes
+            .find_space(id)
+            .ok_or(EngineError::State("a snapshot lacks a process"))?
+            .areas();
         let mut remapped = space.changes().remapped().clone();
         let of_others = |area: &&Area| matches!(&area.backing, Backing::File { file, .. } if anew.contains(&file.id()));
         pristine.iter().filter(of_others).for_each(|area| remapped.insert(area.span));
@@ -238,7 +242,7 @@ impl Fork {
         for &span in &remapped {
             // What is mapped now goes where the snapshot has nothing; elsewhere the new mapping replaces it.
             let mut gone = SpanSet::default();
-            for area in self.machine.kernel.space.areas().overlapping(span) {
+            for area in self.machine.kernel.space().areas().overlapping(span) {
                 gone.insert(area.span.intersection(span).unwrap_or(area.span));
             }
             for area in pristine.overlapping(span) {
@@ -269,7 +273,7 @@ impl Fork {
         }
         let plan = self.plans.entry(id).or_default();
         if touched != plan.touched {
-            if id == self.snapshot.kernel.process.space {
+            if id == self.snapshot.kernel.process().space {
                 self.snapshot.learn(&touched);
             }
             *plan = Plan::new(image, touched);
@@ -306,7 +310,7 @@ impl Parts {
         let mut platforms = Vec::new();
         for (space, ..) in snapshot.spaces() {
             let mut platform = snapshot.platform.guest()?;
-            let everything = Span { start: 0, end: kernel.space.layout().top() };
+            let everything = Span { start: 0, end: kernel.space().layout().top() };
             platform.map_all(&snapshot.mappings(space, everything, &kernel, clock)?)?;
             let image = snapshot.image(space)?;
             platform.hold_image(image.file(), image.all_bytes().len() as u64)?;

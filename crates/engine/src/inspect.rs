@@ -65,7 +65,7 @@ impl Machine {
     /// The guest's mappings, in address order.
     #[must_use]
     pub fn areas(&self) -> Vec<AreaInfo> {
-        let areas = self.kernel().space.areas().iter();
+        let areas = self.kernel().space().areas().iter();
         areas
             .map(|area| AreaInfo {
                 start: area.span.start,
@@ -89,8 +89,8 @@ impl Machine {
     /// [`EngineError::Platform`] when the platform fails.
     pub fn threads(&mut self) -> Result<Vec<ThreadInfo>, EngineError> {
         let loaded = self.platform.fpu()?;
-        let current = self.kernel.tasks.current;
-        let threads = self.kernel.tasks.iter().map(|task| {
+        let current = self.kernel.process().tasks.current;
+        let threads = self.kernel.process().tasks.iter().map(|task| {
             let running = task.tid == current;
             ThreadInfo {
                 tid: task.tid,

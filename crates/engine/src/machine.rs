@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use warmfork_abi::Registers;
-use warmfork_linux::family::Pid;
 use warmfork_linux::gate::{Gate, Offer, OwnClient};
 use warmfork_linux::host::{Host, Waker};
+use warmfork_linux::ids::Pid;
 use warmfork_linux::process::Ending;
 use warmfork_linux::{Kernel, Tid};
 use warmfork_loader::vdso::MachineClock;
@@ -83,7 +83,7 @@ impl Machine {
         clock: MachineClock,
     ) -> Self {
         let processes = Processes::new(&kernel, platform.as_ref());
-        let registers = kernel.tasks.get(kernel.tasks.current).registers;
+        let registers = kernel.process().tasks.running().registers;
         let (keys, counters) = (Arc::default(), Counters::default());
         let (frozen, ended, next_tick) = (None, None, 0);
         Self { kind, platform, kernel, host, clock, frozen, registers, processes, next_tick, keys, counters, ended }
@@ -148,16 +148,16 @@ impl Machine {
 
     /// Makes `tid` of process `pid` the current thread: its registers here, its FPU state on the platform.
     pub(crate) fn load(&mut self, pid: Pid, tid: Tid) -> Result<(), EngineError> {
-        if pid != self.kernel.process.pid {
+        if pid != self.kernel.process().pid {
             self.counters.switches += 1;
             self.switch_process(pid)?;
         }
-        if tid == self.kernel.tasks.current {
+        if tid == self.kernel.process().tasks.current {
             return Ok(());
         }
         self.counters.switches += 1;
         self.save()?;
-        let task = self.kernel.tasks.get_mut(tid);
+        let task = self.kernel.process_mut().tasks.get_mut(tid);
         self.registers = task.registers;
         if let Some(state) = task.fpu.take() {
             self.platform.set_fpu(&state)?;
@@ -169,22 +169,20 @@ impl Machine {
 
     /// Makes another thread the current one when that has ended: a snapshot needs one that lives.
     pub(crate) fn ensure_current(&mut self) -> Result<(), EngineError> {
-        let tasks = &self.kernel.tasks;
+        let tasks = &self.kernel.process().tasks;
         let first = tasks.iter().next().map(|task| task.tid);
         match first {
-            Some(first) if tasks.lookup(tasks.current).is_none() => self.load(self.kernel.process.pid, first),
+            Some(first) if tasks.lookup(tasks.current).is_none() => self.load(self.kernel.process().pid, first),
             _ => Ok(()),
         }
     }
 
     /// Stores the current thread's registers and FPU state in its task, if it still lives.
     pub(crate) fn save(&mut self) -> Result<(), EngineError> {
-        let current = self.kernel.tasks.current;
-        if self.kernel.tasks.find(current).is_some() {
-            let fpu = self.platform.fpu()?;
-            let task = self.kernel.tasks.get_mut(current);
+        let current = self.kernel.process().tasks.current;
+        if let Some(task) = self.kernel.process_mut().tasks.find(current) {
+            task.fpu = Some(self.platform.fpu()?);
             task.registers = self.registers;
-            task.fpu = Some(fpu);
         }
         Ok(())
     }
@@ -198,8 +196,9 @@ impl Machine {
 
     /// What runs next is the kernel's current thread.
     pub(crate) fn start(&mut self) {
-        self.registers = self.kernel.tasks.get(self.kernel.tasks.current).registers;
-        self.processes.loaded = self.kernel.tasks.current;
+        let tasks = &self.kernel.process().tasks;
+        self.registers = tasks.running().registers;
+        self.processes.loaded = tasks.current;
         self.ended = None;
     }
 }

@@ -30,14 +30,14 @@ pub(crate) fn mapped_writes(machine: &mut Machine, snapshot: &Snapshot) -> Resul
     let mut parts: BTreeMap<Inode, SpanSet> = BTreeMap::new();
     for (space, owner, _) in snapshot.spaces() {
         machine.visit_process(owner)?;
-        let Some(pristine) = snapshot.kernel.find_space(space) else { continue };
+        let Some(pristine) = snapshot.kernel.processes.find_space(space) else { continue };
         for area in pristine.areas().iter().filter(|area| area.shared) {
             let Backing::File { file, offset } = &area.backing else { continue };
             if !machine.kernel.own_files.contains(file) {
                 continue;
             }
             let found = parts.entry(file.inode()).or_default();
-            if machine.kernel.space.changes().remapped().within(area.span).next().is_some() {
+            if machine.kernel.space().changes().remapped().within(area.span).next().is_some() {
                 return Ok(MappedWrites::Anything);
             }
             touched(machine, area, *offset, found);

@@ -2,8 +2,8 @@
 
 use warmfork_abi::{PAGE, Registers};
 use warmfork_linux::Kernel;
+use warmfork_linux::ids::{FIRST_PID, SpaceId};
 use warmfork_linux::own_files::Difference;
-use warmfork_linux::process::{FIRST_PID, SpaceId};
 use warmfork_memory::image::Content;
 use warmfork_memory::{Area, HostFile, Span, SpanSet};
 
@@ -82,21 +82,18 @@ impl Fork {
                 found.push(name.into());
             }
         };
-        let Kernel { tasks, files, space, shared, process, fs, signals, timers, family, policy, own_files: _ } = own;
-        differs("threads", *tasks == new.tasks);
-        differs("descriptors", *files == new.files);
-        differs("mappings", *space == new.space);
+        let Kernel { processes, files, shared, policy, own_files: _ } = own;
+        let mut of_processes = processes.differences(&new.processes);
+        if *files != new.files && !of_processes.contains(&"descriptors") {
+            of_processes.push("descriptors");
+        }
+        of_processes.into_iter().for_each(|name| differs(name, false));
         differs("pipes or socket pairs", *shared == new.shared);
         differs("TCP connections that are plain data", shared.connections == new.shared.connections);
         differs("datagrams on their way", shared.mailboxes == new.shared.mailboxes);
         differs("file locks", shared.locks == new.shared.locks);
-        differs("process attributes", *process == new.process);
-        differs("working directory or umask", *fs == new.fs);
-        differs("signal actions or pending signals", *signals == new.signals);
-        differs("timers", *timers == new.timers);
-        differs("processes", *family == new.family);
         differs("policy", *policy == new.policy);
-        let current: &Registers = &new.tasks.get(new.tasks.current).registers;
+        let current: &Registers = &new.process().tasks.running().registers;
         differs("registers", self.machine().registers == *current);
     }
 
@@ -119,7 +116,7 @@ impl Fork {
         let spans = self.machine().private_spans();
         let touched: SpanSet = self.machine_mut().platform.touched(&spans)?.into_iter().collect();
         let image = self.snapshot().image(space)?;
-        let Some(pristine) = self.snapshot().kernel().find_space(space) else { return Ok(()) };
+        let Some(pristine) = self.snapshot().kernel().processes.find_space(space) else { return Ok(()) };
         let areas: Vec<Area> = pristine.areas().iter().filter(|area| !area.is_shared_file()).cloned().collect();
         for area in areas {
             for (part, content) in image.pieces(area.span) {

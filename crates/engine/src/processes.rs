@@ -13,10 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use warmfork_abi::{Errno, PAGE, page_up};
 use warmfork_linux::call::ExecRequest;
-use warmfork_linux::family::{Executed, Forked, Pid};
 use warmfork_linux::gate::Gate;
 use warmfork_linux::host::Host;
-use warmfork_linux::process::{FIRST_PID, RLIMIT_STACK, SpaceId};
+use warmfork_linux::ids::{FIRST_PID, Pid, SpaceId};
+use warmfork_linux::process::RLIMIT_STACK;
+use warmfork_linux::processes::{Executed, Forked};
 use warmfork_linux::{Guest as _, Kernel, Tid};
 use warmfork_loader::{DEFAULT_STACK, Loaded, ProgramFiles, Request};
 use warmfork_memory::{AddressSpace, Backing, HostFile, Source, Span, SpanSet};
@@ -72,7 +73,8 @@ const NOBODY: Tid = 0;
 impl Processes {
     pub(crate) fn new(kernel: &Kernel, platform: &dyn Platform) -> Self {
         let interrupter = Arc::new(Current(Mutex::new(platform.interrupter())));
-        Self { bodies: BTreeMap::new(), space: kernel.process.space, loaded: kernel.tasks.current, interrupter }
+        let process = kernel.process();
+        Self { bodies: BTreeMap::new(), space: process.space, loaded: process.tasks.current, interrupter }
     }
 
     /// Interrupts the machine, whatever process it runs.
@@ -111,17 +113,17 @@ impl Machine {
 
     /// Makes `pid` the current process, to look at it or to put it back: no CPU time is booked.
     pub(crate) fn visit_process(&mut self, pid: Pid) -> Result<(), EngineError> {
-        if pid == self.kernel.process.pid {
+        if pid == self.kernel.process().pid {
             return Ok(());
         }
         self.store_registers();
-        self.kernel.visit_process(pid);
+        self.kernel.processes.set_current(pid);
         self.follow()
     }
 
     fn store_registers(&mut self) {
-        let current = self.kernel.tasks.current;
-        if let Some(task) = self.kernel.tasks.find(current) {
+        let current = self.kernel.process().tasks.current;
+        if let Some(task) = self.kernel.process_mut().tasks.find(current) {
             task.registers = self.registers;
         }
     }
@@ -130,23 +132,23 @@ impl Machine {
     /// has any more.
     pub(crate) fn follow(&mut self) -> Result<(), EngineError> {
         let (kernel, processes) = (&mut self.kernel, &mut self.processes);
-        let space = kernel.process.space;
+        let space = kernel.process().space;
         if space != processes.space {
             let body = processes.bodies.remove(&space).ok_or(EngineError::State("a process has no memory"))?;
             let platform = std::mem::replace(&mut self.platform, body.platform);
             let loaded = std::mem::replace(&mut processes.loaded, body.loaded);
             let interrupter = processes.interrupter.set(body.interrupter);
             let left = std::mem::replace(&mut processes.space, space);
-            if kernel.find_space(left).is_some() {
+            if kernel.processes.find_space(left).is_some() {
                 processes.bodies.insert(left, Body { platform, loaded, interrupter });
             }
         }
-        let (current, loaded) = (kernel.tasks.current, processes.loaded);
-        let Some(task) = kernel.tasks.find(current) else { return Ok(()) };
+        let (current, loaded) = (kernel.process().tasks.current, processes.loaded);
+        let Some(task) = kernel.process_mut().tasks.find(current) else { return Ok(()) };
         self.registers = task.registers;
         if loaded != current {
             let state = task.fpu.take();
-            if let Some(other) = kernel.any_task_mut(loaded) {
+            if let Some(other) = kernel.processes.find_task_mut(loaded) {
                 other.fpu = Some(self.platform.fpu()?);
             }
             if let Some(state) = state {
@@ -160,7 +162,7 @@ impl Machine {
     /// Drops the memory of the processes that are not among `pristine`; whether all of those still have theirs.
     pub(crate) fn keep_only(&mut self, pristine: &[(SpaceId, Pid, Tid)]) -> Result<bool, EngineError> {
         let has = |&(space, owner, _): &(SpaceId, Pid, Tid)| {
-            let own = self.kernel.find_process(owner).is_some_and(|process| process.space == space);
+            let own = self.kernel.processes.find(owner).is_some_and(|process| process.space == space);
             own && (self.processes.space == space || self.processes.bodies.contains_key(&space))
         };
         if !pristine.iter().all(has) {
@@ -180,7 +182,7 @@ impl Machine {
     pub(crate) fn replace(&mut self, platform: Box<dyn Platform>, kernel: Kernel) {
         self.processes.bodies.clear();
         self.processes.interrupter.set(platform.interrupter());
-        self.processes.space = kernel.process.space;
+        self.processes.space = kernel.process().space;
         self.platform = platform;
         self.kernel = kernel;
         self.host.gate = Gate::default();
@@ -196,7 +198,7 @@ impl Machine {
             (&mut body.platform, &mut body.loaded)
         };
         *loads = loaded;
-        match kernel.any_task(loaded).and_then(|task| task.fpu.as_ref()) {
+        match kernel.processes.find_task(loaded).and_then(|task| task.fpu.as_ref()) {
             Some(state) => Ok(platform.set_fpu(state)?),
             None => Ok(()),
         }
@@ -205,7 +207,7 @@ impl Machine {
     /// Stores the FPU state that the current platform has loaded in its thread's task; whose it is.
     pub(crate) fn save_loaded(&mut self) -> Result<Tid, EngineError> {
         let loaded = self.processes.loaded;
-        if let Some(task) = self.kernel.any_task_mut(loaded) {
+        if let Some(task) = self.kernel.processes.find_task_mut(loaded) {
             task.fpu = Some(self.platform.fpu()?);
         }
         Ok(loaded)
@@ -223,7 +225,7 @@ impl Machine {
                 return;
             }
         };
-        let space = self.kernel.find_process(pid).map_or(SpaceId::default(), |process| process.space);
+        let space = self.kernel.processes.find(pid).map_or(SpaceId::default(), |process| process.space);
         let mut body = Body::new(child, pid);
         for (address, platform) in [(forked.parent_tid, &mut self.platform), (forked.child_tid, &mut body.platform)] {
             if address != 0 {
@@ -250,7 +252,7 @@ impl Machine {
     fn copied_platform(&mut self) -> Result<Box<dyn Platform>, EngineError> {
         const CHUNK: u64 = 256 * PAGE;
         let mut child = self.kind.guest()?;
-        let space = &self.kernel.space;
+        let space = self.kernel.space();
         let mappings = space.areas().iter().map(|area| Mapping {
             span: area.span,
             protection: area.protection,
@@ -264,10 +266,10 @@ impl Machine {
         child.map_all(&mappings.collect::<Vec<_>>())?;
         let spans = self.private_spans();
         let mut filled: SpanSet = self.platform.touched(&spans)?.into_iter().collect();
-        for span in self.kernel.space.imaged().iter() {
+        for span in self.kernel.space().imaged().iter() {
             filled.insert(span);
         }
-        for area in self.kernel.space.areas().iter().filter(|area| !area.is_shared_file()) {
+        for area in self.kernel.space().areas().iter().filter(|area| !area.is_shared_file()) {
             for span in filled.within(area.span) {
                 for start in (span.start..span.end).step_by(usize::try_from(CHUNK).unwrap_or(1 << 20)) {
                     let chunk = Span { start, end: span.end.min(start + CHUNK) };
@@ -307,7 +309,7 @@ impl Machine {
         };
         let mut guest = PlatformGuest(self.platform.as_mut());
         let space = self.kernel.execute(&mut self.host, guest.memory(), tid, program);
-        let body = Body::new(platform, self.kernel.process.pid);
+        let body = Body::new(platform, self.kernel.process().pid);
         self.processes.bodies.insert(space, body);
         // Its thread's old state is nobody's.
         self.processes.loaded = NOBODY;
@@ -319,7 +321,7 @@ impl Machine {
             log::warn!("execve of the guest failed: {error}");
             Errno::EAGAIN
         })?;
-        let old = &self.kernel.space;
+        let old = self.kernel.space();
         let layout = warmfork_memory::Layout::new(old.layout().top(), old.layout().reserved());
         let mut space = AddressSpace::new(layout, old.limits());
         let wanted = Request {
@@ -341,7 +343,7 @@ impl Machine {
 fn stack_size(kernel: &Kernel) -> u64 {
     const LEAST: u64 = 256 << 10;
     const MOST: u64 = 1 << 30;
-    let limit = kernel.process.limits[RLIMIT_STACK].soft;
+    let limit = kernel.process().limits[RLIMIT_STACK].soft;
     let wanted = if limit > MOST { DEFAULT_STACK } else { limit.max(LEAST) };
     page_up(wanted).unwrap_or(DEFAULT_STACK).max(PAGE)
 }

@@ -9,7 +9,7 @@
 use std::sync::atomic::Ordering;
 
 use warmfork_linux::host::{Woken, monotonic, nanoseconds};
-use warmfork_linux::process::FIRST_PID;
+use warmfork_linux::ids::FIRST_PID;
 use warmfork_linux::schedule::Turn;
 use warmfork_platform::alarm;
 
@@ -97,7 +97,7 @@ impl Machine {
                 self.ended = Some(ending);
                 self.processes.clear();
             }
-            Ok(Progress::Over(_)) if !self.kernel.family.is_empty() => self.switch_process(FIRST_PID)?,
+            Ok(Progress::Over(_)) if self.kernel.process().pid != FIRST_PID => self.switch_process(FIRST_PID)?,
             Ok(Progress::Runs | Progress::Waits(_)) => run.left = Some(monotonic()),
             _ => {}
         }
@@ -122,7 +122,7 @@ impl Machine {
             }
             if run.turn != Turn::Lasts {
                 let now = self.host.monotonic();
-                if self.kernel.tasks.len() > 1 || !self.kernel.family.is_empty() {
+                if self.kernel.processes.thread_count() > 1 {
                     // What the last thread did may have ended another's wait.
                     self.kernel.wake(&mut self.host);
                     self.kernel.count_turn(now.saturating_sub(run.began));
@@ -191,7 +191,8 @@ impl Machine {
     /// Timers' signals and limits of time, which are due when the alarm has rung; the clock page and the limit of memory, which
     /// are due every [`TICK`].
     fn tick(&mut self, run: &Run<'_>) -> Result<Option<Outcome>, EngineError> {
-        self.kernel.expire_timers(&self.host);
+        let pid = self.kernel.process().pid;
+        self.kernel.processes.expire_timers(&self.host, pid);
         self.pass_on_keys();
         if let Some(outcome) = self.asked(run) {
             return Ok(Some(outcome));

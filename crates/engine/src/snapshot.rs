@@ -5,11 +5,10 @@ use std::collections::btree_map::Entry;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use warmfork_linux::family::Pid;
 use warmfork_linux::gate::Accepted;
 use warmfork_linux::gate::Offer;
+use warmfork_linux::ids::{FIRST_PID, Pid, SpaceId};
 use warmfork_linux::outside::{Outside, OutsideRules};
-use warmfork_linux::process::{FIRST_PID, SpaceId};
 use warmfork_linux::{Kernel, Tid};
 use warmfork_loader::vdso::MachineClock;
 use warmfork_memory::image::{Image, ImageBuilder, SegmentSource};
@@ -97,11 +96,11 @@ impl Snapshot {
             return Err(EngineError::State("freezing a program that has ended: freeze it while it runs"));
         }
         let mut images = BTreeMap::new();
-        for pid in machine.kernel.pids() {
+        for pid in machine.kernel.processes.pids() {
             machine.visit_process(pid)?;
             machine.ensure_current()?;
             machine.save()?;
-            let space = machine.kernel.process.space;
+            let space = machine.kernel.process().space;
             if let Entry::Vacant(place) = images.entry(space) {
                 let loaded = machine.save_loaded()?;
                 place.insert(Frozen { image: image_of(machine)?, owner: pid, loaded });
@@ -126,7 +125,7 @@ impl Snapshot {
             let imaged =
                 |segment: &&warmfork_memory::image::Segment| matches!(segment.source, SegmentSource::Memory { .. });
             let spans = frozen.image.segments().iter().filter(imaged).map(|segment| segment.span);
-            if let Some(space) = kernel.find_space_mut(*space) {
+            if let Some(space) = kernel.processes.find_space_mut(*space) {
                 space.set_imaged(spans);
                 space.mark();
             }
@@ -220,13 +219,13 @@ impl Snapshot {
     /// What it holds.
     #[must_use]
     pub fn info(&self) -> SnapshotInfo {
-        let spaces = || self.kernel.all_spaces().map(|(_, space)| space.areas());
+        let spaces = || self.kernel.processes.spaces().map(|space| space.areas());
         SnapshotInfo {
             areas: spaces().map(|areas| areas.iter().count()).sum(),
             resident_bytes: self.images.values().map(|frozen| frozen.image.resident_bytes()).sum(),
             mapped_bytes: spaces().map(warmfork_memory::AreaTree::mapped_bytes).sum(),
-            threads: self.kernel.thread_count(),
-            files: self.kernel.files.descriptors().count(),
+            threads: self.kernel.processes.thread_count(),
+            files: self.kernel.process().descriptors.iter().count(),
             accepted: self.accepted.is_some(),
         }
     }
@@ -241,7 +240,7 @@ impl Snapshot {
         clock: &'a MachineClock,
     ) -> Result<Vec<Mapping<'a>>, EngineError> {
         let image = self.image(space)?;
-        let Some(pristine) = self.kernel.find_space(space) else { return Ok(Vec::new()) };
+        let Some(pristine) = self.kernel.processes.find_space(space) else { return Ok(Vec::new()) };
         let mut mappings = Vec::new();
         for segment in image.segments() {
             let Some(part) = segment.span.intersection(span) else { continue };
@@ -273,7 +272,7 @@ fn image_of(machine: &mut Machine) -> Result<Image, EngineError> {
     let mut builder = ImageBuilder::new()?;
     let platform = machine.platform.as_ref();
     let mut read = |span: Span, into: &mut [u8]| platform.read_any(span.start, into);
-    for area in machine.kernel.space.areas().iter() {
+    for area in machine.kernel.space().areas().iter() {
         builder.area(area, within(&touched, area.span), &mut read)?;
     }
     Ok(builder.finish()?)

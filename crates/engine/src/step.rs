@@ -32,13 +32,13 @@ pub(crate) enum Step {
 impl Machine {
     /// Runs thread `tid`, which is loaded, until it leaves user code once.
     pub(crate) fn step(&mut self, tid: Tid, run: &Run<'_>) -> Result<Step, EngineError> {
-        if matches!(self.kernel.tasks.get(tid).state, State::Retry(_)) {
+        if matches!(self.kernel.process().tasks.get(tid).state, State::Retry(_)) {
             match self.enter(tid)? {
                 Step::Same => {}
                 other => return Ok(other),
             }
         }
-        if self.kernel.signals_to_deliver(tid) {
+        if self.kernel.process().signals_to_deliver(tid) {
             let mut guest = PlatformGuest(self.platform.as_mut());
             let delivery = self
                 .kernel
@@ -52,10 +52,10 @@ impl Machine {
                     return self.after(tid, entered);
                 }
             }
-            if self.kernel.tasks.stopped {
+            if self.kernel.process().tasks.stopped {
                 return Ok(Step::Switch);
             }
-            if !matches!(self.kernel.tasks.get(tid).state, State::Ready) {
+            if !matches!(self.kernel.process().tasks.get(tid).state, State::Ready) {
                 return Ok(Step::Same);
             }
         }
@@ -117,13 +117,13 @@ impl Machine {
 
     /// A CPU exception that is no page fault: the address of the last one stays, as Linux leaves it in cr2.
     fn exception(&mut self, tid: Tid, info: SignalInfo, number: u8, error: u64) -> Step {
-        let address = self.kernel.tasks.get(tid).signals.trap.address;
+        let address = self.kernel.process().tasks.get(tid).signals.trap.address;
         self.force(tid, info, Trap { number: u64::from(number), error, address })
     }
 
     fn force(&mut self, tid: Tid, info: SignalInfo, trap: Trap) -> Step {
         self.counters.faults += 1;
-        self.kernel.force_signal(tid, info, trap);
+        self.kernel.process_mut().force_signal(tid, info, trap);
         Step::Same
     }
 }

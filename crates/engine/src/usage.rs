@@ -12,13 +12,13 @@ impl Machine {
     /// or has several processes (else all was counted when it was mapped); or more than `limit`, of which what its snapshot
     /// has in memory files is no part. Of what is mapped without a reservation, which may be terabytes, page tables count as well.
     pub(crate) fn is_short_of_memory(&mut self, limit: Option<u64>) -> Result<bool, EngineError> {
-        let most = self.kernel.space.limits().accessible_bytes;
+        let most = self.kernel.space().limits().accessible_bytes;
         let (files, more_files) = self.kernel.memory_file_bytes();
         let Some(room) = limit.unwrap_or(u64::MAX).checked_sub(more_files).filter(|_| files <= most) else {
             return Ok(true);
         };
-        let unreserved = self.kernel.space.areas().accessible_bytes().unreserved > 0;
-        let uncounted = unreserved || !self.kernel.family.is_empty();
+        let unreserved = self.kernel.space().areas().accessible_bytes().unreserved > 0;
+        let uncounted = unreserved || self.kernel.processes.len() > 1;
         if limit.is_none() && !uncounted {
             return Ok(false);
         }
@@ -50,7 +50,7 @@ impl Machine {
 
     /// The spans that can hold private pages.
     pub(crate) fn private_spans(&self) -> Vec<Span> {
-        let top = self.kernel.space.layout().top();
+        let top = self.kernel.space().layout().top();
         vec![Span { start: PAGE, end: top }]
     }
 }

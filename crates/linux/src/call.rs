@@ -4,13 +4,13 @@ use warmfork_abi::{Errno, Registers};
 use warmfork_memory::{Fault, GuestMemory};
 
 use crate::events::{DescriptionId, Events};
-use crate::family::Forked;
 use crate::files::Description;
 use crate::host::Host;
 use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::objects::{Context, Object};
 use crate::process::Ending;
+use crate::processes::Forked;
 use crate::task::Task;
 use crate::wait::Wait;
 
@@ -135,7 +135,7 @@ impl Call<'_> {
     /// # Panics
     /// Never: a call is made by a live thread.
     pub fn task(&mut self) -> &mut Task {
-        self.kernel.tasks.get_mut(self.tid)
+        self.kernel.process_mut().tasks.get_mut(self.tid)
     }
 
     /// The description behind descriptor `fd`.
@@ -143,7 +143,7 @@ impl Call<'_> {
     /// # Errors
     /// EBADF when `fd` is not open.
     pub fn description_id(&self, fd: i32) -> Result<DescriptionId, Errno> {
-        self.kernel.files.lookup(fd)
+        self.kernel.process().descriptors.lookup(fd)
     }
 
     /// The open file description of descriptor `fd`.
@@ -151,7 +151,7 @@ impl Call<'_> {
     /// # Errors
     /// EBADF when `fd` is not open.
     pub fn description(&mut self, fd: i32) -> Result<&mut Description, Errno> {
-        let id = self.kernel.files.lookup(fd)?;
+        let id = self.kernel.process().descriptors.lookup(fd)?;
         Ok(self.kernel.files.description_mut(id))
     }
 
@@ -166,8 +166,8 @@ impl Call<'_> {
     /// EMFILE when there is none; the object is closed.
     pub fn open(&mut self, object: Object, flags: u32, close_on_exec: bool) -> SyscallResult {
         let id = self.kernel.files.insert(Description::new(object, flags));
-        let limit = self.kernel.process.file_limit();
-        match self.kernel.files.install(id, 0, limit, close_on_exec) {
+        let limit = self.kernel.process().file_limit();
+        match self.kernel.process_mut().descriptors.install(id, 0, limit, close_on_exec) {
             Ok(fd) => Ok(u64::from(fd.unsigned_abs())),
             Err(error) => {
                 self.kernel.release(self.host, id);

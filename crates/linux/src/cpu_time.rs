@@ -13,8 +13,10 @@ use warmfork_abi::time::{
 
 use crate::clock::Clock;
 use crate::host::{Host, nanoseconds};
-use crate::ids::Tid;
+use crate::ids::{Pid, Tid};
 use crate::kernel::Kernel;
+use crate::process::Process;
+use crate::processes::ProcessTable;
 
 impl Clock {
     /// The clock that `id` names for thread `tid`.
@@ -46,8 +48,8 @@ impl Clock {
         }
         if id & CPUCLOCK_PERTHREAD_MASK != 0 {
             let owner = if owner == 0 { tid } else { owner };
-            kernel.tasks.lookup(owner).map(|_| Self::Thread(owner)).ok_or(Errno::EINVAL)
-        } else if owner == 0 || owner == kernel.process.pid {
+            kernel.process().tasks.lookup(owner).map(|_| Self::Thread(owner)).ok_or(Errno::EINVAL)
+        } else if owner == 0 || owner == kernel.process().pid {
             Ok(Self::Process)
         } else {
             Err(Errno::EINVAL)
@@ -68,37 +70,60 @@ impl Kernel {
         }
     }
 
-    /// CPU time of the process in nanoseconds.
+    /// CPU time of the current process in nanoseconds.
     #[must_use]
     pub fn cpu_time(&self, host: &Host) -> u64 {
-        let running = if self.counts_busy() { host.busy() } else { 0 };
-        self.process.cpu_time.saturating_add(running)
+        self.processes.cpu_time(host, self.process())
     }
 
-    /// CPU time of thread `tid` in nanoseconds; 0 when it has ended.
+    /// CPU time of thread `tid` of the current process in nanoseconds; 0 when it has ended.
     #[must_use]
     pub fn thread_cpu_time(&self, host: &Host, tid: Tid) -> u64 {
-        let Some(task) = self.tasks.lookup(tid) else { return 0 };
-        let since_switch = self.cpu_time(host).saturating_sub(self.process.switched_at);
-        let running = if tid == self.tasks.current { since_switch } else { 0 };
-        task.cpu_time.saturating_add(running)
+        self.process().thread_cpu_time(tid, self.cpu_time(host))
     }
 
     /// Makes `tid` the current thread, and books what the one before has used.
     pub fn switch_to(&mut self, host: &Host, tid: Tid) {
         let now = self.cpu_time(host);
-        let used = now.saturating_sub(self.process.switched_at);
-        let current = self.tasks.current;
-        if let Some(task) = self.tasks.find(current) {
+        let process = self.process_mut();
+        let used = now.saturating_sub(process.switched_at);
+        if let Some(task) = process.tasks.find(process.tasks.current) {
             task.cpu_time = task.cpu_time.saturating_add(used);
         }
-        self.process.switched_at = now;
-        self.tasks.current = tid;
+        process.switched_at = now;
+        process.tasks.current = tid;
+    }
+
+    /// Makes `pid` the process that runs, and books the CPU time of the one before.
+    pub fn run_process(&mut self, host: &mut Host, pid: Pid) {
+        if pid != self.process().pid {
+            self.settle_cpu_time(host);
+            self.processes.run(pid);
+        }
     }
 
     /// Writes the CPU time used so far into the kernel's own state, where a snapshot keeps it; `host` begins anew.
     pub fn settle_cpu_time(&mut self, host: &mut Host) {
-        self.process.cpu_time = self.cpu_time(host);
+        self.process_mut().cpu_time = self.cpu_time(host);
         host.restart_busy();
+    }
+}
+
+impl ProcessTable {
+    /// CPU time of `process`, one of these, in nanoseconds.
+    #[must_use]
+    pub fn cpu_time(&self, host: &Host, process: &Process) -> u64 {
+        let running = if self.counts_busy(process.pid) { host.busy() } else { 0 };
+        process.cpu_time.saturating_add(running)
+    }
+}
+
+impl Process {
+    /// CPU time of thread `tid` in nanoseconds when the process has had `cpu`; 0 when the thread has ended.
+    #[must_use]
+    pub fn thread_cpu_time(&self, tid: Tid, cpu: u64) -> u64 {
+        let Some(task) = self.tasks.lookup(tid) else { return 0 };
+        let running = if tid == self.tasks.current { cpu.saturating_sub(self.switched_at) } else { 0 };
+        task.cpu_time.saturating_add(running)
     }
 }

@@ -5,12 +5,12 @@ use warmfork_abi::numbers::{ACCEPT, ACCEPT4};
 use warmfork_abi::{Errno, Registers};
 
 use crate::call::{Call, ExecRequest, Guest, Stop};
-use crate::family::Forked;
 use crate::host::Host;
 use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::objects::Object;
 use crate::process::Ending;
+use crate::processes::Forked;
 use crate::signal::Interrupted;
 use crate::table::{self, Entry};
 use crate::task::{Restart, State};
@@ -43,7 +43,7 @@ impl Kernel {
     /// thread's state is [`State::Retry`].
     pub fn enter(&mut self, host: &mut Host, guest: &mut dyn Guest, registers: &mut Registers, tid: Tid) -> Entered {
         host.asking = tid;
-        let task = self.tasks.get_mut(tid);
+        let task = self.process_mut().tasks.get_mut(tid);
         let retried = match std::mem::replace(&mut task.state, State::Ready) {
             State::Retry(wait) => Some(wait),
             State::Ready | State::Blocked(_) => {
@@ -97,7 +97,8 @@ impl Kernel {
         }
         // A wait with its own mask that ended in success leaves that mask behind, as Linux does.
         drop(retried);
-        self.expire_timers(host);
+        let pid = self.process().pid;
+        self.processes.expire_timers(host, pid);
         Entered::Continue
     }
 
@@ -113,7 +114,7 @@ impl Kernel {
     fn holds_back(&self, host: &Host, fd: u64) -> bool {
         #[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
         let fd = fd as u32 as i32;
-        self.files.lookup(fd).is_ok_and(|id| match &self.files.description(id).object {
+        self.process().descriptors.lookup(fd).is_ok_and(|id| match &self.files.description(id).object {
             Object::Socket(socket) => host.held.as_ref() == Some(socket.handle()),
             _ => false,
         })
@@ -130,8 +131,8 @@ impl Kernel {
     }
 
     fn block(&mut self, registers: &mut Registers, tid: Tid, wait: crate::wait::Wait) -> Entered {
-        let due = self.signal_due(tid, wait.mask);
-        let task = self.tasks.get_mut(tid);
+        let due = self.process().signal_due(tid, wait.mask);
+        let task = self.process_mut().tasks.get_mut(tid);
         let moved = if task.restart.messages > 0 { task.restart.messages } else { task.restart.progress };
         if due && moved > 0 {
             registers.rax = moved;

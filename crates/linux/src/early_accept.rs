@@ -62,7 +62,7 @@ fn low(argument: u64) -> u32 {
 
 /// What a descriptor leads to.
 fn behind(kernel: &Kernel, fd: u64) -> Option<(DescriptionId, &Object)> {
-    let id = kernel.files.lookup(low(fd).cast_signed()).ok()?;
+    let id = kernel.process().descriptors.lookup(low(fd).cast_signed()).ok()?;
     Some((id, &kernel.files.find(id)?.object))
 }
 
@@ -111,13 +111,13 @@ impl Kernel {
     /// connections back until their first bytes have come.
     #[must_use]
     pub fn may_be_watched(&self) -> bool {
-        self.family.is_empty() && !self.listeners().iter().any(|listener| defers_accepting(listener))
+        self.processes.len() == 1 && !self.listeners().iter().any(|listener| defers_accepting(listener))
     }
 
     /// The program is not watched any more. The connection that it accepted meanwhile, if all that it did is the same for
     /// whoever connects, whenever that is.
     pub fn take_early_accept(&self, host: &mut Host) -> Option<Accepted> {
-        let accepted = host.gate.take_early_accept().filter(|_| self.family.is_empty())?;
+        let accepted = host.gate.take_early_accept().filter(|_| self.processes.len() == 1)?;
         self.files.find(accepted.id).is_some().then_some(accepted)
     }
 

@@ -1,11 +1,11 @@
-//! The descriptor table and the open file descriptions behind it. Plain data: host handles are shared by reference.
+//! Descriptor tables and the open file descriptions behind them. Plain data: host handles are shared by reference.
 
 use std::collections::BTreeMap;
 
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::O_NONBLOCK;
 
-use crate::assign::{assign, assign_entries};
+use crate::assign::assign_entries;
 use crate::events::DescriptionId;
 use crate::objects::Object;
 
@@ -75,44 +75,21 @@ pub struct Descriptor {
 pub struct DescriptorTable(Vec<Option<Descriptor>>);
 
 impl DescriptorTable {
-    /// Open descriptors in ascending order.
-    pub fn descriptors(&self) -> impl Iterator<Item = (i32, Descriptor)> {
-        (0..).zip(&self.0).filter_map(|(fd, slot)| slot.map(|slot| (fd, slot)))
-    }
-}
-
-/// The descriptor table of the current process, and all descriptions of the machine.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Files {
-    table: DescriptorTable,
-    descriptions: BTreeMap<DescriptionId, Description>,
-    next_id: u64,
-}
-
-impl Files {
-    /// Makes these files what `from` are.
-    pub fn assign(&mut self, from: &Self) {
-        let Self { table, descriptions, next_id } = self;
-        assign(table, &from.table);
-        assign_entries(descriptions, &from.descriptions);
-        *next_id = from.next_id;
-    }
-
     /// The description that descriptor `fd` refers to.
     ///
     /// # Errors
     /// EBADF when `fd` is not open.
     pub fn lookup(&self, fd: i32) -> Result<DescriptionId, Errno> {
-        Ok(self.descriptor(fd)?.description)
+        Ok(self.get(fd)?.description)
     }
 
-    /// The table's slot for `fd`.
+    /// The slot for `fd`.
     ///
     /// # Errors
     /// EBADF when `fd` is not open.
-    pub fn descriptor(&self, fd: i32) -> Result<Descriptor, Errno> {
+    pub fn get(&self, fd: i32) -> Result<Descriptor, Errno> {
         let index = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
-        self.table.0.get(index).copied().flatten().ok_or(Errno::EBADF)
+        self.0.get(index).copied().flatten().ok_or(Errno::EBADF)
     }
 
     /// Changes FD_CLOEXEC of `fd`.
@@ -121,17 +98,8 @@ impl Files {
     /// EBADF when `fd` is not open.
     pub fn set_close_on_exec(&mut self, fd: i32, on: bool) -> Result<(), Errno> {
         let index = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
-        self.table.0.get_mut(index).and_then(Option::as_mut).ok_or(Errno::EBADF)?.close_on_exec = on;
+        self.0.get_mut(index).and_then(Option::as_mut).ok_or(Errno::EBADF)?.close_on_exec = on;
         Ok(())
-    }
-
-    /// Keeps `description` without a descriptor; the caller holds one reference, see [`Files::release`].
-    pub fn insert(&mut self, mut description: Description) -> DescriptionId {
-        let id = DescriptionId(self.next_id);
-        self.next_id += 1;
-        description.references = 1;
-        self.descriptions.insert(id, description);
-        id
     }
 
     /// Gives `id` the lowest free descriptor from `minimum` on, taking over the caller's reference.
@@ -145,31 +113,20 @@ impl Files {
         limit: usize,
         close_on_exec: bool,
     ) -> Result<i32, Errno> {
-        let free = (minimum..limit).find(|&index| self.table.0.get(index).is_none_or(Option::is_none));
+        let free = (minimum..limit).find(|&index| self.0.get(index).is_none_or(Option::is_none));
         let index = free.ok_or(Errno::EMFILE)?;
         let fd = i32::try_from(index).map_err(|_| Errno::EMFILE)?;
-        if self.table.0.len() <= index {
-            self.table.0.resize(index + 1, None);
+        if self.0.len() <= index {
+            self.0.resize(index + 1, None);
         }
-        self.table.0[index] = Some(Descriptor { description: id, close_on_exec });
+        self.0[index] = Some(Descriptor { description: id, close_on_exec });
         Ok(fd)
     }
 
     /// Whether a descriptor below `limit` is free.
     #[must_use]
     pub fn has_room(&self, limit: usize) -> bool {
-        self.table.0.len() < limit || self.table.0.iter().take(limit).any(Option::is_none)
-    }
-
-    /// Opens `description` at the lowest free descriptor below `limit`.
-    ///
-    /// # Errors
-    /// EMFILE when none is free; the description is dropped.
-    pub fn open(&mut self, description: Description, limit: usize, close_on_exec: bool) -> Result<i32, Errno> {
-        let id = self.insert(description);
-        self.install(id, 0, limit, close_on_exec).inspect_err(|_| {
-            self.descriptions.remove(&id);
-        })
+        self.0.len() < limit || self.0.iter().take(limit).any(Option::is_none)
     }
 
     /// Takes descriptor `fd` out of the table. The caller then holds its reference: give it to
@@ -179,8 +136,38 @@ impl Files {
     /// EBADF when `fd` is not open.
     pub fn take(&mut self, fd: i32) -> Result<DescriptionId, Errno> {
         let index = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
-        let slot = self.table.0.get_mut(index).ok_or(Errno::EBADF)?;
+        let slot = self.0.get_mut(index).ok_or(Errno::EBADF)?;
         Ok(slot.take().ok_or(Errno::EBADF)?.description)
+    }
+
+    /// Open descriptors in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = (i32, Descriptor)> {
+        (0..).zip(&self.0).filter_map(|(fd, slot)| slot.map(|slot| (fd, slot)))
+    }
+}
+
+/// The open file descriptions of a machine, which its processes' descriptors refer to.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Files {
+    descriptions: BTreeMap<DescriptionId, Description>,
+    next_id: u64,
+}
+
+impl Files {
+    /// Makes these files what `from` are.
+    pub fn assign(&mut self, from: &Self) {
+        let Self { descriptions, next_id } = self;
+        assign_entries(descriptions, &from.descriptions);
+        *next_id = from.next_id;
+    }
+
+    /// Keeps `description` without a descriptor; the caller holds one reference, see [`Files::release`].
+    pub fn insert(&mut self, mut description: Description) -> DescriptionId {
+        let id = DescriptionId(self.next_id);
+        self.next_id += 1;
+        description.references = 1;
+        self.descriptions.insert(id, description);
+        id
     }
 
     /// One more reference to `id`.
@@ -220,24 +207,14 @@ impl Files {
         self.descriptions.get_mut(&id).expect("a live description")
     }
 
-    /// Puts another process's table in the place of this one, and the other way round.
-    pub fn exchange_table(&mut self, other: &mut DescriptorTable) {
-        std::mem::swap(&mut self.table, other);
-    }
-
-    /// A copy of the table for another process, which shares the descriptions.
-    pub fn share_table(&mut self) -> DescriptorTable {
-        for slot in self.table.0.iter().flatten() {
+    /// A copy of `table` for another process, which shares the descriptions.
+    pub fn share(&mut self, table: &DescriptorTable) -> DescriptorTable {
+        for slot in table.0.iter().flatten() {
             if let Some(description) = self.descriptions.get_mut(&slot.description) {
                 description.references = description.references.saturating_add(1);
             }
         }
-        self.table.clone()
-    }
-
-    /// Open descriptors in ascending order.
-    pub fn descriptors(&self) -> impl Iterator<Item = (i32, Descriptor)> {
-        self.table.descriptors()
+        table.clone()
     }
 
     /// What is open behind all descriptions.

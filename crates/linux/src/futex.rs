@@ -17,8 +17,8 @@ impl Kernel {
     /// the caller says that it is `private`.
     #[must_use]
     pub fn futex_word(&self, address: u64, private: bool) -> Word {
-        let key = FutexKey::Private(self.process.space, address);
-        let area = if private { None } else { self.space.areas().find(address) };
+        let key = FutexKey::Private(self.process().space, address);
+        let area = if private { None } else { self.space().areas().find(address) };
         let shared = area.filter(|area| area.shared).and_then(|area| match &area.backing {
             Backing::File { file, offset } => {
                 let at = offset.saturating_add(address - area.span.start);
@@ -31,8 +31,8 @@ impl Kernel {
 
     /// A place at the end of the queue of futex `word`.
     pub fn futex_place(&mut self, word: Word, bitset: u32, lock: bool) -> Queued {
-        let sequence = self.family.futex_tickets;
-        self.family.futex_tickets = sequence.wrapping_add(1);
+        let sequence = self.processes.futex_tickets;
+        self.processes.futex_tickets = sequence.wrapping_add(1);
         Queued { word, bitset, lock, sequence, woken: false }
     }
 
@@ -44,16 +44,13 @@ impl Kernel {
             }
             _ => None,
         };
-        let mut waiters: Vec<_> = self.tasks.iter().filter_map(place).collect();
-        if !self.family.is_empty() {
-            waiters.extend(self.family.tasks().filter_map(place));
-        }
+        let mut waiters: Vec<_> = self.processes.tasks().filter_map(place).collect();
         waiters.sort_unstable();
         waiters.into_iter().map(|(_, tid)| tid).collect()
     }
 
     fn wake_waiter(&mut self, tid: Tid) {
-        let Some(task) = self.any_task_mut(tid) else { return };
+        let Some(task) = self.processes.find_task_mut(tid) else { return };
         if let Some(queued) = &mut task.restart.queued {
             queued.woken = true;
         }
@@ -77,7 +74,7 @@ impl Kernel {
         waiters.truncate(moves);
         for &tid in &waiters {
             let place = self.futex_place(to, FUTEX_BITSET_MATCH_ANY, false);
-            if let Some(queued) = self.any_task_mut(tid).and_then(|task| task.restart.queued.as_mut()) {
+            if let Some(queued) = self.processes.find_task_mut(tid).and_then(|task| task.restart.queued.as_mut()) {
                 *queued = Queued { bitset: queued.bitset, ..place };
             }
         }
@@ -104,7 +101,7 @@ impl Kernel {
             memory.write_u32(address, word & FUTEX_OWNER_DIED | waiters | tid.cast_unsigned())?;
             return Ok(Some(true));
         }
-        if self.any_task(owner).is_none() {
+        if self.processes.find_task(owner).is_none() {
             return Ok(None);
         }
         if wait {
@@ -133,7 +130,7 @@ impl Kernel {
     /// The guest may have unmapped any of it: then nothing happens.
     pub fn end_thread(&mut self, memory: &dyn GuestMemory, tid: Tid) {
         let (list, clear) = {
-            let task = self.tasks.get(tid);
+            let task = self.process().tasks.get(tid);
             (task.robust_list, task.clear_child_tid)
         };
         if list != 0 {
@@ -144,7 +141,7 @@ impl Kernel {
         if clear != 0 && memory.write_u32(clear, 0).is_ok() {
             self.futex_wake(self.futex_word(clear, false), 1, FUTEX_BITSET_MATCH_ANY);
         }
-        let gone = self.tasks.remove(tid);
+        let gone = self.process_mut().tasks.remove(tid);
         self.shared.orphans.extend(gone.and_then(|task| task.opening?.reader));
     }
 
@@ -209,7 +206,7 @@ impl Kernel {
             (true, Some(queued)) if queued.lock && !queued.woken => Some(queued.word),
             _ => None,
         };
-        let words: Vec<Word> = self.tasks.iter().filter_map(awaited).collect();
+        let words: Vec<Word> = self.process().tasks.iter().filter_map(awaited).collect();
         for word in words {
             let owner = memory.read_u32(word.address).map(|word| word & FUTEX_TID_MASK);
             if owner == Ok(tid.cast_unsigned()) {

@@ -1,10 +1,19 @@
-//! Ids of threads and processes, and who a process is.
+//! Ids of threads, processes and address spaces, and who a process is.
 
 /// A guest thread id. The first thread's is the process id.
 pub type Tid = i32;
 
 /// A process id.
 pub type Pid = i32;
+
+/// The id of a machine's first process, with which the machine ends. Process 1 is an init that nobody sees.
+pub const FIRST_PID: Pid = 2;
+/// Ids given out stay below this (kernel.pid_max).
+pub const TID_LIMIT: Tid = 4_194_304;
+
+/// Names an address space of one machine; never given out twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct SpaceId(pub u64);
 
 /// `struct ucred`
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

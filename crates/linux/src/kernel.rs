@@ -9,7 +9,6 @@ use warmfork_memory::{AddressSpace, Area, Backing, HostFile, HostFileId, Inode, 
 
 use crate::assign::assign;
 use crate::events::{DescriptionId, Events};
-use crate::family::Family;
 use crate::files::Files;
 use crate::host::Host;
 use crate::memory_file;
@@ -18,35 +17,21 @@ use crate::objects::inotify::Inotify;
 use crate::objects::{Context, Object, Operations, Shared};
 use crate::own_files::{MappedWrites, OwnFiles};
 use crate::policy::Policy;
-use crate::process::{FileSystemContext, Process};
-use crate::signal::ProcessSignals;
-use crate::task::Tasks;
-use crate::timers::Timers;
+use crate::process::Process;
+use crate::processes::ProcessTable;
+use crate::task::State;
 
 pub use crate::signal::TaskSignals;
 
-/// Everything a guest can observe of its kernel. Of what each process has its own, this is the current process's;
-/// [`crate::family`] has the others'.
+/// Everything a guest can observe of its kernel.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Kernel {
-    /// Threads.
-    pub tasks: Tasks,
-    /// Descriptors, and the open file descriptions of all processes.
+    /// The processes, with their threads and memory.
+    pub processes: ProcessTable,
+    /// The open file descriptions of all processes.
     pub files: Files,
-    /// Mappings.
-    pub space: AddressSpace,
     /// State that several objects share: pipes, socket pairs.
     pub shared: Shared,
-    /// Ids, names, limits.
-    pub process: Process,
-    /// Working directory and umask.
-    pub fs: FileSystemContext,
-    /// Signal actions and signals pending for the whole process.
-    pub signals: ProcessSignals,
-    /// alarm, setitimer and timer_create timers.
-    pub timers: Timers,
-    /// What the machine's processes have in common, and those that are not the current one.
-    pub family: Family,
     /// What the guest may touch. Never changes.
     pub policy: Arc<Policy>,
     /// What a fork has in the place of its snapshot's files.
@@ -54,6 +39,34 @@ pub struct Kernel {
 }
 
 impl Kernel {
+    /// A kernel with these processes and nothing else.
+    #[must_use]
+    pub fn new(processes: ProcessTable, policy: Arc<Policy>) -> Self {
+        Self { processes, files: Files::default(), shared: Shared::default(), policy, own_files: OwnFiles::default() }
+    }
+
+    /// The current process: the one that runs, or whose system call is answered.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        self.processes.current()
+    }
+
+    /// As [`Kernel::process`], to change it.
+    pub fn process_mut(&mut self) -> &mut Process {
+        self.processes.current_mut()
+    }
+
+    /// The current process's mappings.
+    #[must_use]
+    pub fn space(&self) -> &AddressSpace {
+        self.processes.space()
+    }
+
+    /// As [`Kernel::space`], to change them.
+    pub fn space_mut(&mut self) -> &mut AddressSpace {
+        self.processes.space_mut()
+    }
+
     /// Runs `operation` on the object behind `id`, with what the object may use beside itself.
     pub fn with_object<T>(
         &mut self,
@@ -69,7 +82,7 @@ impl Kernel {
     /// The object behind `id`, with what it may use beside itself. Call [`Kernel::release_orphans`] after operations
     /// that may give up descriptions.
     pub fn object<'a>(&'a mut self, host: &'a mut Host, id: DescriptionId) -> (&'a mut Object, Context<'a>) {
-        let asking = self.process.credentials();
+        let asking = self.process().credentials();
         let description = self.files.description_mut(id);
         let context = Context {
             shared: &mut self.shared,
@@ -91,7 +104,7 @@ impl Kernel {
         interest: Events,
         operation: impl FnOnce(&mut dyn Operations, &mut Context<'_>) -> T,
     ) -> T {
-        let asking = self.process.credentials();
+        let asking = self.process().credentials();
         let description = self.files.description_mut(id);
         let mut context = Context {
             shared: &mut self.shared,
@@ -113,7 +126,7 @@ impl Kernel {
 
     fn release_one(&mut self, host: &mut Host, id: DescriptionId) {
         if let Some(mut description) = self.files.release(id) {
-            let asking = self.process.credentials();
+            let asking = self.process().credentials();
             host.gate.closed(id);
             let mut context = Context {
                 shared: &mut self.shared,
@@ -141,27 +154,21 @@ impl Kernel {
     /// # Errors
     /// EBADF when `fd` is not open.
     pub fn close(&mut self, host: &mut Host, fd: i32) -> Result<(), Errno> {
-        let id = self.files.take(fd)?;
+        let id = self.process_mut().descriptors.take(fd)?;
         self.release(host, id);
         Ok(())
     }
 
     /// When the next timer or timeout of any kind runs out, in monotonic nanoseconds.
-    pub fn next_deadline(&mut self) -> Option<u64> {
-        let waits = self.tasks.iter().filter_map(|task| match &task.state {
-            crate::task::State::Blocked(wait) => wait.deadline,
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<u64> {
+        let waits = self.processes.tasks().filter_map(|task| match &task.state {
+            State::Blocked(wait) => wait.deadline,
             _ => None,
         });
         let objects = self.files.descriptions().filter_map(|(_, description)| description.object.deadline());
-        let own = waits.chain(objects).chain(self.timers.next_deadline()).min();
-        if self.family.is_empty() {
-            return own;
-        }
-        let others = self.family.tasks().filter_map(|task| match &task.state {
-            crate::task::State::Blocked(wait) => wait.deadline,
-            _ => None,
-        });
-        own.into_iter().chain(others).chain(self.family.next_timer()).min()
+        let timers = self.processes.iter().filter_map(|process| process.timers.next_deadline());
+        waits.chain(objects).chain(timers).min()
     }
 }
 
@@ -258,7 +265,7 @@ impl Kernel {
                 bytes = bytes.saturating_add(metadata.blocks.saturating_mul(512));
             }
         }
-        if bytes > self.space.limits().accessible_bytes {
+        if bytes > self.space().limits().accessible_bytes {
             return Err(Errno::ENOSPC);
         }
         // Private mappings of the same file show what is written to it.
@@ -273,7 +280,7 @@ impl Kernel {
 
     /// The files of the host that are mapped, each with a mapping of it.
     fn mapped_files(&self) -> impl Iterator<Item = (&Arc<HostFile>, &Area)> {
-        let areas = self.all_spaces().flat_map(|(_, space)| space.areas().iter());
+        let areas = self.processes.spaces().flat_map(|space| space.areas().iter());
         areas.filter_map(|area| match &area.backing {
             Backing::File { file, .. } => Some((file, area)),
             Backing::Anonymous => None,
@@ -292,7 +299,7 @@ impl Kernel {
                 *file = Arc::clone(copy);
             }
         }
-        for space in self.all_spaces_mut() {
+        for space in self.processes.spaces_mut() {
             space.replace_files(|file| own.other(file).cloned());
         }
         self.own_files = own;
@@ -320,7 +327,7 @@ impl Kernel {
     /// Whether there have been other address spaces since this was `snapshot`.
     #[must_use]
     pub fn has_made_spaces(&self, snapshot: &Self) -> bool {
-        self.family.next_space() != snapshot.family.next_space()
+        self.processes.next_space() != snapshot.processes.next_space()
     }
 
     /// What this machine has in the place of `file`: its own copy, if it has one.
@@ -358,19 +365,10 @@ impl Kernel {
     /// are left alone.
     pub fn reset_from(&mut self, snapshot: &Self) {
         let watching = self.watching();
-        let Self { tasks, files, space, shared, process, fs, signals, timers, family, policy: _, own_files: _ } = self;
-        tasks.assign(&snapshot.tasks);
+        let Self { processes, files, shared, policy: _, own_files: _ } = self;
+        processes.assign(&snapshot.processes);
         files.assign(&snapshot.files);
-        assign(space, &snapshot.space);
-        space.mark();
-        if !family.is_empty() || family != &snapshot.family {
-            family.clone_from(&snapshot.family);
-        }
         assign(shared, &snapshot.shared);
-        assign(process, &snapshot.process);
-        assign(fs, &snapshot.fs);
-        assign(signals, &snapshot.signals);
-        assign(timers, &snapshot.timers);
         self.put_own_files();
         self.keep_watching(watching);
     }

@@ -1,7 +1,13 @@
-//! What a process is beside its threads, memory and files: ids, names, limits, working directory.
+//! One process: its threads, descriptors, signals and timers, ids, names and limits. Plain data.
 
-use crate::ids::Credentials;
 use warmfork_abi::signals::SIGCHLD;
+
+use crate::assign::assign;
+use crate::files::DescriptorTable;
+use crate::ids::{Credentials, FIRST_PID, Pid, SpaceId, Tid};
+use crate::signal::ProcessSignals;
+use crate::task::Tasks;
+use crate::timers::Timers;
 
 /// One resource limit (getrlimit(2)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,9 +51,6 @@ pub const RLIMIT_RTPRIO: usize = 14;
 /// RLIM_INFINITY
 pub const UNLIMITED: u64 = u64::MAX;
 
-/// The id of a machine's first process, with which the machine ends. Process 1 is an init that nobody sees.
-pub const FIRST_PID: i32 = 2;
-
 /// The limits of a new process.
 #[must_use]
 pub fn default_limits() -> [Limit; LIMITS] {
@@ -67,13 +70,23 @@ pub fn default_limits() -> [Limit; LIMITS] {
     limits
 }
 
-/// Ids, names and limits of a process.
+/// A process; [`crate::processes::ProcessTable`] has its memory.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Process {
     /// Process id, which is also the first thread's.
-    pub pid: i32,
+    pub pid: Pid,
     /// Parent's process id.
-    pub parent: i32,
+    pub parent: Pid,
+    /// Threads.
+    pub tasks: Tasks,
+    /// Descriptors.
+    pub descriptors: DescriptorTable,
+    /// Working directory and umask.
+    pub fs: FileSystemContext,
+    /// Signal actions, and signals pending for any thread.
+    pub signals: ProcessSignals,
+    /// alarm, setitimer and timer_create timers.
+    pub timers: Timers,
     /// Real, effective and saved user id (the host user's, since files are opened as that user).
     pub uid: u32,
     /// Group id.
@@ -95,9 +108,9 @@ pub struct Process {
     /// Supplementary groups.
     pub groups: Vec<u32>,
     /// Process group.
-    pub group: i32,
+    pub group: Pid,
     /// Session.
-    pub session: i32,
+    pub session: Pid,
     /// Attributes that prctl and its like set and report.
     pub attributes: Attributes,
     /// What the first thread passed to exit(2) when others went on.
@@ -118,10 +131,6 @@ pub struct Process {
     /// Where it is between stopping and going on.
     pub job: Job,
 }
-
-/// Names an address space of one machine; never given out twice.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct SpaceId(pub u64);
 
 /// What a parent can learn about stops of its child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -168,17 +177,20 @@ pub struct Attributes {
 
 /// The timer slack of a new process in nanoseconds.
 pub const DEFAULT_TIMER_SLACK: u64 = 50_000;
-/// Ids given out stay below this (kernel.pid_max).
-pub const TID_LIMIT: i32 = 4_194_304;
 
 impl Process {
-    /// A process that is about to start: ids of its own, the host user's identity, the usual limits.
+    /// A process that is about to start: ids of its own, the host user's identity, the usual limits, no thread yet.
     #[must_use]
     pub fn new(executable: Vec<u8>, arguments: Vec<Vec<u8>>, environment: Vec<Vec<u8>>) -> Self {
         let groups = rustix::process::getgroups().unwrap_or_default();
         Self {
             pid: FIRST_PID,
             parent: 1,
+            tasks: Tasks::default(),
+            descriptors: DescriptorTable::default(),
+            fs: FileSystemContext { cwd: b"/".to_vec(), umask: 0o022 },
+            signals: ProcessSignals::default(),
+            timers: Timers::default(),
             uid: rustix::process::geteuid().as_raw(),
             gid: rustix::process::getegid().as_raw(),
             executable,
@@ -201,6 +213,62 @@ impl Process {
             executed: true,
             job: Job::default(),
         }
+    }
+
+    /// Makes this process what `from` is.
+    pub fn assign(&mut self, from: &Self) {
+        let Self {
+            pid,
+            parent,
+            tasks,
+            descriptors,
+            fs,
+            signals,
+            timers,
+            uid,
+            gid,
+            executable,
+            arguments,
+            environment,
+            auxiliary_vector,
+            limits,
+            dumpable,
+            space,
+            groups,
+            group,
+            session,
+            attributes,
+            leader_status,
+            started,
+            cpu_time,
+            children_cpu_time,
+            switched_at,
+            exit_signal,
+            executed,
+            job,
+        } = self;
+        tasks.assign(&from.tasks);
+        assign(descriptors, &from.descriptors);
+        assign(fs, &from.fs);
+        assign(signals, &from.signals);
+        assign(timers, &from.timers);
+        assign(executable, &from.executable);
+        assign(arguments, &from.arguments);
+        assign(environment, &from.environment);
+        assign(auxiliary_vector, &from.auxiliary_vector);
+        assign(groups, &from.groups);
+        (*pid, *parent, *group, *session) = (from.pid, from.parent, from.group, from.session);
+        (*uid, *gid, *dumpable, *limits) = (from.uid, from.gid, from.dumpable, from.limits);
+        (*space, *attributes, *executed) = (from.space, from.attributes, from.executed);
+        (*leader_status, *exit_signal, *job) = (from.leader_status, from.exit_signal, from.job);
+        (*started, *switched_at) = (from.started, from.switched_at);
+        (*cpu_time, *children_cpu_time) = (from.cpu_time, from.children_cpu_time);
+    }
+
+    /// Whether `tid` is one of its threads, or its own id, which stays when its first thread has ended.
+    #[must_use]
+    pub fn has(&self, tid: Tid) -> bool {
+        tid == self.pid || self.tasks.lookup(tid).is_some()
     }
 
     /// Who it is, as others on a Unix socket are told.

@@ -385,8 +385,9 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     fn directory_of(&self, fd: i32) -> Result<Vec<u8>, Errno> {
-        let files = &self.resolver.kernel.files;
-        match &files.description(files.lookup(fd).map_err(|_| Errno::ENOENT)?).object {
+        let kernel = &self.resolver.kernel;
+        let id = kernel.process().descriptors.lookup(fd).map_err(|_| Errno::ENOENT)?;
+        match &kernel.files.description(id).object {
             Object::Directory(directory) => Ok(directory.path.clone()),
             Object::Path(path) => Ok(path.path.clone()),
             _ => Err(Errno::ENOTDIR),

@@ -41,8 +41,8 @@ impl Kernel {
     pub fn next_interruption(&mut self, host: &Host, began: u64) -> Option<u64> {
         host.deadlines_are_known();
         let after = |granularity: u64, at: u64| at.max(began.saturating_add(granularity));
-        let timer = self.next_timer(host).map(|at| after(SIGNAL_GRANULARITY, at));
-        if self.tasks.len() == 1 && self.family.is_empty() {
+        let timer = self.processes.next_timer(host).map(|at| after(SIGNAL_GRANULARITY, at));
+        if self.processes.thread_count() == 1 {
             return timer;
         }
         let sleeper = self.next_deadline().map(|at| after(WAKE_GRANULARITY, at));
@@ -53,11 +53,11 @@ impl Kernel {
     /// scheduler has it. What a thread did not use while it slept does not count, but for [`CREDIT`].
     #[must_use]
     pub fn next_thread(&self, turn: Turn) -> Option<(Pid, Tid)> {
-        let current = self.tasks.current;
-        if turn == Turn::Lasts && self.tasks.runnable(current) {
-            return Some((self.process.pid, current));
+        let current = self.process().tasks.current;
+        if turn == Turn::Lasts && self.process().tasks.runnable(current) {
+            return Some((self.process().pid, current));
         }
-        let floor = self.family.fair_time.saturating_sub(CREDIT);
+        let floor = self.processes.fair_time.saturating_sub(CREDIT);
         let mut best: Option<(u64, (Pid, Tid))> = None;
         for (pid, task) in self.runnable_threads() {
             // Equals take turns: those after the current thread come before those up to it, which it ends.
@@ -67,25 +67,28 @@ impl Kernel {
                 best = Some((time, (pid, task.tid)));
             }
         }
-        best.map(|(_, thread)| thread).or_else(|| self.tasks.runnable(current).then_some((self.process.pid, current)))
+        let own = || self.process().tasks.runnable(current).then_some((self.process().pid, current));
+        best.map(|(_, thread)| thread).or_else(own)
     }
 
     /// The threads that may run: those after the current one, those of other processes, those up to the current one.
     fn runnable_threads(&self) -> impl Iterator<Item = (Pid, &Task)> {
-        let (current, own) = (self.tasks.current, self.process.pid);
-        let after = self.tasks.all_runnable().filter(move |task| task.tid > current).map(move |task| (own, task));
-        let until = self.tasks.all_runnable().filter(move |task| task.tid <= current).map(move |task| (own, task));
-        let others = self.family.all_tasks().flat_map(|(pid, tasks)| tasks.all_runnable().map(move |task| (pid, task)));
+        let (tasks, own) = (&self.process().tasks, self.process().pid);
+        let after = tasks.all_runnable().filter(|task| task.tid > tasks.current).map(move |task| (own, task));
+        let until = tasks.all_runnable().filter(|task| task.tid <= tasks.current).map(move |task| (own, task));
+        let others = self.processes.iter().filter(move |process| process.pid != own);
+        let others = others.flat_map(|other| other.tasks.all_runnable().map(|task| (other.pid, task)));
         after.chain(others).chain(until)
     }
 
     /// The current thread has had the CPU for `nanoseconds`.
     pub fn count_turn(&mut self, nanoseconds: u64) {
-        let floor = self.family.fair_time.saturating_sub(CREDIT);
-        let Some(task) = self.tasks.find(self.tasks.current) else { return };
+        let floor = self.processes.fair_time.saturating_sub(CREDIT);
+        let tasks = &mut self.processes.current_mut().tasks;
+        let Some(task) = tasks.find(tasks.current) else { return };
         let began = task.fair_time.max(floor);
         task.fair_time = began.saturating_add(nanoseconds);
-        self.family.fair_time = self.family.fair_time.max(began);
+        self.processes.fair_time = self.processes.fair_time.max(began);
     }
 
     /// Lets every blocked thread try again whose wait is over: an event, a timeout, or a signal that is due.
@@ -95,32 +98,29 @@ impl Kernel {
     pub fn wake(&mut self, host: &mut Host) {
         self.settle_timerfds(host);
         let mut begun = false;
-        self.wake_threads(host, &mut begun);
-        if !self.family.is_empty() {
-            for pid in self.family.parked() {
-                self.with_process(pid, |kernel| kernel.wake_threads(host, &mut begun));
-            }
+        for index in 0..self.processes.len() {
+            self.wake_threads(host, index, &mut begun);
         }
     }
 
-    /// [`Kernel::wake`], for the current process; `begun` says whether this round of questions has begun.
-    fn wake_threads(&mut self, host: &mut Host, begun: &mut bool) {
-        self.expire_timers(host);
-        if self.tasks.iter().all(|task| !matches!(task.state, State::Blocked(_))) {
-            return;
-        }
+    /// [`Kernel::wake`], for the process at `index`; `begun` says whether this round of questions has begun.
+    fn wake_threads(&mut self, host: &mut Host, index: usize, begun: &mut bool) {
+        let pid = self.processes.at(index).pid;
+        self.processes.expire_timers(host, pid);
+        let Some(mut next) = self.processes.at(index).tasks.first_blocked(Tid::MIN) else { return };
         if !std::mem::replace(begun, true) {
             host.begin_round();
         }
         let now = host.monotonic();
-        let mut next = self.tasks.first_blocked(Tid::MIN);
-        while let Some(tid) = next {
-            let task = self.tasks.get_mut(tid);
+        loop {
+            let task = self.processes.at_mut(index).tasks.get_mut(next);
             if let State::Blocked(wait) = std::mem::replace(&mut task.state, State::Ready) {
-                let over = self.is_over(host, tid, &wait, now);
-                self.tasks.get_mut(tid).state = if over { State::Retry(wait) } else { State::Blocked(wait) };
+                let over = self.is_over(host, index, next, &wait, now);
+                let task = self.processes.at_mut(index).tasks.get_mut(next);
+                task.state = if over { State::Retry(wait) } else { State::Blocked(wait) };
             }
-            next = self.tasks.first_blocked(tid.saturating_add(1));
+            let Some(tid) = self.processes.at(index).tasks.first_blocked(next.saturating_add(1)) else { return };
+            next = tid;
         }
     }
 
@@ -137,11 +137,13 @@ impl Kernel {
         }
     }
 
-    fn is_over(&mut self, host: &mut Host, tid: Tid, wait: &Wait, now: u64) -> bool {
+    /// Whether `wait`, of thread `tid` of the process at `index`, is over.
+    fn is_over(&mut self, host: &mut Host, index: usize, tid: Tid, wait: &Wait, now: u64) -> bool {
         host.asking = tid;
+        let process = self.processes.at(index);
         wait.deadline.is_some_and(|at| at <= now)
-            || self.signal_due(tid, wait.mask)
-            || wait.signals & self.pending_signals(tid) != 0
+            || process.signal_due(tid, wait.mask)
+            || wait.signals & process.pending_signals(tid) != 0
             || self.any_ready(host, wait)
     }
 
@@ -156,19 +158,19 @@ impl Kernel {
         self.awaits(&Self::listens)
     }
 
-    /// Whether every thread is blocked and one of them waits for input of a description that `wanted` says.
+    /// Whether every thread is blocked or stopped and one of them waits for input of a description that `wanted` says.
     pub(crate) fn awaits(&self, wanted: &dyn Fn(&Self, DescriptionId) -> bool) -> bool {
         let mut awaited = false;
-        for task in self.tasks.iter() {
-            let State::Blocked(wait) = &task.state else { return false };
-            awaited |= self.waits_for(wait, wanted);
+        for process in self.processes.iter() {
+            for task in process.tasks.iter() {
+                match &task.state {
+                    State::Blocked(wait) => awaited |= self.waits_for(wait, wanted),
+                    State::Ready | State::Retry(_) if process.tasks.stopped => {}
+                    State::Ready | State::Retry(_) => return false,
+                }
+            }
         }
-        if self.family.is_empty() {
-            return awaited;
-        }
-        let Some(others) = self.family.blocked() else { return false };
-        let waits = |task: &&Task| matches!(&task.state, State::Blocked(wait) if self.waits_for(wait, wanted));
-        awaited || others.iter().any(waits)
+        awaited
     }
 
     /// Whether it has a socket that others may send to, beside those that it listens on.

@@ -7,8 +7,7 @@ use warmfork_abi::process::SCHED_NORMAL;
 use warmfork_memory::Inode;
 
 use crate::assign::assign_entries;
-use crate::ids::Tid;
-use crate::process::SpaceId;
+use crate::ids::{SpaceId, Tid};
 use crate::sequences::Sequences;
 use crate::wait::Wait;
 
@@ -185,6 +184,15 @@ impl Tasks {
     #[expect(clippy::expect_used, reason = "documented: ids of live threads only")]
     pub fn get_mut(&mut self, tid: Tid) -> &mut Task {
         self.tasks.get_mut(&tid).expect("a live thread")
+    }
+
+    /// The thread that runs, or that ran last.
+    ///
+    /// # Panics
+    /// When it has ended since.
+    #[must_use]
+    pub fn running(&self) -> &Task {
+        self.get(self.current)
     }
 
     /// Thread `tid`, if it lives.

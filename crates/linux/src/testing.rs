@@ -11,17 +11,15 @@ use warmfork_memory::{
 
 use crate::call::Guest;
 use crate::dispatch::Entered;
-use crate::files::Files;
 use crate::host::Host;
 use crate::ids::Tid;
 use crate::kernel::Kernel;
-use crate::objects::Shared;
 use crate::outside::OutsideRules;
 use crate::policy::Policy;
-use crate::process::{FileSystemContext, Process};
-use crate::signal::{Delivery, ProcessSignals};
-use crate::task::{Task, Tasks};
-use crate::timers::Timers;
+use crate::process::Process;
+use crate::processes::ProcessTable;
+use crate::signal::Delivery;
+use crate::task::Task;
 
 /// Writable guest memory that every test has.
 pub const DATA: Span = Span { start: 0x10_0000, end: 0x12_0000 };
@@ -104,24 +102,12 @@ impl Bench {
         let data = MapRequest::anonymous(DATA.end - DATA.start, Protection::READ | Protection::WRITE);
         let fixed = MapRequest { address: DATA.start, flags: data.flags | MapFlags::FIXED, ..data };
         assert_eq!(space.map(&mut memory, fixed), Ok(DATA.start));
-        let process = Process::new(b"/program".to_vec(), Vec::new(), Vec::new());
+        let mut process = Process::new(b"/program".to_vec(), Vec::new(), Vec::new());
         let pid = process.pid;
-        let mut tasks = Tasks::default();
-        tasks.insert(Task::new(pid, Registers::at_entry(CODE, STACK), b"program".to_vec()));
-        tasks.current = pid;
-        let kernel = Kernel {
-            tasks,
-            files: Files::default(),
-            space,
-            shared: Shared::default(),
-            process,
-            fs: FileSystemContext { cwd: b"/".to_vec(), umask: 0o022 },
-            signals: ProcessSignals::default(),
-            timers: Timers::default(),
-            family: crate::family::Family::new(512, 64),
-            policy: Arc::new(Policy::default()),
-            own_files: Default::default(),
-        };
+        process.tasks.insert(Task::new(pid, Registers::at_entry(CODE, STACK), b"program".to_vec()));
+        process.tasks.current = pid;
+        let processes = ProcessTable::new(process, space, 512, 64);
+        let kernel = Kernel::new(processes, Arc::new(Policy::default()));
         Self { kernel, host: Host::new().unwrap(), guest: FakeGuest { memory, fpu: vector_state() } }
     }
 
@@ -131,11 +117,11 @@ impl Bench {
     }
 
     pub fn pid(&self) -> Tid {
-        self.kernel.process.pid
+        self.kernel.process().pid
     }
 
     pub fn registers(&mut self, tid: Tid) -> &mut Registers {
-        &mut self.kernel.tasks.get_mut(tid).registers
+        &mut self.kernel.process_mut().tasks.get_mut(tid).registers
     }
 
     fn with_registers<T>(
@@ -145,7 +131,7 @@ impl Bench {
     ) -> T {
         let mut registers = *self.registers(tid);
         let result = run(&mut self.kernel, &mut self.host, &mut self.guest, &mut registers);
-        if let Some(task) = self.kernel.tasks.find(tid) {
+        if let Some(task) = self.kernel.process_mut().tasks.find(tid) {
             task.registers = registers;
         }
         result
@@ -190,7 +176,7 @@ impl Bench {
         let tid = self.kernel.new_id().unwrap();
         let mut task = Task::new(tid, Registers::at_entry(CODE, STACK - 0x4000), b"thread".to_vec());
         task.fpu = Some(vector_state());
-        self.kernel.tasks.insert(task);
+        self.kernel.process_mut().tasks.insert(task);
         tid
     }
 

@@ -5,16 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use warmfork_abi::signals::{SIGALRM, SIGPROF, SIGVTALRM};
-
-use crate::clock::Clock;
-use crate::host::Host;
 use crate::ids::Tid;
-use crate::kernel::Kernel;
-use crate::signal::{SignalInfo, Source, Target};
-
-/// How often a timer whose signal has no effect is looked at, in nanoseconds.
-const IGNORED_PERIOD: u64 = 1_000_000;
+use crate::signal::Source;
 
 /// A deadline that may repeat, in the nanoseconds of some counter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -43,7 +35,7 @@ impl Countdown {
     }
 
     /// How often it has run out by `now`; it is then set for the next time, or disarmed.
-    fn advance(&mut self, now: u64) -> u64 {
+    pub(crate) fn advance(&mut self, now: u64) -> u64 {
         let Some(deadline) = self.deadline.filter(|&deadline| deadline <= now) else { return 0 };
         if self.interval == 0 {
             self.deadline = None;
@@ -106,7 +98,8 @@ pub struct PosixTimer {
 pub struct Timers {
     /// ITIMER_REAL and alarm, in monotonic nanoseconds.
     pub real: Countdown,
-    real_queued: bool,
+    /// Its signal is pending.
+    pub(crate) real_queued: bool,
     /// ITIMER_VIRTUAL and ITIMER_PROF, in nanoseconds of the process's CPU time.
     pub cpu: [Countdown; 2],
     /// timer_create's, by id.
@@ -127,14 +120,16 @@ impl Timers {
         real.into_iter().chain(posix).min()
     }
 
-    fn none_armed(&self) -> bool {
+    /// Whether none of them can run out.
+    #[must_use]
+    pub(crate) fn none_armed(&self) -> bool {
         let posix = self.posix.values().map(|timer| timer.countdown);
         let mut all = posix.chain(self.cpu).chain([self.real]);
         all.all(|countdown| countdown.deadline.is_none())
     }
 
     /// Timers of timer_create that may run out and have something to send.
-    fn sending(&self) -> Vec<i32> {
+    pub(crate) fn sending(&self) -> Vec<i32> {
         let sends = |timer: &PosixTimer| {
             let counting = timer.queued && timer.counter == Counter::Monotonic; // until the signal is taken
             timer.countdown.deadline.is_some() && timer.notify != Notify::Nothing && !counting
@@ -190,98 +185,6 @@ impl Timers {
                 }
             }
         }
-    }
-}
-
-impl Kernel {
-    /// When the next timer of the current process runs out, in monotonic nanoseconds, if its current thread runs until then.
-    #[must_use]
-    pub(crate) fn next_timer(&self, host: &Host) -> Option<u64> {
-        if self.timers.none_armed() {
-            return None;
-        }
-        let cpu = self.timers.cpu.iter().filter_map(|countdown| Some((Counter::Process, countdown.deadline?)));
-        let passes = |counter| counter == Counter::Process || counter == Counter::Thread(self.tasks.current);
-        let posix = self.timers.posix.values().filter(|timer| !timer.queued && passes(timer.counter));
-        let posix = posix.filter_map(|timer| Some((timer.counter, timer.countdown.deadline?)));
-        let now = host.monotonic();
-        let left = |(counter, at): (Counter, u64)| at.saturating_sub(self.counted(host, counter, now));
-        let cpu = cpu.chain(posix).map(|timer| now.saturating_add(left(timer)));
-        cpu.chain(self.timers.next_deadline()).min()
-    }
-
-    /// Sends the signals of every timer that has run out.
-    pub fn expire_timers(&mut self, host: &Host) {
-        if self.timers.none_armed() {
-            return;
-        }
-        let now = host.monotonic();
-        self.expire_real(now);
-        let cpu = self.cpu_time(host);
-        for (index, signal) in [SIGVTALRM, SIGPROF].into_iter().enumerate() {
-            if self.timers.cpu[index].advance(cpu) > 0 {
-                // Signals of this kind are never refused.
-                let _ = self.send_signal(Target::Process, SignalInfo::kernel(signal));
-            }
-        }
-        for id in self.timers.sending() {
-            self.expire_posix(host, id, now);
-        }
-    }
-
-    fn expire_real(&mut self, now: u64) {
-        if self.timers.real_queued || self.timers.real.advance(now) == 0 {
-            return;
-        }
-        let sent = self.send_timer_signal(Target::Process, SignalInfo::kernel(SIGALRM), Source::RealTimer);
-        self.timers.real_queued = sent;
-        if !sent {
-            self.timers.real.advance(now.saturating_add(IGNORED_PERIOD));
-        }
-    }
-
-    fn expire_posix(&mut self, host: &Host, id: i32, monotonic: u64) {
-        let Some(timer) = self.timers.posix.get(&id) else { return };
-        let now = self.counted(host, timer.counter, monotonic);
-        let Some(timer) = self.timers.posix.get_mut(&id) else { return };
-        let Notify::Signal { signal, value, thread } = timer.notify else { return };
-        let times = timer.countdown.advance(now);
-        if times == 0 {
-            return;
-        }
-        if timer.queued {
-            timer.missed = timer.missed.saturating_add(times);
-            return;
-        }
-        timer.missed = times - 1;
-        let target = thread.map_or(Target::Process, Target::Thread);
-        let sent = self.send_timer_signal(target, SignalInfo::timer(signal, id, value), Source::PosixTimer(id));
-        if let Some(timer) = self.timers.posix.get_mut(&id) {
-            timer.queued = sent;
-            if !sent && timer.countdown.interval > 0 {
-                timer.countdown.advance(now.saturating_add(IGNORED_PERIOD));
-            }
-        }
-    }
-
-    /// What `counter` shows when the monotonic clock shows `monotonic`.
-    #[must_use]
-    pub fn counted(&self, host: &Host, counter: Counter, monotonic: u64) -> u64 {
-        match counter {
-            Counter::Monotonic => monotonic,
-            Counter::Process => self.clock(host, Clock::Process),
-            Counter::Thread(tid) => self.clock(host, Clock::Thread(tid)),
-        }
-    }
-
-    /// Forgets the pending signal of POSIX timer `id`, which is being set anew or deleted.
-    pub fn forget_timer_signal(&mut self, id: i32) {
-        let source = Source::PosixTimer(id);
-        self.signals.pending.discard_source(source);
-        for task in self.tasks.iter_mut() {
-            task.signals.pending.discard_source(source);
-        }
-        self.timers.signal_dropped(source);
     }
 }
 

@@ -15,12 +15,13 @@ use warmfork_abi::stat::{Metadata, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG};
 
 use crate::guest_path;
 use crate::host::Host;
-use crate::ids::{Pid, Tid};
+use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::metadata::made_up;
 use crate::objects::device::device_metadata;
 use crate::objects::directory::directory_metadata;
 use crate::objects::terminal::end::{multiplexer_metadata, slave_metadata};
+use crate::process::Process;
 
 pub use node::{Node, Scope, Text};
 use tree::Kind;
@@ -28,19 +29,13 @@ use tree::Kind;
 /// What the plain path `path` leads to, if it is there.
 #[must_use]
 pub fn find(kernel: &Kernel, path: &[u8]) -> Option<Node> {
-    if let Some(other) = other_process(kernel, path) {
-        let kernel = kernel.seen_as(other);
-        return Some(match find(&kernel, path)? {
-            // The descriptor is another process's: only where it leads is to be seen.
-            Node::Descriptor(fd) => Node::Link(descriptor_text(&kernel, fd)?),
-            node => node,
-        });
-    }
-    let (kind, tid, fd) = locate(kernel, path)?;
+    let Place { kind, process, tid, fd } = locate(kernel, path)?;
     Some(match kind {
         Kind::Text(generator, permissions) => Node::Text(Text { generator, permissions, tid, fd }),
-        Kind::Link(target) => Node::Link(target(kernel, tid)),
-        Kind::Descriptor => Node::Descriptor(fd),
+        Kind::Link(target) => Node::Link(target(process)),
+        Kind::Descriptor if process.pid == kernel.process().pid => Node::Descriptor(fd),
+        // The descriptor is another process's: only where it leads is to be seen.
+        Kind::Descriptor => Node::Link(descriptor_text(kernel, process, fd)?),
         Kind::Device(device) => Node::Device(device),
         Kind::Terminal => Node::Terminal,
         Kind::Multiplexer => Node::Multiplexer,
@@ -56,28 +51,27 @@ pub fn find(kernel: &Kernel, path: &[u8]) -> Option<Node> {
 /// The names in the directory `path`, with the type bits of their modes.
 #[must_use]
 pub fn list(kernel: &Kernel, path: &[u8]) -> Vec<(Vec<u8>, u32)> {
-    if let Some(other) = other_process(kernel, path) {
-        return list(&kernel.seen_as(other), path);
-    }
     let numbers = |numbers: &mut dyn Iterator<Item = i32>, mode: u32| {
         numbers.map(|number| (number.to_string().into_bytes(), mode)).collect::<Vec<_>>()
     };
     let items = |items: &[tree::Item]| {
         items.iter().map(|(name, kind)| (name.as_bytes().to_vec(), type_of(*kind))).collect::<Vec<_>>()
     };
-    match locate(kernel, path).map(|(kind, ..)| kind) {
+    let place = locate(kernel, path);
+    let process = place.as_ref().map_or(kernel.process(), |place| place.process);
+    match place.map(|place| place.kind) {
         Some(Kind::Directory(entries)) => items(entries),
         Some(Kind::Processes) => {
             let mut all = items(tree::SYSTEM);
-            let zombies = kernel.family.zombies().map(|(pid, _)| pid);
-            all.extend(numbers(&mut kernel.pids().into_iter().chain(zombies), S_IFDIR));
+            let zombies = kernel.processes.zombies().map(|(pid, _)| pid);
+            all.extend(numbers(&mut kernel.processes.pids().into_iter().chain(zombies), S_IFDIR));
             all
         }
         Some(Kind::SharedMemory) => kernel.shared.memory.names().map(|name| (name.to_vec(), S_IFREG)).collect(),
         Some(Kind::Slaves) => numbers(&mut kernel.shared.terminals.numbers().map(u32::cast_signed), S_IFCHR),
-        Some(Kind::Tasks) => numbers(&mut kernel.tasks.iter().map(|task| task.tid), S_IFDIR),
-        Some(Kind::Descriptors) => numbers(&mut kernel.files.descriptors().map(|(fd, _)| fd), S_IFLNK),
-        Some(Kind::DescriptorInfos) => numbers(&mut kernel.files.descriptors().map(|(fd, _)| fd), S_IFREG),
+        Some(Kind::Tasks) => numbers(&mut process.tasks.iter().map(|task| task.tid), S_IFDIR),
+        Some(Kind::Descriptors) => numbers(&mut process.descriptors.iter().map(|(fd, _)| fd), S_IFLNK),
+        Some(Kind::DescriptorInfos) => numbers(&mut process.descriptors.iter().map(|(fd, _)| fd), S_IFREG),
         // A directory that is there only for the volumes beneath it.
         _ => kernel.policy.names_towards_volumes(path).into_iter().map(|name| (name, S_IFDIR)).collect(),
     }
@@ -86,10 +80,8 @@ pub fn list(kernel: &Kernel, path: &[u8]) -> Vec<(Vec<u8>, u32)> {
 /// The bytes of a file, as they are now.
 #[must_use]
 pub fn text(kernel: &Kernel, host: &Host, text: &Text) -> Vec<u8> {
-    if let Some(other) = kernel.process_of(text.tid).filter(|&owner| owner != kernel.process.pid) {
-        return self::text(&kernel.seen_as(other), host, text);
-    }
-    (text.generator)(&Scope { kernel, host, tid: text.tid, fd: text.fd })
+    let process = kernel.processes.owner(text.tid).unwrap_or(kernel.process());
+    (text.generator)(&Scope { kernel, host, process, tid: text.tid, fd: text.fd })
 }
 
 /// What stat shows of a node.
@@ -124,43 +116,62 @@ fn type_of(kind: Kind) -> u32 {
     }
 }
 
-/// Follows a plain path through the tree; also the thread and the descriptor that it names.
-fn locate(kernel: &Kernel, path: &[u8]) -> Option<(Kind, Tid, i32)> {
-    let (mut kind, mut tid, mut fd) = (Kind::Directory(tree::ROOT), kernel.process.pid, -1);
+/// What a path names.
+struct Place<'a> {
+    kind: Kind,
+    /// The process whose directory it is in; the reader where it is in none.
+    process: &'a Process,
+    /// The thread (or process) whose directory it is in.
+    tid: Tid,
+    /// The descriptor, or the number of the terminal.
+    fd: i32,
+}
+
+/// Follows a plain path through the tree.
+fn locate<'a>(kernel: &'a Kernel, path: &[u8]) -> Option<Place<'a>> {
+    let process = kernel.process();
+    let mut place = Place { kind: Kind::Directory(tree::ROOT), process, tid: process.pid, fd: -1 };
     for name in guest_path::components(path) {
-        let name = std::str::from_utf8(name).ok()?;
+        place.enter(kernel, std::str::from_utf8(name).ok()?)?;
+    }
+    Some(place)
+}
+
+impl<'a> Place<'a> {
+    /// Goes on to `name` in this directory; `None` when it is not there.
+    fn enter(&mut self, kernel: &'a Kernel, name: &str) -> Option<()> {
         let among = |items: &[tree::Item]| items.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
-        kind = match kind {
+        self.kind = match self.kind {
             Kind::Directory(items) => among(items)?,
             Kind::Processes => match among(tree::SYSTEM) {
                 Some(kind) => kind,
-                None => match live(kernel, name) {
-                    Some(live) => {
-                        tid = live;
-                        Kind::Directory(tree::PROCESS)
+                None => {
+                    self.tid = number(name)?;
+                    match kernel.processes.owner(self.tid) {
+                        Some(owner) => {
+                            self.process = owner;
+                            Kind::Directory(tree::PROCESS)
+                        }
+                        None => kernel.processes.zombie(self.tid).map(|_| Kind::Directory(tree::ZOMBIE))?,
                     }
-                    None => {
-                        tid = number(name).filter(|&pid| kernel.family.zombie(pid).is_some())?;
-                        Kind::Directory(tree::ZOMBIE)
-                    }
-                },
+                }
             },
             Kind::Tasks => {
-                tid = live(kernel, name)?;
+                self.tid = number(name).filter(|&tid| self.process.has(tid))?;
                 Kind::Directory(tree::TASK)
             }
             Kind::Descriptors => {
-                fd = open(kernel, name)?;
+                self.fd = self.descriptor(name)?;
                 Kind::Descriptor
             }
             Kind::DescriptorInfos => {
-                fd = open(kernel, name)?;
+                self.fd = self.descriptor(name)?;
                 Kind::Text(process::descriptor_info, 0o400)
             }
             Kind::SharedMemory => Kind::Memory,
             Kind::Slaves => {
-                fd = number(name)?;
-                kernel.shared.terminals.numbers().find(|number| number.cast_signed() == fd)?;
+                self.fd = number(name)?;
+                kernel.shared.terminals.numbers().find(|number| number.cast_signed() == self.fd)?;
                 Kind::Slave
             }
             Kind::Text(..)
@@ -172,24 +183,17 @@ fn locate(kernel: &Kernel, path: &[u8]) -> Option<(Kind, Tid, i32)> {
             | Kind::Multiplexer
             | Kind::Slave => return None,
         };
+        Some(())
     }
-    Some((kind, tid, fd))
+
+    fn descriptor(&self, name: &str) -> Option<i32> {
+        number(name).filter(|&fd| self.process.descriptors.get(fd).is_ok())
+    }
 }
 
-/// The process that `path`, below /proc, is about, when that is not the current one.
-fn other_process(kernel: &Kernel, path: &[u8]) -> Option<Pid> {
-    if kernel.family.is_empty() {
-        return None;
-    }
-    let mut names = guest_path::components(path);
-    let number =
-        names.next().filter(|name| *name == b"proc").and_then(|_| number(std::str::from_utf8(names.next()?).ok()?));
-    kernel.process_of(number?).filter(|&owner| owner != kernel.process.pid)
-}
-
-/// What the link of descriptor `fd` says.
-fn descriptor_text(kernel: &Kernel, fd: i32) -> Option<Vec<u8>> {
-    let id = kernel.files.lookup(fd).ok()?;
+/// What the link of descriptor `fd` of `process` says.
+fn descriptor_text(kernel: &Kernel, process: &Process, fd: i32) -> Option<Vec<u8>> {
+    let id = process.descriptors.lookup(fd).ok()?;
     Some(kernel.files.description(id).object.view().link_text())
 }
 
@@ -197,17 +201,6 @@ fn descriptor_text(kernel: &Kernel, fd: i32) -> Option<Vec<u8>> {
 fn number(name: &str) -> Option<i32> {
     let number: i32 = name.parse().ok()?;
     (number.to_string() == name).then_some(number)
-}
-
-fn live(kernel: &Kernel, name: &str) -> Option<Tid> {
-    let tid = number(name)?;
-    // The process stays when its first thread has ended before the others.
-    (tid == kernel.process.pid || kernel.tasks.lookup(tid).is_some()).then_some(tid)
-}
-
-fn open(kernel: &Kernel, name: &str) -> Option<i32> {
-    let fd = number(name)?;
-    kernel.files.descriptor(fd).ok().map(|_| fd)
 }
 
 /// Takes what the guest writes to a made-up file.

@@ -1,11 +1,13 @@
 //! What made-up paths lead to.
 
 use warmfork_abi::stat::Metadata;
+use warmfork_memory::AddressSpace;
 
 use crate::host::Host;
 use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::objects::device::Device;
+use crate::process::Process;
 
 /// What a made-up path leads to.
 #[derive(Clone, Debug)]
@@ -36,10 +38,19 @@ pub struct Scope<'a> {
     pub kernel: &'a Kernel,
     /// The host side.
     pub host: &'a Host,
+    /// The process whose directory it is in; the reader where it is in none.
+    pub process: &'a Process,
     /// The thread (or process) whose directory it is in.
     pub tid: Tid,
     /// The descriptor it is about (fdinfo).
     pub fd: i32,
+}
+
+impl Scope<'_> {
+    /// The memory of the process.
+    pub(super) fn space(&self) -> &AddressSpace {
+        self.kernel.processes.space_of(self.process)
+    }
 }
 
 /// Makes the bytes of a file.

@@ -7,25 +7,24 @@ use warmfork_abi::PAGE;
 use warmfork_memory::maps as memory_maps;
 
 use super::node::Scope;
-use crate::family::Zombie;
 use crate::guest_path;
-use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::objects::pidfd::Life;
-use crate::process::UNLIMITED;
+use crate::process::{Process, UNLIMITED};
+use crate::processes::Zombie;
 use crate::task::{State, Task};
 
 /// Nanoseconds in the ticks of USER_HZ.
 const TICK: u64 = 10_000_000;
 
 /// Where /proc/thread-self leads.
-pub(super) fn thread_self(kernel: &Kernel, _: Tid) -> Vec<u8> {
-    format!("{}/task/{}", kernel.process.pid, kernel.tasks.current).into_bytes()
+pub(super) fn thread_self(process: &Process) -> Vec<u8> {
+    format!("{}/task/{}", process.pid, process.tasks.current).into_bytes()
 }
 
 /// The thread that a text is about; the reader itself where that one has ended.
 fn task<'a>(scope: &'a Scope<'_>) -> &'a Task {
-    let tasks = &scope.kernel.tasks;
+    let tasks = &scope.process.tasks;
     tasks.lookup(scope.tid).unwrap_or_else(|| tasks.get(tasks.current))
 }
 
@@ -36,17 +35,17 @@ fn joined(strings: &[Vec<u8>]) -> Vec<u8> {
 
 /// cmdline
 pub(super) fn command_line(scope: &Scope<'_>) -> Vec<u8> {
-    joined(&scope.kernel.process.arguments)
+    joined(&scope.process.arguments)
 }
 
 /// environ
 pub(super) fn environment(scope: &Scope<'_>) -> Vec<u8> {
-    joined(&scope.kernel.process.environment)
+    joined(&scope.process.environment)
 }
 
 /// auxv
 pub(super) fn auxiliary_vector(scope: &Scope<'_>) -> Vec<u8> {
-    scope.kernel.process.auxiliary_vector.clone()
+    scope.process.auxiliary_vector.clone()
 }
 
 /// comm
@@ -73,22 +72,22 @@ pub(super) fn login_user(_: &Scope<'_>) -> Vec<u8> {
 
 /// personality
 pub(super) fn personality(scope: &Scope<'_>) -> Vec<u8> {
-    format!("{:08x}\n", scope.kernel.process.attributes.personality).into_bytes()
+    format!("{:08x}\n", scope.process.attributes.personality).into_bytes()
 }
 
 /// maps
 pub(super) fn maps(scope: &Scope<'_>) -> Vec<u8> {
-    memory_maps::maps(scope.kernel.space.areas())
+    memory_maps::maps(scope.space().areas())
 }
 
 /// smaps
 pub(super) fn detailed_maps(scope: &Scope<'_>) -> Vec<u8> {
-    memory_maps::smaps(scope.kernel.space.areas())
+    memory_maps::smaps(scope.space().areas())
 }
 
 /// smaps_rollup: the sizes of smaps, added up.
 pub(super) fn summed_maps(scope: &Scope<'_>) -> Vec<u8> {
-    let areas = scope.kernel.space.areas();
+    let areas = scope.space().areas();
     let (start, end) =
         areas.iter().fold((u64::MAX, 0), |(start, end), area| (start.min(area.span.start), end.max(area.span.end)));
     let mut text =
@@ -124,7 +123,7 @@ struct Pages {
 fn pages(scope: &Scope<'_>) -> Pages {
     use warmfork_memory::Protection;
     let mut pages = Pages { all: 0, resident: 0, code: 0, data: 0 };
-    for area in scope.kernel.space.areas().iter() {
+    for area in scope.space().areas().iter() {
         let count = area.span.len() / PAGE;
         let on = |protection| if area.protection.contains(protection) { count } else { 0 };
         pages.all += count;
@@ -142,7 +141,7 @@ pub(super) fn memory_pages(scope: &Scope<'_>) -> Vec<u8> {
 }
 
 fn state(scope: &Scope<'_>) -> &'static str {
-    if scope.kernel.tasks.stopped {
+    if scope.process.tasks.stopped {
         return "T (stopped)";
     }
     match task(scope).state {
@@ -153,24 +152,24 @@ fn state(scope: &Scope<'_>) -> &'static str {
 
 /// stat
 pub(super) fn stat(scope: &Scope<'_>) -> Vec<u8> {
-    let process = &scope.kernel.process;
+    let process = scope.process;
     let task = task(scope);
-    let own = scope.tid != process.pid || scope.kernel.tasks.len() == 1;
+    let own = scope.tid != process.pid || scope.process.tasks.len() == 1;
     let cpu = if own { task.cpu_time } else { process.cpu_time };
     let pages = pages(scope);
-    let stack = scope.kernel.space.areas().iter().find(|area| area.label == Some("stack"));
+    let stack = scope.space().areas().iter().find(|area| area.label == Some("stack"));
     let mut text = format!("{} ({}) {}", scope.tid, String::from_utf8_lossy(&task.name), &state(scope)[..1]);
-    let limit = scope.kernel.process.limits[crate::process::RLIMIT_RSS].soft;
+    let limit = scope.process.limits[crate::process::RLIMIT_RSS].soft;
     // Fields 4 to 52 of proc_pid_stat(5), in tens: 11 begins the second line, 21 the fourth, ...
     #[rustfmt::skip]
     let fields: [i128; 49] = [
         process.parent.into(), process.group.into(), process.session.into(), 0, -1, 0, 0,
         0, 0, 0, (cpu / TICK).into(), 0, 0, 0, (20 + process.attributes.nice).into(),
-        process.attributes.nice.into(), scope.kernel.tasks.len() as i128,
+        process.attributes.nice.into(), scope.process.tasks.len() as i128,
         0, (process.started / TICK).into(), (pages.all * PAGE).into(), pages.resident.into(), limit.into(), 0, 0,
         stack.map_or(0, |area| area.span.end).into(), 0, 0,
         0, task.signals.mask.into(), 0, 0, 0, 0, 0, 17, 0, 0,
-        0, 0, 0, 0, 0, 0, scope.kernel.space.heap().start.into(), 0, 0, 0,
+        0, 0, 0, 0, 0, 0, scope.space().heap().start.into(), 0, 0, 0,
         0, 0,
     ];
     for field in fields {
@@ -182,20 +181,20 @@ pub(super) fn stat(scope: &Scope<'_>) -> Vec<u8> {
 
 /// status
 pub(super) fn status(scope: &Scope<'_>) -> Vec<u8> {
-    let process = &scope.kernel.process;
+    let process = scope.process;
     let task = task(scope);
     let groups: Vec<String> = process.groups.iter().map(u32::to_string).collect();
     let mut text = String::new();
     let ids = |id: u32| format!("{id}\t{id}\t{id}\t{id}");
     _ = writeln!(text, "Name:\t{}", String::from_utf8_lossy(&task.name));
-    _ = writeln!(text, "Umask:\t{:04o}\nState:\t{}", scope.kernel.fs.umask, state(scope));
+    _ = writeln!(text, "Umask:\t{:04o}\nState:\t{}", scope.process.fs.umask, state(scope));
     _ = writeln!(text, "Tgid:\t{}\nNgid:\t0\nPid:\t{}\nPPid:\t{}", process.pid, scope.tid, process.parent);
     _ = writeln!(text, "TracerPid:\t0\nUid:\t{}\nGid:\t{}", ids(process.uid), ids(process.gid));
     _ = writeln!(text, "FDSize:\t64\nGroups:\t{} ", groups.join(" "));
     _ = writeln!(text, "NStgid:\t{}\nNSpid:\t{}\nNSpgid:\t{}", process.pid, scope.tid, process.group);
     _ = writeln!(text, "NSsid:\t{}\nKthread:\t0", process.session);
     memory_sizes(scope, &mut text);
-    _ = writeln!(text, "CoreDumping:\t0\nTHP_enabled:\t0\nThreads:\t{}", scope.kernel.tasks.len());
+    _ = writeln!(text, "CoreDumping:\t0\nTHP_enabled:\t0\nThreads:\t{}", scope.process.tasks.len());
     signals(scope, &mut text);
     text.push_str("CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n");
     text.push_str("CapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\n");
@@ -234,7 +233,7 @@ fn memory_sizes(scope: &Scope<'_>, text: &mut String) {
 
 /// The signal sets in status.
 fn signals(scope: &Scope<'_>, text: &mut String) {
-    let signals = &scope.kernel.signals;
+    let signals = &scope.process.signals;
     let own = &task(scope).signals;
     let (mut ignored, mut caught) = (0_u64, 0_u64);
     for signal in 1..=64 {
@@ -245,7 +244,7 @@ fn signals(scope: &Scope<'_>, text: &mut String) {
             _ => caught |= bit,
         }
     }
-    _ = writeln!(text, "SigQ:\t0/{}", scope.kernel.process.limits[crate::process::RLIMIT_SIGPENDING].soft);
+    _ = writeln!(text, "SigQ:\t0/{}", scope.process.limits[crate::process::RLIMIT_SIGPENDING].soft);
     _ = writeln!(text, "SigPnd:\t{:016x}\nShdPnd:\t{:016x}", own.pending.set(), signals.pending.set());
     _ = writeln!(text, "SigBlk:\t{:016x}\nSigIgn:\t{ignored:016x}\nSigCgt:\t{caught:016x}", own.mask);
 }
@@ -272,7 +271,7 @@ pub(super) fn limits(scope: &Scope<'_>) -> Vec<u8> {
     ];
     let show = |value: u64| if value == UNLIMITED { "unlimited".to_owned() } else { value.to_string() };
     let mut text = format!("{:<25} {:<20} {:<20} {:<10}\n", "Limit", "Soft Limit", "Hard Limit", "Units");
-    for ((name, unit), limit) in NAMES.iter().zip(&scope.kernel.process.limits) {
+    for ((name, unit), limit) in NAMES.iter().zip(&scope.process.limits) {
         _ = writeln!(text, "{name:<25} {:<20} {:<20} {unit:<10}", show(limit.soft), show(limit.hard));
     }
     text.into_bytes()
@@ -327,7 +326,7 @@ fn escaped(path: &[u8]) -> String {
 
 /// fdinfo/N
 pub(super) fn descriptor_info(scope: &Scope<'_>) -> Vec<u8> {
-    let Ok(descriptor) = scope.kernel.files.descriptor(scope.fd) else { return Vec::new() };
+    let Ok(descriptor) = scope.process.descriptors.get(scope.fd) else { return Vec::new() };
     let description = scope.kernel.files.description(descriptor.description);
     let close = if descriptor.close_on_exec { warmfork_abi::fcntl::O_CLOEXEC } else { 0 };
     let flags = description.flags | close;
@@ -345,14 +344,14 @@ pub(super) fn write(kernel: &mut Kernel, path: &[u8], bytes: &[u8]) -> Result<()
     let last = guest_path::split(directory).map_or(&b""[..], |(_, name)| name);
     let tid = std::str::from_utf8(last).ok().and_then(|name| name.parse().ok()).ok_or(Errno::EINVAL)?;
     let end = bytes.iter().position(|&byte| byte == 0 || byte == b'\n').unwrap_or(bytes.len());
-    let task = kernel.any_task_mut(tid).ok_or(Errno::ESRCH)?;
+    let task = kernel.processes.find_task_mut(tid).ok_or(Errno::ESRCH)?;
     task.name = bytes[..end.min(15)].to_vec();
     Ok(())
 }
 
 /// The zombie that a text is about, if it has not been waited for since.
 fn zombie<'a>(scope: &'a Scope<'_>) -> Option<&'a Zombie> {
-    scope.kernel.family.zombie(scope.tid)
+    scope.kernel.processes.zombie(scope.tid)
 }
 
 /// comm of a zombie

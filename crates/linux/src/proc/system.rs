@@ -73,9 +73,9 @@ pub(super) fn memory_information(scope: &Scope<'_>) -> Vec<u8> {
 fn memory(scope: &Scope<'_>) -> (u64, u64) {
     /// What a machine without a limit shows, for programs that size caches by it.
     const UNLIMITED: u64 = 8 << 30;
-    let limit = scope.kernel.space.limits().accessible_bytes;
+    let limit = scope.space().limits().accessible_bytes;
     let total = if limit >= warmfork_abi::USER_END { UNLIMITED } else { limit };
-    let used = scope.kernel.space.areas().accessible_bytes().reserved;
+    let used = scope.space().areas().accessible_bytes().reserved;
     (total / 1024, total.saturating_sub(used) / 1024)
 }
 
@@ -85,7 +85,7 @@ pub(super) fn statistics(scope: &Scope<'_>) -> Vec<u8> {
     let busy = scope.host.busy() / TICK;
     let idle = uptime.saturating_sub(busy);
     let booted = scope.host.realtime().saturating_sub(scope.host.boottime()) / 1_000_000_000;
-    let threads = scope.kernel.tasks.len();
+    let threads = scope.process.tasks.len();
     format!(
         "cpu  {busy} 0 0 {idle} 0 0 0 0 0 0\ncpu0 {busy} 0 0 {idle} 0 0 0 0 0 0\nintr 0\nctxt 0\nbtime {booted}\n\
          processes {threads}\nprocs_running 1\nprocs_blocked 0\n"
@@ -102,7 +102,7 @@ pub(super) fn uptime(scope: &Scope<'_>) -> Vec<u8> {
 
 /// /proc/loadavg
 pub(super) fn load_average(scope: &Scope<'_>) -> Vec<u8> {
-    format!("0.00 0.00 0.00 1/{} {}\n", scope.kernel.tasks.len(), scope.kernel.process.pid).into_bytes()
+    format!("0.00 0.00 0.00 1/{} {}\n", scope.process.tasks.len(), scope.process.pid).into_bytes()
 }
 
 /// /proc/version
@@ -127,12 +127,12 @@ pub(super) fn host_name(_: &Scope<'_>) -> Vec<u8> {
 
 /// /proc/sys/kernel/threads-max
 pub(super) fn most_threads(scope: &Scope<'_>) -> Vec<u8> {
-    format!("{}\n", scope.kernel.family.max_threads).into_bytes()
+    format!("{}\n", scope.kernel.processes.max_threads).into_bytes()
 }
 
 /// /proc/sys/vm/max_map_count
 pub(super) fn most_areas(scope: &Scope<'_>) -> Vec<u8> {
-    format!("{}\n", scope.kernel.space.limits().areas).into_bytes()
+    format!("{}\n", scope.space().limits().areas).into_bytes()
 }
 
 /// /proc/sys/kernel/random/boot_id: the host's.

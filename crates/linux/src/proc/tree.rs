@@ -2,9 +2,8 @@
 
 use super::node::Generator;
 use super::{process, system};
-use crate::ids::Tid;
-use crate::kernel::Kernel;
 use crate::objects::device::Device;
+use crate::process::Process;
 
 /// A name and what it is.
 pub(super) type Item = (&'static str, Kind);
@@ -27,7 +26,7 @@ pub(super) enum Kind {
     /// A file, with its permission bits.
     Text(Generator, u32),
     /// A symlink; where it leads.
-    Link(fn(&Kernel, Tid) -> Vec<u8>),
+    Link(fn(&Process) -> Vec<u8>),
     /// A device.
     Device(Device),
     /// /dev/tty
@@ -63,23 +62,23 @@ static DEVICES: &[Item] = &[
     ("ptmx", Kind::Multiplexer),
     ("pts", Kind::Slaves),
     ("shm", Kind::SharedMemory),
-    ("fd", Link(|_, _| b"/proc/self/fd".to_vec())),
-    ("stdin", Link(|_, _| b"/proc/self/fd/0".to_vec())),
-    ("stdout", Link(|_, _| b"/proc/self/fd/1".to_vec())),
-    ("stderr", Link(|_, _| b"/proc/self/fd/2".to_vec())),
+    ("fd", Link(|_| b"/proc/self/fd".to_vec())),
+    ("stdin", Link(|_| b"/proc/self/fd/0".to_vec())),
+    ("stdout", Link(|_| b"/proc/self/fd/1".to_vec())),
+    ("stderr", Link(|_| b"/proc/self/fd/2".to_vec())),
 ];
 
 /// What is in /proc beside the processes.
 pub(super) static SYSTEM: &[Item] = &[
-    ("self", Link(|kernel, _| kernel.process.pid.to_string().into_bytes())),
+    ("self", Link(|process| process.pid.to_string().into_bytes())),
     ("thread-self", Link(process::thread_self)),
     ("cmdline", text(system::command_line)),
     ("cpuinfo", text(system::cpu_information)),
     ("filesystems", text(system::file_systems)),
     ("loadavg", text(system::load_average)),
     ("meminfo", text(system::memory_information)),
-    ("mounts", Link(|_, _| b"self/mounts".to_vec())),
-    ("net", Link(|_, _| b"self/net".to_vec())),
+    ("mounts", Link(|_| b"self/mounts".to_vec())),
+    ("net", Link(|_| b"self/net".to_vec())),
     ("stat", text(system::statistics)),
     ("sys", Directory(SYSCTL)),
     ("uptime", text(system::uptime)),
@@ -92,9 +91,9 @@ pub(super) static PROCESS: &[Item] = &[
     ("cgroup", text(process::control_group)),
     ("cmdline", text(process::command_line)),
     ("comm", Kind::Text(process::name, 0o644)),
-    ("cwd", Link(|kernel, _| kernel.fs.cwd.clone())),
+    ("cwd", Link(|process| process.fs.cwd.clone())),
     ("environ", Kind::Text(process::environment, 0o400)),
-    ("exe", Link(|kernel, _| kernel.process.executable.clone())),
+    ("exe", Link(|process| process.executable.clone())),
     ("fd", Descriptors),
     ("fdinfo", DescriptorInfos),
     ("limits", text(process::limits)),
@@ -106,7 +105,7 @@ pub(super) static PROCESS: &[Item] = &[
     ("oom_score", text(process::zero)),
     ("oom_score_adj", Kind::Text(process::zero, 0o644)),
     ("personality", Kind::Text(process::personality, 0o400)),
-    ("root", Link(|_, _| b"/".to_vec())),
+    ("root", Link(|_| b"/".to_vec())),
     ("smaps", text(process::detailed_maps)),
     ("smaps_rollup", text(process::summed_maps)),
     ("stat", text(process::stat)),
@@ -131,9 +130,9 @@ pub(super) static TASK: &[Item] = &[
     ("cgroup", text(process::control_group)),
     ("cmdline", text(process::command_line)),
     ("comm", Kind::Text(process::name, 0o644)),
-    ("cwd", Link(|kernel, _| kernel.fs.cwd.clone())),
+    ("cwd", Link(|process| process.fs.cwd.clone())),
     ("environ", Kind::Text(process::environment, 0o400)),
-    ("exe", Link(|kernel, _| kernel.process.executable.clone())),
+    ("exe", Link(|process| process.executable.clone())),
     ("fd", Descriptors),
     ("fdinfo", DescriptorInfos),
     ("limits", text(process::limits)),
@@ -142,7 +141,7 @@ pub(super) static TASK: &[Item] = &[
     ("mounts", text(process::mounts)),
     ("oom_score", text(process::zero)),
     ("oom_score_adj", Kind::Text(process::zero, 0o644)),
-    ("root", Link(|_, _| b"/".to_vec())),
+    ("root", Link(|_| b"/".to_vec())),
     ("smaps", text(process::detailed_maps)),
     ("stat", text(process::stat)),
     ("statm", text(process::memory_pages)),

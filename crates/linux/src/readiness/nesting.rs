@@ -43,7 +43,7 @@ pub fn control(
     if nested && matches!(change, Change::Add(..)) {
         check_nesting(kernel, id, target)?;
     }
-    let most = kernel.process.file_limit().saturating_mul(MEMBERS_FOR_EACH_DESCRIPTOR);
+    let most = kernel.process().file_limit().saturating_mul(MEMBERS_FOR_EACH_DESCRIPTOR);
     let set = find_mut(kernel, id)?;
     match change {
         Change::Add(..) if set.members.len() >= most => Err(Errno::ENOSPC),
@@ -141,7 +141,7 @@ fn within_size(kernel: &Kernel, id: DescriptionId) -> bool {
     {
         return true;
     }
-    let most = kernel.process.file_limit().saturating_mul(NESTED_FOR_EACH_DESCRIPTOR);
+    let most = kernel.process().file_limit().saturating_mul(NESTED_FOR_EACH_DESCRIPTOR);
     level.push(id);
     // At most MAX_DEPTH levels, each set of a level once.
     while !level.is_empty() {

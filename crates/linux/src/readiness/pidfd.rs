@@ -10,11 +10,12 @@ impl Kernel {
     /// How far the process (or thread) that `pidfd` names has gone.
     #[must_use]
     pub fn life(&self, pidfd: PidFd) -> Life {
+        let processes = &self.processes;
         let lives =
-            if pidfd.thread { self.any_task(pidfd.id).is_some() } else { self.find_process(pidfd.id).is_some() };
+            if pidfd.thread { processes.find_task(pidfd.id).is_some() } else { processes.find(pidfd.id).is_some() };
         match lives {
             true => Life::Living,
-            false if self.family.zombie(pidfd.id).is_some() => Life::Ended,
+            false if processes.zombie(pidfd.id).is_some() => Life::Ended,
             false => Life::Gone,
         }
     }

@@ -27,7 +27,7 @@ pub fn read(kernel: &mut Kernel, id: DescriptionId, tid: Tid, host: &Host, into:
     let mask = find(kernel, id)?.mask;
     let mut done = 0;
     for place in into.chunks_exact_mut(SIGINFO) {
-        let Some(info) = kernel.take_signal(tid, mask, host) else { break };
+        let Some(info) = kernel.process_mut().take_signal(tid, mask, host) else { break };
         place.copy_from_slice(&layout(&info));
         find(kernel, id)?.taken += 1;
         done += SIGINFO;
@@ -50,5 +50,6 @@ pub fn edges(kernel: &mut Kernel, id: DescriptionId, tid: Tid) -> u64 {
 
 fn pending(kernel: &mut Kernel, id: DescriptionId, tid: Tid) -> u64 {
     let mask = find(kernel, id).map_or(0, |signals| signals.mask);
-    if kernel.tasks.find(tid).is_none() { 0 } else { kernel.pending_signals(tid) & mask }
+    let owner = kernel.processes.owner(tid).filter(|owner| owner.tasks.lookup(tid).is_some());
+    owner.map_or(0, |owner| owner.pending_signals(tid) & mask)
 }

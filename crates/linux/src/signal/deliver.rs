@@ -14,6 +14,7 @@ use crate::host::Host;
 use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::process::Ending;
+use crate::process::Process;
 use crate::task::State;
 
 /// Length of the `syscall` instruction: how far a restarted call goes back.
@@ -49,8 +50,9 @@ impl Kernel {
         registers: &mut Registers,
         tid: Tid,
     ) -> Result<Delivery, Errno> {
-        let signals = &mut self.tasks.get_mut(tid).signals;
-        if signals.interrupted.is_none() && signals.pending.is_empty() && self.signals.pending.is_empty() {
+        let process = self.process_mut();
+        let signals = &mut process.tasks.get_mut(tid).signals;
+        if signals.interrupted.is_none() && signals.pending.is_empty() && process.signals.pending.is_empty() {
             return Ok(Delivery::Run);
         }
         let mut interrupted = signals.interrupted.take();
@@ -58,7 +60,7 @@ impl Kernel {
             signals.saved_mask = Some(signals.mask);
             signals.set_mask(mask);
         }
-        while let Some(info) = self.next_signal(host, tid) {
+        while let Some(info) = self.process_mut().next_signal(host, tid) {
             match self.dispose(tid, info) {
                 Disposition::Nothing => {}
                 Disposition::Stop => break,
@@ -71,7 +73,7 @@ impl Kernel {
                 }
             }
         }
-        let task = self.tasks.get_mut(tid);
+        let task = self.process_mut().tasks.get_mut(tid);
         if let Some(mask) = task.signals.saved_mask.take() {
             task.signals.mask = mask;
         }
@@ -81,29 +83,15 @@ impl Kernel {
         Ok(Delivery::Run)
     }
 
-    /// Takes the next signal that thread `tid` does not block.
-    fn next_signal(&mut self, host: &Host, tid: Tid) -> Option<SignalInfo> {
-        let signals = &mut self.tasks.get_mut(tid).signals;
-        let unblocked = !(signals.mask & !UNBLOCKABLE);
-        let kill = signal_bit(SIGKILL);
-        let own = signals.pending.take(kill).or_else(|| self.signals.pending.take(kill));
-        let own = own.or_else(|| self.tasks.get_mut(tid).signals.pending.take(unblocked));
-        let taken = own.or_else(|| {
-            let shared = self.shared_due(tid, unblocked);
-            self.signals.pending.take(shared)
-        })?;
-        Some(self.taken(host, taken))
-    }
-
     fn dispose(&mut self, tid: Tid, info: SignalInfo) -> Disposition {
         let signal = info.signal;
         let bit = signal_bit(signal);
-        let action = self.signals.action(signal);
+        let action = self.process().signals.action(signal);
         match action.handler {
             SIG_IGN => Disposition::Nothing,
             SIG_DFL if bit & IGNORED_BY_DEFAULT != 0 => Disposition::Nothing,
             SIG_DFL if bit & STOPPING != 0 => {
-                if self.stop(signal) {
+                if self.processes.stop(signal) {
                     return Disposition::Stop;
                 }
                 debug!("signal {signal} would stop the program: it goes on");
@@ -115,7 +103,7 @@ impl Kernel {
             }
             _ => {
                 if action.flags & SA_RESETHAND != 0 {
-                    self.signals.set_action(signal, Action { handler: SIG_DFL, ..action });
+                    self.process_mut().signals.set_action(signal, Action { handler: SIG_DFL, ..action });
                 }
                 Disposition::Handle(action)
             }
@@ -133,11 +121,11 @@ impl Kernel {
         action: Action,
     ) -> Result<(), Errno> {
         if self.restart_sequence(guest.memory(), registers, tid).is_err() {
-            self.force_fatal(tid, info.signal);
+            self.process_mut().force_fatal(tid, info.signal);
             return Ok(());
         }
         let vector_state = self.vector_state(guest, tid)?;
-        let signals = &self.tasks.get(tid).signals;
+        let signals = &self.process().tasks.get(tid).signals;
         let frame = Frame {
             info,
             action,
@@ -149,12 +137,12 @@ impl Kernel {
         };
         let Ok(entry) = frame.write(guest.memory()) else {
             debug!("no room for the frame of signal {} at {:#x}", info.signal, registers.rsp);
-            self.force_fatal(tid, info.signal);
+            self.process_mut().force_fatal(tid, info.signal);
             return Ok(());
         };
         *registers = entry;
         self.set_vector_state(guest, tid, vector::at_handler_entry(&vector_state))?;
-        let signals = &mut self.tasks.get_mut(tid).signals;
+        let signals = &mut self.process_mut().tasks.get_mut(tid).signals;
         signals.saved_mask = None;
         let own = if action.flags & SA_NODEFER == 0 { signal_bit(info.signal) } else { 0 };
         signals.set_mask(signals.mask | action.mask | own);
@@ -162,6 +150,47 @@ impl Kernel {
             signals.stack = AlternateStack::DISABLED;
         }
         Ok(())
+    }
+
+    /// The vector state of thread `tid`, wherever it is kept now: the platform has the current thread's.
+    ///
+    /// # Errors
+    /// EIO when the platform fails.
+    pub(crate) fn vector_state(&mut self, guest: &mut dyn Guest, tid: Tid) -> Result<Vec<u8>, Errno> {
+        let tasks = &self.process().tasks;
+        match &tasks.get(tid).fpu {
+            Some(state) if tid != tasks.current => Ok(state.clone()),
+            _ => guest.fpu(),
+        }
+    }
+
+    /// Replaces the vector state of thread `tid`, wherever it is kept now.
+    ///
+    /// # Errors
+    /// EINVAL for a state that the CPU does not take, EIO when the platform fails.
+    pub(crate) fn set_vector_state(&mut self, guest: &mut dyn Guest, tid: Tid, state: Vec<u8>) -> Result<(), Errno> {
+        let tasks = &mut self.process_mut().tasks;
+        if tid == tasks.current {
+            return guest.set_fpu(&state);
+        }
+        tasks.get_mut(tid).fpu = Some(state);
+        Ok(())
+    }
+}
+
+impl Process {
+    /// Takes the next signal that thread `tid` does not block.
+    fn next_signal(&mut self, host: &Host, tid: Tid) -> Option<SignalInfo> {
+        let signals = &mut self.tasks.get_mut(tid).signals;
+        let unblocked = !(signals.mask & !UNBLOCKABLE);
+        let kill = signal_bit(SIGKILL);
+        let own = signals.pending.take(kill).or_else(|| self.signals.pending.take(kill));
+        let own = own.or_else(|| self.tasks.get_mut(tid).signals.pending.take(unblocked));
+        let taken = own.or_else(|| {
+            let shared = self.shared_due(tid, unblocked);
+            self.signals.pending.take(shared)
+        })?;
+        Some(self.taken(host, taken))
     }
 
     /// Forces SIGSEGV on thread `tid`, which could not go on to the handler of `signal`: without a handler when that was
@@ -172,29 +201,6 @@ impl Kernel {
             self.signals.set_action(SIGSEGV, Action { handler: SIG_DFL, ..action });
         }
         self.force(tid, SignalInfo::kernel(SIGSEGV));
-    }
-
-    /// The vector state of thread `tid`, wherever it is kept now: the platform has the current thread's.
-    ///
-    /// # Errors
-    /// EIO when the platform fails.
-    pub(crate) fn vector_state(&mut self, guest: &mut dyn Guest, tid: Tid) -> Result<Vec<u8>, Errno> {
-        match &self.tasks.get(tid).fpu {
-            Some(state) if tid != self.tasks.current => Ok(state.clone()),
-            _ => guest.fpu(),
-        }
-    }
-
-    /// Replaces the vector state of thread `tid`, wherever it is kept now.
-    ///
-    /// # Errors
-    /// EINVAL for a state that the CPU does not take, EIO when the platform fails.
-    pub(crate) fn set_vector_state(&mut self, guest: &mut dyn Guest, tid: Tid, state: Vec<u8>) -> Result<(), Errno> {
-        if tid == self.tasks.current {
-            return guest.set_fpu(&state);
-        }
-        self.tasks.get_mut(tid).fpu = Some(state);
-        Ok(())
     }
 }
 

@@ -78,7 +78,7 @@ fn a_frame_cannot_give_privileges() {
     assert_eq!(registers.rflags, 0x0005_0dd5 | RFLAGS_AT_ENTRY);
     assert_eq!((registers.cs, registers.ss), (0x13, 0x1b));
     assert_eq!(unreturnable(&registers), Some(0x10));
-    assert_eq!(bench.kernel.tasks.get(pid).signals.mask & signal_bit(SIGKILL), 0);
+    assert_eq!(bench.kernel.process().tasks.get(pid).signals.mask & signal_bit(SIGKILL), 0);
 }
 
 #[test]

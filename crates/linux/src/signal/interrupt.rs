@@ -13,7 +13,7 @@ impl Kernel {
     /// Thread `tid` has been interrupted in user code, and another one may run before it goes on.
     pub fn interrupted(&mut self, memory: &dyn GuestMemory, registers: &mut Registers, tid: Tid) {
         if self.restart_sequence(memory, registers, tid).is_err() {
-            self.force(tid, SignalInfo::kernel(SIGSEGV));
+            self.process_mut().force(tid, SignalInfo::kernel(SIGSEGV));
         }
     }
 
@@ -28,7 +28,7 @@ impl Kernel {
         registers: &mut Registers,
         tid: Tid,
     ) -> Result<(), Errno> {
-        let Some(sequences) = self.tasks.get(tid).sequences else { return Ok(()) };
+        let Some(sequences) = self.process().tasks.get(tid).sequences else { return Ok(()) };
         if let Some(handler) = sequences.abort(memory, registers.rip)? {
             registers.rip = handler;
         }

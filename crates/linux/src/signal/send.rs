@@ -2,15 +2,16 @@
 
 use warmfork_abi::Errno;
 use warmfork_abi::signals::{
-    SI_USER, SIG_DFL, SIG_IGN, SIGCONT, SIGKILL, SIGPIPE, SIGRTMIN, STOPPING, UNBLOCKABLE, signal_bit,
+    CLD_CONTINUED, SI_USER, SIG_DFL, SIG_IGN, SIGCONT, SIGKILL, SIGPIPE, SIGRTMIN, STOPPING, UNBLOCKABLE, signal_bit,
 };
 
 use super::pending::{Added, Pending, Source};
 use super::{Action, SignalInfo, Trap};
 use crate::host::Host;
-use crate::ids::Tid;
+use crate::ids::{Pid, Tid};
 use crate::kernel::Kernel;
-use crate::process::RLIMIT_SIGPENDING;
+use crate::process::{Process, RLIMIT_SIGPENDING};
+use crate::processes::ProcessTable;
 use crate::task::{State, Task};
 
 /// Whom a signal is for.
@@ -23,29 +24,54 @@ pub enum Target {
 }
 
 impl Kernel {
-    /// Sends a signal: it becomes pending unless it is ignored, and a blocked thread that will take it wakes up.
+    /// The signal for a write of thread `tid` to a pipe or socket that nobody reads; EPIPE is the caller's to return.
+    pub fn send_broken_pipe(&mut self, tid: Tid) {
+        let Process { pid, uid, .. } = *self.process();
+        // The caller lives, and standard signals are never refused for want of room.
+        let _ = self.processes.send_signal(pid, Target::Thread(tid), SignalInfo::sent(SIGPIPE, SI_USER, pid, uid));
+    }
+}
+
+impl ProcessTable {
+    /// Sends a signal to process `pid`: it becomes pending unless it is ignored, and a blocked thread that will take it wakes
+    /// up.
     ///
     /// # Errors
-    /// ESRCH when the thread does not exist, EAGAIN when the queue of real-time signals is full.
-    pub fn send_signal(&mut self, target: Target, info: SignalInfo) -> Result<(), Errno> {
-        self.send(target, Pending { info, source: None }).map(drop)
+    /// ESRCH when the process or the thread does not exist, EAGAIN when the queue of real-time signals is full.
+    pub fn send_signal(&mut self, pid: Pid, target: Target, info: SignalInfo) -> Result<(), Errno> {
+        self.signal(pid, |process| process.send(target, info, None)).ok_or(Errno::ESRCH)?.map(drop)
     }
 
-    /// The signal for a write to a pipe or socket that nobody reads; EPIPE is the caller's to return.
-    pub fn send_broken_pipe(&mut self, tid: Tid) {
-        let info = SignalInfo::sent(SIGPIPE, SI_USER, self.process.pid, self.process.uid);
-        // The caller lives, and standard signals are never refused for want of room.
-        let _ = self.send_signal(Target::Thread(tid), info);
+    /// Lets `operation` send signals to process `pid`, and tells its parent when one of them has let it go on. `None` when
+    /// there is no such process.
+    pub(crate) fn signal<T>(&mut self, pid: Pid, operation: impl FnOnce(&mut Process) -> T) -> Option<T> {
+        let process = self.find_mut(pid)?;
+        let stopped = process.tasks.stopped;
+        let result = operation(process);
+        if stopped && process.job.continued {
+            self.tell_parent(pid, CLD_CONTINUED, SIGCONT);
+        }
+        Some(result)
     }
+}
 
+impl Process {
     /// Sends a signal that a timer owns. False when it will not be taken: ignored, or one of its number is pending.
     pub(crate) fn send_timer_signal(&mut self, target: Target, info: SignalInfo, source: Source) -> bool {
-        matches!(self.send(target, Pending { info, source: Some(source) }), Ok(Some(Added::Queued)))
+        matches!(self.send(target, info, Some(source)), Ok(Some(Added::Queued)))
     }
 
-    /// `None` when the signal is ignored.
-    fn send(&mut self, target: Target, pending: Pending) -> Result<Option<Added>, Errno> {
-        let signal = pending.info.signal;
+    /// Makes a signal pending, which `source` owns; `None` when it is ignored.
+    ///
+    /// # Errors
+    /// As [`ProcessTable::send_signal`].
+    pub(crate) fn send(
+        &mut self,
+        target: Target,
+        info: SignalInfo,
+        source: Option<Source>,
+    ) -> Result<Option<Added>, Errno> {
+        let signal = info.signal;
         let bit = signal_bit(signal);
         if let Target::Thread(tid) = target {
             self.tasks.lookup(tid).ok_or(Errno::ESRCH)?;
@@ -55,29 +81,29 @@ impl Kernel {
         } else if signal == SIGCONT {
             self.discard_pending(STOPPING);
         }
-        if self.tasks.stopped && matches!(signal, SIGCONT | SIGKILL) {
+        if matches!(signal, SIGCONT | SIGKILL) {
             self.go_on(signal);
         }
         if self.signals.action(signal).ignores(bit) && !self.blocked_for(target, bit) {
             return Ok(None);
         }
-        let full = self.queued_signals() >= self.process.limits[RLIMIT_SIGPENDING].soft;
-        let pending = match pending.source {
-            None if full && signal >= SIGRTMIN => match pending.info.code {
-                SI_USER => Pending { info: SignalInfo::forgotten(signal), source: None },
+        let full = self.queued_signals() >= self.limits[RLIMIT_SIGPENDING].soft;
+        let info = match source {
+            None if full && signal >= SIGRTMIN => match info.code {
+                SI_USER => SignalInfo::forgotten(signal),
                 _ => return Err(Errno::EAGAIN),
             },
-            None if full && pending.info.code < 0 => Pending { info: SignalInfo::forgotten(signal), source: None },
-            _ => pending,
+            None if full && info.code < 0 => SignalInfo::forgotten(signal),
+            _ => info,
         };
         let queue = match target {
             Target::Process => &mut self.signals.pending,
             Target::Thread(tid) => &mut self.tasks.get_mut(tid).signals.pending,
         };
-        if full && signal >= SIGRTMIN && pending.source.is_none() && queue.set() & bit != 0 {
+        if full && signal >= SIGRTMIN && source.is_none() && queue.set() & bit != 0 {
             return Ok(Some(Added::Collapsed)); // only "pending" can be remembered, and it is
         }
-        let added = queue.add(pending);
+        let added = queue.add(Pending { info, source });
         self.wake_for_signals();
         Ok(Some(added))
     }
@@ -95,7 +121,7 @@ impl Kernel {
         self.force(tid, info);
     }
 
-    /// As [`Kernel::force_signal`], for a signal that no CPU exception stands behind.
+    /// As [`Process::force_signal`], for a signal that no CPU exception stands behind.
     pub(crate) fn force(&mut self, tid: Tid, info: SignalInfo) {
         let bit = signal_bit(info.signal);
         let action = self.signals.action(info.signal);
@@ -135,10 +161,10 @@ impl Kernel {
     /// what it does not block, as Linux prefers it; others take the rest, and what ends the program at once.
     pub(super) fn shared_due(&self, tid: Tid, unblocked: u64) -> u64 {
         let shared = self.signals.pending.set() & unblocked;
-        if shared == 0 || tid == self.process.pid {
+        if shared == 0 || tid == self.pid {
             return shared;
         }
-        let Some(leader) = self.tasks.lookup(self.process.pid) else { return shared };
+        let Some(leader) = self.tasks.lookup(self.pid) else { return shared };
         shared & (effective_mask(leader) | self.signals.fatal() & !sought(leader))
     }
 
@@ -169,7 +195,7 @@ impl Kernel {
     fn blocked_for(&self, target: Target, bit: u64) -> bool {
         // A handler may be set before the signal is unblocked. Linux asks the first thread for all.
         let tid = match target {
-            Target::Process => self.process.pid,
+            Target::Process => self.pid,
             Target::Thread(tid) => tid,
         };
         let task = self.tasks.lookup(tid).or_else(|| self.tasks.iter().next());

@@ -106,7 +106,7 @@ fn a_handler_runs_and_returns_to_where_it_was() {
     assert_eq!(bench.read(inside.rdx + 40 + 15 * 8), before.rsp);
     assert_eq!(bench.read(inside.rdx + 40 + 16 * 8), before.rip);
     assert_eq!(bench.read(inside.rdx + 296), 0); // uc_sigmask
-    let mask = bench.kernel.tasks.get(pid).signals.mask;
+    let mask = bench.kernel.process().tasks.get(pid).signals.mask;
     assert_eq!(mask, signal_bit(SIGUSR1) | signal_bit(SIGUSR2));
     // The handler begins with a fresh vector state.
     assert_eq!(bench.guest.fpu[160..176], [0; 16]);
@@ -119,7 +119,7 @@ fn a_handler_runs_and_returns_to_where_it_was() {
     assert_eq!(after.rbx, 0x5678);
     assert_eq!((after.rip, after.rsp, after.rflags), (before.rip, before.rsp, before.rflags));
     assert_eq!((after.cs, after.ss, after.orig_rax), (USER_CS, USER_SS, u64::MAX));
-    assert_eq!(bench.kernel.tasks.get(pid).signals.mask, 0);
+    assert_eq!(bench.kernel.process().tasks.get(pid).signals.mask, 0);
     assert_eq!(bench.guest.fpu, vectors_before);
 }
 
@@ -150,7 +150,7 @@ fn standard_signals_collapse_and_real_time_ones_queue() {
 fn the_queue_of_real_time_signals_is_limited() {
     let mut bench = Bench::new();
     let pid = id(bench.pid());
-    bench.kernel.process.limits[RLIMIT_SIGPENDING].soft = 2;
+    bench.kernel.process_mut().limits[RLIMIT_SIGPENDING].soft = 2;
     block(&mut bench, u64::MAX);
     bench.write(SCRATCH, &[0, SI_QUEUE.cast_unsigned().into(), 0, 0]);
     let queue = [pid, u64::from(SIGRTMIN), SCRATCH];
@@ -160,11 +160,11 @@ fn the_queue_of_real_time_signals_is_limited() {
     // kill always gets through, if only as a number; so do standard signals.
     assert_eq!(bench.call(KILL, &[pid, u64::from(SIGRTMIN) + 1]), Ok(0));
     assert_eq!(bench.call(KILL, &[pid, u64::from(SIGTERM)]), Ok(0));
-    assert_eq!(bench.kernel.signals.pending.len(), 4);
+    assert_eq!(bench.kernel.process().signals.pending.len(), 4);
     for _ in 0..100 {
         assert_eq!(bench.call(KILL, &[pid, u64::from(SIGRTMIN) + 1]), Ok(0));
     }
-    assert_eq!(bench.kernel.signals.pending.len(), 4);
+    assert_eq!(bench.kernel.process().signals.pending.len(), 4);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn lower_numbers_come_first_and_faults_before_all() {
     }
     act(&mut bench, SIGSEGV, HANDLER + u64::from(SIGSEGV), SA_SIGINFO | SA_NODEFER, 0);
     unblock(&mut bench, u64::MAX);
-    bench.kernel.force_signal(pid, SignalInfo::fault(SIGSEGV, SEGV_MAPERR, 0xdead), PAGE_FAULT);
+    bench.kernel.process_mut().force_signal(pid, SignalInfo::fault(SIGSEGV, SEGV_MAPERR, 0xdead), PAGE_FAULT);
     let rip = bench.registers(pid).rip;
     assert_eq!(bench.deliver(pid), Delivery::Run);
     // The last frame is on top; each handler returns into the one that was to run after it.
@@ -196,7 +196,7 @@ fn a_fault_tells_its_handler_where_and_why() {
     let mut bench = Bench::new();
     let pid = bench.pid();
     act(&mut bench, SIGSEGV, HANDLER, SA_SIGINFO, 0);
-    bench.kernel.force_signal(pid, SignalInfo::fault(SIGSEGV, SEGV_MAPERR, 0xdead), PAGE_FAULT);
+    bench.kernel.process_mut().force_signal(pid, SignalInfo::fault(SIGSEGV, SEGV_MAPERR, 0xdead), PAGE_FAULT);
     bench.deliver(pid);
     let (siginfo, context) = (bench.registers(pid).rsi, bench.registers(pid).rdx);
     assert_eq!(bench.read_half(siginfo + 8).cast_signed(), SEGV_MAPERR);
@@ -215,7 +215,7 @@ fn a_blocked_or_ignored_fault_kills() {
         if !ignored {
             block(&mut bench, signal_bit(SIGSEGV));
         }
-        bench.kernel.force_signal(pid, SignalInfo::fault(SIGSEGV, SEGV_MAPERR, 0), Trap::default());
+        bench.kernel.process_mut().force_signal(pid, SignalInfo::fault(SIGSEGV, SEGV_MAPERR, 0), Trap::default());
         assert_eq!(bench.deliver(pid), Delivery::End(Ending::Signaled(SIGSEGV)));
     }
 }
@@ -239,10 +239,10 @@ fn ignoring_a_signal_drops_it_even_when_pending() {
     block(&mut bench, signal_bit(SIGTERM));
     raise(&mut bench, SIGTERM);
     act(&mut bench, SIGTERM, SIG_IGN, 0, 0);
-    assert_eq!(bench.kernel.pending_signals(pid), 0);
+    assert_eq!(bench.kernel.process().pending_signals(pid), 0);
     raise(&mut bench, SIGTERM);
     // Blocked, so a handler may yet be set: it stays.
-    assert_eq!(bench.kernel.pending_signals(pid), signal_bit(SIGTERM));
+    assert_eq!(bench.kernel.process().pending_signals(pid), signal_bit(SIGTERM));
     unblock(&mut bench, signal_bit(SIGTERM));
     assert_eq!(bench.deliver(pid), Delivery::Run);
 }
@@ -299,14 +299,14 @@ fn an_alternate_stack_that_disarms_is_back_after_the_handler() {
     let flags = u64::from(SS_AUTODISARM);
     bench.write(SCRATCH + 64, &[DATA.start + 0x4000, flags, 0x4000]);
     bench.call(SIGALTSTACK, &[SCRATCH + 64, 0]).unwrap();
-    let set = bench.kernel.tasks.get(pid).signals.stack;
+    let set = bench.kernel.process().tasks.get(pid).signals.stack;
     act(&mut bench, SIGUSR1, HANDLER, SA_ONSTACK, 0);
     raise(&mut bench, SIGUSR1);
     bench.deliver(pid);
     bench.call(SIGALTSTACK, &[0, SCRATCH + 128]).unwrap();
     assert_eq!(bench.read_half(SCRATCH + 136), SS_DISABLE);
     leave_handler(&mut bench, pid);
-    assert_eq!(bench.kernel.tasks.get(pid).signals.stack, set);
+    assert_eq!(bench.kernel.process().tasks.get(pid).signals.stack, set);
 }
 
 #[test]
@@ -321,7 +321,8 @@ fn no_room_for_a_frame_is_death() {
 }
 
 fn send(bench: &mut Bench, tid: Tid, signal: u32) {
-    bench.kernel.send_signal(Target::Thread(tid), SignalInfo::sent(signal, SI_USER, 1, 0)).unwrap();
+    let pid = bench.pid();
+    bench.kernel.processes.send_signal(pid, Target::Thread(tid), SignalInfo::sent(signal, SI_USER, 1, 0)).unwrap();
 }
 
 #[test]
@@ -333,17 +334,17 @@ fn suspend_takes_its_mask_and_gives_the_old_one_back() {
     bench.write(SCRATCH, &[signal_bit(SIGTERM)]);
     assert_eq!(bench.start(pid, RT_SIGSUSPEND, &[SCRATCH, 8]), Entered::Blocked);
     send(&mut bench, pid, SIGTERM);
-    assert!(matches!(bench.kernel.tasks.get(pid).state, State::Blocked(_)));
+    assert!(matches!(bench.kernel.process().tasks.get(pid).state, State::Blocked(_)));
     send(&mut bench, pid, SIGUSR1);
-    assert!(matches!(bench.kernel.tasks.get(pid).state, State::Retry(_)));
+    assert!(matches!(bench.kernel.process().tasks.get(pid).state, State::Retry(_)));
     assert_eq!(bench.enter(pid), Entered::Continue);
     assert_eq!(bench.deliver(pid), Delivery::Run);
     assert_eq!(bench.registers(pid).rip, HANDLER);
-    let signals = &bench.kernel.tasks.get(pid).signals;
+    let signals = &bench.kernel.process().tasks.get(pid).signals;
     assert_eq!(signals.mask, signal_bit(SIGTERM) | signal_bit(SIGUSR1));
     leave_handler(&mut bench, pid);
     assert_eq!(bench.registers(pid).rax, Errno::EINTR.as_result());
-    assert_eq!(bench.kernel.tasks.get(pid).signals.mask, signal_bit(SIGUSR1) | signal_bit(SIGUSR2));
+    assert_eq!(bench.kernel.process().tasks.get(pid).signals.mask, signal_bit(SIGUSR1) | signal_bit(SIGUSR2));
 }
 
 #[test]
@@ -352,12 +353,12 @@ fn a_signal_without_a_handler_does_not_end_a_wait() {
     let pid = bench.pid();
     assert_eq!(bench.start(pid, PAUSE, &[]), Entered::Blocked);
     send(&mut bench, pid, SIGCHLD);
-    assert!(matches!(bench.kernel.tasks.get(pid).state, State::Blocked(_)));
+    assert!(matches!(bench.kernel.process().tasks.get(pid).state, State::Blocked(_)));
     // One that would stop the process is acted on, and then the wait goes on.
     send(&mut bench, pid, SIGSTOP);
     assert_eq!(bench.enter(pid), Entered::Continue);
     assert_eq!(bench.deliver(pid), Delivery::Run);
-    assert!(matches!(bench.kernel.tasks.get(pid).state, State::Retry(_)));
+    assert!(matches!(bench.kernel.process().tasks.get(pid).state, State::Retry(_)));
     assert_eq!(bench.enter(pid), Entered::Blocked);
 }
 
@@ -384,9 +385,9 @@ fn the_first_thread_gets_the_signals_of_the_process_unless_it_blocks_them() {
     act(&mut bench, SIGUSR1, HANDLER, 0, 0);
     let own = id(pid);
     bench.call_by(other, KILL, &[own, u64::from(SIGUSR1)]).unwrap();
-    assert!(bench.kernel.signal_due(pid, None) && !bench.kernel.signal_due(other, None));
+    assert!(bench.kernel.process().signal_due(pid, None) && !bench.kernel.process().signal_due(other, None));
     block(&mut bench, signal_bit(SIGUSR1));
-    assert!(!bench.kernel.signal_due(pid, None) && bench.kernel.signal_due(other, None));
+    assert!(!bench.kernel.process().signal_due(pid, None) && bench.kernel.process().signal_due(other, None));
     assert_eq!(bench.deliver(other), Delivery::Run);
     assert_eq!(bench.registers(other).rip, HANDLER);
     // The other thread is not the loaded one: its vectors are in its task.
@@ -411,7 +412,7 @@ fn waiting_for_a_signal_takes_it_instead_of_its_handler() {
     bench.write(SCRATCH, &[signal_bit(SIGUSR1)]);
     assert_eq!(bench.start(pid, RT_SIGTIMEDWAIT, &[SCRATCH, 0, 0, 8]), Entered::Blocked);
     bench.call_by(other, KILL, &[id(pid), u64::from(SIGUSR1)]).unwrap();
-    assert!(!bench.kernel.signal_due(other, None));
+    assert!(!bench.kernel.process().signal_due(other, None));
     assert_eq!(bench.enter(pid), Entered::Continue);
     assert_eq!(bench.registers(pid).rax, u64::from(SIGUSR1));
     assert_eq!(bench.deliver(pid), Delivery::Run);

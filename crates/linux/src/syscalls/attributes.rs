@@ -45,7 +45,7 @@ pub(crate) fn segment_base(address: u64) -> Result<u64, Errno> {
 /// personality(2): remembered and reported; only the ADDR_NO_RANDOMIZE kind of flags makes sense and changes nothing.
 pub fn personality(call: &mut Call<'_>) -> SyscallResult {
     let wanted = call.uint(0);
-    let current = &mut call.kernel.process.attributes.personality;
+    let current = &mut call.kernel.process_mut().attributes.personality;
     let before = *current;
     if wanted != u32::MAX {
         *current = wanted;
@@ -130,7 +130,7 @@ fn process_option(call: &mut Call<'_>) -> SyscallResult {
     let argument = call.args[1];
     let others_clear = call.args[2..5].iter().all(|&argument| argument == 0);
     let option = call.int(0);
-    let attributes = &mut call.kernel.process.attributes;
+    let attributes = &mut call.kernel.process_mut().attributes;
     match option {
         PR_SET_PDEATHSIG => match u32::try_from(argument) {
             Ok(signal) if signal <= SIGMAX => attributes.parent_death_signal = signal,
@@ -145,10 +145,10 @@ fn process_option(call: &mut Call<'_>) -> SyscallResult {
             let subreaper = u32::from(attributes.subreaper);
             call.memory().write_u32(argument, subreaper)?;
         }
-        PR_GET_DUMPABLE => return Ok(u64::from(call.kernel.process.dumpable)),
+        PR_GET_DUMPABLE => return Ok(u64::from(call.kernel.process().dumpable)),
         PR_SET_DUMPABLE => match argument {
-            0 => call.kernel.process.dumpable = 0,
-            1 => call.kernel.process.dumpable = 1,
+            0 => call.kernel.process_mut().dumpable = 0,
+            1 => call.kernel.process_mut().dumpable = 1,
             _ => return Err(Errno::EINVAL.into()),
         },
         PR_SET_TIMERSLACK => attributes.timer_slack = if argument == 0 { DEFAULT_TIMER_SLACK } else { argument },
@@ -169,7 +169,7 @@ fn privilege_option(call: &mut Call<'_>) -> SyscallResult {
     let [_, argument, second, third, fourth, _] = call.args;
     let others_clear = second == 0 && third == 0 && fourth == 0;
     let option = call.int(0);
-    let attributes = &mut call.kernel.process.attributes;
+    let attributes = &mut call.kernel.process_mut().attributes;
     match option {
         PR_GET_KEEPCAPS => return Ok(u64::from(attributes.keep_capabilities)),
         PR_SET_KEEPCAPS if argument <= 1 => attributes.keep_capabilities = argument == 1,

@@ -30,11 +30,11 @@ pub fn close_range(call: &mut Call<'_>) -> SyscallResult {
     if first > last || flags & !(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let open = call.kernel.files.descriptors().map(|(fd, _)| fd);
+    let open = call.kernel.process().descriptors.iter().map(|(fd, _)| fd);
     let within: Vec<i32> = open.filter(|fd| (first..=last).contains(&fd.cast_unsigned())).collect();
     for fd in within {
         if flags & CLOSE_RANGE_CLOEXEC != 0 {
-            call.kernel.files.set_close_on_exec(fd, true)?;
+            call.kernel.process_mut().descriptors.set_close_on_exec(fd, true)?;
         } else {
             call.close_descriptor(fd)?;
         }
@@ -52,8 +52,8 @@ impl Call<'_> {
 
     /// One more descriptor for description `id`, the lowest free one from `minimum` on.
     fn duplicate(&mut self, id: DescriptionId, minimum: usize, close_on_exec: bool) -> SyscallResult {
-        let limit = self.kernel.process.file_limit();
-        let fd = self.kernel.files.install(id, minimum, limit, close_on_exec)?;
+        let limit = self.kernel.process().file_limit();
+        let fd = self.kernel.process_mut().descriptors.install(id, minimum, limit, close_on_exec)?;
         self.kernel.files.retain(id);
         fd_result(fd)
     }
@@ -61,12 +61,12 @@ impl Call<'_> {
     /// Makes `new` refer to what `old` refers to.
     fn duplicate_to(&mut self, old: i32, new: i32, close_on_exec: bool) -> SyscallResult {
         let id = self.description_id(old)?;
-        let index = usize::try_from(new).ok().filter(|&new| new < self.kernel.process.file_limit());
+        let index = usize::try_from(new).ok().filter(|&new| new < self.kernel.process().file_limit());
         let index = index.ok_or(Errno::EBADF)?;
         self.kernel.files.retain(id);
         // EBADF only says that nothing was open there.
         let _ = self.close_descriptor(new);
-        fd_result(self.kernel.files.install(id, index, index + 1, close_on_exec)?)
+        fd_result(self.kernel.process_mut().descriptors.install(id, index, index + 1, close_on_exec)?)
     }
 }
 
@@ -105,14 +105,14 @@ pub fn fcntl(call: &mut Call<'_>) -> SyscallResult {
     }
     match command {
         F_DUPFD | F_DUPFD_CLOEXEC => {
-            let limit = call.kernel.process.file_limit();
+            let limit = call.kernel.process().file_limit();
             let minimum = usize::try_from(argument).ok().filter(|&minimum| minimum < limit).ok_or(Errno::EINVAL)?;
             call.duplicate(id, minimum, command == F_DUPFD_CLOEXEC)
         }
         F_DUPFD_QUERY => Ok(u64::from(call.description_id(call.int(2)).is_ok_and(|other| other == id))),
-        F_GETFD => Ok(if call.kernel.files.descriptor(fd)?.close_on_exec { FD_CLOEXEC } else { 0 }),
+        F_GETFD => Ok(if call.kernel.process().descriptors.get(fd)?.close_on_exec { FD_CLOEXEC } else { 0 }),
         F_SETFD => {
-            call.kernel.files.set_close_on_exec(fd, argument & FD_CLOEXEC != 0)?;
+            call.kernel.process_mut().descriptors.set_close_on_exec(fd, argument & FD_CLOEXEC != 0)?;
             Ok(0)
         }
         F_GETFL => Ok(u64::from(call.kernel.files.description(id).flags)),
@@ -170,7 +170,10 @@ fn owner(call: &mut Call<'_>, id: DescriptionId, command: u32) -> SyscallResult 
             SignalOwner { kind, id: id.cast_signed(), ..owner }
         }
     };
-    if changed.id != 0 && call.kernel.any_task(changed.id).is_none() && !call.kernel.group_exists(changed.id) {
+    if changed.id != 0
+        && call.kernel.processes.find_task(changed.id).is_none()
+        && !call.kernel.processes.group_exists(changed.id)
+    {
         return Err(Errno::ESRCH.into());
     }
     call.kernel.files.description_mut(id).owner = changed;

@@ -206,7 +206,7 @@ pub fn mkdirat(call: &mut Call<'_>) -> SyscallResult {
 }
 
 fn make_directory(call: &mut Call<'_>, target: &Target, mode: u32) -> SyscallResult {
-    let mode = mode & 0o1777 & !call.kernel.fs.umask;
+    let mode = mode & 0o1777 & !call.kernel.process().fs.umask;
     let spot = call.new_spot(target)?;
     rustix::fs::mkdirat(&spot.directory, &spot.name[..], Mode::from_raw_mode(mode))?;
     // A set-group-ID directory passes that bit on.
@@ -325,7 +325,7 @@ impl Call<'_> {
             Some(path)
         };
         let follow = |path: &mut Vec<u8>| *path = moved(path).unwrap_or_else(|| std::mem::take(path));
-        follow(&mut self.kernel.fs.cwd);
+        follow(&mut self.kernel.process_mut().fs.cwd);
         for (_, description) in self.kernel.files.descriptions_mut() {
             match &mut description.object {
                 Object::File(file) => follow(&mut file.path),
@@ -437,7 +437,7 @@ pub fn mknodat(call: &mut Call<'_>) -> SyscallResult {
 }
 
 fn make_node(call: &mut Call<'_>, target: &Target, mode: u32) -> SyscallResult {
-    let permissions = mode & 0o7777 & !call.kernel.fs.umask;
+    let permissions = mode & 0o7777 & !call.kernel.process().fs.umask;
     match mode & S_IFMT {
         0 | S_IFREG | S_IFIFO => {}
         S_IFSOCK | S_IFCHR | S_IFBLK | S_IFDIR => return Err(Errno::EPERM.into()),

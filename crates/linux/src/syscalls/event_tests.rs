@@ -41,12 +41,12 @@ impl Bench {
     }
 
     fn write_to(&mut self, fd: u64, bytes: &[u8]) -> Result<usize, Errno> {
-        let id = self.kernel.files.lookup(i32::try_from(fd).unwrap())?;
+        let id = self.kernel.process().descriptors.lookup(i32::try_from(fd).unwrap())?;
         self.kernel.with_object(&mut self.host, id, |object, context| object.write(context, bytes, None))
     }
 
     fn read_from(&mut self, fd: u64, bytes: &mut [u8]) -> Result<usize, Errno> {
-        let id = self.kernel.files.lookup(i32::try_from(fd).unwrap())?;
+        let id = self.kernel.process().descriptors.lookup(i32::try_from(fd).unwrap())?;
         self.kernel.with_object(&mut self.host, id, |object, context| object.read(context, bytes, None))
     }
 
@@ -87,7 +87,7 @@ impl Bench {
     }
 
     fn blocked(&self, tid: Tid) -> bool {
-        matches!(self.kernel.tasks.get(tid).state, State::Blocked(_))
+        matches!(self.kernel.process().tasks.get(tid).state, State::Blocked(_))
     }
 
     /// Wakes whoever can go on, and lets `tid` do so.
@@ -105,12 +105,12 @@ fn pipes_open_two_descriptors_or_none() {
     assert_eq!(bench.call(PIPE2, &[AT, 1]), Err(Errno::EINVAL));
     assert_eq!(bench.call(PIPE2, &[BAD, 0]), Err(Errno::EFAULT));
     let before = bench.kernel.clone();
-    bench.kernel.process.limits[crate::process::RLIMIT_NOFILE].soft = 1;
+    bench.kernel.process_mut().limits[crate::process::RLIMIT_NOFILE].soft = 1;
     assert_eq!(bench.call(PIPE2, &[AT, 0]), Err(Errno::EMFILE));
-    assert_eq!(bench.kernel.files.descriptors().count(), 0);
+    assert_eq!(bench.kernel.process().descriptors.iter().count(), 0);
     assert_eq!(bench.kernel.files.descriptions().count(), 0);
-    assert_eq!(before.files.descriptors().count(), 0);
-    bench.kernel.process.limits = before.process.limits;
+    assert_eq!(before.process().descriptors.iter().count(), 0);
+    bench.kernel.process_mut().limits = before.process().limits;
     assert_eq!(bench.pipe(), (0, 1));
 }
 
@@ -328,7 +328,7 @@ fn sets_in_sets_report_and_are_bounded() {
 #[test]
 fn sets_cannot_multiply_their_members() {
     let mut bench = Bench::new();
-    bench.kernel.process.limits[crate::process::RLIMIT_NOFILE].soft = 100;
+    bench.kernel.process_mut().limits[crate::process::RLIMIT_NOFILE].soft = 100;
     let counters: Vec<u64> = (0..10).map(|_| bench.counter()).collect();
     let mut below = counters;
     let mut refused = false;
@@ -350,15 +350,19 @@ fn sets_cannot_multiply_their_members() {
 #[test]
 fn a_set_that_was_refused_is_as_before() {
     let mut bench = Bench::new();
-    bench.kernel.process.limits[crate::process::RLIMIT_NOFILE].soft = 10;
+    bench.kernel.process_mut().limits[crate::process::RLIMIT_NOFILE].soft = 10;
     let (outer, inner, counter) = (bench.epoll(), bench.epoll(), bench.counter());
     bench.add(outer, inner, IN);
     let mut added = 0;
     let fds: Vec<u64> = (0..6).map(|_| bench.counter()).collect();
-    for id in fds.iter().map(|fd| bench.kernel.files.lookup(i32::try_from(*fd).unwrap()).unwrap()).collect::<Vec<_>>() {
+    for id in fds
+        .iter()
+        .map(|fd| bench.kernel.process().descriptors.lookup(i32::try_from(*fd).unwrap()).unwrap())
+        .collect::<Vec<_>>()
+    {
         for fd in 100..110 {
             let change = crate::objects::epoll::Change::Add(IN, 0);
-            let set = bench.kernel.files.lookup(i32::try_from(inner).unwrap()).unwrap();
+            let set = bench.kernel.process().descriptors.lookup(i32::try_from(inner).unwrap()).unwrap();
             match crate::readiness::nesting::control(&mut bench.kernel, set, fd, id, change) {
                 Ok(()) => added += 1,
                 Err(error) => assert_eq!(error, Errno::EINVAL),
@@ -403,7 +407,7 @@ fn a_member_lives_as_long_as_its_description() {
     let (set, counter) = (bench.epoll(), bench.counter());
     bench.add(set, counter, IN);
     bench.signal(counter);
-    let description = bench.kernel.files.lookup(i32::try_from(counter).unwrap()).unwrap();
+    let description = bench.kernel.process().descriptors.lookup(i32::try_from(counter).unwrap()).unwrap();
     bench.kernel.files.retain(description);
     bench.close(counter);
     assert_eq!(bench.ready(set, 8).len(), 1);
@@ -484,7 +488,7 @@ fn signals_are_read() {
     assert_eq!(bench.poll_one(fd, IN), (0, 0));
     bench.call(TGKILL, &[id(tid), id(tid), SIGUSR1.into()]).unwrap();
     assert_eq!(bench.poll_one(fd, IN), (1, IN));
-    let description = bench.kernel.files.lookup(i32::try_from(fd).unwrap()).unwrap();
+    let description = bench.kernel.process().descriptors.lookup(i32::try_from(fd).unwrap()).unwrap();
     let mut bytes = [0; 300];
     assert_eq!(signalfd::read(&mut bench.kernel, description, tid, &bench.host, &mut bytes[..100]), Err(Errno::EINVAL));
     assert_eq!(signalfd::read(&mut bench.kernel, description, tid, &bench.host, &mut bytes), Ok(128));

@@ -51,7 +51,7 @@ pub fn execveat(call: &mut Call<'_>) -> SyscallResult {
 
 fn execute(call: &mut Call<'_>, path: Vec<u8>, arguments: u64, environment: u64, follow: bool) -> SyscallResult {
     call.kernel.open_program(call.host, &path, follow)?;
-    let stack = call.kernel.process.limits[RLIMIT_STACK].soft;
+    let stack = call.kernel.process().limits[RLIMIT_STACK].soft;
     let mut room = (stack / 4).clamp(ARG_MIN, ARG_MOST);
     let arguments = strings(call, arguments, &mut room)?;
     let environment = strings(call, environment, &mut room)?;
@@ -86,7 +86,7 @@ impl Kernel {
     /// # Errors
     /// Those of execve(2) for the path.
     pub fn open_program(&mut self, host: &mut Host, path: &[u8], follow: bool) -> Result<Arc<HostFile>, Errno> {
-        let base = self.fs.cwd.clone();
+        let base = self.process().fs.cwd.clone();
         let request = Request { base: &base, path, follow, access: Access::READ, bounds: 0 };
         if request.wants_directory() {
             return Err(Errno::EACCES);
@@ -96,7 +96,7 @@ impl Kernel {
             Found::Host(file) => Ok(file),
             Found::Synthetic(..) => Err(Errno::EACCES),
             Found::Descriptor(fd) => {
-                let id = self.files.lookup(fd).map_err(|_| Errno::ENOENT)?;
+                let id = self.process().descriptors.lookup(fd).map_err(|_| Errno::ENOENT)?;
                 match &self.files.description(id).object {
                     Object::File(file) => again(&file.file),
                     Object::Memfd(file) => again(&file.file),

@@ -34,7 +34,7 @@ impl Guest {
         let rules =
             Rules { read: Rule::Only(vec![top.clone()]), write: Rule::Only(vec![top.join("w")]), ..Rules::default() };
         bench.kernel.policy = Arc::new(Policy::new(rules).unwrap());
-        bench.kernel.fs.cwd = top.as_os_str().as_bytes().to_vec();
+        bench.kernel.process_mut().fs.cwd = top.as_os_str().as_bytes().to_vec();
         Self { bench, top, _scratch: scratch }
     }
 
@@ -212,9 +212,9 @@ fn a_listing_goes_on_where_the_snapshot_was() {
 #[test]
 fn memory_files_count_against_the_machines_memory() {
     let mut guest = Guest::new("memory-limit");
-    let mut limits = guest.bench.kernel.space.limits();
+    let mut limits = guest.bench.kernel.space().limits();
     limits.accessible_bytes = 1 << 20;
-    guest.bench.kernel.space.set_limits(limits);
+    guest.bench.kernel.space_mut().set_limits(limits);
     guest.put(PATH, "name");
     let first = guest.bench.call(MEMFD_CREATE, &[PATH, 0]).unwrap();
     let second = guest.bench.call(MEMFD_CREATE, &[PATH, 0]).unwrap();
@@ -251,7 +251,7 @@ fn nothing_of_the_hosts_proc_and_dev_is_reached() {
     guest.bench.kernel.policy = Arc::new(Policy::new(Rules::everything()).unwrap());
     let up = "../".repeat(guest.top.components().count() + 2);
     symlink(format!("{up}proc/self/cmdline"), guest.host("sneaky")).unwrap();
-    guest.bench.kernel.process.arguments = vec![b"guest".to_vec()];
+    guest.bench.kernel.process_mut().arguments = vec![b"guest".to_vec()];
     for path in ["sneaky", "/proc/self/cmdline", "/proc/self/root/proc/self/cmdline", "/../proc/2/task/2/cmdline"] {
         let fd = guest.open(path, O_RDONLY).unwrap();
         assert_eq!(guest.read(fd).as_deref(), Ok("guest\0"), "{path}");
@@ -319,7 +319,7 @@ fn a_read_takes_from_a_pipe_only_what_the_guest_can_hold() {
     guest.write(writer, "precious").unwrap();
     assert_eq!(guest.bench.call(READ, &[reader, 0x10, 8]), Err(Errno::EFAULT));
     let request = MapRequest::anonymous(4096, Protection::READ | Protection::WRITE);
-    let page = guest.bench.kernel.space.map(&mut guest.bench.guest, request).unwrap();
+    let page = guest.bench.kernel.space_mut().map(&mut guest.bench.guest, request).unwrap();
     assert_eq!(guest.bench.call(READ, &[reader, page + 4092, 8]), Ok(4));
     assert_eq!(guest.bench.call(READ, &[reader, page, 8]), Ok(4));
     assert_eq!(guest.bench.read_half(page), u32::from_le_bytes(*b"ious"));
@@ -328,9 +328,9 @@ fn a_read_takes_from_a_pipe_only_what_the_guest_can_hold() {
 #[test]
 fn proc_stat_has_its_fields_where_linux_has_them() {
     let mut guest = Guest::new("proc-stat");
-    guest.bench.kernel.process.parent = 1;
-    guest.bench.kernel.space.start_heap(0x1234_5000);
-    guest.bench.kernel.tasks.get_mut(2).name = b"a) name".to_vec();
+    guest.bench.kernel.process_mut().parent = 1;
+    guest.bench.kernel.space_mut().start_heap(0x1234_5000);
+    guest.bench.kernel.process_mut().tasks.get_mut(2).name = b"a) name".to_vec();
     let fd = guest.open("/proc/self/stat", O_RDONLY).unwrap();
     let text = guest.read(fd).unwrap();
     let (before, after) = text.rsplit_once(") ").unwrap();

@@ -192,11 +192,11 @@ fn open_existing(handle: OwnedFd, place: &Place<'_>, how: How) -> Result<Opened,
 impl Call<'_> {
     /// Opens `target` at the lowest free descriptor.
     fn open_path(&mut self, target: &Target, mut how: How) -> SyscallResult {
-        let limit = self.kernel.process.file_limit();
-        if !self.kernel.files.has_room(limit) {
+        let limit = self.kernel.process().file_limit();
+        if !self.kernel.process().descriptors.has_room(limit) {
             return Err(Errno::EMFILE.into());
         }
-        how.mode &= !self.kernel.fs.umask;
+        how.mode &= !self.kernel.process().fs.umask;
         let object = self.open_object(target, how)?;
         self.open(object, how.for_description(), how.has(O_CLOEXEC))
     }

@@ -9,10 +9,9 @@ use warmfork_abi::{Errno, Registers, signals::SIGCHLD, signals::SIGMAX};
 use super::attributes::segment_base;
 use super::pidfd;
 use crate::call::{Call, Stop, SyscallResult};
-use crate::family::{ForkRequest, Forked};
-use crate::ids::Pid;
+use crate::ids::{FIRST_PID, Pid};
 use crate::objects::pidfd::PidFd;
-use crate::process::FIRST_PID;
+use crate::processes::{ForkRequest, Forked};
 use crate::wait::Wait;
 
 /// What clone and clone3 ask for.
@@ -58,7 +57,7 @@ pub(super) fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {
         return Err(Errno::EINVAL.into());
     }
     let sibling = has(CLONE_PARENT);
-    if request.exit_signal > SIGMAX || sibling && call.kernel.process.pid == FIRST_PID {
+    if request.exit_signal > SIGMAX || sibling && call.kernel.process().pid == FIRST_PID {
         return Err(Errno::EINVAL.into());
     }
     let mut registers = Registers { rax: 0, orig_rax: u64::MAX, ..*call.registers };
@@ -68,8 +67,8 @@ pub(super) fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {
     if has(CLONE_SETTLS) {
         registers.fs_base = segment_base(request.tls)?;
     }
-    let limit = call.kernel.process.file_limit();
-    if has(CLONE_PIDFD) && !call.kernel.files.has_room(limit) {
+    let limit = call.kernel.process().file_limit();
+    if has(CLONE_PIDFD) && !call.kernel.process().descriptors.has_room(limit) {
         return Err(Errno::EMFILE.into());
     }
     if !shares_memory {
@@ -80,7 +79,7 @@ pub(super) fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {
         maker: call.tid,
         registers,
         fpu,
-        exit_signal: if sibling { call.kernel.process.exit_signal } else { request.exit_signal },
+        exit_signal: if sibling { call.kernel.process().exit_signal } else { request.exit_signal },
         sibling,
         shares_memory,
         default_handlers: has(CLONE_CLEAR_SIGHAND),
@@ -124,7 +123,7 @@ fn describe(call: &mut Call<'_>, child: Pid, address: u64) -> Result<i32, Stop> 
 
 /// Sleeps until `child`, which has the caller's memory, has its own or has ended. Only SIGKILL (and SIGSTOP) ends that.
 fn wait_for_memory(call: &mut Call<'_>, child: Pid) -> SyscallResult {
-    if call.kernel.lends_memory(child) {
+    if call.kernel.processes.lends_memory(child) {
         return Err(Stop::Block(Wait { mask: Some(u64::MAX), ..Wait::default() }));
     }
     Ok(u64::from(child.cast_unsigned()))

@@ -228,7 +228,7 @@ pub fn get_robust_list(call: &mut Call<'_>) -> SyscallResult {
         0 => call.tid,
         tid => tid,
     };
-    let list = call.kernel.any_task(tid).ok_or(Errno::ESRCH)?.robust_list;
+    let list = call.kernel.processes.find_task(tid).ok_or(Errno::ESRCH)?.robust_list;
     call.memory().write_u64(length, ROBUST_LIST_HEAD_SIZE)?;
     call.memory().write_u64(head, list)?;
     Ok(0)

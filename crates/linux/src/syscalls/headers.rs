@@ -150,12 +150,12 @@ fn read_rights(call: &mut Call<'_>, data: &[u8], rights: &mut Vec<DescriptionId>
         rights.push(call.description_id(fd)?);
     }
     let in_flight = call.kernel.shared.pairs.in_flight() + call.kernel.shared.mailboxes.in_flight() + rights.len();
-    if in_flight > call.kernel.process.file_limit() { Err(Errno::ETOOMANYREFS) } else { Ok(()) }
+    if in_flight > call.kernel.process().file_limit() { Err(Errno::ETOOMANYREFS) } else { Ok(()) }
 }
 
 fn check_credentials(call: &Call<'_>, data: &[u8]) -> Result<(), Errno> {
     let data: &[u8; 12] = data.try_into().map_err(|_| Errno::EINVAL)?;
-    let own = call.kernel.process.credentials();
+    let own = call.kernel.process().credentials();
     if *data == own.to_bytes() { Ok(()) } else { Err(Errno::EPERM) }
 }
 
@@ -231,14 +231,14 @@ impl Control {
     /// Opens as many of `rights` as there is room for, and gives up the others.
     fn put_rights(&mut self, call: &mut Call<'_>, rights: &[DescriptionId], peek: bool, close_on_exec: bool) {
         let most = self.room.saturating_sub(CMSGHDR_SIZE) / 4;
-        let limit = call.kernel.process.file_limit();
+        let limit = call.kernel.process().file_limit();
         let mut fds: Vec<u8> = Vec::new();
         for (index, &id) in rights.iter().enumerate() {
             if peek {
                 call.kernel.files.retain(id);
             }
             let wanted = fds.len() == index * 4 && index < most;
-            let installed = wanted.then(|| call.kernel.files.install(id, 0, limit, close_on_exec));
+            let installed = wanted.then(|| call.kernel.process_mut().descriptors.install(id, 0, limit, close_on_exec));
             match installed {
                 Some(Ok(fd)) => fds.extend(fd.to_le_bytes()),
                 _ => call.kernel.release(call.host, id),

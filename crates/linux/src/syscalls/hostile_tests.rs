@@ -56,14 +56,14 @@ fn no_argument_makes_a_call_panic() {
             let pid = bench.pid();
             bench.start(pid, entry.number, &arguments);
             // Whatever became of it, the next call begins afresh.
-            if bench.kernel.tasks.lookup(pid).is_none() || numbers.next().is_multiple_of(256) {
+            if bench.kernel.process().tasks.lookup(pid).is_none() || numbers.next().is_multiple_of(256) {
                 bench = Bench::new();
                 continue;
             }
             bench.kernel.wake(&mut bench.host);
             bench.registers(pid).rsp = DATA.end - 0x4000;
             bench.deliver(pid);
-            bench.kernel.tasks.get_mut(pid).state = State::Ready;
+            bench.kernel.process_mut().tasks.get_mut(pid).state = State::Ready;
         }
     }
 }

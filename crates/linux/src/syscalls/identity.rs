@@ -9,6 +9,7 @@ use warmfork_abi::process::{
 use crate::call::{Call, SyscallResult};
 use crate::ids::Pid;
 use crate::proc::system::{NODE, RELEASE, VERSION};
+use crate::process::Process;
 
 /// The name of the system.
 const SYSTEM: &str = "Linux";
@@ -24,7 +25,7 @@ fn permit(allowed: bool) -> SyscallResult {
 
 /// getpid(2)
 pub fn getpid(call: &mut Call<'_>) -> SyscallResult {
-    id(call.kernel.process.pid)
+    id(call.kernel.process().pid)
 }
 
 /// gettid(2)
@@ -34,37 +35,40 @@ pub fn gettid(call: &mut Call<'_>) -> SyscallResult {
 
 /// getppid(2)
 pub fn getppid(call: &mut Call<'_>) -> SyscallResult {
-    id(call.kernel.process.parent)
+    id(call.kernel.process().parent)
 }
 
 /// The process that `pid` (which may be a thread's id, or 0 for the caller) names.
-pub(crate) fn named_process(call: &Call<'_>, pid: i32) -> Result<Pid, Errno> {
-    if pid == 0 { Ok(call.kernel.process.pid) } else { call.kernel.process_of(pid).ok_or(Errno::ESRCH) }
+pub(super) fn named<'a>(call: &'a Call<'_>, pid: i32) -> Result<&'a Process, Errno> {
+    if pid == 0 { Ok(call.kernel.process()) } else { call.kernel.processes.owner(pid).ok_or(Errno::ESRCH) }
+}
+
+/// The id of the process that `pid` names, as [`named`] has it.
+pub(super) fn named_process(call: &Call<'_>, pid: i32) -> Result<Pid, Errno> {
+    named(call, pid).map(|process| process.pid)
 }
 
 /// getpgrp(2)
 pub fn getpgrp(call: &mut Call<'_>) -> SyscallResult {
-    id(call.kernel.process.group)
+    id(call.kernel.process().group)
 }
 
 /// getpgid(2)
 pub fn getpgid(call: &mut Call<'_>) -> SyscallResult {
     let pid = call.int(0);
-    if let Some(zombie) = call.kernel.family.zombie(pid) {
+    if let Some(zombie) = call.kernel.processes.zombie(pid) {
         return id(zombie.group);
     }
-    let process = call.kernel.find_process(named_process(call, pid)?).ok_or(Errno::ESRCH)?;
-    id(process.group)
+    id(named(call, pid)?.group)
 }
 
 /// getsid(2)
 pub fn getsid(call: &mut Call<'_>) -> SyscallResult {
     let pid = call.int(0);
-    if let Some(zombie) = call.kernel.family.zombie(pid) {
+    if let Some(zombie) = call.kernel.processes.zombie(pid) {
         return id(zombie.session);
     }
-    let process = call.kernel.find_process(named_process(call, pid)?).ok_or(Errno::ESRCH)?;
-    id(process.session)
+    id(named(call, pid)?.session)
 }
 
 /// setpgid(2)
@@ -73,17 +77,17 @@ pub fn setpgid(call: &mut Call<'_>) -> SyscallResult {
     if group < 0 {
         return Err(Errno::EINVAL.into());
     }
-    let pid = if pid == 0 { call.kernel.process.pid } else { pid };
-    call.kernel.set_group(pid, if group == 0 { pid } else { group })?;
+    let pid = if pid == 0 { call.kernel.process().pid } else { pid };
+    call.kernel.processes.set_group(pid, if group == 0 { pid } else { group })?;
     Ok(0)
 }
 
 /// setsid(2)
 pub fn setsid(call: &mut Call<'_>) -> SyscallResult {
-    if call.kernel.group_exists(call.kernel.process.pid) {
+    if call.kernel.processes.group_exists(call.kernel.process().pid) {
         return Err(Errno::EPERM.into());
     }
-    let process = &mut call.kernel.process;
+    let process = call.kernel.process_mut();
     process.group = process.pid;
     process.session = process.pid;
     id(process.pid)
@@ -91,12 +95,12 @@ pub fn setsid(call: &mut Call<'_>) -> SyscallResult {
 
 /// getuid(2), geteuid(2)
 pub fn getuid(call: &mut Call<'_>) -> SyscallResult {
-    Ok(u64::from(call.kernel.process.uid))
+    Ok(u64::from(call.kernel.process().uid))
 }
 
 /// getgid(2), getegid(2)
 pub fn getgid(call: &mut Call<'_>) -> SyscallResult {
-    Ok(u64::from(call.kernel.process.gid))
+    Ok(u64::from(call.kernel.process().gid))
 }
 
 /// Whether the first `count` arguments are all `current` or -1 ("leave it").
@@ -108,7 +112,7 @@ fn unchanged(call: &Call<'_>, count: usize, current: u32) -> SyscallResult {
 pub fn setuid(call: &mut Call<'_>) -> SyscallResult {
     match call.uint(0) {
         u32::MAX => Err(Errno::EINVAL.into()),
-        uid => permit(uid == call.kernel.process.uid),
+        uid => permit(uid == call.kernel.process().uid),
     }
 }
 
@@ -116,28 +120,28 @@ pub fn setuid(call: &mut Call<'_>) -> SyscallResult {
 pub fn setgid(call: &mut Call<'_>) -> SyscallResult {
     match call.uint(0) {
         u32::MAX => Err(Errno::EINVAL.into()),
-        gid => permit(gid == call.kernel.process.gid),
+        gid => permit(gid == call.kernel.process().gid),
     }
 }
 
 /// setreuid(2)
 pub fn setreuid(call: &mut Call<'_>) -> SyscallResult {
-    unchanged(call, 2, call.kernel.process.uid)
+    unchanged(call, 2, call.kernel.process().uid)
 }
 
 /// setregid(2)
 pub fn setregid(call: &mut Call<'_>) -> SyscallResult {
-    unchanged(call, 2, call.kernel.process.gid)
+    unchanged(call, 2, call.kernel.process().gid)
 }
 
 /// setresuid(2)
 pub fn setresuid(call: &mut Call<'_>) -> SyscallResult {
-    unchanged(call, 3, call.kernel.process.uid)
+    unchanged(call, 3, call.kernel.process().uid)
 }
 
 /// setresgid(2)
 pub fn setresgid(call: &mut Call<'_>) -> SyscallResult {
-    unchanged(call, 3, call.kernel.process.gid)
+    unchanged(call, 3, call.kernel.process().gid)
 }
 
 fn write_three(call: &mut Call<'_>, value: u32) -> SyscallResult {
@@ -149,19 +153,19 @@ fn write_three(call: &mut Call<'_>, value: u32) -> SyscallResult {
 
 /// getresuid(2)
 pub fn getresuid(call: &mut Call<'_>) -> SyscallResult {
-    write_three(call, call.kernel.process.uid)
+    write_three(call, call.kernel.process().uid)
 }
 
 /// getresgid(2)
 pub fn getresgid(call: &mut Call<'_>) -> SyscallResult {
-    write_three(call, call.kernel.process.gid)
+    write_three(call, call.kernel.process().gid)
 }
 
 /// getgroups(2)
 pub fn getgroups(call: &mut Call<'_>) -> SyscallResult {
     let (size, list) = (call.int(0), call.args[1]);
     let size = usize::try_from(size).map_err(|_| Errno::EINVAL)?;
-    let groups = &call.kernel.process.groups;
+    let groups = &call.kernel.process().groups;
     let count = groups.len();
     if size != 0 {
         if size < count {
@@ -229,7 +233,7 @@ pub fn uname(call: &mut Call<'_>) -> SyscallResult {
 /// setgroups(2)
 pub fn setgroups(call: &mut Call<'_>) -> SyscallResult {
     let (size, list) = (call.size(0)?, call.args[1]);
-    let current = call.kernel.process.groups.clone();
+    let current = call.kernel.process().groups.clone();
     if size != current.len() {
         return Err(Errno::EPERM.into());
     }

@@ -29,7 +29,7 @@ pub fn ioctl(call: &mut Call<'_>) -> SyscallResult {
     }
     match request {
         FIOCLEX | FIONCLEX => {
-            call.kernel.files.set_close_on_exec(fd, request == FIOCLEX)?;
+            call.kernel.process_mut().descriptors.set_close_on_exec(fd, request == FIOCLEX)?;
             Ok(0)
         }
         FIONBIO => {

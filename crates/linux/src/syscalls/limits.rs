@@ -13,9 +13,9 @@ use crate::call::{Call, SyscallResult};
 use crate::clock::Clock;
 use crate::durations::timeval_bytes;
 use crate::ids::Pid;
-use crate::kernel::Kernel;
 use crate::process::{LIMITS, Limit, RLIMIT_AS, RLIMIT_DATA, RLIMIT_NOFILE};
-use crate::syscalls::identity::named_process;
+use crate::processes::ProcessTable;
+use crate::syscalls::identity;
 
 /// Most descriptors that a hard limit may allow (fs.nr_open).
 const NR_OPEN: u64 = 1 << 20;
@@ -35,8 +35,10 @@ fn write_limit(call: &mut Call<'_>, address: u64, limit: Limit) -> Result<(), Er
     Ok(())
 }
 
-fn change_limit(kernel: &mut Kernel, resource: usize, wanted: Limit) -> Result<(), Errno> {
-    let current = &mut kernel.process.limits[resource];
+/// Changes a limit of process `owner`.
+fn change_limit(processes: &mut ProcessTable, owner: Pid, resource: usize, wanted: Limit) -> Result<(), Errno> {
+    let process = processes.find_mut(owner).ok_or(Errno::ESRCH)?;
+    let current = &mut process.limits[resource];
     if wanted.soft > wanted.hard {
         return Err(Errno::EINVAL);
     }
@@ -44,16 +46,18 @@ fn change_limit(kernel: &mut Kernel, resource: usize, wanted: Limit) -> Result<(
         return Err(Errno::EPERM);
     }
     *current = wanted;
-    let limits = &kernel.process.limits;
-    let (address_space, data) = (limits[RLIMIT_AS].soft, limits[RLIMIT_DATA].soft);
-    kernel.space.set_resource_limits(ResourceLimits { address_space, data });
+    let (address_space, data) = (process.limits[RLIMIT_AS].soft, process.limits[RLIMIT_DATA].soft);
+    let space = process.space;
+    if let Some(space) = processes.find_space_mut(space) {
+        space.set_resource_limits(ResourceLimits { address_space, data });
+    }
     Ok(())
 }
 
 /// getrlimit(2)
 pub fn getrlimit(call: &mut Call<'_>) -> SyscallResult {
     let (resource, address) = (resource(call.uint(0))?, call.args[1]);
-    write_limit(call, address, call.kernel.process.limits[resource])?;
+    write_limit(call, address, call.kernel.process().limits[resource])?;
     Ok(0)
 }
 
@@ -61,7 +65,8 @@ pub fn getrlimit(call: &mut Call<'_>) -> SyscallResult {
 pub fn setrlimit(call: &mut Call<'_>) -> SyscallResult {
     let (number, address) = (call.uint(0), call.args[1]);
     let wanted = read_limit(call, address)?;
-    change_limit(call.kernel, resource(number)?, wanted)?;
+    let pid = call.kernel.process().pid;
+    change_limit(&mut call.kernel.processes, pid, resource(number)?, wanted)?;
     Ok(0)
 }
 
@@ -71,11 +76,10 @@ pub fn prlimit64(call: &mut Call<'_>) -> SyscallResult {
     let [_, _, new, old, ..] = call.args;
     let resource = resource(number)?;
     let wanted = if new == 0 { None } else { Some(read_limit(call, new)?) };
-    let owner = named_process(call, pid)?;
-    let current = call.kernel.find_process(owner).ok_or(Errno::ESRCH)?.limits[resource];
+    let owner = identity::named(call, pid)?;
+    let (owner, current) = (owner.pid, owner.limits[resource]);
     if let Some(wanted) = wanted {
-        let changed = call.kernel.with_process(owner, |kernel| change_limit(kernel, resource, wanted));
-        changed.unwrap_or(Err(Errno::ESRCH))?;
+        change_limit(&mut call.kernel.processes, owner, resource, wanted)?;
     }
     if old != 0 {
         write_limit(call, old, current)?;
@@ -89,10 +93,10 @@ pub fn getrusage(call: &mut Call<'_>) -> SyscallResult {
     let used = match call.int(0) {
         RUSAGE_SELF => call.kernel.cpu_time(call.host),
         RUSAGE_THREAD => call.kernel.thread_cpu_time(call.host, call.tid),
-        RUSAGE_CHILDREN => call.kernel.process.children_cpu_time,
+        RUSAGE_CHILDREN => call.kernel.process().children_cpu_time,
         _ => return Err(Errno::EINVAL.into()),
     };
-    let resident = if call.int(0) == RUSAGE_CHILDREN { 0 } else { call.kernel.space.totals().accessible };
+    let resident = if call.int(0) == RUSAGE_CHILDREN { 0 } else { call.kernel.space().totals().accessible };
     call.memory().write(address, &usage_bytes(used, resident))?;
     Ok(0)
 }
@@ -110,15 +114,15 @@ pub fn sysinfo(call: &mut Call<'_>) -> SyscallResult {
     let address = call.args[0];
     let host = rustix::system::sysinfo();
     let unit = u64::from(host.mem_unit);
-    let total = host.totalram.saturating_mul(unit).min(call.kernel.space.limits().accessible_bytes);
+    let total = host.totalram.saturating_mul(unit).min(call.kernel.space().limits().accessible_bytes);
     let free = host.freeram.saturating_mul(unit);
-    let free = free.min(total.saturating_sub(call.kernel.space.totals().accessible));
+    let free = free.min(total.saturating_sub(call.kernel.space().totals().accessible));
     let uptime = call.kernel.clock(call.host, Clock::Host(rustix::time::ClockId::Boottime)) / NANOSECONDS_PER_SECOND;
     let mut bytes = [0; 112];
     for (place, value) in bytes.chunks_exact_mut(8).zip([uptime, 0, 0, 0, total, free]) {
         place.copy_from_slice(&value.to_le_bytes());
     }
-    let processes = u16::try_from(call.kernel.thread_count()).unwrap_or(u16::MAX);
+    let processes = u16::try_from(call.kernel.processes.thread_count()).unwrap_or(u16::MAX);
     bytes[80..82].copy_from_slice(&processes.to_le_bytes()); // procs: threads, in truth
     bytes[104..108].copy_from_slice(&1_u32.to_le_bytes()); // mem_unit
     call.memory().write(address, &bytes)?;
@@ -127,12 +131,14 @@ pub fn sysinfo(call: &mut Call<'_>) -> SyscallResult {
 
 /// The processes that `which` and `who` name: one, a group's or a user's.
 fn named(call: &Call<'_>, which: i32, who: i32, kinds: [i32; 3]) -> Result<Vec<Pid>, Errno> {
-    let process = &call.kernel.process;
+    let process = call.kernel.process();
     let [by_process, by_group, by_user] = kinds;
     let found = match which {
-        _ if which == by_process => vec![named_process(call, who)?],
-        _ if which == by_group => call.kernel.signalled(if who == 0 { 0 } else { who.checked_neg().unwrap_or(0) }).0,
-        _ if which == by_user && (who == 0 || who.cast_unsigned() == process.uid) => call.kernel.pids(),
+        _ if which == by_process => vec![identity::named(call, who)?.pid],
+        _ if which == by_group => {
+            call.kernel.processes.signalled(if who == 0 { 0 } else { who.checked_neg().unwrap_or(0) }).0
+        }
+        _ if which == by_user && (who == 0 || who.cast_unsigned() == process.uid) => call.kernel.processes.pids(),
         _ if which == by_user => Vec::new(),
         _ => return Err(Errno::EINVAL),
     };
@@ -142,7 +148,7 @@ fn named(call: &Call<'_>, which: i32, who: i32, kinds: [i32; 3]) -> Result<Vec<P
 /// getpriority(2): of several processes the best.
 pub fn getpriority(call: &mut Call<'_>) -> SyscallResult {
     let named = named(call, call.int(0), call.int(1), [PRIO_PROCESS, PRIO_PGRP, PRIO_USER])?;
-    let values = named.into_iter().filter_map(|pid| call.kernel.find_process(pid));
+    let values = named.into_iter().filter_map(|pid| call.kernel.processes.find(pid));
     let nice = values.map(|process| process.attributes.nice).min().ok_or(Errno::ESRCH)?;
     Ok(u64::from((20 - nice).cast_unsigned()))
 }
@@ -151,15 +157,12 @@ pub fn getpriority(call: &mut Call<'_>) -> SyscallResult {
 pub fn setpriority(call: &mut Call<'_>) -> SyscallResult {
     let wanted = call.int(2).clamp(-20, 19);
     for pid in named(call, call.int(0), call.int(1), [PRIO_PROCESS, PRIO_PGRP, PRIO_USER])? {
-        let lowered = call.kernel.with_process(pid, |kernel| {
-            let nice = &mut kernel.process.attributes.nice;
-            let allowed = wanted >= *nice;
-            *nice = wanted.max(*nice);
-            allowed
-        });
-        if lowered == Some(false) {
+        let Some(process) = call.kernel.processes.find_mut(pid) else { continue };
+        let nice = &mut process.attributes.nice;
+        if wanted < *nice {
             return Err(Errno::EACCES.into());
         }
+        *nice = wanted;
     }
     Ok(0)
 }
@@ -167,7 +170,7 @@ pub fn setpriority(call: &mut Call<'_>) -> SyscallResult {
 /// ioprio_get(2)
 pub fn ioprio_get(call: &mut Call<'_>) -> SyscallResult {
     let named = named(call, call.int(0), call.int(1), [IOPRIO_WHO_PROCESS, IOPRIO_WHO_PGRP, IOPRIO_WHO_USER])?;
-    let values = named.into_iter().filter_map(|pid| call.kernel.find_process(pid));
+    let values = named.into_iter().filter_map(|pid| call.kernel.processes.find(pid));
     let priority = values.map(|process| process.attributes.io_priority).min().ok_or(Errno::ESRCH)?;
     Ok(u64::from(priority))
 }
@@ -184,7 +187,9 @@ pub fn ioprio_set(call: &mut Call<'_>) -> SyscallResult {
         _ => return Err(Errno::EINVAL.into()),
     }
     for pid in named(call, call.int(0), call.int(1), [IOPRIO_WHO_PROCESS, IOPRIO_WHO_PGRP, IOPRIO_WHO_USER])? {
-        call.kernel.with_process(pid, |kernel| kernel.process.attributes.io_priority = value);
+        if let Some(process) = call.kernel.processes.find_mut(pid) {
+            process.attributes.io_priority = value;
+        }
     }
     Ok(0)
 }

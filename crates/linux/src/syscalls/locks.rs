@@ -28,7 +28,7 @@ impl Kernel {
 
     /// The process closes a descriptor of description `id`: its record locks on that file are gone.
     pub(crate) fn release_record_locks(&mut self, host: &mut Host, id: DescriptionId) {
-        let pid = self.process.pid;
+        let pid = self.process().pid;
         if self.shared.locks.any_of_process(pid)
             && let Ok(file) = self.file_id(host, id)
         {
@@ -80,7 +80,7 @@ pub(super) fn record_lock(call: &mut Call<'_>, id: DescriptionId, command: u32) 
     if of_description && bytes[24..28] != [0; 4] || !matches!(kind, F_RDLCK | F_WRLCK | F_UNLCK) {
         return Err(Errno::EINVAL.into());
     }
-    let owner = if of_description { Owner::Description(id) } else { Owner::Process(call.kernel.process.pid) };
+    let owner = if of_description { Owner::Description(id) } else { Owner::Process(call.kernel.process().pid) };
     let (first, last) = range(call, id, &bytes)?;
     let wanted = Record { owner, first, last, exclusive: kind == F_WRLCK };
     let file = call.file_id(id)?;

@@ -29,7 +29,7 @@ pub fn mmap(call: &mut Call<'_>) -> SyscallResult {
     #[expect(clippy::cast_possible_truncation, reason = "Linux ignores what is no access bit")]
     let protection = Protection::from_bits_truncate(protection as u32);
     let request = MapRequest { address, length, protection, flags, backing, label: None };
-    Ok(call.kernel.space.map(call.guest.memory(), request)?)
+    Ok(call.kernel.space_mut().map(call.guest.memory(), request)?)
 }
 
 /// What the descriptor given to mmap has behind it.
@@ -46,7 +46,7 @@ fn backing(call: &mut Call<'_>, offset: u64) -> Result<Backing, Errno> {
         return Err(Errno::EACCES);
     }
     match call.kernel.with_object(call.host, id, |object, context| object.mappable(context))? {
-        Mappable::File(file) if too_many_mapped(call.kernel.space.areas(), &file) => Err(Errno::ENOMEM),
+        Mappable::File(file) if too_many_mapped(call.kernel.space().areas(), &file) => Err(Errno::ENOMEM),
         Mappable::File(file) => Ok(Backing::File { file, offset }),
         Mappable::Anonymous => Ok(Backing::Anonymous),
     }
@@ -69,14 +69,14 @@ fn too_many_mapped(areas: &AreaTree, file: &HostFile) -> bool {
 /// munmap(2)
 pub fn munmap(call: &mut Call<'_>) -> SyscallResult {
     let [address, length, ..] = call.args;
-    call.kernel.space.unmap(call.guest.memory(), address, length)?;
+    call.kernel.space_mut().unmap(call.guest.memory(), address, length)?;
     Ok(0)
 }
 
 /// mprotect(2)
 pub fn mprotect(call: &mut Call<'_>) -> SyscallResult {
     let [address, length, protection, ..] = call.args;
-    call.kernel.space.protect(call.guest.memory(), address, length, protection)?;
+    call.kernel.space_mut().protect(call.guest.memory(), address, length, protection)?;
     Ok(0)
 }
 
@@ -88,13 +88,13 @@ pub fn mremap(call: &mut Call<'_>) -> SyscallResult {
         put_in_file(call, address)?;
     }
     let request = RemapRequest { address, old_length, new_length, flags, new_address };
-    Ok(call.kernel.space.remap(call.guest.memory(), request)?)
+    Ok(call.kernel.space_mut().remap(call.guest.memory(), request)?)
 }
 
 /// Puts what MAP_SHARED | MAP_ANONYMOUS has mapped at `address` into a memory file, for a second view of it is wanted:
 /// before, nobody else saw it, and it was private memory.
 fn put_in_file(call: &mut Call<'_>, address: u64) -> Result<(), Errno> {
-    let found = call.kernel.space.areas().find(address);
+    let found = call.kernel.space().areas().find(address);
     let Some(area) = found.filter(|area| area.shared && area.is_anonymous()).cloned() else { return Ok(()) };
     call.kernel.share_area(call.guest.memory(), &area)
 }
@@ -102,14 +102,14 @@ fn put_in_file(call: &mut Call<'_>, address: u64) -> Result<(), Errno> {
 /// brk(2)
 pub fn brk(call: &mut Call<'_>) -> SyscallResult {
     let address = call.args[0];
-    Ok(call.kernel.space.set_break(call.guest.memory(), address))
+    Ok(call.kernel.space_mut().set_break(call.guest.memory(), address))
 }
 
 /// madvise(2)
 pub fn madvise(call: &mut Call<'_>) -> SyscallResult {
     let [address, length, ..] = call.args;
     let advice = u64::from(call.uint(2));
-    call.kernel.space.advise(call.guest.memory(), address, length, advice)?;
+    call.kernel.space_mut().advise(call.guest.memory(), address, length, advice)?;
     Ok(0)
 }
 
@@ -117,14 +117,14 @@ pub fn madvise(call: &mut Call<'_>) -> SyscallResult {
 pub fn msync(call: &mut Call<'_>) -> SyscallResult {
     let [address, length, ..] = call.args;
     let flags = SyncFlags::from_bits_retain(u64::from(call.uint(2)));
-    call.kernel.space.sync(address, length, flags)?;
+    call.kernel.space().sync(address, length, flags)?;
     Ok(0)
 }
 
 /// mincore(2)
 pub fn mincore(call: &mut Call<'_>) -> SyscallResult {
     let [address, length, vector, ..] = call.args;
-    let mapped = call.kernel.space.mapped_part(address, length)?;
+    let mapped = call.kernel.space().mapped_part(address, length)?;
     if vector.checked_add(length.div_ceil(PAGE)).is_none_or(|end| end > USER_END) {
         return Err(Errno::EFAULT.into());
     }
@@ -142,7 +142,7 @@ pub fn mincore(call: &mut Call<'_>) -> SyscallResult {
 
 /// mlock(2) and munlock(2): nothing of a guest is locked, as its memory is the host's to page.
 pub fn mlock(call: &mut Call<'_>) -> SyscallResult {
-    call.kernel.space.lock(call.args[0], call.args[1])?;
+    call.kernel.space().lock(call.args[0], call.args[1])?;
     Ok(0)
 }
 

@@ -131,7 +131,7 @@ fn locks_and_keys_are_checked() {
 #[test]
 fn a_program_can_limit_its_memory() {
     let mut bench = Bench::new();
-    let mapped = bench.kernel.space.areas().mapped_bytes();
+    let mapped = bench.kernel.space().areas().mapped_bytes();
     bench.write(AT, &[mapped + 4 * PAGE, u64::MAX]);
     assert_eq!(bench.call(PRLIMIT64, &[0, 9, AT, 0]), Ok(0));
     assert_eq!(bench.call(MMAP, &[0, 5 * PAGE, 3, PRIVATE, NONE, 0]), Err(Errno::ENOMEM));

@@ -109,7 +109,7 @@ pub(crate) fn destination(call: &mut Call<'_>, family: u16, address: &Address) -
 
 /// The socket at `path`, which connecting needs write permission for.
 fn existing(call: &mut Call<'_>, path: &[u8]) -> Result<HostAddress, Errno> {
-    let base = call.kernel.fs.cwd.clone();
+    let base = call.kernel.process().fs.cwd.clone();
     let request = Request { base: &base, path, follow: true, access: Access::WRITE, bounds: 0 };
     match call.resolver().with(&request, |place| place.open(OFlags::PATH, Mode::empty()))? {
         Found::Host(fd) => {
@@ -148,7 +148,7 @@ pub(crate) fn local(call: &mut Call<'_>, socket: &Socket, address: &Address) -> 
 
 /// A name that is to be made in a directory that the guest may write.
 fn new_name(call: &mut Call<'_>, path: &[u8]) -> Result<HostAddress, Errno> {
-    let base = call.kernel.fs.cwd.clone();
+    let base = call.kernel.process().fs.cwd.clone();
     let request = Request { base: &base, path, follow: false, access: Access::WRITE, bounds: 0 };
     let found = call.resolver().with(&request, |place| {
         let (directory, name) = place.open_parent()?;

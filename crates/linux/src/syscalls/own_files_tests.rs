@@ -146,7 +146,7 @@ fn a_mapping_of_a_memory_file_without_a_descriptor_is_copied_too() {
     guest.bench.call(CLOSE, &[fd]).unwrap();
     let word = guest.bench.kernel.futex_word(address, false);
     let (snapshot, _) = guest.freeze();
-    let file = |kernel: &Kernel| match &kernel.space.areas().find(address).unwrap().backing {
+    let file = |kernel: &Kernel| match &kernel.space().areas().find(address).unwrap().backing {
         Backing::File { file, .. } => Arc::clone(file),
         Backing::Anonymous => panic!("not a file"),
     };
@@ -163,7 +163,7 @@ fn what_each_machine_has_anyway_is_not_copied() {
     let backing = Backing::File { file: HostFile::new(fd, Origin::Clock), offset: 0 };
     let flags = MapFlags::SHARED;
     let request = MapRequest { flags, ..MapRequest::private(backing, 4096, Protection::READ) };
-    guest.bench.kernel.space.map(&mut guest.bench.guest, request).unwrap();
+    guest.bench.kernel.space_mut().map(&mut guest.bench.guest, request).unwrap();
     guest.freeze();
     assert!(guest.bench.kernel.own_files.is_empty());
 }
@@ -181,13 +181,13 @@ fn what_names_another_file_is_told() {
     rustix::fs::ftruncate(&other.file, 4096).unwrap();
     let kernel = &mut guest.bench.kernel;
 
-    kernel.space.replace_files(|_| Some(Arc::clone(&other.file)));
-    assert!(kernel.space != snapshot.space, "mappings");
+    kernel.space_mut().replace_files(|_| Some(Arc::clone(&other.file)));
+    assert!(kernel.space() != snapshot.space(), "mappings");
     let key = kernel.futex_word(address, false).key;
-    let queued = kernel.tasks.get_mut(waiter).restart.queued.as_mut().unwrap();
-    assert!(queued.word.key != key && kernel.tasks == snapshot.tasks, "as it was frozen");
-    kernel.tasks.get_mut(waiter).restart.queued.as_mut().unwrap().word.key = key;
-    assert!(kernel.tasks != snapshot.tasks, "futexes");
+    let queued = kernel.process_mut().tasks.get_mut(waiter).restart.queued.as_mut().unwrap();
+    assert!(queued.word.key != key && kernel.process().tasks == snapshot.process().tasks, "as it was frozen");
+    kernel.process_mut().tasks.get_mut(waiter).restart.queued.as_mut().unwrap().word.key = key;
+    assert!(kernel.process().tasks != snapshot.process().tasks, "futexes");
     for object in kernel.files.objects_mut() {
         object.file_mut().into_iter().for_each(|file| *file = Arc::clone(&other.file));
     }
@@ -311,16 +311,16 @@ fn holes_stay_holes() {
 fn a_fork_cannot_have_the_host_keep_more_than_it_may_map() {
     let mut guest = Guest::new("growing");
     let fd = guest.unlinked("text");
-    let mut limits = guest.bench.kernel.space.limits();
+    let mut limits = guest.bench.kernel.space().limits();
     limits.accessible_bytes = 1 << 20;
-    guest.bench.kernel.space.set_limits(limits);
+    guest.bench.kernel.space_mut().set_limits(limits);
     assert_eq!(guest.bench.call(PWRITE64, &[fd, PATH, 4, 1 << 20]), Ok(4), "on disk it may");
     guest.bench.call(FTRUNCATE, &[fd, 4]).unwrap();
     let _frozen = guest.freeze();
     assert_eq!(guest.bench.call(PWRITE64, &[fd, PATH, 4, 1 << 20]), Err(Errno::ENOSPC));
     assert_eq!(guest.bench.call(FALLOCATE, &[fd, 0, 0, 1 << 21]), Err(Errno::ENOSPC));
     limits.accessible_bytes = 0;
-    guest.bench.kernel.space.set_limits(limits);
+    guest.bench.kernel.space_mut().set_limits(limits);
     assert_eq!(guest.bench.frozen().map(drop), Err(Errno::ENOSPC));
 }
 
@@ -333,7 +333,7 @@ fn a_file_with_a_name_is_everybodys() {
     assert!(guest.bench.kernel.own_files.is_empty());
     guest.write(fd, "text").unwrap();
     assert_eq!(std::fs::read_to_string(guest.host("w/here")).unwrap(), "text");
-    let found = guest.bench.kernel.space.areas().find(address).unwrap();
+    let found = guest.bench.kernel.space().areas().find(address).unwrap();
     let same = |file: &HostFile| {
         guest.bench.kernel.files.objects().filter_map(|object| object.file()).any(|own| **own == *file)
     };
@@ -369,7 +369,9 @@ fn a_stream_is_every_forks_and_none_moves_it() {
     let input = std::fs::File::open(guest.host("input")).unwrap().into();
     let stream = Stream::adopt(HostFile::new(input, Origin::Stdio(0))).unwrap();
     let description = Description::new(Object::Stream(stream), O_RDONLY);
-    let fd = u64::try_from(guest.bench.kernel.files.open(description, 1024, false).unwrap()).unwrap();
+    let kernel = &mut guest.bench.kernel;
+    let id = kernel.files.insert(description);
+    let fd = u64::try_from(kernel.process_mut().descriptors.install(id, 0, 1024, false).unwrap()).unwrap();
     assert_eq!(guest.bench.call(LSEEK, &[fd, 2, SEEK_SET.into()]), Ok(2), "before there are forks");
     let (snapshot, _) = guest.freeze();
     assert_eq!(guest.bench.call(LSEEK, &[fd, 0, SEEK_SET.into()]), Err(Errno::ESPIPE));

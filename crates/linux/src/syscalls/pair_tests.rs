@@ -43,7 +43,7 @@ fn a_pair_carries_bytes_both_ways() {
     assert_eq!(bench.call(CLOSE, &[other]), Ok(0));
     assert_eq!(bench.receive(one, 16, 0), Ok(Vec::new()));
     assert_eq!(bench.send(one, b"x", MSG_NOSIGNAL), Err(Errno::EPIPE));
-    assert_eq!(bench.kernel.pending_signals(bench.pid()), 0);
+    assert_eq!(bench.kernel.process().pending_signals(bench.pid()), 0);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_blocking_send_goes_on_until_all_is_sent() {
     while total < 20_000 {
         total += bench.call_by(reader, RECVFROM, &[other, DATA.end - 0x8000, 20_000, 0, 0, 0]).unwrap();
         bench.kernel.wake(&mut bench.host);
-        if matches!(bench.kernel.tasks.get(tid).state, State::Retry(_)) {
+        if matches!(bench.kernel.process().tasks.get(tid).state, State::Retry(_)) {
             bench.enter(tid);
         }
     }
@@ -152,6 +152,6 @@ fn only_streams_raise_sigpipe() {
         let (one, other) = bench.pair(kind);
         assert_eq!(bench.call(CLOSE, &[other]), Ok(0));
         assert_eq!(bench.call(WRITE, &[one, BUFFER, 5]), Err(Errno::EPIPE));
-        assert_eq!(bench.kernel.pending_signals(bench.pid()), raised);
+        assert_eq!(bench.kernel.process().pending_signals(bench.pid()), raised);
     }
 }

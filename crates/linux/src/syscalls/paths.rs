@@ -95,7 +95,7 @@ impl Call<'_> {
     /// EBADF and ENOTDIR for a descriptor that is no directory.
     pub fn base(&self, directory: i32) -> Result<Vec<u8>, Errno> {
         if directory == AT_FDCWD {
-            return Ok(self.kernel.fs.cwd.clone());
+            return Ok(self.kernel.process().fs.cwd.clone());
         }
         self.directory_of(directory)
     }
@@ -131,14 +131,14 @@ impl Call<'_> {
 /// chdir(2)
 pub fn chdir(call: &mut Call<'_>) -> SyscallResult {
     let target = call.target(AT_FDCWD, call.args[0], false)?;
-    call.kernel.fs.cwd = call.directory(&target)?;
+    call.kernel.process_mut().fs.cwd = call.directory(&target)?;
     Ok(0)
 }
 
 /// fchdir(2)
 pub fn fchdir(call: &mut Call<'_>) -> SyscallResult {
     let path = call.directory_of(call.int(0))?;
-    call.kernel.fs.cwd = call.directory(&Target { directory: AT_FDCWD, path })?;
+    call.kernel.process_mut().fs.cwd = call.directory(&Target { directory: AT_FDCWD, path })?;
     Ok(0)
 }
 
@@ -149,7 +149,7 @@ pub fn getcwd(call: &mut Call<'_>) -> SyscallResult {
     if call.path_metadata(&here, true) == Err(Errno::ENOENT) {
         return Err(Errno::ENOENT.into()); // it has been removed
     }
-    let mut path = call.kernel.fs.cwd.clone();
+    let mut path = call.kernel.process().fs.cwd.clone();
     path.push(0);
     if path.len() > size {
         return Err(Errno::ERANGE.into());
@@ -161,7 +161,7 @@ pub fn getcwd(call: &mut Call<'_>) -> SyscallResult {
 /// umask(2)
 pub fn umask(call: &mut Call<'_>) -> SyscallResult {
     let new = call.uint(0) & 0o777;
-    Ok(u64::from(std::mem::replace(&mut call.kernel.fs.umask, new)))
+    Ok(u64::from(std::mem::replace(&mut call.kernel.process_mut().fs.umask, new)))
 }
 
 /// readlink(2)

@@ -14,6 +14,7 @@ use crate::guest_path;
 use crate::ids::Pid;
 use crate::objects::Object;
 use crate::objects::pidfd::{Life, PidFd};
+use crate::process::Process;
 use crate::signal::information::SIGINFO_SIZE;
 use crate::signal::{SignalInfo, Target};
 use crate::syscalls::signals::{checked, forge_check, send_to_all};
@@ -25,8 +26,8 @@ use crate::syscalls::signals::{checked, forge_check, send_to_all};
 pub(super) fn open(call: &mut Call<'_>, named: PidFd, flags: u32) -> Result<i32, Stop> {
     let id = call.kernel.files.insert(Description::new(Object::PidFd(named), O_RDWR | flags));
     call.kernel.shared.pidfds += 1;
-    let limit = call.kernel.process.file_limit();
-    call.kernel.files.install(id, 0, limit, true).map_err(|error| {
+    let limit = call.kernel.process().file_limit();
+    call.kernel.process_mut().descriptors.install(id, 0, limit, true).map_err(|error| {
         call.kernel.release(call.host, id);
         error.into()
     })
@@ -40,7 +41,7 @@ pub fn pidfd_open(call: &mut Call<'_>) -> SyscallResult {
     }
     let named = PidFd { id, thread: flags & PIDFD_THREAD != 0 };
     if call.kernel.life(named) == Life::Gone {
-        let thread = call.kernel.any_task(id).is_some();
+        let thread = call.kernel.processes.find_task(id).is_some();
         return Err(if thread { Errno::ENOENT } else { Errno::ESRCH }.into());
     }
     let fd = open(call, named, flags & PIDFD_NONBLOCK)?;
@@ -73,7 +74,7 @@ pub fn pidfd_send_signal(call: &mut Call<'_>) -> SyscallResult {
     };
     let to_thread = flags == PIDFD_SIGNAL_THREAD || flags == 0 && named.thread;
     let code = if to_thread { SI_TKILL } else { SI_USER };
-    let (pid, uid) = (call.kernel.process.pid, call.kernel.process.uid);
+    let Process { pid, uid, .. } = *call.kernel.process();
     let info = match &given {
         None => SignalInfo::sent(checked(signal)?, code, pid, uid),
         Some(bytes) if bytes[..4] != signal.to_le_bytes() => return Err(Errno::EINVAL.into()),
@@ -91,9 +92,8 @@ pub fn pidfd_send_signal(call: &mut Call<'_>) -> SyscallResult {
         return Ok(0);
     }
     if to_thread {
-        let owner = call.kernel.process_of(named.id).ok_or(Errno::ESRCH)?;
-        let sent = call.kernel.with_process(owner, |kernel| kernel.send_signal(Target::Thread(named.id), info));
-        sent.unwrap_or(Err(Errno::ESRCH))?;
+        let owner = owner(call, named)?.pid;
+        call.kernel.processes.send_signal(owner, Target::Thread(named.id), info)?;
     } else {
         send_to_all(call, &targets, info)?;
     }
@@ -102,12 +102,16 @@ pub fn pidfd_send_signal(call: &mut Call<'_>) -> SyscallResult {
 
 /// The processes that a signal is for.
 fn targets(call: &Call<'_>, named: PidFd, flags: u32) -> Result<Vec<Pid>, Errno> {
-    let owner = call.kernel.process_of(named.id).ok_or(Errno::ESRCH)?;
+    let owner = owner(call, named)?;
     if flags != PIDFD_SIGNAL_PROCESS_GROUP {
-        return Ok(vec![owner]);
+        return Ok(vec![owner.pid]);
     }
-    let group = call.kernel.find_process(owner).map_or(owner, |process| process.group);
-    Ok(call.kernel.signalled(-group).0)
+    Ok(call.kernel.processes.signalled(-owner.group).0)
+}
+
+/// The living process that a descriptor names, or that has the thread that it names.
+fn owner<'a>(call: &'a Call<'_>, named: PidFd) -> Result<&'a Process, Errno> {
+    call.kernel.processes.owner(named.id).ok_or(Errno::ESRCH)
 }
 
 /// pidfd_getfd(2)
@@ -119,19 +123,17 @@ pub fn pidfd_getfd(call: &mut Call<'_>) -> SyscallResult {
     let id = call.description_id(fd)?;
     let named = call.kernel.pidfd(id).ok_or(Errno::EBADF)?;
     let owner = match call.kernel.life(named) {
-        Life::Living => call.kernel.process_of(named.id).ok_or(Errno::ESRCH)?,
+        Life::Living => owner(call, named)?,
         Life::Ended | Life::Gone => return Err(Errno::ESRCH.into()),
     };
-    let own = call.kernel.process.pid;
+    let own = call.kernel.process().pid;
     // As ptrace(2) asks: not of a process that has made itself private.
-    let hidden = |dumpable: u32| owner != own && dumpable != 1;
-    if call.kernel.find_process(owner).is_none_or(|process| hidden(process.dumpable)) {
+    if owner.pid != own && owner.dumpable != 1 {
         return Err(Errno::EPERM.into());
     }
-    let found = call.kernel.with_process(owner, |kernel| kernel.files.lookup(wanted));
-    let found = found.unwrap_or(Err(Errno::ESRCH))?;
-    let limit = call.kernel.process.file_limit();
-    let taken = call.kernel.files.install(found, 0, limit, true)?;
+    let found = owner.descriptors.lookup(wanted)?;
+    let limit = call.kernel.process().file_limit();
+    let taken = call.kernel.process_mut().descriptors.install(found, 0, limit, true)?;
     call.kernel.files.retain(found);
     Ok(u64::from(taken.unsigned_abs()))
 }

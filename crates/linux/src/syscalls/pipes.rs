@@ -36,12 +36,12 @@ pub(crate) fn open_two(
     close_on_exec: bool,
     address: u64,
 ) -> SyscallResult {
-    let limit = call.kernel.process.file_limit();
+    let limit = call.kernel.process().file_limit();
     let ids = objects.map(|(object, flags)| call.kernel.files.insert(Description::new(object, flags)));
     let mut bytes = [0; 8];
     let mut opened = Vec::with_capacity(2);
     for (id, bytes) in ids.into_iter().zip(bytes.chunks_exact_mut(4)) {
-        if let Ok(fd) = call.kernel.files.install(id, 0, limit, close_on_exec) {
+        if let Ok(fd) = call.kernel.process_mut().descriptors.install(id, 0, limit, close_on_exec) {
             bytes.copy_from_slice(&fd.to_le_bytes());
             opened.push(fd);
         }

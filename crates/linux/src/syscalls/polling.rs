@@ -89,7 +89,7 @@ fn write_back(call: &mut Call<'_>, address: u64, limits: Limits) {
 
 fn poll_with(call: &mut Call<'_>, limits: Limits) -> SyscallResult {
     let (address, count) = (call.args[0], call.uint(1) as usize);
-    if count > call.kernel.process.file_limit() {
+    if count > call.kernel.process().file_limit() {
         return Err(Errno::EINVAL.into());
     }
     let mut entries = call.memory().read_vec(address, count * POLLFD_SIZE)?;
@@ -174,7 +174,7 @@ pub fn pselect6(call: &mut Call<'_>) -> SyscallResult {
 
 fn select_with(call: &mut Call<'_>, limits: Limits) -> SyscallResult {
     let count = usize::try_from(call.int(0)).map_err(|_| Errno::EINVAL)?;
-    let count = count.min(call.kernel.process.file_limit());
+    let count = count.min(call.kernel.process().file_limit());
     let size = count.div_ceil(64) * 8;
     let addresses = [call.args[1], call.args[2], call.args[3]];
     let mut wanted = [const { Vec::new() }; 3];

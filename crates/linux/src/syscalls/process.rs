@@ -7,8 +7,8 @@ use warmfork_abi::process::{
 use warmfork_abi::signals::{CLD_CONTINUED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCHLD, SIGCONT};
 
 use crate::call::{Call, Stop, SyscallResult};
-use crate::family::{Change, Reaped, Selector, WaitRequest};
 use crate::process::Ending;
+use crate::processes::{Change, Reaped, Selector, WaitRequest};
 use crate::signal::SignalInfo;
 use crate::syscalls::limits::usage_bytes;
 use crate::syscalls::pidfd::waited_for;
@@ -18,14 +18,14 @@ use crate::wait::Wait;
 /// thread's.
 pub fn exit(call: &mut Call<'_>) -> SyscallResult {
     let status = call.int(0) & 0xff;
-    let process = &mut call.kernel.process;
+    let process = call.kernel.process_mut();
     if call.tid == process.pid {
         process.leader_status = Some(status);
     }
-    if call.kernel.tasks.len() > 1 {
+    if process.tasks.len() > 1 {
         return Err(Stop::ExitThread);
     }
-    let status = call.kernel.process.leader_status.unwrap_or(status);
+    let status = process.leader_status.unwrap_or(status);
     Err(Stop::ExitProgram(Ending::Exited(status)))
 }
 
@@ -36,7 +36,7 @@ pub fn exit_group(call: &mut Call<'_>) -> SyscallResult {
 
 /// Takes news of a child, or sleeps until there are some; `None` with WNOHANG.
 fn wait(call: &mut Call<'_>, request: &WaitRequest, options: u32) -> Result<Option<Reaped>, Stop> {
-    match call.kernel.wait_for_child(request)? {
+    match call.kernel.processes.wait_for_child(request)? {
         None if options & WNOHANG == 0 => {
             Err(Stop::Block(Wait { children: true, restartable: true, ..Wait::default() }))
         }
@@ -54,7 +54,7 @@ pub fn wait4(call: &mut Call<'_>) -> SyscallResult {
     let selector = match pid {
         i32::MIN => return Err(Errno::ESRCH.into()),
         -1 => Selector::Any,
-        0 => Selector::Group(call.kernel.process.group),
+        0 => Selector::Group(call.kernel.process().group),
         1.. => Selector::Process(pid),
         _ => Selector::Group(-pid),
     };
@@ -104,7 +104,7 @@ pub fn waitid(call: &mut Call<'_>) -> SyscallResult {
         P_ALL => Selector::Any,
         P_PID if id > 0 => Selector::Process(id),
         P_PGID if id > 0 => Selector::Group(id),
-        P_PGID if id == 0 => Selector::Group(call.kernel.process.group),
+        P_PGID if id == 0 => Selector::Group(call.kernel.process().group),
         _ => return Err(Errno::EINVAL.into()),
     };
     let request = WaitRequest {

@@ -25,7 +25,7 @@ pub fn sched_yield(_call: &mut Call<'_>) -> SyscallResult {
 fn thread<'a>(call: &'a mut Call<'_>) -> Result<&'a mut Task, Errno> {
     match call.int(0) {
         0 => Ok(call.task()),
-        tid @ 1.. => call.kernel.any_task_mut(tid).ok_or(Errno::ESRCH),
+        tid @ 1.. => call.kernel.processes.find_task_mut(tid).ok_or(Errno::ESRCH),
         _ => Err(Errno::EINVAL),
     }
 }
@@ -151,7 +151,7 @@ pub fn sched_getattr(call: &mut Call<'_>) -> SyscallResult {
         return Err(Errno::EINVAL.into());
     }
     let policy = thread(call)?.policy;
-    let nice = call.kernel.process.attributes.nice;
+    let nice = call.kernel.process().attributes.nice;
     let mut bytes = [0; 48];
     bytes[..4].copy_from_slice(&SCHED_ATTR_SIZE_VER0.to_le_bytes());
     bytes[4..8].copy_from_slice(&policy.to_le_bytes());

@@ -22,7 +22,7 @@ pub fn membarrier(call: &mut Call<'_>) -> SyscallResult {
     if flags & !known != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let registered = call.kernel.process.attributes.barriers;
+    let registered = call.kernel.process().attributes.barriers;
     match command {
         MEMBARRIER_CMD_QUERY => Ok(u64::from(BARRIERS.cast_unsigned())),
         MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED => Ok(0),
@@ -36,7 +36,7 @@ pub fn membarrier(call: &mut Call<'_>) -> SyscallResult {
         | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED
         | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE
         | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ => {
-            call.kernel.process.attributes.barriers = registered | command;
+            call.kernel.process_mut().attributes.barriers = registered | command;
             Ok(0)
         }
         _ => Err(Errno::EINVAL.into()),
@@ -82,7 +82,7 @@ pub fn rseq(call: &mut Call<'_>) -> SyscallResult {
     call.task().sequences = Some(wanted);
     if wanted.announce(call.memory()).is_err() {
         // Linux sees it on the way back to the program.
-        call.kernel.force(call.tid, SignalInfo::kernel(SIGSEGV));
+        call.kernel.process_mut().force(call.tid, SignalInfo::kernel(SIGSEGV));
     }
     Ok(0)
 }

@@ -8,6 +8,7 @@ use warmfork_abi::signals::{
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::ids::{Pid, Tid};
+use crate::process::Process;
 use crate::signal::information::SIGINFO_SIZE;
 use crate::signal::{Action, AlternateStack, SignalInfo, Target, frame, vector};
 use crate::syscalls::time::read_timespec;
@@ -30,13 +31,13 @@ pub fn rt_sigaction(call: &mut Call<'_>) -> SyscallResult {
     if bit == 0 || wanted.is_some() && bit & UNBLOCKABLE != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let current = call.kernel.signals.action(signal);
+    let current = call.kernel.process().signals.action(signal);
     if let Some(bytes) = wanted {
         let [handler, flags, restorer, mask] = words(&bytes);
         let action = Action { handler, flags: flags & SA_KNOWN, restorer, mask: mask & !UNBLOCKABLE };
-        call.kernel.signals.set_action(signal, action);
+        call.kernel.process_mut().signals.set_action(signal, action);
         if action.ignores(bit) {
-            call.kernel.discard_pending(bit);
+            call.kernel.process_mut().discard_pending(bit);
         }
     }
     if old != 0 {
@@ -71,7 +72,7 @@ pub fn rt_sigprocmask(call: &mut Call<'_>) -> SyscallResult {
 pub fn rt_sigpending(call: &mut Call<'_>) -> SyscallResult {
     let [address, size, ..] = call.args;
     let size = usize::try_from(size).ok().filter(|&size| size <= 8).ok_or(Errno::EINVAL)?;
-    let set = call.kernel.pending_signals(call.tid) & call.task().signals.mask;
+    let set = call.kernel.process().pending_signals(call.tid) & call.task().signals.mask;
     call.memory().write(address, &set.to_le_bytes()[..size])?;
     Ok(0)
 }
@@ -97,7 +98,7 @@ pub fn rt_sigtimedwait(call: &mut Call<'_>) -> SyscallResult {
     let timeout = if timeout == 0 { None } else { Some(read_timespec(call.memory(), timeout)?) };
     let deadline = timeout.map(|timeout| call.deadline_after(timeout));
     let now = call.host.monotonic();
-    if let Some(taken) = call.kernel.take_signal(call.tid, wanted, call.host) {
+    if let Some(taken) = call.kernel.process_mut().take_signal(call.tid, wanted, call.host) {
         if info != 0 {
             call.memory().write(info, &taken.to_bytes())?;
         }
@@ -119,8 +120,7 @@ pub(super) fn send_to_all(call: &mut Call<'_>, targets: &[Pid], info: SignalInfo
     let mut result = Ok(());
     let mut reached = false;
     for &pid in targets {
-        let sent = call.kernel.with_process(pid, |kernel| kernel.send_signal(Target::Process, info));
-        match sent.unwrap_or(Err(Errno::ESRCH)) {
+        match call.kernel.processes.send_signal(pid, Target::Process, info) {
             Ok(()) => reached = true,
             Err(error) => result = Err(error),
         }
@@ -134,14 +134,14 @@ pub fn kill(call: &mut Call<'_>) -> SyscallResult {
     if pid == i32::MIN {
         return Err(Errno::ESRCH.into());
     }
-    let (targets, any) = call.kernel.signalled(pid);
+    let (targets, any) = call.kernel.processes.signalled(pid);
     let signal = signal?;
     if !any {
         return Err(Errno::ESRCH.into());
     }
     if signal != 0 {
-        let process = &call.kernel.process;
-        let info = SignalInfo::sent(signal, SI_USER, process.pid, process.uid);
+        let Process { pid, uid, .. } = *call.kernel.process();
+        let info = SignalInfo::sent(signal, SI_USER, pid, uid);
         send_to_all(call, &targets, info)?;
     }
     Ok(0)
@@ -150,18 +150,18 @@ pub fn kill(call: &mut Call<'_>) -> SyscallResult {
 /// Sends a signal (0 only asks whether it could be sent) to thread `tid` of any process.
 fn send_to_thread(call: &mut Call<'_>, tid: Tid, signal: i32, info: impl FnOnce(u32) -> SignalInfo) -> SyscallResult {
     let signal = checked(signal)?;
-    let owner = call.kernel.process_of(tid).filter(|_| call.kernel.any_task(tid).is_some()).ok_or(Errno::ESRCH)?;
+    let owner =
+        call.kernel.processes.owner(tid).filter(|owner| owner.tasks.lookup(tid).is_some()).ok_or(Errno::ESRCH)?;
     if signal != 0 {
-        let info = info(signal);
-        let sent = call.kernel.with_process(owner, |kernel| kernel.send_signal(Target::Thread(tid), info));
-        sent.unwrap_or(Err(Errno::ESRCH))?;
+        let owner = owner.pid;
+        call.kernel.processes.send_signal(owner, Target::Thread(tid), info(signal))?;
     }
     Ok(0)
 }
 
 /// tkill and tgkill say who sent the signal.
 fn directed(call: &Call<'_>) -> impl FnOnce(u32) -> SignalInfo + use<> {
-    let (pid, uid) = (call.kernel.process.pid, call.kernel.process.uid);
+    let Process { pid, uid, .. } = *call.kernel.process();
     move |signal| SignalInfo::sent(signal, SI_TKILL, pid, uid)
 }
 
@@ -181,7 +181,7 @@ pub fn tgkill(call: &mut Call<'_>) -> SyscallResult {
     if group <= 0 || tid <= 0 {
         return Err(Errno::EINVAL.into());
     }
-    if call.kernel.process_of(tid) != Some(group) {
+    if call.kernel.processes.owner(tid).is_none_or(|owner| owner.pid != group) {
         return Err(Errno::ESRCH.into());
     }
     let info = directed(call);
@@ -192,13 +192,12 @@ pub fn tgkill(call: &mut Call<'_>) -> SyscallResult {
 pub fn rt_sigqueueinfo(call: &mut Call<'_>) -> SyscallResult {
     let (pid, signal, address) = (call.int(0), call.int(1), call.args[2]);
     let bytes: [u8; SIGINFO_SIZE] = call.memory().read_array(address)?;
-    let owner = call.kernel.process_of(pid).filter(|_| pid > 0).ok_or(Errno::ESRCH)?;
+    let owner = call.kernel.processes.owner(pid).filter(|_| pid > 0).ok_or(Errno::ESRCH)?.pid;
     let signal = checked(signal)?;
     if signal != 0 {
         forge_check(call, owner, &bytes)?;
         let info = SignalInfo::from_bytes(signal, &bytes);
-        let sent = call.kernel.with_process(owner, |kernel| kernel.send_signal(Target::Process, info));
-        sent.unwrap_or(Err(Errno::ESRCH))?;
+        call.kernel.processes.send_signal(owner, Target::Process, info)?;
     }
     Ok(0)
 }
@@ -206,7 +205,7 @@ pub fn rt_sigqueueinfo(call: &mut Call<'_>) -> SyscallResult {
 /// What kill(2) and the kernel send, nobody else may pretend to another process.
 pub(super) fn forge_check(call: &Call<'_>, owner: Pid, bytes: &[u8; SIGINFO_SIZE]) -> Result<(), Errno> {
     let code = i32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
-    if (code >= 0 || code == SI_TKILL) && owner != call.kernel.process.pid { Err(Errno::EPERM) } else { Ok(()) }
+    if (code >= 0 || code == SI_TKILL) && owner != call.kernel.process().pid { Err(Errno::EPERM) } else { Ok(()) }
 }
 
 /// rt_tgsigqueueinfo(2)
@@ -216,7 +215,7 @@ pub fn rt_tgsigqueueinfo(call: &mut Call<'_>) -> SyscallResult {
     if group <= 0 || tid <= 0 {
         return Err(Errno::EINVAL.into());
     }
-    if call.kernel.process_of(tid) != Some(group) {
+    if call.kernel.processes.owner(tid).is_none_or(|owner| owner.pid != group) {
         return Err(Errno::ESRCH.into());
     }
     forge_check(call, group, &bytes)?;
@@ -287,7 +286,7 @@ pub fn rt_sigreturn(call: &mut Call<'_>) -> SyscallResult {
 
 fn bad_frame(call: &mut Call<'_>) {
     log::debug!("bad signal frame at {:#x} of thread {}", call.registers.rsp, call.tid);
-    call.kernel.force(call.tid, SignalInfo::kernel(SIGSEGV));
+    call.kernel.process_mut().force(call.tid, SignalInfo::kernel(SIGSEGV));
 }
 
 /// restart_syscall(2): warmfork restarts calls by itself.

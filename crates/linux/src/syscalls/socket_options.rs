@@ -33,7 +33,7 @@ fn value_of(call: &mut Call<'_>, id: DescriptionId, name: Name, room: usize) -> 
             Object::Pair(pair) => Ok(pair.peer.to_bytes().to_vec()),
             Object::Socket(socket) if socket.family == AF_UNIX => {
                 let who = socket.local.owner;
-                Ok(who.unwrap_or_else(|| call.kernel.process.credentials()).to_bytes().to_vec())
+                Ok(who.unwrap_or_else(|| call.kernel.process().credentials()).to_bytes().to_vec())
             }
             Object::Socket(_) | Object::Tcp(_) => Ok(Credentials::NOBODY.to_bytes().to_vec()),
             _ => Err(Errno::ENOTSOCK),

@@ -127,7 +127,7 @@ impl Bench {
     pub(super) fn await_call(&mut self, tid: Tid) -> Result<u64, Errno> {
         loop {
             self.kernel.wake(&mut self.host);
-            if !matches!(self.kernel.tasks.get(tid).state, State::Blocked(_)) {
+            if !matches!(self.kernel.process().tasks.get(tid).state, State::Blocked(_)) {
                 match self.enter(tid) {
                     Entered::Continue => return result(self.registers(tid).rax),
                     Entered::Blocked => {}
@@ -265,7 +265,7 @@ fn a_server_accepts_answers_and_ends() {
     client.read_to_string(&mut text).unwrap();
     assert_eq!(text, "answer");
     assert_eq!(bench.send(connection, b"more", 0), Err(Errno::EPIPE));
-    assert_eq!(bench.kernel.pending_signals(tid), signal_bit(SIGPIPE));
+    assert_eq!(bench.kernel.process().pending_signals(tid), signal_bit(SIGPIPE));
 }
 
 /// A bench that serves behind a gate: its listener, and an offered connection's other end.
@@ -278,7 +278,7 @@ fn gated(bench: &mut Bench) -> (u64, TcpStream) {
 }
 
 fn offer(bench: &mut Bench, listener: u64) {
-    let id = bench.kernel.files.lookup(i32::try_from(listener).unwrap()).unwrap();
+    let id = bench.kernel.process().descriptors.lookup(i32::try_from(listener).unwrap()).unwrap();
     let Object::Socket(socket) = &bench.kernel.files.description(id).object else { panic!("not a socket") };
     let handle = socket.handle().clone();
     let connection = loop {
@@ -435,7 +435,7 @@ fn a_lingering_close_never_reaches_the_host() {
     bench.write_half(LENGTH, 8);
     assert_eq!(bench.call(GETSOCKOPT, &[stream, SOL_SOCKET.into(), SO_LINGER.into(), AT, LENGTH]), Ok(0));
     assert_eq!(bench.get(AT, 8), [1, 0, 0, 0, 60, 0, 0, 0]);
-    let id = bench.kernel.files.lookup(i32::try_from(stream).unwrap()).unwrap();
+    let id = bench.kernel.process().descriptors.lookup(i32::try_from(stream).unwrap()).unwrap();
     let Object::Socket(socket) = &bench.kernel.files.description(id).object else { panic!("not a socket") };
     assert_eq!(rustix::net::sockopt::socket_linger(socket.handle()), Ok(None));
 }

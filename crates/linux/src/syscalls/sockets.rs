@@ -74,7 +74,8 @@ pub fn socketpair(call: &mut Call<'_>) -> SyscallResult {
         }
         _ => return Err(Errno::EAFNOSUPPORT.into()),
     }
-    let (one, other) = PairEnd::create(&mut call.kernel.shared.pairs, kind, call.kernel.process.credentials());
+    let asking = call.kernel.process().credentials();
+    let (one, other) = PairEnd::create(&mut call.kernel.shared.pairs, kind, asking);
     let status = O_RDWR | flags & SOCK_NONBLOCK;
     let address = call.args[3];
     open_two(call, [(Object::Pair(one), status), (Object::Pair(other), status)], flags & SOCK_CLOEXEC != 0, address)
@@ -229,8 +230,8 @@ fn accept_with(call: &mut Call<'_>, flags: u32) -> SyscallResult {
     }
     let id = call.description_id(call.int(0))?;
     let named = call.args[1] != 0;
-    let limit = call.kernel.process.file_limit();
-    if !call.kernel.files.has_room(limit) {
+    let limit = call.kernel.process().file_limit();
+    if !call.kernel.process().descriptors.has_room(limit) {
         return Err(Errno::EMFILE.into());
     }
     let (listener, mut context) = host_socket(call, id, Errno::EINVAL)?;
@@ -265,8 +266,8 @@ fn hand_out(call: &mut Call<'_>, connection: Object, peer: Option<Address>, flag
         call.kernel.release(call.host, accepted);
         return Err(error.into());
     }
-    let limit = call.kernel.process.file_limit();
-    let fd = call.kernel.files.install(accepted, 0, limit, flags & SOCK_CLOEXEC != 0)?;
+    let limit = call.kernel.process().file_limit();
+    let fd = call.kernel.process_mut().descriptors.install(accepted, 0, limit, flags & SOCK_CLOEXEC != 0)?;
     Ok(u64::from(fd.unsigned_abs()))
 }
 

@@ -14,9 +14,9 @@ use crate::host::errno;
 use crate::metadata::{host_metadata, magic_path};
 use crate::objects::Object;
 use crate::policy::Access;
-use crate::process::RLIMIT_FSIZE;
+use crate::process::{Process, RLIMIT_FSIZE};
 use crate::resolve::Found;
-use crate::signal::SignalInfo;
+use crate::signal::{SignalInfo, Target};
 
 /// A length or offset, which is signed in the system call.
 fn signed(value: u64) -> Result<u64, Errno> {
@@ -29,14 +29,14 @@ impl Call<'_> {
     /// # Errors
     /// EFBIG beyond RLIMIT_FSIZE.
     pub fn check_file_size(&mut self, end: u64) -> Result<(), Errno> {
-        let limit = self.kernel.process.limits[RLIMIT_FSIZE].soft;
+        let limit = self.kernel.process().limits[RLIMIT_FSIZE].soft;
         if end <= limit {
             return Ok(());
         }
-        let process = &self.kernel.process;
-        let info = SignalInfo::sent(SIGXFSZ, warmfork_abi::signals::SI_USER, process.pid, process.uid);
+        let Process { pid, uid, .. } = *self.kernel.process();
+        let info = SignalInfo::sent(SIGXFSZ, warmfork_abi::signals::SI_USER, pid, uid);
         // The caller lives, and standard signals are never refused.
-        let _ = self.kernel.send_signal(crate::signal::Target::Thread(self.tid), info);
+        let _ = self.kernel.processes.send_signal(pid, Target::Thread(self.tid), info);
         Err(Errno::EFBIG)
     }
 
@@ -54,7 +54,7 @@ impl Call<'_> {
                 total = total.saturating_add(host_metadata(file.to_look())?.size);
             }
         }
-        if total > self.kernel.space.limits().accessible_bytes { Err(Errno::ENOSPC) } else { Ok(()) }
+        if total > self.kernel.space().limits().accessible_bytes { Err(Errno::ENOSPC) } else { Ok(()) }
     }
 
     /// The description of a regular file (or memory file) behind `fd`.

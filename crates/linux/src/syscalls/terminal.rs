@@ -16,14 +16,14 @@ use warmfork_abi::termios::{
 
 use crate::call::{Call, Stop, SyscallResult};
 use crate::events::DescriptionId;
-use crate::ids::Pid;
+use crate::ids::{FIRST_PID, Pid};
 use crate::kernel::Kernel;
 use crate::objects::Object;
 use crate::objects::terminal::discipline::Discipline;
 use crate::objects::terminal::end::kept_flags;
 use crate::objects::terminal::settings::{Settings, WindowSize};
 use crate::objects::terminal::terminals::{Control, Notice, Receiver, Terminal, TerminalEnd};
-use crate::process::FIRST_PID;
+use crate::process::Process;
 use crate::signal::{SignalInfo, Target};
 use crate::wait::Wait;
 
@@ -44,13 +44,13 @@ impl Kernel {
         }
         for notice in std::mem::take(&mut self.shared.terminals.notices) {
             let receivers = match notice.to {
-                Receiver::Group(group) => self.signalled(-group).0,
+                Receiver::Group(group) => self.processes.signalled(-group).0,
                 Receiver::Process(pid) => vec![pid],
             };
             for pid in receivers {
                 let info = SignalInfo::kernel(notice.signal);
                 // One that has ended meanwhile needs none.
-                let _ = self.with_process(pid, |kernel| kernel.send_signal(Target::Process, info));
+                let _ = self.processes.send_signal(pid, Target::Process, info);
             }
         }
     }
@@ -60,10 +60,9 @@ impl Kernel {
     #[must_use]
     pub fn press_key(&mut self, signal: u32) -> bool {
         let foreground = self.shared.terminals.inherited.foreground;
-        let group = foreground.filter(|group| self.group_exists(*group)).unwrap_or(FIRST_PID);
-        let first = self.find_process(FIRST_PID).is_some_and(|process| process.group == group);
-        let default = self.with_process(FIRST_PID, |kernel| kernel.signals.action(signal).handler == SIG_DFL);
-        if signal_bit(signal) & STOPPING != 0 && first && default == Some(true) {
+        let group = foreground.filter(|group| self.processes.group_exists(*group)).unwrap_or(FIRST_PID);
+        let stops = |process: &Process| process.group == group && process.signals.action(signal).handler == SIG_DFL;
+        if signal_bit(signal) & STOPPING != 0 && self.processes.find(FIRST_PID).is_some_and(stops) {
             return true;
         }
         self.shared.terminals.notices.push(Notice { to: Receiver::Group(group), signal });
@@ -101,12 +100,12 @@ impl Kernel {
 
     /// Whether `tty` controls the current process's session.
     fn is_controlled_by(&self, tty: Tty) -> bool {
-        self.control(tty).session == Some(self.process.session)
+        self.control(tty).session == Some(self.process().session)
     }
 
     /// Whether some terminal controls the current process's session.
     fn is_controlled(&self) -> bool {
-        let (terminals, session) = (&self.shared.terminals, self.process.session);
+        let (terminals, session) = (&self.shared.terminals, self.process().session);
         terminals.controlling(session).is_some()
             || self.has_inherited_terminal() && self.is_controlled_by(Tty::Inherited)
     }
@@ -117,7 +116,7 @@ impl Kernel {
 
     /// Makes `tty` control the current process's session, if that has no terminal and `tty` no session.
     fn acquire(&mut self, tty: Tty) -> Result<(), Errno> {
-        let (pid, session, group) = (self.process.pid, self.process.session, self.process.group);
+        let Process { pid, session, group, .. } = *self.process();
         if self.is_controlled_by(tty) && pid == session {
             return Ok(());
         }
@@ -147,22 +146,22 @@ impl Call<'_> {
     }
 
     fn admit_to(&mut self, tty: Tty, signal: u32) -> Result<(), Stop> {
-        let group = self.kernel.process.group;
+        let group = self.kernel.process().group;
         let foreground = self.kernel.control(tty).foreground;
         if !self.kernel.is_controlled_by(tty) || foreground.is_none_or(|foreground| foreground == group) {
             return Ok(());
         }
         let blocked = self.task().signals.mask & signal_bit(signal) != 0;
-        if blocked || self.kernel.signals.action(signal).handler == SIG_IGN {
+        if blocked || self.kernel.process().signals.action(signal).handler == SIG_IGN {
             return if signal == SIGTTIN { Err(Errno::EIO.into()) } else { Ok(()) };
         }
-        if self.kernel.group_is_orphaned() {
+        if self.kernel.processes.group_is_orphaned() {
             return Err(Errno::EIO.into());
         }
-        for pid in self.kernel.signalled(-group).0 {
+        for pid in self.kernel.processes.signalled(-group).0 {
             let info = SignalInfo::kernel(signal);
             // One that cannot be queued is pending already.
-            let _ = self.kernel.with_process(pid, |kernel| kernel.send_signal(Target::Process, info));
+            let _ = self.kernel.processes.send_signal(pid, Target::Process, info);
         }
         // It tries again when it goes on.
         let now = self.host.monotonic();
@@ -192,7 +191,7 @@ impl Call<'_> {
 
     /// /dev/tty: the terminal that controls the process's session.
     pub(super) fn controlling_terminal(&mut self) -> Result<Object, Errno> {
-        let session = self.kernel.process.session;
+        let session = self.kernel.process().session;
         if let Some(number) = self.kernel.shared.terminals.controlling(session) {
             return Ok(Object::Terminal(self.kernel.shared.terminals.open(number)?));
         }
@@ -224,7 +223,7 @@ pub(super) fn control_request(
         TIOCSPGRP => set_foreground(call, tty, argument)?,
         TIOCSCTTY => call.kernel.acquire(tty)?,
         TIOCNOTTY => {
-            let (pid, session) = (call.kernel.process.pid, call.kernel.process.session);
+            let Process { pid, session, .. } = *call.kernel.process();
             if !call.kernel.is_controlled_by(tty) {
                 return Err(Errno::ENOTTY.into());
             }
@@ -255,8 +254,8 @@ fn set_foreground(call: &mut Call<'_>, tty: Tty, argument: u64) -> Result<(), St
     if group < 0 {
         return Err(Errno::EINVAL.into());
     }
-    let session = call.kernel.process.session;
-    match call.kernel.session_of_group(group) {
+    let session = call.kernel.process().session;
+    match call.kernel.processes.session_of_group(group) {
         None => return Err(Errno::ESRCH.into()),
         Some(other) if other != session => return Err(Errno::EPERM.into()),
         Some(_) => call.kernel.set_control(tty, Control { session: Some(session), foreground: Some(group) }),

@@ -29,12 +29,12 @@ const HANDLER: u64 = 0x40_2000;
 const THREAD: u64 = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 
 fn waits(bench: &Bench, tid: Tid) -> bool {
-    matches!(bench.kernel.tasks.get(tid).state, State::Blocked(_))
+    matches!(bench.kernel.process().tasks.get(tid).state, State::Blocked(_))
 }
 
 /// The waits of `tid` being over, what its call returns.
 fn finish(bench: &mut Bench, tid: Tid) -> Result<u64, Errno> {
-    assert!(matches!(bench.kernel.tasks.get(tid).state, State::Retry(_)));
+    assert!(matches!(bench.kernel.process().tasks.get(tid).state, State::Retry(_)));
     assert_eq!(bench.enter(tid), Entered::Continue);
     result(bench.registers(tid).rax)
 }
@@ -81,7 +81,7 @@ fn a_futex_wake_that_comes_with_the_timeout_is_not_lost() {
     bench.write(SCRATCH, &[1000, 0]);
     let wait = [WORD, FUTEX_WAIT.into(), 0, SCRATCH];
     assert_eq!(bench.start(waiter, FUTEX, &wait), Entered::Blocked);
-    bench.kernel.tasks.get_mut(waiter).wake(); // as when its time is up
+    bench.kernel.process_mut().tasks.get_mut(waiter).wake(); // as when its time is up
     assert_eq!(bench.call(FUTEX, &[WORD, FUTEX_WAKE.into(), 1]), Ok(1));
     assert_eq!(finish(&mut bench, waiter), Ok(0));
     // And it is in the queue no longer.
@@ -167,7 +167,7 @@ fn a_dying_thread_leaves_its_robust_locks() {
     assert_eq!(bench.read_half(foreign + 8), 4242);
     assert_eq!(bench.read_half(own), 0);
     assert_eq!(finish(&mut bench, waiter), Ok(0));
-    assert!(bench.kernel.tasks.lookup(dying).is_none());
+    assert!(bench.kernel.process().tasks.lookup(dying).is_none());
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_thread_starts_as_its_maker_asked() {
     let tid = i32::try_from(tid).unwrap();
     assert_eq!(bench.read_half(SCRATCH).cast_signed(), tid);
     let parent_rip = bench.registers(pid).rip;
-    let task = bench.kernel.tasks.get(tid);
+    let task = bench.kernel.process().tasks.get(tid);
     let registers = task.registers;
     assert_eq!((registers.rax, registers.rsp, registers.fs_base), (0, DATA.start + 0x8000, 0x1234_5000));
     assert_eq!((registers.rbx, registers.rip), (77, parent_rip));
@@ -207,7 +207,7 @@ fn clone3_checks_its_arguments() {
     bench.write(SCRATCH, &arguments(THREAD | CLONE_PARENT_SETTID, DATA.start + 0x4000, 0x4000));
     let tid = bench.call(CLONE3, &[SCRATCH, 88]).unwrap();
     assert_eq!(bench.read(SCRATCH + 208), tid);
-    assert_eq!(bench.kernel.tasks.get(i32::try_from(tid).unwrap()).registers.rsp, DATA.start + 0x8000);
+    assert_eq!(bench.kernel.process().tasks.get(i32::try_from(tid).unwrap()).registers.rsp, DATA.start + 0x8000);
     assert_eq!(bench.call(CLONE3, &[SCRATCH, 56]), Err(Errno::EINVAL));
     assert_eq!(bench.call(CLONE3, &[SCRATCH, 1 << 40]), Err(Errno::E2BIG));
     bench.write(SCRATCH + 88, &[1]);
@@ -217,7 +217,7 @@ fn clone3_checks_its_arguments() {
     bench.write(SCRATCH, &arguments(THREAD & !CLONE_SIGHAND, DATA.start, 0x4000));
     assert_eq!(bench.call(CLONE3, &[SCRATCH, 88]), Err(Errno::EINVAL));
     bench.write(SCRATCH, &arguments(0, 0, 0));
-    bench.kernel.family.max_threads = 2;
+    bench.kernel.processes.max_threads = 2;
     assert_eq!(bench.call(CLONE, &[THREAD, DATA.start + 0x8000]), Err(Errno::EAGAIN));
 }
 
@@ -286,12 +286,12 @@ fn an_interval_timer_sends_its_signal() {
     bench.write(SCRATCH, &[0, 0, 0, 1]);
     assert_eq!(bench.call(SETITIMER, &[3, SCRATCH, 0]), Err(Errno::EINVAL));
     assert_eq!(bench.call(SETITIMER, &[0, SCRATCH, 0]), Ok(0));
-    if let Some(deadline) = bench.kernel.timers.next_deadline() {
+    if let Some(deadline) = bench.kernel.process().timers.next_deadline() {
         bench.host.wait(Some(deadline));
-        bench.kernel.expire_timers(&bench.host);
+        bench.kernel.processes.expire_timers(&bench.host, pid);
     }
-    assert!(bench.kernel.signal_due(pid, None));
-    assert_eq!(bench.kernel.timers.next_deadline(), None);
+    assert!(bench.kernel.process().signal_due(pid, None));
+    assert_eq!(bench.kernel.process().timers.next_deadline(), None);
     assert_eq!(bench.deliver(pid), Delivery::Run);
     assert_eq!(bench.registers(pid).rdi, SIGALRM.into());
 }
@@ -308,14 +308,17 @@ fn a_posix_timer_counts_what_it_missed() {
     // 1 ns after, every ns.
     bench.write(SCRATCH, &[0, 1, 0, 1]);
     assert_eq!(bench.call(TIMER_SETTIME, &[timer, 0, SCRATCH, 0]), Ok(0));
-    assert_eq!(bench.kernel.timers.next_deadline(), None); // until its signal is taken
+    assert_eq!(bench.kernel.process().timers.next_deadline(), None); // until its signal is taken
     assert_eq!(bench.deliver(pid), Delivery::Run);
     let siginfo = bench.registers(pid).rsi;
-    assert_eq!(bench.read_half(siginfo + 16), bench.kernel.timers.posix.keys().next().unwrap().cast_unsigned());
+    assert_eq!(
+        bench.read_half(siginfo + 16),
+        bench.kernel.process().timers.posix.keys().next().unwrap().cast_unsigned()
+    );
     let overrun = bench.read_half(siginfo + 20);
     assert!(overrun > 0);
     assert_eq!(bench.read(siginfo + 24), 0xabcd);
-    assert!(bench.kernel.timers.next_deadline().is_some());
+    assert!(bench.kernel.process().timers.next_deadline().is_some());
     assert_eq!(bench.call(TIMER_GETOVERRUN, &[timer]), Ok(overrun.into()));
     assert_eq!(bench.call(TIMER_GETTIME, &[timer, SCRATCH]), Ok(0));
     assert_eq!(bench.read(SCRATCH + 8), 1);
@@ -335,7 +338,7 @@ fn a_timer_whose_signal_is_ignored_does_not_spin() {
     let timer = u64::from(bench.read_half(SCRATCH + 64));
     let now = bench.host.monotonic();
     bench.call(TIMER_SETTIME, &[timer, 0, SCRATCH, 0]).unwrap();
-    assert!(bench.kernel.timers.next_deadline().unwrap() >= now + 1_000_000);
+    assert!(bench.kernel.process().timers.next_deadline().unwrap() >= now + 1_000_000);
 }
 
 #[test]

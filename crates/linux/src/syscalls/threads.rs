@@ -98,7 +98,7 @@ fn start(call: &mut Call<'_>, request: &Request) -> SyscallResult {
     if has(CLONE_CHILD_CLEARTID) {
         task.clear_child_tid = request.child_tid;
     }
-    call.kernel.tasks.insert(task);
+    call.kernel.process_mut().tasks.insert(task);
     call.host.move_deadlines();
     for (flag, address) in [(CLONE_PARENT_SETTID, request.parent_tid), (CLONE_CHILD_SETTID, request.child_tid)] {
         if has(flag) {

@@ -135,7 +135,7 @@ fn sleep(call: &mut Call<'_>, deadline: u64, remaining: u64) -> SyscallResult {
     if deadline <= now {
         return Ok(0);
     }
-    if remaining != 0 && call.kernel.signal_due(call.tid, None) {
+    if remaining != 0 && call.kernel.process().signal_due(call.tid, None) {
         call.memory().write(remaining, &timespec_bytes(deadline - now))?;
     }
     Err(Stop::Block(Wait::until(Some(deadline))))

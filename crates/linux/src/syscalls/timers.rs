@@ -21,16 +21,16 @@ fn exchange(call: &mut Call<'_>, which: i32, value: u64, interval: u64) -> Resul
     let countdown = Countdown { deadline, interval };
     call.host.move_deadlines();
     match which {
-        ITIMER_REAL => call.kernel.timers.set_real(countdown),
-        ITIMER_VIRTUAL => call.kernel.timers.cpu[0] = countdown,
-        _ => call.kernel.timers.cpu[1] = countdown,
+        ITIMER_REAL => call.kernel.process_mut().timers.set_real(countdown),
+        ITIMER_VIRTUAL => call.kernel.process_mut().timers.cpu[0] = countdown,
+        _ => call.kernel.process_mut().timers.cpu[1] = countdown,
     }
     Ok(before)
 }
 
 /// The counter of an interval timer, and its remaining time and interval.
 fn read_interval_timer(call: &Call<'_>, which: i32) -> Result<(u64, (u64, u64)), Errno> {
-    let timers = &call.kernel.timers;
+    let timers = &call.kernel.process().timers;
     let (now, countdown) = match which {
         ITIMER_REAL => (call.host.monotonic(), timers.real),
         ITIMER_VIRTUAL => (call.kernel.cpu_time(call.host), timers.cpu[0]),
@@ -107,7 +107,7 @@ fn read_event(call: &mut Call<'_>, address: u64) -> Result<Notify, Errno> {
         SIGEV_SIGNAL | SIGEV_THREAD => signal(None),
         SIGEV_THREAD_ID => {
             let tid = half(16);
-            call.kernel.tasks.lookup(tid).ok_or(Errno::EINVAL)?;
+            call.kernel.process().tasks.lookup(tid).ok_or(Errno::EINVAL)?;
             signal(Some(tid))
         }
         _ => Err(Errno::EINVAL),
@@ -118,7 +118,8 @@ fn read_event(call: &mut Call<'_>, address: u64) -> Result<Notify, Errno> {
 pub fn timer_create(call: &mut Call<'_>) -> SyscallResult {
     let (clock, event, address) = (call.int(0), call.args[1], call.args[2]);
     let counter = counter(call, clock)?;
-    if call.kernel.timers.posix.len() as u64 >= call.kernel.process.limits[RLIMIT_SIGPENDING].soft {
+    let process = call.kernel.process();
+    if process.timers.posix.len() as u64 >= process.limits[RLIMIT_SIGPENDING].soft {
         return Err(Errno::EAGAIN.into());
     }
     let notify = match event {
@@ -127,13 +128,13 @@ pub fn timer_create(call: &mut Call<'_>) -> SyscallResult {
     };
     let countdown = Countdown::default();
     let timer = PosixTimer { clock, counter, notify, countdown, queued: false, missed: 0, overrun: 0 };
-    let id = call.kernel.timers.insert(timer);
-    if let (0, Some(timer)) = (event, call.kernel.timers.posix.get_mut(&id)) {
+    let id = call.kernel.process_mut().timers.insert(timer);
+    if let (0, Some(timer)) = (event, call.kernel.process_mut().timers.posix.get_mut(&id)) {
         let value = u64::from(id.cast_unsigned());
         timer.notify = Notify::Signal { signal: SIGALRM, value, thread: None };
     }
     if let Err(fault) = call.memory().write_u32(address, id.cast_unsigned()) {
-        call.kernel.timers.posix.remove(&id);
+        call.kernel.process_mut().timers.posix.remove(&id);
         return Err(fault.into());
     }
     Ok(0)
@@ -142,8 +143,9 @@ pub fn timer_create(call: &mut Call<'_>) -> SyscallResult {
 /// A copy of the timer in argument 0, what its counter shows now, and its id.
 fn timer(call: &Call<'_>) -> Result<(i32, PosixTimer, u64), Errno> {
     let id = call.int(0);
-    let timer = call.kernel.timers.posix.get(&id).ok_or(Errno::EINVAL)?.clone();
-    let now = call.kernel.counted(call.host, timer.counter, call.host.monotonic());
+    let timer = call.kernel.process().timers.posix.get(&id).ok_or(Errno::EINVAL)?.clone();
+    let cpu = call.kernel.cpu_time(call.host);
+    let now = call.kernel.process().counted(timer.counter, call.host.monotonic(), cpu);
     Ok((id, timer, now))
 }
 
@@ -177,9 +179,9 @@ pub fn timer_settime(call: &mut Call<'_>) -> SyscallResult {
         value
     };
     let deadline = if value == 0 { None } else { Some(now.saturating_add(ahead)) };
-    call.kernel.forget_timer_signal(id);
+    call.kernel.process_mut().forget_timer_signal(id);
     call.host.move_deadlines();
-    if let Some(timer) = call.kernel.timers.posix.get_mut(&id) {
+    if let Some(timer) = call.kernel.process_mut().timers.posix.get_mut(&id) {
         timer.countdown = Countdown { deadline, interval };
         timer.overrun = 0;
     }
@@ -206,10 +208,10 @@ pub fn timer_getoverrun(call: &mut Call<'_>) -> SyscallResult {
 /// timer_delete(2)
 pub fn timer_delete(call: &mut Call<'_>) -> SyscallResult {
     let id = call.int(0);
-    if !call.kernel.timers.posix.contains_key(&id) {
+    if !call.kernel.process().timers.posix.contains_key(&id) {
         return Err(Errno::EINVAL.into());
     }
-    call.kernel.forget_timer_signal(id);
-    call.kernel.timers.posix.remove(&id);
+    call.kernel.process_mut().forget_timer_signal(id);
+    call.kernel.process_mut().timers.posix.remove(&id);
     Ok(0)
 }

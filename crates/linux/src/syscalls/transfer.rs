@@ -78,7 +78,7 @@ impl Call<'_> {
         let mut length = vectors.total();
         if !transfer.whole && length > 0 {
             // What is read here is gone: read no more than the guest can take.
-            let writable = vectors.writable(self.kernel.space.areas());
+            let writable = vectors.writable(self.kernel.space().areas());
             if writable == 0 && !self.kernel.poll_for(self.host, transfer.id, Events::IN).is_empty() {
                 return Err(Errno::EFAULT.into());
             }
@@ -229,7 +229,7 @@ impl Call<'_> {
     /// # Errors
     /// EFBIG (and SIGXFSZ) when RLIMIT_FSIZE leaves room for none, ENOSPC when memory files are too large.
     pub(super) fn room_in_file(&mut self, id: DescriptionId, at: Option<u64>, length: usize) -> Result<usize, Errno> {
-        let limit = self.kernel.process.limits[RLIMIT_FSIZE].soft;
+        let limit = self.kernel.process().limits[RLIMIT_FSIZE].soft;
         let description = self.kernel.files.description(id);
         let grows = |file| limit != UNLIMITED || self.kernel.is_in_memory(file);
         if length == 0 || !description.object.file().is_some_and(|file| grows(file)) {

@@ -92,7 +92,7 @@ pub(super) fn connect(
         Ok(owner) => owner,
         Err(error) => return Some(Err(error)),
     };
-    let maker = call.kernel.process.credentials();
+    let maker = call.kernel.process().credentials();
     let (name, peer_name) = (socket.name().unwrap_or(Address::Unnamed), listener.name().unwrap_or(Address::Unnamed));
     let (socket, server_passes) = (socket.clone(), listener.pass_credentials);
     let pairs = &mut call.kernel.shared.pairs;

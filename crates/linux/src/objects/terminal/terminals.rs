@@ -7,8 +7,7 @@ use warmfork_abi::signals::{SIGCONT, SIGHUP, SIGWINCH};
 
 use super::discipline::Discipline;
 use super::settings::WindowSize;
-use crate::ids::Pid;
-use crate::process::FIRST_PID;
+use crate::ids::{FIRST_PID, Pid};
 
 /// Most terminals of a machine.
 const MOST_TERMINALS: usize = 256;

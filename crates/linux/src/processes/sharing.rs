@@ -18,7 +18,7 @@ impl Kernel {
     /// # Errors
     /// ENOMEM when the host refuses.
     pub(crate) fn share_memory(&mut self, memory: &mut dyn GuestMemory) -> Result<(), Errno> {
-        self.space.shared_without_file().iter().try_for_each(|area| self.share_area(memory, area))
+        self.space().shared_without_file().iter().try_for_each(|area| self.share_area(memory, area))
     }
 
     /// Puts a memory file behind `area`, a mapping of the current process that is shared and has none.
@@ -31,13 +31,13 @@ impl Kernel {
             memory.protect(area.span, Protection::READ).map_err(|_| Errno::ENOMEM)?;
         }
         self.copy_into(memory, area, &file)?;
-        self.space.put_file(memory, area.span, &file)?;
+        self.space_mut().put_file(memory, area.span, &file)?;
         self.rename_futexes(area.span);
         Ok(())
     }
 
     fn copy_into(&self, memory: &mut dyn GuestMemory, area: &Area, file: &HostFile) -> Result<(), Errno> {
-        let imaged = self.space.imaged();
+        let imaged = self.space().imaged();
         let mut at = area.span.start;
         let mut present = [0; (CHUNK / PAGE) as usize];
         while at < area.span.end {
@@ -64,6 +64,7 @@ impl Kernel {
         let waits = |address: u64| span.start <= address && address < span.end;
         let named = |key: FutexKey, address: u64| matches!(key, FutexKey::Private(..)) && waits(address);
         let waiting: Vec<(Tid, u64)> = self
+            .process()
             .tasks
             .iter()
             .filter_map(|task| task.restart.queued.map(|queued| (task.tid, queued.word)))
@@ -72,7 +73,7 @@ impl Kernel {
             .collect();
         for (tid, address) in waiting {
             let word = self.futex_word(address, false);
-            if let Some(queued) = &mut self.tasks.get_mut(tid).restart.queued {
+            if let Some(queued) = &mut self.process_mut().tasks.get_mut(tid).restart.queued {
                 queued.word = word;
             }
         }

@@ -3,14 +3,14 @@
 use warmfork_abi::signals::{CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SI_USER, SIG_IGN, SIGCHLD};
 use warmfork_memory::GuestMemory;
 
-use super::{Pid, Zombie};
+use super::{ProcessTable, Zombie};
 use crate::dispatch::Entered;
 use crate::host::Host;
-use crate::ids::Tid;
+use crate::ids::{FIRST_PID, Pid, Tid};
 use crate::kernel::Kernel;
-use crate::process::{Ending, FIRST_PID};
+use crate::process::{Ending, Process};
 use crate::signal::{SignalInfo, Target};
-use crate::task::State;
+use crate::task::{State, Task};
 
 /// The process that takes orphans when nobody else does.
 const INIT: Pid = 1;
@@ -19,28 +19,29 @@ impl Kernel {
     /// Ends the current process. With the first one the machine ends; after another one, a process that is left is
     /// the current one.
     pub fn end_process(&mut self, host: &mut Host, memory: &dyn GuestMemory, ending: Ending) -> Entered {
-        let pid = self.process.pid;
+        let pid = self.process().pid;
         if pid == FIRST_PID {
             return Entered::Ended(ending);
         }
-        let threads: Vec<Tid> = self.tasks.iter().map(|task| task.tid).collect();
-        let name = self.tasks.lookup(pid).or_else(|| self.tasks.iter().next()).map(|task| task.name.clone());
+        let tasks = &self.process().tasks;
+        let threads: Vec<Tid> = tasks.iter().map(|task| task.tid).collect();
+        let name = tasks.lookup(pid).or_else(|| tasks.iter().next()).map(|task| task.name.clone());
         for tid in threads {
             self.end_thread(memory, tid);
         }
-        self.close_all(host);
+        let descriptors = std::mem::take(&mut self.process_mut().descriptors);
+        self.close_all(host, &descriptors);
         self.shared.locks.end_process(pid);
-        if self.process.session == pid {
+        if self.process().session == pid {
             self.shared.terminals.leave(pid);
             self.send_notices();
         }
-        let resident = self.space.totals().accessible;
-        let next = if self.family.parked.contains_key(&self.process.parent) { self.process.parent } else { FIRST_PID };
+        let resident = self.space().totals().accessible;
+        let next = self.processes.find(self.process().parent).map_or(FIRST_PID, |parent| parent.pid);
         self.run_process(host, next);
-        let Some(gone) = self.forget_process(pid) else { return Entered::ProcessEnded };
-        self.give_memory_back(pid);
-        self.leave_children(pid, self.reaper_of(gone.process.parent));
-        let process = gone.process;
+        let Some(process) = self.processes.remove(pid) else { return Entered::ProcessEnded };
+        self.processes.give_memory_back(pid);
+        self.processes.leave_children(&process);
         let zombie = Zombie {
             parent: process.parent,
             group: process.group,
@@ -52,15 +53,17 @@ impl Kernel {
             resident,
             name: name.unwrap_or_default(),
         };
-        self.family.zombies.insert(pid, zombie);
-        self.announce(pid);
+        self.processes.zombies.insert(pid, zombie);
+        self.processes.announce(pid);
         Entered::ProcessEnded
     }
+}
 
+impl ProcessTable {
     /// Who takes the children of a process whose parent is `parent`: the nearest ancestor that asked to.
     fn reaper_of(&self, parent: Pid) -> Pid {
         let mut ancestor = parent;
-        while let Some(process) = self.find_process(ancestor) {
+        while let Some(process) = self.find(ancestor) {
             if process.attributes.subreaper {
                 return ancestor;
             }
@@ -69,25 +72,24 @@ impl Kernel {
         INIT
     }
 
-    /// Gives the children of `pid`, which has ended, to `reaper`.
-    fn leave_children(&mut self, pid: Pid, reaper: Pid) {
+    /// Finds others to look after the children of `gone`, which has ended.
+    fn leave_children(&mut self, gone: &Process) {
+        let Process { pid, uid, parent, .. } = *gone;
+        let reaper = self.reaper_of(parent);
         let mut bereaved = Vec::new();
-        for process in self.processes_mut().filter(|process| process.parent == pid) {
+        for process in self.living.iter_mut().filter(|process| process.parent == pid) {
             process.parent = reaper;
             process.exit_signal = SIGCHLD;
             bereaved.push((process.pid, process.attributes.parent_death_signal));
         }
         for (child, signal) in bereaved.into_iter().filter(|(_, signal)| *signal != 0) {
-            let uid = self.process.uid;
-            let told =
-                |kernel: &mut Self| kernel.send_signal(Target::Process, SignalInfo::sent(signal, SI_USER, pid, uid));
             // A signal that cannot be queued is lost.
-            let _ = self.with_process(child, told);
+            let _ = self.send_signal(child, Target::Process, SignalInfo::sent(signal, SI_USER, pid, uid));
         }
         let orphans: Vec<Pid> =
-            self.family.zombies.iter().filter(|(_, zombie)| zombie.parent == pid).map(|(child, _)| *child).collect();
+            self.zombies.iter().filter(|(_, zombie)| zombie.parent == pid).map(|(child, _)| *child).collect();
         for orphan in orphans {
-            if let Some(zombie) = self.family.zombies.get_mut(&orphan) {
+            if let Some(zombie) = self.zombies.get_mut(&orphan) {
                 zombie.parent = reaper;
                 zombie.exit_signal = SIGCHLD;
             }
@@ -97,34 +99,33 @@ impl Kernel {
 
     /// Tells the parent of zombie `pid`; the zombie goes when nobody is going to wait for it.
     fn announce(&mut self, pid: Pid) {
-        let Some(zombie) = self.family.zombies.get(&pid) else { return };
+        if !self.tell_of_end(pid) {
+            self.zombies.remove(&pid);
+        }
+    }
+
+    /// Tells the parent of zombie `pid`; whether it may wait for it.
+    fn tell_of_end(&mut self, pid: Pid) -> bool {
+        let Some(zombie) = self.zombies.get(&pid) else { return false };
         let (parent, signal) = (zombie.parent, zombie.exit_signal);
         let (code, status) = match zombie.ending {
             Ending::Exited(status) => (CLD_EXITED, status),
             Ending::Signaled(signal) => (CLD_KILLED, signal.cast_signed()),
         };
         let info = SignalInfo::child(signal, code, pid, zombie.uid, status, zombie.cpu_time);
-        let kept = self.with_process(parent, |kernel| {
-            let action = kernel.signals.action(SIGCHLD);
-            let ignored = signal == SIGCHLD && action.handler == SIG_IGN;
-            if signal != 0 && !ignored {
-                // One that cannot be queued is lost, as on Linux.
-                let _ = kernel.send_signal(Target::Process, info);
-            }
-            kernel.wake_waiting_parents();
-            !ignored && (signal != SIGCHLD || action.flags & SA_NOCLDWAIT == 0)
-        });
-        if kept != Some(true) {
-            self.family.zombies.remove(&pid);
+        let Some(action) = self.find(parent).map(|parent| parent.signals.action(SIGCHLD)) else { return false };
+        let ignored = signal == SIGCHLD && action.handler == SIG_IGN;
+        if signal != 0 && !ignored {
+            // One that cannot be queued is lost, as on Linux.
+            let _ = self.send_signal(parent, Target::Process, info);
         }
+        self.wake_parent(parent);
+        !ignored && (signal != SIGCHLD || action.flags & SA_NOCLDWAIT == 0)
     }
 
-    /// Threads of the current process that wait for children look again.
-    pub(super) fn wake_waiting_parents(&mut self) {
-        for task in self.tasks.iter_mut() {
-            if matches!(&task.state, State::Blocked(wait) if wait.children) {
-                task.wake();
-            }
-        }
+    /// Threads of `parent` that wait for children look again.
+    pub(super) fn wake_parent(&mut self, parent: Pid) {
+        let tasks = self.find_mut(parent).into_iter().flat_map(|parent| parent.tasks.iter_mut());
+        tasks.filter(|task| matches!(&task.state, State::Blocked(wait) if wait.children)).for_each(Task::wake);
     }
 }

@@ -4,8 +4,8 @@ use warmfork_abi::Errno;
 use warmfork_abi::process::{WALL, WCLONE};
 use warmfork_abi::signals::SIGCHLD;
 
-use super::Pid;
-use crate::kernel::Kernel;
+use super::ProcessTable;
+use crate::ids::Pid;
 use crate::process::{Ending, Process};
 
 /// Which children.
@@ -79,16 +79,16 @@ pub struct Reaped {
     pub resident: u64,
 }
 
-impl Kernel {
+impl ProcessTable {
     /// Takes news of a child of the current process, if there are any.
     ///
     /// # Errors
     /// ECHILD when there is no such child.
     pub fn wait_for_child(&mut self, request: &WaitRequest) -> Result<Option<Reaped>, Errno> {
-        let parent = self.process.pid;
+        let parent = self.current().pid;
         let mut known = false;
         let mut ended = None;
-        for (&pid, zombie) in &self.family.zombies {
+        for (&pid, zombie) in &self.zombies {
             if zombie.parent == parent && request.takes(pid, zombie.group, zombie.exit_signal) {
                 known = true;
                 ended = Some(pid).filter(|_| request.ended);
@@ -100,8 +100,7 @@ impl Kernel {
         if let Some(found) = ended.and_then(|pid| self.reap(pid, request.leave)) {
             return Ok(Some(found));
         }
-        for parked in self.family.parked.values_mut() {
-            let process = &mut parked.process;
+        for process in &mut self.living {
             if process.parent == parent && request.takes(process.pid, process.group, process.exit_signal) {
                 known = true;
                 if let Some(change) = job_news(process, request) {
@@ -114,12 +113,13 @@ impl Kernel {
     }
 
     fn reap(&mut self, pid: Pid, leave: bool) -> Option<Reaped> {
-        let zombie = self.family.zombies.get(&pid)?;
+        let zombie = self.zombies.get(&pid)?;
         let change = Change::Ended(zombie.ending);
         let reaped = Reaped { pid, uid: zombie.uid, change, cpu_time: zombie.cpu_time, resident: zombie.resident };
         if !leave {
-            self.process.children_cpu_time = self.process.children_cpu_time.saturating_add(zombie.cpu_time);
-            self.family.zombies.remove(&pid);
+            let parent = &mut self.living[self.current];
+            parent.children_cpu_time = parent.children_cpu_time.saturating_add(zombie.cpu_time);
+            self.zombies.remove(&pid);
         }
         Some(reaped)
     }

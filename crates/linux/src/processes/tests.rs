@@ -7,8 +7,9 @@ use warmfork_abi::signals::{
 use warmfork_abi::threads::CLONE_VM;
 use warmfork_abi::{Errno, numbers::*};
 
-use super::{Executed, Pid};
+use super::Executed;
 use crate::dispatch::Entered;
+use crate::ids::Pid;
 use crate::process::Ending;
 use crate::schedule::Turn;
 use crate::signal::{Delivery, SignalInfo, Target};
@@ -45,22 +46,22 @@ fn a_child_takes_over_what_fork_says() {
     let parent = bench.pid();
     act(&mut bench, SIGUSR1, 0x1234, 0);
     bench.call(PIPE, &[SCRATCH]).unwrap();
-    bench.kernel.send_signal(Target::Process, SignalInfo::sent(SIGUSR1, 0, 1, 0)).unwrap();
+    bench.kernel.processes.send_signal(parent, Target::Process, SignalInfo::sent(SIGUSR1, 0, 1, 0)).unwrap();
     let child = fork(&mut bench);
     assert_ne!(child, parent);
-    let files = bench.kernel.files.clone();
+    let (files, descriptors) = (bench.kernel.files.clone(), bench.kernel.process().descriptors.clone());
     run(&mut bench, child);
     assert_eq!(bench.registers(child).rax, 0);
     assert_eq!(bench.call(GETPID, &[]), Ok(id(child)));
     assert_eq!(bench.call(GETPPID, &[]), Ok(id(parent)));
-    assert_eq!(bench.kernel.files, files);
-    assert_eq!(bench.kernel.signals.action(SIGUSR1).handler, 0x1234);
-    assert_eq!(bench.kernel.pending_signals(child), 0);
+    assert_eq!((&bench.kernel.files, &bench.kernel.process().descriptors), (&files, &descriptors));
+    assert_eq!(bench.kernel.process().signals.action(SIGUSR1).handler, 0x1234);
+    assert_eq!(bench.kernel.process().pending_signals(child), 0);
     // Closing here leaves the parent's descriptor open.
     bench.call(CLOSE, &[0]).unwrap();
     run(&mut bench, parent);
     assert_eq!(bench.call(FCNTL, &[0, 1]), Ok(0));
-    assert_ne!(bench.kernel.pending_signals(parent), 0);
+    assert_ne!(bench.kernel.process().pending_signals(parent), 0);
 }
 
 #[test]
@@ -78,7 +79,7 @@ fn a_child_that_has_ended_is_waited_for_once() {
     assert_eq!(bench.read_half(SCRATCH), 7 << 8);
     assert_eq!(bench.call(WAIT4, &[u64::MAX, 0, 0, 0]), Err(Errno::ECHILD));
     assert_eq!(bench.call(KILL, &[id(child), 0]), Err(Errno::ESRCH));
-    assert!(bench.kernel.family.is_empty() && bench.kernel.family.spaces().count() == 0);
+    assert!(bench.kernel.processes.len() == 1 && bench.kernel.processes.spaces().count() == 1);
 }
 
 #[test]
@@ -105,23 +106,23 @@ fn the_parent_is_told_unless_it_does_not_care() {
     act(&mut bench, SIGCHLD, 0x5000, 0);
     let child = fork(&mut bench);
     exit(&mut bench, child, 0);
-    assert_eq!(bench.kernel.pending_signals(parent), signal_bit(SIGCHLD));
-    bench.kernel.take_signal(parent, signal_bit(SIGCHLD), &bench.host).unwrap();
+    assert_eq!(bench.kernel.process().pending_signals(parent), signal_bit(SIGCHLD));
+    bench.kernel.process_mut().take_signal(parent, signal_bit(SIGCHLD), &bench.host).unwrap();
     act(&mut bench, SIGCHLD, 0x5000, SA_NOCLDWAIT);
     let child = fork(&mut bench);
     exit(&mut bench, child, 0);
     assert_eq!(
-        bench.kernel.take_signal(parent, signal_bit(SIGCHLD), &bench.host).unwrap().fields[0] & 0xffff,
+        bench.kernel.process_mut().take_signal(parent, signal_bit(SIGCHLD), &bench.host).unwrap().fields[0] & 0xffff,
         id(child)
     );
-    assert_eq!(bench.kernel.family.zombies().count(), 1, "the first one only");
+    assert_eq!(bench.kernel.processes.zombies().count(), 1, "the first one only");
     act(&mut bench, SIGCHLD, SIG_IGN, 0);
     let child = fork(&mut bench);
     assert_eq!(bench.start(parent, WAIT4, &[id(child), 0, 0, 0]), Entered::Blocked);
     exit(&mut bench, child, 0);
     assert_eq!(bench.enter(parent), Entered::Continue);
     assert_eq!(bench.registers(parent).rax, Errno::ECHILD.as_result());
-    assert_eq!(bench.kernel.pending_signals(parent), 0);
+    assert_eq!(bench.kernel.process().pending_signals(parent), 0);
 }
 
 #[test]
@@ -132,15 +133,15 @@ fn orphans_go_to_init_or_to_who_asked_for_them() {
     run(&mut bench, middle);
     let orphan = fork(&mut bench);
     exit(&mut bench, middle, 0);
-    assert_eq!(bench.kernel.find_process(orphan).unwrap().parent, 1);
+    assert_eq!(bench.kernel.processes.find(orphan).unwrap().parent, 1);
     exit(&mut bench, orphan, 0);
-    assert!(bench.kernel.family.zombie(orphan).is_none() && bench.kernel.family.zombie(middle).is_some());
-    bench.kernel.process.attributes.subreaper = true;
+    assert!(bench.kernel.processes.zombie(orphan).is_none() && bench.kernel.processes.zombie(middle).is_some());
+    bench.kernel.process_mut().attributes.subreaper = true;
     let middle = fork(&mut bench);
     run(&mut bench, middle);
     let orphan = fork(&mut bench);
     exit(&mut bench, middle, 0);
-    assert_eq!(bench.kernel.find_process(orphan).unwrap().parent, first);
+    assert_eq!(bench.kernel.processes.find(orphan).unwrap().parent, first);
 }
 
 #[test]
@@ -153,7 +154,7 @@ fn signals_reach_other_processes_and_groups() {
     bench.call(KILL, &[id(-other), SIGTERM.into()]).unwrap();
     for (pid, reached) in [(first, false), (one, false), (other, true)] {
         run(&mut bench, pid);
-        assert_eq!(bench.kernel.signal_due(pid, None), reached, "process {pid}");
+        assert_eq!(bench.kernel.process().signal_due(pid, None), reached, "process {pid}");
     }
     run(&mut bench, other);
     assert_eq!(bench.deliver(other), Delivery::End(Ending::Signaled(SIGTERM)));
@@ -172,7 +173,7 @@ fn a_stopped_process_does_not_run_until_it_is_continued() {
     bench.call(KILL, &[id(child), SIGSTOP.into()]).unwrap();
     run(&mut bench, child);
     assert_eq!(bench.deliver(child), Delivery::Run);
-    assert!(bench.kernel.tasks.stopped && !bench.kernel.tasks.runnable(child));
+    assert!(bench.kernel.process().tasks.stopped && !bench.kernel.process().tasks.runnable(child));
     run(&mut bench, parent);
     assert_eq!(bench.call(WAIT4, &[u64::MAX, SCRATCH, (WNOHANG | WUNTRACED).into(), 0]), Ok(id(child)));
     assert_eq!(bench.read_half(SCRATCH), SIGSTOP << 8 | 0x7f);
@@ -194,28 +195,29 @@ fn vfork_lends_its_memory() {
     let mut bench = Bench::new();
     let parent = bench.pid();
     assert_eq!(bench.start(parent, VFORK, &[]), Entered::Blocked);
-    let child = bench.kernel.family.parked()[0];
-    assert_eq!(bench.kernel.find_process(child).unwrap().space, bench.kernel.process.space);
+    let child = bench.kernel.processes.pids()[1];
+    assert_eq!(bench.kernel.processes.find(child).unwrap().space, bench.kernel.process().space);
     run(&mut bench, child);
     // What it maps, its parent has.
     let mapped = bench.call(MMAP, &[0, 4096, 3, 0x22, u64::MAX, 0]).unwrap();
     run(&mut bench, parent);
-    assert!(bench.kernel.space.areas().find(mapped).is_some());
-    assert!(matches!(bench.kernel.tasks.get(parent).state, State::Blocked(_)));
+    assert!(bench.kernel.space().areas().find(mapped).is_some());
+    assert!(matches!(bench.kernel.process().tasks.get(parent).state, State::Blocked(_)));
     run(&mut bench, child);
     let program = executed(&bench);
     let memory = crate::call::Guest::memory(&mut bench.guest);
     bench.kernel.execute(&mut bench.host, memory, child, program);
-    assert!(bench.kernel.space.areas().is_empty());
+    assert!(bench.kernel.space().areas().is_empty());
     run(&mut bench, parent);
-    assert!(!bench.kernel.space.areas().is_empty());
+    assert!(!bench.kernel.space().areas().is_empty());
     assert_eq!(bench.enter(parent), Entered::Continue);
     assert_eq!(bench.registers(parent).rax, id(child));
     assert_eq!(bench.call(CLONE, &[CLONE_VM | u64::from(SIGCHLD), 0]), Err(Errno::EINVAL));
 }
 
 fn executed(bench: &Bench) -> Executed {
-    let space = warmfork_memory::AddressSpace::new(bench.kernel.space.layout().clone(), bench.kernel.space.limits());
+    let space =
+        warmfork_memory::AddressSpace::new(bench.kernel.space().layout().clone(), bench.kernel.space().limits());
     Executed {
         space,
         registers: warmfork_abi::Registers::at_entry(CODE, STACK),
@@ -232,30 +234,30 @@ fn a_new_program_keeps_what_execve_says() {
     let mut bench = Bench::new();
     let pid = bench.pid();
     let other = bench.spawn();
-    bench.kernel.tasks.get_mut(other).fpu = Some(vector_state());
+    bench.kernel.process_mut().tasks.get_mut(other).fpu = Some(vector_state());
     act(&mut bench, SIGUSR1, 0x1234, 0);
     act(&mut bench, SIGTERM, SIG_IGN, 0);
     bench.call(PIPE2, &[SCRATCH, 0o2_000_000]).unwrap();
     bench.call(DUP, &[0]).unwrap();
-    bench.kernel.tasks.get_mut(other).signals.mask = 5;
+    bench.kernel.process_mut().tasks.get_mut(other).signals.mask = 5;
     let program = executed(&bench);
     let memory = crate::call::Guest::memory(&mut bench.guest);
-    let before = bench.kernel.process.space;
+    let before = bench.kernel.process().space;
     let space = bench.kernel.execute(&mut bench.host, memory, other, program);
     assert_ne!(space, before);
-    assert_eq!(bench.kernel.tasks.iter().map(|task| task.tid).collect::<Vec<_>>(), [pid]);
-    assert_eq!(bench.kernel.tasks.get(pid).signals.mask, 5);
-    assert_eq!(bench.kernel.signals.action(SIGUSR1).handler, 0);
-    assert_eq!(bench.kernel.signals.action(SIGTERM).handler, SIG_IGN);
-    assert_eq!(bench.kernel.files.descriptors().map(|(fd, _)| fd).collect::<Vec<_>>(), [2]);
-    assert_eq!(bench.kernel.process.executable, b"/bin/other");
+    assert_eq!(bench.kernel.process().tasks.iter().map(|task| task.tid).collect::<Vec<_>>(), [pid]);
+    assert_eq!(bench.kernel.process().tasks.get(pid).signals.mask, 5);
+    assert_eq!(bench.kernel.process().signals.action(SIGUSR1).handler, 0);
+    assert_eq!(bench.kernel.process().signals.action(SIGTERM).handler, SIG_IGN);
+    assert_eq!(bench.kernel.process().descriptors.iter().map(|(fd, _)| fd).collect::<Vec<_>>(), [2]);
+    assert_eq!(bench.kernel.process().executable, b"/bin/other");
 }
 
 #[test]
 fn there_are_only_so_many_processes() {
     let mut bench = Bench::new();
     let pid = bench.pid();
-    bench.kernel.family.max_processes = 3;
+    bench.kernel.processes.max_processes = 3;
     let child = fork(&mut bench);
     fork(&mut bench);
     let before = bench.kernel.files.clone();
@@ -273,12 +275,12 @@ fn there_are_only_so_many_processes() {
 fn a_fork_without_memory_is_undone() {
     let mut bench = Bench::new();
     bench.call(PIPE, &[SCRATCH]).unwrap();
-    let (files, spaces) = (bench.kernel.files.clone(), bench.kernel.family.spaces().count());
+    let (files, spaces) = (bench.kernel.files.clone(), bench.kernel.processes.spaces().count());
     let child = fork(&mut bench);
     bench.kernel.undo_fork(&mut bench.host, child, None);
     assert_eq!(bench.kernel.files, files);
-    assert_eq!(bench.kernel.family.spaces().count(), spaces);
-    assert!(bench.kernel.family.is_empty());
+    assert_eq!(bench.kernel.processes.spaces().count(), spaces);
+    assert!(bench.kernel.processes.len() == 1);
 }
 
 #[test]
@@ -289,7 +291,7 @@ fn threads_of_all_processes_have_their_turn() {
     let child = fork(&mut bench);
     assert_eq!(bench.kernel.next_thread(Turn::Lasts), Some((first, first)));
     assert_eq!(bench.kernel.next_thread(Turn::Over), Some((first, thread)));
-    bench.kernel.tasks.current = thread;
+    bench.kernel.process_mut().tasks.current = thread;
     assert_eq!(bench.kernel.next_thread(Turn::Over), Some((child, child)));
     run(&mut bench, child);
     assert_eq!(bench.kernel.next_thread(Turn::Over), Some((first, first)));

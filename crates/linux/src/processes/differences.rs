@@ -1,0 +1,44 @@
+//! What differs between two machines' processes, in words: for whoever verifies that a fork is as its snapshot.
+
+use super::ProcessTable;
+use crate::process::Process;
+
+impl ProcessTable {
+    /// What differs from `other`: of the current process each part, of all others that there is something.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let mut found = self.current().differences(other.current());
+        if self.space() != other.space() {
+            found.push("mappings");
+        }
+        let mut rest = self.clone();
+        *rest.current_mut() = other.current().clone();
+        rest.spaces.insert(rest.current().space, other.space().clone());
+        if rest != *other {
+            found.push("processes");
+        }
+        found
+    }
+}
+
+impl Process {
+    fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let rest = Self {
+            tasks: other.tasks.clone(),
+            descriptors: other.descriptors.clone(),
+            fs: other.fs.clone(),
+            signals: other.signals.clone(),
+            timers: other.timers.clone(),
+            ..self.clone()
+        };
+        let parts = [
+            ("threads", self.tasks == other.tasks),
+            ("descriptors", self.descriptors == other.descriptors),
+            ("working directory or umask", self.fs == other.fs),
+            ("signal actions or pending signals", self.signals == other.signals),
+            ("timers", self.timers == other.timers),
+            ("process attributes", rest == *other),
+        ];
+        parts.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
+    }
+}
