@@ -15,6 +15,8 @@ use warmfork_linux::policy::Rules;
 /// Pages that each request dirties, and those that some dirty too; beside them a few of the stack and the C library.
 const FEW: u64 = 10;
 const MANY: u64 = 100;
+/// Calls of the host that an interrupted virtual CPU takes at most.
+const CALLS_OF_AN_INTERRUPT: u64 = 4;
 /// More than the guest needs.
 const LIMITS: MachineLimits =
     MachineLimits { memory_bytes: 1 << 30, address_space_bytes: 1 << 47, files: 64, threads: 4, processes: 4 };
@@ -83,11 +85,12 @@ fn a_fork_in_steady_state_takes_no_fault_and_no_call_of_the_host() {
             serve(&mut fork, &mut requests, b'b');
         }
         let (after, calls) = (fork.machine().counts(), fork.machine().counters.syscalls - calls);
-        assert_eq!((after.calls - before.calls, after.fills - before.fills), (0, 0), "{platform:?}");
-        assert_eq!(after.faults - before.faults, 0, "{platform:?}");
-        // A tick may interrupt a request.
+        assert_eq!((after.fills - before.fills, after.faults - before.faults), (0, 0), "{platform:?}");
+        // The alarm may interrupt a request on a slow machine: one more entry, and what it takes to read where the CPU is.
         let entries = after.entries - before.entries;
         assert!((calls..calls + 20).contains(&entries), "{entries} entries for {calls} system calls on {platform:?}");
+        let most = CALLS_OF_AN_INTERRUPT * (entries - calls);
+        assert!(after.calls - before.calls <= most, "{} calls of the host on {platform:?}", after.calls - before.calls);
     }
 }
 

@@ -33,6 +33,6 @@ int main(void)
         poll(NULL, 0, 0);
         in_call = 0;
     }
-    CHECK(at_work == 10);
+    CHECK(at_work >= 10);
     return guest_status();
 }
