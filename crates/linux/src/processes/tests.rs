@@ -296,3 +296,57 @@ fn threads_of_all_processes_have_their_turn() {
     run(&mut bench, child);
     assert_eq!(bench.kernel.next_thread(Turn::Over), Some((first, first)));
 }
+
+#[test]
+fn a_table_is_what_it_is_assigned_whoever_has_come_and_gone() {
+    let mut bench = Bench::new();
+    let first = bench.pid();
+    let (one, other) = (fork(&mut bench), fork(&mut bench));
+    bench.kernel.processes.spaces_mut().for_each(warmfork_memory::AddressSpace::mark);
+    let before = bench.kernel.processes.clone();
+    bench.call(MMAP, &[0, 4096, 3, 0x22, u64::MAX, 0]).unwrap();
+    fork(&mut bench);
+    exit(&mut bench, one, 0);
+    run(&mut bench, other);
+    bench.kernel.process_mut().limits[0].soft = 7;
+    bench.call(PIPE, &[SCRATCH]).unwrap();
+    assert_eq!(bench.kernel.processes.pids(), [first, other, other + 1]);
+    assert_ne!(bench.kernel.processes, before);
+    bench.kernel.processes.assign(&before);
+    assert_eq!(bench.kernel.processes, before);
+    assert_eq!((bench.pid(), bench.kernel.processes.pids()), (first, vec![first, one, other]));
+}
+
+#[test]
+fn the_current_process_stays_so_when_others_come_and_go() {
+    let mut bench = Bench::new();
+    let first = bench.pid();
+    let (one, other) = (fork(&mut bench), fork(&mut bench));
+    exit(&mut bench, one, 0);
+    run(&mut bench, other);
+    bench.kernel.processes.next_id = one;
+    assert_eq!(bench.kernel.processes.zombie(one).map(|zombie| zombie.parent), Some(first));
+    bench.kernel.processes.zombies.clear();
+    assert_eq!(fork(&mut bench), one, "before the current one in the table");
+    assert_eq!(bench.pid(), other);
+    bench.kernel.undo_fork(&mut bench.host, one, None);
+    assert_eq!((bench.pid(), bench.kernel.processes.pids()), (other, vec![first, other]));
+}
+
+#[test]
+fn proc_shows_each_process_its_own() {
+    let mut bench = Bench::new();
+    let child = fork(&mut bench);
+    bench.call(PIPE, &[SCRATCH]).unwrap();
+    bench.kernel.processes.find_mut(child).unwrap().executable = b"/bin/child".to_vec();
+    let list = |bench: &Bench, path: String| crate::proc::list(&bench.kernel, path.as_bytes()).len();
+    assert_eq!(list(&bench, format!("/proc/{child}/fd")), 0);
+    assert_eq!(list(&bench, format!("/proc/{}/fd", bench.pid())), 2);
+    let link = |path: String| match crate::proc::find(&bench.kernel, path.as_bytes()) {
+        Some(crate::proc::Node::Link(target)) => target,
+        found => panic!("{found:?}"),
+    };
+    assert_eq!(link(format!("/proc/{child}/exe")), b"/bin/child");
+    assert_eq!(link(format!("/proc/{}/exe", bench.pid())), b"/program");
+    assert!(crate::proc::find(&bench.kernel, format!("/proc/{child}/task/{}", bench.pid()).as_bytes()).is_none());
+}
