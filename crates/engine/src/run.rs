@@ -140,11 +140,18 @@ impl Machine {
             if run.turn != Turn::Lasts || self.host.have_deadlines_moved() {
                 self.set_alarm(run, slice)?;
             }
-            run.turn = match self.step(tid, run)? {
+            run.turn = match self.step(tid)? {
                 Step::Same => Turn::Lasts,
                 Step::Switch => Turn::Over,
                 Step::Yield => Turn::Given,
-                Step::Stop(outcome) => return Ok(Progress::Over(outcome)),
+                Step::Interrupted => {
+                    self.pass_on_keys();
+                    if let Some(outcome) = self.asked(run) {
+                        return Ok(Progress::Over(outcome));
+                    }
+                    Turn::Over
+                }
+                Step::Ended(ending) => return Ok(Progress::Over(Outcome::Ended(ending))),
             };
         }
     }
@@ -213,7 +220,7 @@ impl Machine {
     }
 
     /// Whether somebody wants this run to stop.
-    pub(crate) fn asked(&self, run: &Run<'_>) -> Option<Outcome> {
+    fn asked(&self, run: &Run<'_>) -> Option<Outcome> {
         if self.host.take_interrupt() {
             return Some(Outcome::Interrupted);
         }

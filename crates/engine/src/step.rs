@@ -2,6 +2,7 @@
 
 use warmfork_abi::signals::SIGSEGV;
 use warmfork_linux::dispatch::Entered;
+use warmfork_linux::process::Ending;
 use warmfork_linux::signal::frame::unreturnable;
 use warmfork_linux::signal::{Delivery, SignalInfo, Trap};
 use warmfork_linux::task::State;
@@ -9,10 +10,8 @@ use warmfork_linux::{Guest as _, Tid};
 use warmfork_platform::Exit;
 
 use crate::error::EngineError;
-use crate::goal::Outcome;
 use crate::guest::PlatformGuest;
 use crate::machine::Machine;
-use crate::run::Run;
 
 /// The CPU exception of what is forbidden in general.
 const GENERAL_PROTECTION: u8 = 13;
@@ -25,13 +24,15 @@ pub(crate) enum Step {
     Switch,
     /// Let another thread run, if there is one.
     Yield,
-    /// Stop.
-    Stop(Outcome),
+    /// Somebody may want the run to stop; else let another thread run.
+    Interrupted,
+    /// The machine is over.
+    Ended(Ending),
 }
 
 impl Machine {
     /// Runs thread `tid`, which is loaded, until it leaves user code once.
-    pub(crate) fn step(&mut self, tid: Tid, run: &Run<'_>) -> Result<Step, EngineError> {
+    pub(crate) fn step(&mut self, tid: Tid) -> Result<Step, EngineError> {
         if matches!(self.kernel.process().tasks.get(tid).state, State::Retry(_)) {
             match self.enter(tid)? {
                 Step::Same => {}
@@ -78,8 +79,7 @@ impl Machine {
             Exit::Interrupted => {
                 let mut guest = PlatformGuest(self.platform.as_mut());
                 self.kernel.interrupted(guest.memory(), &mut self.registers, tid);
-                self.pass_on_keys();
-                Ok(self.asked(run).map_or(Step::Switch, Step::Stop))
+                Ok(Step::Interrupted)
             }
             Exit::Dead => Err(EngineError::State("the guest's host process was killed from outside")),
         }
@@ -111,7 +111,7 @@ impl Machine {
                 self.execute(tid, &request)?;
                 Step::Same
             }
-            Entered::Ended(ending) => Step::Stop(Outcome::Ended(ending)),
+            Entered::Ended(ending) => Step::Ended(ending),
         })
     }
 
