@@ -1,4 +1,4 @@
-"""Which files of a crate may import which: no circles but those that are listed, and the floors of the emulated kernel."""
+"""Which files of a crate may import which: no circles but those that are listed, and the floors of the kernel."""
 
 from __future__ import annotations
 
