@@ -14,9 +14,9 @@ use warmfork_memory::{HostFile, Origin};
 
 use crate::edges::HostEdges;
 use crate::events::Events;
-use crate::host::{Host, errno};
+use crate::host::errno;
 use crate::metadata::magic_path;
-use crate::objects::{Context, Operations};
+use crate::objects::{Context, Kept, Operations};
 
 /// Most entries of a directory among which a watched file that was renamed is looked for.
 const MOST_ENTRIES: usize = 10_000;
@@ -163,34 +163,11 @@ impl Inotify {
         })
     }
 
-    /// Takes what has come from the host, so that it is in a snapshot of the machine.
-    pub fn settle(&mut self, host: &mut Host) {
-        if let Some(instance) = &self.host.0 {
-            self.edges.freeze(host, &instance.handle);
-        }
-        while let Ok(length) = self.take(SETTLED) {
-            if length == 0 || self.queued.len() > MOST_QUEUED {
-                break;
-            }
-        }
-        self.watches.iter_mut().for_each(|watch| watch.place.follow());
-    }
-
-    /// Gives up the host's instance: a snapshot watches nothing.
-    pub fn let_go(&mut self) {
-        self.host = Own(None);
-    }
-
-    /// Takes over the host's instance of `before`, in whose place this is.
-    pub fn take_over(&mut self, before: Self) {
-        self.host = before.host;
-    }
-
     /// Begins to watch where a snapshot had left off. What has come since the freeze is not this fork's.
     ///
     /// # Errors
     /// EMFILE when the host's user has too many instances.
-    pub fn begin(&mut self) -> Result<(), Errno> {
+    fn watch_again(&mut self) -> Result<(), Errno> {
         self.edges.forget();
         if self.host.0.as_mut().is_none_or(|instance| instance.changed || !instance.discard()) {
             self.host = Own(Some(Instance::watching(&self.watches)?));
@@ -377,6 +354,38 @@ impl Operations for Inotify {
 
     fn link_text(&self) -> Vec<u8> {
         b"anon_inode:inotify".to_vec()
+    }
+
+    fn prepare_freeze(&mut self, context: &mut Context<'_>) {
+        if let Some(instance) = &self.host.0 {
+            self.edges.freeze(context.host, &instance.handle);
+        }
+        while let Ok(length) = self.take(SETTLED) {
+            if length == 0 || self.queued.len() > MOST_QUEUED {
+                break;
+            }
+        }
+        self.watches.iter_mut().for_each(|watch| watch.place.follow());
+    }
+
+    /// A snapshot watches nothing.
+    fn share(&mut self) {
+        self.host = Own(None);
+    }
+
+    fn begin(&mut self) {
+        if let Err(error) = self.watch_again() {
+            // It is tried again when the guest uses it.
+            log::warn!("a fork cannot watch files yet: {error}");
+        }
+    }
+
+    fn take_kept(&mut self) -> Option<Kept> {
+        Some(Box::new(self.host.0.take()?))
+    }
+
+    fn keep(&mut self, kept: Kept) {
+        self.host = Own(kept.downcast().ok().map(|instance| *instance));
     }
 }
 
