@@ -341,10 +341,10 @@ impl Machine {
 
 /// The stack that a new program gets: what RLIMIT_STACK says, within reason.
 fn stack_size(kernel: &Kernel) -> u64 {
-    const LEAST: u64 = 256 << 10;
-    const MOST: u64 = 1 << 30;
+    const MIN_STACK: u64 = 256 << 10;
+    const MAX_STACK: u64 = 1 << 30;
     let limit = kernel.process().limits[RLIMIT_STACK].soft;
-    let wanted = if limit > MOST { DEFAULT_STACK } else { limit.max(LEAST) };
+    let wanted = if limit > MAX_STACK { DEFAULT_STACK } else { limit.max(MIN_STACK) };
     page_up(wanted).unwrap_or(DEFAULT_STACK).max(PAGE)
 }
 
