@@ -10,12 +10,12 @@ from circles import Crate, circles
 # The sizes of each crate's import circles, the largest first. They may only shrink, and the list with them.
 CIRCLES: dict[str, list[int]] = {
     "abi": [],
-    "engine": [3, 3, 2],
+    "engine": [3, 2, 2, 2],
     "host": [],
     "linux": [],
-    "loader": [5],
-    "memory": [2],
-    "platform": [4, 2, 2],
+    "loader": [],
+    "memory": [],
+    "platform": [4, 2],
     "python": [3],
 }
 # What objects of the emulated kernel may use: values, and the host side; not the tables of them, nor who uses those.

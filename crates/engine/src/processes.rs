@@ -23,9 +23,9 @@ use warmfork_loader::{DEFAULT_STACK, Loaded, ProgramFiles, Request};
 use warmfork_memory::{AddressSpace, Backing, HostFile, Source, Span, SpanSet};
 use warmfork_platform::{Interrupter, Mapping, Platform};
 
-use crate::boot::{identity, name};
 use crate::error::EngineError;
 use crate::guest::PlatformGuest;
+use crate::identity::{identity, name};
 use crate::machine::Machine;
 
 /// What the processes that are not the current one run on.

@@ -1,7 +1,7 @@
 //! What happened to an address space's mappings since it was last marked: what a reset has to look at. Bounded, and
 //! then a superset of the truth.
 
-use crate::areas::Span;
+use crate::span::Span;
 use crate::spans::SpanSet;
 
 /// Above this many spans, neighbouring ones are joined.

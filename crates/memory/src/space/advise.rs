@@ -5,8 +5,9 @@ use warmfork_abi::mman::madvise::*;
 use warmfork_abi::{Errno, PAGE, page_up};
 
 use super::{AddressSpace, refused};
-use crate::areas::{Area, Backing, Protection, Span};
+use crate::areas::{Area, Backing};
 use crate::host::GuestMemory;
+use crate::span::{Protection, Span};
 
 /// Up to so many bytes, dropping pages that come from an image is done by writing zeroes, which a reset undoes
 /// without a mapping call; above it by mapping fresh memory.
