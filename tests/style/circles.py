@@ -38,10 +38,7 @@ class Crate:
         self.sources[file] = text
         self.modules[module] = file
         self.exports[file] = {
-            path[-1]: path
-            for found in USE.finditer(text)
-            if found["pub"]
-            for path in expand(found["tree"])
+            path[-1]: path for found in USE.finditer(text) if found["pub"] for path in expand(found["tree"])
         }
         folder = file.parent if file.name in {"lib.rs", "mod.rs"} else file.with_suffix("")
         for name in MODULE.findall(text):

@@ -1,25 +1,24 @@
-"""Which files of a crate may import which: no circles beyond those that are listed, and the floors of the emulated kernel."""
+"""Which files of a crate may import which: no circles but those that are listed, and the floors of the kernel."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-
 from circles import Crate, circles
 
 # The sizes of each crate's import circles, the largest first. They may only shrink, and the list with them.
 CIRCLES: dict[str, list[int]] = {
     "abi": [],
-    "engine": [3, 3, 2],
+    "engine": [3, 2, 2, 2],
     "host": [],
     "linux": [],
-    "loader": [5],
-    "memory": [2],
-    "platform": [4, 2, 2],
+    "loader": [],
+    "memory": [],
+    "platform": [4, 2],
     "python": [3],
 }
-# What objects of the emulated kernel may use: values, and the host side. Not the tables of them, nor whoever uses those.
+# What objects of the emulated kernel may use: values, and the host side; not the tables of them, nor who uses those.
 BELOW_OBJECTS = {
     "coalesce.rs",
     "durations.rs",
@@ -81,7 +80,7 @@ def test_circles_are_found(tmp_path: Path) -> None:
     files = {
         "lib.rs": "mod alone;\nmod one;\nmod two;\npub mod house;\n#[cfg(test)]\nmod tests;\npub use house::Room;\n",
         "alone.rs": '// use crate::one::Thing;\nconst TEXT: &str = "crate::one::Thing";\nuse crate::two;\n',
-        "one.rs": "use std::{\n    fmt,\n    io::{self, Read},\n};\nuse crate::{\n    two::{self, Other as Renamed},\n};\n",
+        "one.rs": "use std::{\n    fmt,\n    io::{self, Read},\n};\nuse crate::{\n    two::{self, Other as It},\n};\n",
         "two.rs": "fn other(place: crate::one::Thing) {}\n#[cfg(test)]\nmod tests {\n    use crate::alone;\n}\n",
         "house/mod.rs": "pub mod floor;\npub use floor::Room;\n",
         "house/floor.rs": "use super::super::street::*;\n",

@@ -15,13 +15,14 @@ use warmfork_linux::process::{Limit, Process, RLIMIT_NOFILE};
 use warmfork_linux::processes::ProcessTable;
 use warmfork_linux::task::Task;
 use warmfork_loader::vdso::MachineClock;
-use warmfork_loader::{Identity, Loaded, Request};
+use warmfork_loader::{Loaded, Request};
 use warmfork_memory::{AddressSpace, HostFile, Layout, Limits, Origin};
 use warmfork_platform::process::RESERVED;
 
 use crate::choice::Choice;
 use crate::error::EngineError;
 use crate::files::HostFiles;
+use crate::identity::{identity, name};
 use crate::machine::Machine;
 
 /// How much a machine may use.
@@ -92,15 +93,6 @@ pub fn boot(mut program: Program) -> Result<Machine, EngineError> {
     Ok(Machine::new(kind, platform, kernel, host, clock))
 }
 
-pub(crate) fn identity() -> Identity {
-    Identity {
-        uid: rustix::process::getuid().as_raw(),
-        euid: rustix::process::geteuid().as_raw(),
-        gid: rustix::process::getgid().as_raw(),
-        egid: rustix::process::getegid().as_raw(),
-    }
-}
-
 fn kernel(
     program: Program,
     loaded: &Loaded,
@@ -126,10 +118,4 @@ fn kernel(
         kernel.process_mut().descriptors.install(id, fd, fd + 1, false).map_err(failed)?;
     }
     Ok(kernel)
-}
-
-/// The thread name that execve gives: the last part of the path, cut to 15 bytes.
-pub(crate) fn name(path: &[u8]) -> Vec<u8> {
-    let base = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
-    base[..base.len().min(15)].to_vec()
 }

@@ -8,11 +8,11 @@ use warmfork_linux::host::{Host, monotonic};
 
 /// So many nanoseconds of the time that a machine was frozen its forks see pass at most. Not none: what programs do every
 /// second, they do to show the time of day, as in the Date of their answers.
-pub const MOST_SEEN: u64 = 1_000_000_000;
+pub const MAX_SEEN: u64 = 1_000_000_000;
 
 /// A program that has nothing to do within so many nanoseconds is ready: when it is frozen then, all that it has set itself is
 /// further away than what its forks see pass, and by a second.
-const SOON: u64 = 2 * MOST_SEEN;
+const SOON: u64 = 2 * MAX_SEEN;
 
 /// When a machine was frozen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,7 +32,7 @@ impl FrozenAt {
     /// By how much the clocks of a fork are behind the host's that begins to run when the host's shows `now`.
     fn lag_at(self, now: u64) -> i64 {
         let frozen = now.saturating_sub(self.at);
-        let unseen = i64::try_from(frozen.saturating_sub(MOST_SEEN)).unwrap_or(i64::MAX);
+        let unseen = i64::try_from(frozen.saturating_sub(MAX_SEEN)).unwrap_or(i64::MAX);
         self.lag.saturating_add(unseen)
     }
 
@@ -52,16 +52,16 @@ pub struct Rest {
 
 impl Rest {
     /// How far in all, in nanoseconds: there may always be something to do.
-    const MOST: u64 = 3 * SOON;
+    const MAX: u64 = 3 * SOON;
     /// The least that a step counts.
-    const STEP: u64 = Self::MOST / 1000;
+    const STEP: u64 = Self::MAX / 1000;
 
     /// Puts the clocks of `host` ahead to `deadline`, if that is near.
     pub fn step(&mut self, host: &mut Host, deadline: Option<u64>) -> bool {
         let ahead = deadline.map(|at| at.saturating_sub(host.monotonic()));
         let Some(ahead) = ahead.filter(|&ahead| ahead <= SOON) else { return false };
         let all = self.ahead + ahead.max(Self::STEP);
-        if all > Self::MOST {
+        if all > Self::MAX {
             return false;
         }
         self.ahead = all;
@@ -72,22 +72,22 @@ impl Rest {
 
 #[cfg(test)]
 mod tests {
-    use super::{FrozenAt, Host, MOST_SEEN, Rest, SOON};
+    use super::{FrozenAt, Host, MAX_SEEN, Rest, SOON};
 
     #[test]
     fn a_fork_sees_a_second_of_the_time_that_it_was_frozen_pass() {
         let frozen = FrozenAt { at: 100, lag: 0 };
         assert_eq!(frozen.lag_at(100), 0);
-        assert_eq!(frozen.lag_at(100 + MOST_SEEN), 0);
-        assert_eq!(frozen.lag_at(100 + 10 * MOST_SEEN), 9 * MOST_SEEN.cast_signed());
+        assert_eq!(frozen.lag_at(100 + MAX_SEEN), 0);
+        assert_eq!(frozen.lag_at(100 + 10 * MAX_SEEN), 9 * MAX_SEEN.cast_signed());
         // Saved by another boot of the host.
         assert_eq!(frozen.lag_at(5), 0);
     }
 
     #[test]
     fn lag_adds_up_over_freezes() {
-        assert_eq!(FrozenAt { at: 100, lag: 70 }.lag_at(101 + MOST_SEEN), 71);
-        assert_eq!(FrozenAt { at: 100, lag: -70 }.lag_at(101 + MOST_SEEN), -69);
+        assert_eq!(FrozenAt { at: 100, lag: 70 }.lag_at(101 + MAX_SEEN), 71);
+        assert_eq!(FrozenAt { at: 100, lag: -70 }.lag_at(101 + MAX_SEEN), -69);
         assert_eq!(FrozenAt { at: 0, lag: i64::MAX }.lag_at(u64::MAX), i64::MAX);
     }
 
@@ -113,6 +113,6 @@ mod tests {
             rest.step(&mut host, Some(next))
         });
         assert_eq!(steps.count(), 1000);
-        assert!(host.lag() < 0 && host.monotonic() - started < Rest::MOST);
+        assert!(host.lag() < 0 && host.monotonic() - started < Rest::MAX);
     }
 }

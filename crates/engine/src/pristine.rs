@@ -88,7 +88,7 @@ impl Fork {
             of_processes.push("descriptors");
         }
         of_processes.into_iter().for_each(|name| differs(name, false));
-        differs("pipes or socket pairs", *shared == new.shared);
+        differs("pipes, socket pairs or what else objects share", *shared == new.shared);
         differs("TCP connections that are plain data", shared.connections == new.shared.connections);
         differs("datagrams on their way", shared.mailboxes == new.shared.mailboxes);
         differs("file locks", shared.locks == new.shared.locks);

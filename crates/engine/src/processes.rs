@@ -23,9 +23,9 @@ use warmfork_loader::{DEFAULT_STACK, Loaded, ProgramFiles, Request};
 use warmfork_memory::{AddressSpace, Backing, HostFile, Source, Span, SpanSet};
 use warmfork_platform::{Interrupter, Mapping, Platform};
 
-use crate::boot::{identity, name};
 use crate::error::EngineError;
 use crate::guest::PlatformGuest;
+use crate::identity::{identity, name};
 use crate::machine::Machine;
 
 /// What the processes that are not the current one run on.
@@ -341,10 +341,10 @@ impl Machine {
 
 /// The stack that a new program gets: what RLIMIT_STACK says, within reason.
 fn stack_size(kernel: &Kernel) -> u64 {
-    const LEAST: u64 = 256 << 10;
-    const MOST: u64 = 1 << 30;
+    const MIN_STACK: u64 = 256 << 10;
+    const MAX_STACK: u64 = 1 << 30;
     let limit = kernel.process().limits[RLIMIT_STACK].soft;
-    let wanted = if limit > MOST { DEFAULT_STACK } else { limit.max(LEAST) };
+    let wanted = if limit > MAX_STACK { DEFAULT_STACK } else { limit.max(MIN_STACK) };
     page_up(wanted).unwrap_or(DEFAULT_STACK).max(PAGE)
 }
 

@@ -260,7 +260,7 @@ impl Machine {
         let next = next.map(|at| self.host.to_host_time(at));
         let deadline = next.into_iter().chain(run.limits.deadline).min();
         alarm::spare();
-        let woken = self.host.wait(if may_wait { deadline.map(|at| self.host.guests(at)) } else { Some(0) });
+        let woken = self.host.wait(if may_wait { deadline.map(|at| self.host.to_guest_time(at)) } else { Some(0) });
         if woken == Woken::Interrupted {
             self.pass_on_keys();
             if let Some(outcome) = self.asked(run) {

@@ -22,14 +22,14 @@ use crate::fork::Fork;
 use crate::machine::Machine;
 
 /// Above so many bytes, what a fork has written to is not made ready for others.
-const MOST_FAMILIAR: u64 = 16 << 20;
+const MAX_FAMILIAR: u64 = 16 << 20;
 
 /// A frozen machine, shared by all its forks on all threads.
 pub struct Snapshot {
     /// What runs its forks: what ran the machine.
     pub(crate) platform: Chosen,
     /// The memory of each process, by address space.
-    images: BTreeMap<SpaceId, Frozen>,
+    images: BTreeMap<SpaceId, FrozenSpace>,
     pub(crate) kernel: Kernel,
     /// What the clocks of its forks go on from.
     pub(crate) frozen: FrozenAt,
@@ -46,7 +46,7 @@ pub struct Snapshot {
 }
 
 /// One address space of a frozen machine.
-struct Frozen {
+struct FrozenSpace {
     image: Image,
     /// A process that has it.
     owner: Pid,
@@ -103,7 +103,7 @@ impl Snapshot {
             let space = machine.kernel.process().space;
             if let Entry::Vacant(place) = images.entry(space) {
                 let loaded = machine.save_loaded()?;
-                place.insert(Frozen { image: image_of(machine)?, owner: pid, loaded });
+                place.insert(FrozenSpace { image: image_of(machine)?, owner: pid, loaded });
             }
         }
         machine.visit_process(FIRST_PID)?;
@@ -200,7 +200,7 @@ impl Snapshot {
 
     /// A fork has written to these pages: others will, unless it was an odd one.
     pub(crate) fn learn(&self, touched: &[Span]) {
-        if touched.iter().map(|span| span.len()).sum::<u64>() <= MOST_FAMILIAR {
+        if touched.iter().map(|span| span.len()).sum::<u64>() <= MAX_FAMILIAR {
             touched.clone_into(&mut self.familiar.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }

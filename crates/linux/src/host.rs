@@ -93,7 +93,7 @@ pub const SCRATCH: usize = 256 * 1024;
 pub const DENIED: &str = "warmfork::denied";
 
 /// After so many denials a guest is only probing.
-const MOST_DENIALS: usize = 1000;
+const MAX_DENIALS: usize = 1000;
 
 /// What ended a wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -174,12 +174,12 @@ impl Host {
     /// CLOCK_MONOTONIC of the guest in nanoseconds.
     #[must_use]
     pub fn monotonic(&self) -> u64 {
-        self.guests(monotonic())
+        self.to_guest_time(monotonic())
     }
 
     /// What the guest's clocks, but those of the time of day, show when the host's shows `nanoseconds`.
     #[must_use]
-    pub fn guests(&self, nanoseconds: u64) -> u64 {
+    pub fn to_guest_time(&self, nanoseconds: u64) -> u64 {
         nanoseconds.saturating_add_signed(self.lag.saturating_neg())
     }
 
@@ -189,7 +189,7 @@ impl Host {
         let time = nanoseconds(rustix::time::clock_gettime(id));
         let stops =
             matches!(id, ClockId::Monotonic | ClockId::MonotonicCoarse | ClockId::MonotonicRaw | ClockId::Boottime);
-        if stops { self.guests(time) } else { time }
+        if stops { self.to_guest_time(time) } else { time }
     }
 
     /// What the host's CLOCK_MONOTONIC shows when the guest's shows `nanoseconds`.
@@ -270,7 +270,7 @@ impl Host {
 
     /// Names a denial in the log, the first time.
     pub fn deny(&mut self, denial: String) {
-        if self.denials.len() < MOST_DENIALS && self.denials.insert(denial.clone()) {
+        if self.denials.len() < MAX_DENIALS && self.denials.insert(denial.clone()) {
             log::warn!(target: DENIED, "{denial}");
         }
     }

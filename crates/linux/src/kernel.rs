@@ -9,12 +9,11 @@ use warmfork_memory::{AddressSpace, Area, Backing, HostFile, HostFileId, Inode, 
 
 use crate::assign::assign;
 use crate::events::{DescriptionId, Events};
-use crate::files::Files;
+use crate::files::{Description, Files};
 use crate::host::Host;
 use crate::memory_file;
 use crate::metadata::host_metadata;
-use crate::objects::inotify::Inotify;
-use crate::objects::{Context, Object, Operations, Shared};
+use crate::objects::{Context, Kept, Object, Operations, Shared};
 use crate::own_files::{MappedWrites, OwnFiles};
 use crate::policy::Policy;
 use crate::process::Process;
@@ -202,50 +201,32 @@ impl Kernel {
 
     /// Takes from the host what a snapshot is to have of objects whose host side it does not have.
     pub fn settle_objects(&mut self, host: &mut Host) {
-        for object in self.files.objects_mut() {
-            match object {
-                Object::Inotify(inotify) => inotify.settle(host),
-                Object::Socket(socket) => socket.settle(host),
-                Object::Fifo(fifo) => fifo.settle(&self.shared.pipes, host),
-                _ => {}
-            }
+        let ids: Vec<_> = self.files.descriptions().map(|(id, _)| id).collect();
+        for id in ids {
+            let (object, mut context) = self.object(host, id);
+            object.operations().prepare_freeze(&mut context);
         }
     }
 
-    /// Has objects of the host's begin as they do in a fork that runs for the first time since it was made or reset.
+    /// Has objects begin as they do in a fork that runs for the first time since it was made or reset.
     pub fn begin(&mut self) {
-        for object in self.files.objects_mut() {
-            match object {
-                Object::Socket(socket) => socket.forget_edges(),
-                Object::Inotify(inotify) => {
-                    if let Err(error) = inotify.begin() {
-                        // It is tried again when the guest uses it.
-                        log::warn!("a fork cannot watch files yet: {error}");
-                    }
-                }
-                _ => {}
-            }
-        }
+        self.files.objects_mut().for_each(|object| object.operations().begin());
     }
 
-    /// Keeps the host's instances of `before`, the inotify instances of a fork that is reset.
-    fn keep_watching(&mut self, mut before: BTreeMap<DescriptionId, Inotify>) {
-        for (id, description) in self.files.descriptions_mut() {
-            if let Object::Inotify(inotify) = &mut description.object
-                && let Some(before) = before.remove(&id)
-            {
-                inotify.take_over(before);
-            }
-        }
+    /// What objects keep of the host over a reset.
+    fn take_kept(&mut self) -> Vec<(DescriptionId, Kept)> {
+        let kept = |(id, description): (_, &mut Description)| Some((id, description.object.operations().take_kept()?));
+        self.files.descriptions_mut().filter_map(kept).collect()
     }
 
-    /// The guest's inotify instances.
-    fn watching(&self) -> BTreeMap<DescriptionId, Inotify> {
-        let found = self.files.descriptions().filter_map(|(id, description)| match &description.object {
-            Object::Inotify(inotify) => Some((id, inotify.clone())),
-            _ => None,
-        });
-        found.collect()
+    /// Gives back to the objects of a fork that is reset what they keep of the host.
+    fn keep(&mut self, all: Vec<(DescriptionId, Kept)>) {
+        for (id, kept) in all {
+            // One that the snapshot does not have is closed with what was kept of it.
+            if self.files.find(id).is_some() {
+                self.files.description_mut(id).object.operations().keep(kept);
+            }
+        }
     }
 
     /// The files that no fork may share with this machine: memory files, and what has no name any more and is open or mapped
@@ -364,13 +345,13 @@ impl Kernel {
     /// Makes this kernel what `snapshot` is, but for what is in its own files. Parts that are still the same, most of them,
     /// are left alone.
     pub fn reset_from(&mut self, snapshot: &Self) {
-        let watching = self.watching();
+        let kept = self.take_kept();
         let Self { processes, files, shared, policy: _, own_files: _ } = self;
         processes.assign(&snapshot.processes);
         files.assign(&snapshot.files);
         assign(shared, &snapshot.shared);
         self.put_own_files();
-        self.keep_watching(watching);
+        self.keep(kept);
     }
 
     /// The host's sockets behind the guest's listening ones, each once.

@@ -34,7 +34,7 @@ pub struct Record {
 }
 
 /// Most record locks of a machine.
-const MOST_RECORDS: usize = 4096;
+const MAX_RECORDS: usize = 4096;
 
 /// All locks of a machine.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -62,7 +62,7 @@ impl Locks {
     /// # Errors
     /// ENOLCK when there are too many.
     pub fn set(&mut self, file: FileId, wanted: Record) -> Result<(), Errno> {
-        if self.records.values().map(Vec::len).sum::<usize>() >= MOST_RECORDS {
+        if self.records.values().map(Vec::len).sum::<usize>() >= MAX_RECORDS {
             return Err(Errno::ENOLCK);
         }
         self.clear(file, &wanted);
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn there_are_only_so_many() {
         let mut locks = Locks::default();
-        let last = (0..MOST_RECORDS as u64).map(|at| locks.set(FILE, record(Owner::Process(2), 2 * at, 2 * at, true)));
+        let last = (0..MAX_RECORDS as u64).map(|at| locks.set(FILE, record(Owner::Process(2), 2 * at, 2 * at, true)));
         assert_eq!(last.last(), Some(Ok(())));
         assert_eq!(locks.set(FILE, record(Owner::Process(2), 1 << 40, 1 << 40, true)), Err(Errno::ENOLCK));
     }

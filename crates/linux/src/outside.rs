@@ -65,20 +65,17 @@ impl Kernel {
         let mut found = Vec::new();
         let Self { files, shared, .. } = &mut frozen;
         for (id, description) in files.descriptions_mut() {
-            match &mut description.object {
-                Object::Stream(stream) => stream.shared = true,
-                Object::Inotify(inotify) => inotify.let_go(),
-                Object::Fifo(fifo) => fifo.let_go(),
-                Object::Socket(socket) => {
-                    let outside = outside(socket, rules).filter(|_| Some(id) != except);
-                    match &outside {
-                        Some(outside) if !outside.kept => description.object = ended(shared, socket, &outside.peer),
-                        _ => socket.share(),
-                    }
-                    found.extend(outside);
+            let outside = match &description.object {
+                Object::Socket(socket) => outside(socket, rules).filter(|_| Some(id) != except),
+                _ => None,
+            };
+            match (&outside, &description.object) {
+                (Some(outside), Object::Socket(socket)) if !outside.kept => {
+                    description.object = ended(shared, socket, &outside.peer);
                 }
-                _ => {}
+                _ => description.object.operations().share(),
             }
+            found.extend(outside);
         }
         Ok((frozen, found))
     }

@@ -209,8 +209,8 @@ impl Host {
     /// Names a denied path in the log, the first time; the error for the guest.
     pub fn denied(&mut self, path: &[u8], denial: Denial) -> Errno {
         /// After so many paths a guest is only probing.
-        const MOST: usize = 1000;
-        if self.denied.len() < MOST && self.denied.insert(path.to_vec()) {
+        const MAX_DENIALS: usize = 1000;
+        if self.denied.len() < MAX_DENIALS && self.denied.insert(path.to_vec()) {
             let shown = guest_path::display(path);
             let advice = match denial.flag {
                 Some(flag) => format!("access to {shown} is denied: {flag}={shown} would allow it"),

@@ -6,7 +6,7 @@ use warmfork_memory::Span;
 use crate::elf::ElfProblem;
 use crate::script::ScriptProblem;
 use crate::stack::StackProblem;
-use crate::vdso::VdsoError;
+use crate::vdso::error::VdsoError;
 
 /// A program cannot be loaded. The line begins with what failed and names the file.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +72,7 @@ pub enum LoadError {
     /// Scripts that are each other's interpreters.
     #[error(
         "load of script {path} failed: more than {} interpreters in a row are scripts themselves",
-        crate::interpreter::MAX_SCRIPTS
+        crate::script::MAX_SCRIPTS
     )]
     ScriptDepth {
         /// The script that was one too many.

@@ -1,4 +1,7 @@
-//! Host files, read at any place. Called by [`crate::interpreter`] and, through [`ReadAt`], by [`crate::elf`].
+//! Host files: who opens them, and how they are read at any place. Called by [`crate::interpreter`] and, through [`ReadAt`],
+//! by [`crate::elf`].
+
+use std::sync::Arc;
 
 use rustix::fs::{FileType, fstat};
 use rustix::io::{Errno as HostErrno, pread};
@@ -6,6 +9,15 @@ use warmfork_abi::Errno;
 use warmfork_memory::HostFile;
 
 use crate::elf::ReadAt;
+
+/// Opens files for the loader as the guest may see them: within the policy, and only what it may execute.
+pub trait ProgramFiles {
+    /// Opens the program or interpreter that the guest calls `path`, which may be relative to its working directory.
+    ///
+    /// # Errors
+    /// Those of execve(2) for the path: ENOENT, EACCES, ELOOP, ...
+    fn open(&mut self, path: &[u8]) -> Result<Arc<HostFile>, Errno>;
+}
 
 /// The errno of the host as the guest's.
 pub(crate) fn errno(host: HostErrno) -> Errno {

@@ -5,14 +5,10 @@ use std::sync::Arc;
 
 use warmfork_memory::HostFile;
 
-use crate::ProgramFiles;
 use crate::elf::{self, ElfProblem, Image, ReadAt};
 use crate::error::LoadError;
-use crate::file::RegularFile;
-use crate::script::{self, LINE_LIMIT};
-
-/// Scripts whose interpreters are scripts: this many in a row, then ELOOP.
-pub(crate) const MAX_SCRIPTS: usize = 5;
+use crate::file::{ProgramFiles, RegularFile};
+use crate::script::{self, LINE_LIMIT, MAX_SCRIPTS};
 
 /// An ELF file, opened and checked.
 pub(crate) struct Program {

@@ -31,11 +31,12 @@ mod tests;
 use std::sync::Arc;
 
 use rustix::param::{linux_hwcap, linux_minsigstksz};
-use warmfork_abi::{Errno, PAGE, Registers, page_up};
+use warmfork_abi::{PAGE, Registers, page_up};
 use warmfork_memory::{AddressSpace, GuestMemory, HostFile, Protection, Span};
 
 pub use elf::ElfProblem;
 pub use error::LoadError;
+pub use file::ProgramFiles;
 pub use layout::Randomness;
 pub use script::ScriptProblem;
 pub use stack::StackProblem;
@@ -53,15 +54,6 @@ pub const DEFAULT_STACK: u64 = 8 << 20;
 const MAX_STACK: u64 = 64 << 30;
 /// AT_CLKTCK: USER_HZ of every Linux on x86-64.
 const CLOCK_TICKS: u64 = 100;
-
-/// Opens files for the loader as the guest may see them: within the policy, and only what it may execute.
-pub trait ProgramFiles {
-    /// Opens the program or interpreter that the guest calls `path`, which may be relative to its working directory.
-    ///
-    /// # Errors
-    /// Those of execve(2) for the path: ENOENT, EACCES, ELOOP, ...
-    fn open(&mut self, path: &[u8]) -> Result<Arc<HostFile>, Errno>;
-}
 
 /// Whom the program runs as: AT_UID and its like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -1,6 +1,9 @@
 //! `#!` lines: which interpreter a script wants, by the rules of Linux's binfmt_script. Called by
 //! [`crate::interpreter`].
 
+/// Scripts whose interpreters are scripts: this many in a row, then ELOOP.
+pub(crate) const MAX_SCRIPTS: usize = 5;
+
 /// Bytes of a script that are looked at (BINPRM_BUF_SIZE). The last of them is never part of a line.
 pub(crate) const LINE_LIMIT: usize = 256;
 

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 use goblin::elf64::program_header::{PF_R, PF_W, PF_X, PT_GNU_STACK, PT_INTERP, ProgramHeader};
 use proptest::prelude::*;
-use warmfork_abi::USER_END;
 use warmfork_abi::mman::prot;
+use warmfork_abi::{Errno, USER_END};
 use warmfork_memory::{Backing, FakeMemory, Limits};
 
 use super::*;

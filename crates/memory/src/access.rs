@@ -154,9 +154,9 @@ fn behind(parts: &[(u64, usize)], mut count: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::areas::{Protection, Span};
     use crate::fake::FakeMemory;
     use crate::host::Source;
+    use crate::span::{Protection, Span};
 
     const PAGE: u64 = 0x10_0000;
 

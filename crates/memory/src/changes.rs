@@ -1,11 +1,11 @@
 //! What happened to an address space's mappings since it was last marked: what a reset has to look at. Bounded, and
 //! then a superset of the truth.
 
-use crate::areas::Span;
+use crate::span::Span;
 use crate::spans::SpanSet;
 
 /// Above this many spans, neighbouring ones are joined.
-const MOST_SPANS: usize = 1024;
+const MAX_SPANS: usize = 1024;
 
 /// Which addresses' mappings changed since the last mark.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +45,7 @@ impl Changes {
 
 fn note(set: &mut SpanSet, span: Span) {
     set.insert(span);
-    if set.len() > MOST_SPANS {
-        set.coalesce(MOST_SPANS / 2);
+    if set.len() > MAX_SPANS {
+        set.coalesce(MAX_SPANS / 2);
     }
 }

@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use warmfork_abi::{PAGE, USER_END, page_down};
 
-use crate::areas::{Area, Backing, Protection, Span};
+use crate::areas::{Area, Backing};
 use crate::host::{GuestMemory, MapError, Source};
 use crate::host_file::HostFile;
+use crate::span::{Protection, Span};
 use crate::tree::AreaTree;
 
 const PAGE_BYTES: usize = 4096;

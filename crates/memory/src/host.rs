@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
-use crate::areas::{Protection, Span};
+use crate::span::{Protection, Span};
 
 /// Where the bytes of a new mapping come from.
 #[derive(Clone, Copy, Debug)]

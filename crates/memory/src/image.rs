@@ -21,9 +21,9 @@ use std::sync::Arc;
 
 use warmfork_abi::PAGE;
 
-use crate::areas::Span;
 use crate::host_file::HostFile;
 use crate::mapping::FrozenBytes;
+use crate::span::Span;
 
 pub use build::ImageBuilder;
 

@@ -24,11 +24,12 @@ pub mod image;
 pub mod mapping;
 pub mod maps;
 pub mod space;
+mod span;
 pub mod spans;
 pub mod tree;
 
 pub use access::Fault;
-pub use areas::{Accessible, Area, Backing, Protection, Span};
+pub use areas::{Accessible, Area, Backing};
 pub use changes::Changes;
 #[cfg(any(test, feature = "fake"))]
 pub use fake::FakeMemory;
@@ -37,5 +38,6 @@ pub use host_file::{HostFile, HostFileId, Inode, Origin};
 pub use image::{Content, Image, ImageBuilder, ImageError, Segment, SegmentSource};
 pub use mapping::SharedPage;
 pub use space::{AddressSpace, Heap, Layout, Limits, MapRequest, Mapped, RemapRequest, ResourceLimits, Totals};
+pub use span::{Protection, Span};
 pub use spans::SpanSet;
 pub use tree::{AreaTree, Direction};

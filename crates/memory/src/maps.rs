@@ -1,7 +1,8 @@
 //! /proc/self/maps and /proc/self/smaps as text, in Linux's own columns.
 
-use crate::areas::{Area, Backing, Protection};
+use crate::areas::{Area, Backing};
 use crate::host_file::Origin;
+use crate::span::Protection;
 use crate::tree::AreaTree;
 
 /// Where the name begins.
@@ -129,8 +130,8 @@ mod tests {
     use warmfork_abi::stat::Timestamp;
 
     use super::*;
-    use crate::areas::Span;
     use crate::host_file::HostFile;
+    use crate::span::Span;
 
     /// The area that a line of /proc/self/maps describes, and whether it has a name of the kernel's own.
     fn parse(line: &str) -> Option<Area> {

@@ -27,10 +27,11 @@ use std::sync::Arc;
 use warmfork_abi::mman::{MAX_MAP_COUNT, MapFlags};
 use warmfork_abi::{Errno, USER_END};
 
-use crate::areas::{Accessible, Area, Backing, Protection, Span};
+use crate::areas::{Accessible, Area, Backing};
 use crate::changes::Changes;
 use crate::host::{GuestMemory, MapError};
 use crate::host_file::HostFile;
+use crate::span::{Protection, Span};
 use crate::spans::SpanSet;
 use crate::tree::AreaTree;
 

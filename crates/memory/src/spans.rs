@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::areas::Span;
+use crate::span::Span;
 
 /// A set of addresses as disjoint spans in address order.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -6,7 +6,8 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::areas::{Accessible, Area, Protection, Span};
+use crate::areas::{Accessible, Area};
+use crate::span::{Protection, Span};
 
 /// From which end of a range [`AreaTree::find_gap`] looks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

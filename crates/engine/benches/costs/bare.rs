@@ -15,7 +15,7 @@ use super::{BATCHES, CALLS, Failure, Samples};
 pub const CHILD: &str = "bare-child";
 
 /// System calls that the child may make: more than one measurement needs.
-const CALLS_AT_MOST: usize = 4 * CALLS * BATCHES;
+const MAX_CALLS: usize = 4 * CALLS * BATCHES;
 
 /// What the child is told.
 const ANSWER: libc::c_long = 0x7fff_fff1;
@@ -26,7 +26,7 @@ pub fn be_child() -> Result<(), Failure> {
     std::io::stdout().write_all(b".")?;
     std::io::stdout().flush()?;
     std::io::stdin().read_exact(&mut [0])?;
-    for _ in 0..CALLS_AT_MOST {
+    for _ in 0..MAX_CALLS {
         let _ = rustix::process::getppid();
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use warmfork_linux::gate::Accepted;
 
 use super::warmup::{Address, Silent, WarmUp};
-use crate::clock::MOST_SEEN;
+use crate::clock::MAX_SEEN;
 use crate::error::EngineError;
 use crate::goal::{Goal, Outcome, RunLimits};
 use crate::machine::Machine;
@@ -13,9 +13,9 @@ use crate::machine::Machine;
 /// A program that takes longer to wait for the first bytes of a connection does something else.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What a program has set itself must be due later than in so many nanoseconds. Of the time that it is frozen its forks see
-/// [`MOST_SEEN`] pass: a timeout of the connection that was about as short would be over when somebody comes. What was due
+/// [`MAX_SEEN`] pass: a timeout of the connection that was about as short would be over when somebody comes. What was due
 /// so soon before it accepted one has been done: the program was ready.
-const SPARE: u64 = MOST_SEEN + MOST_SEEN / 2;
+const SPARE: u64 = MAX_SEEN + MAX_SEEN / 2;
 
 /// A program that cannot be frozen with a connection accepted is tried so often: it may have been by chance.
 pub const ATTEMPTS: u32 = 3;

@@ -19,7 +19,7 @@ const OVERHEAD: usize = 640;
 /// Bytes of one segment that further bytes of a stream may join.
 const JOINED: usize = 65536;
 /// Bytes that all socket pairs of a machine may hold.
-const MOST_BUFFERED: usize = 64 << 20;
+const MAX_BUFFERED: usize = 64 << 20;
 
 /// All socket pairs of a machine.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -110,7 +110,7 @@ impl Channels {
         let channel = self.table.get_mut(id).ok_or(Errno::ENOTCONN)?;
         channel.check_sending(side)?;
         let count = channel.room(side, from.len())?;
-        if self.buffered + count > MOST_BUFFERED {
+        if self.buffered + count > MAX_BUFFERED {
             return Err(Errno::ENOBUFS);
         }
         self.buffered += count;
@@ -430,7 +430,7 @@ mod tests {
             id = channels.create(SOCK_STREAM);
         }
         assert_eq!(channels.send(id, 0, &[0; DEFAULT_BUFFER], &[], SENDER), Err(Errno::ENOBUFS));
-        assert!(channels.buffered <= MOST_BUFFERED);
+        assert!(channels.buffered <= MAX_BUFFERED);
     }
 
     #[test]

@@ -153,4 +153,8 @@ impl Operations for Directory {
     fn close(&mut self, context: &mut Context<'_>) {
         context.shared.locks.release(context.id);
     }
+
+    fn directory_path(&self) -> Option<&[u8]> {
+        Some(&self.path)
+    }
 }

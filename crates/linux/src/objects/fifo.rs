@@ -21,7 +21,7 @@ use crate::events::Events;
 use crate::host::{Host, errno};
 use crate::metadata::{host_metadata, host_path};
 use crate::objects::fifos::FifoId;
-use crate::objects::pipes::{Ends, PipeEnd, Pipes};
+use crate::objects::pipes::{Ends, PipeEnd};
 use crate::objects::{Context, Operations, Shared};
 
 /// An opening of a FIFO.
@@ -73,21 +73,6 @@ impl Fifo {
     /// Whether somebody outside has written, or has come and left.
     pub fn has_news(&self, host: &mut Host) -> bool {
         self.outside.as_ref().is_some_and(|outside| !host.poll(outside, Events::IN).is_empty())
-    }
-
-    /// Notes what the host knows, for it forgets the opening when the machine is frozen.
-    pub fn settle(&mut self, pipes: &Pipes, host: &mut Host) {
-        if let Some(outside) = &self.outside {
-            self.edges.freeze(host, outside);
-        }
-        let Some(reader) = &self.reader else { return };
-        let hung_up = self.outside.as_ref().is_some_and(|outside| host.poll(outside, Events::IN).contains(Events::HUP));
-        self.had_writer |= hung_up || pipes.has_writer(reader);
-    }
-
-    /// From now on it is not open outside of the machine.
-    pub fn let_go(&mut self) {
-        self.outside = None;
     }
 }
 
@@ -175,5 +160,20 @@ impl Operations for Fifo {
         for end in [self.reader.take(), self.writer.take()].into_iter().flatten() {
             context.shared.fifos.close(&mut context.shared.pipes, self.id, &end);
         }
+    }
+
+    /// The host forgets the opening when the machine is frozen.
+    fn prepare_freeze(&mut self, context: &mut Context<'_>) {
+        if let Some(outside) = &self.outside {
+            self.edges.freeze(context.host, outside);
+        }
+        let Some(reader) = &self.reader else { return };
+        let hung_up = |outside: &Arc<HostFile>| context.host.poll(outside, Events::IN).contains(Events::HUP);
+        self.had_writer |= self.outside.as_ref().is_some_and(hung_up) || context.shared.pipes.has_writer(reader);
+    }
+
+    /// It is not open outside of the machine any more.
+    fn share(&mut self) {
+        self.outside = None;
     }
 }

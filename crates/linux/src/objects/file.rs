@@ -142,4 +142,12 @@ impl Operations for File {
     fn close(&mut self, context: &mut Context<'_>) {
         context.shared.locks.release(context.id);
     }
+
+    fn file(&self) -> Option<&Arc<HostFile>> {
+        Some(&self.file)
+    }
+
+    fn file_mut(&mut self) -> Option<&mut Arc<HostFile>> {
+        Some(&mut self.file)
+    }
 }

@@ -14,21 +14,21 @@ use warmfork_memory::{HostFile, Origin};
 
 use crate::edges::HostEdges;
 use crate::events::Events;
-use crate::host::{Host, errno};
+use crate::host::errno;
 use crate::metadata::magic_path;
-use crate::objects::{Context, Operations};
+use crate::objects::{Context, Kept, Operations};
 
 /// Most entries of a directory among which a watched file that was renamed is looked for.
-const MOST_ENTRIES: usize = 10_000;
+const MAX_ENTRIES: usize = 10_000;
 
 /// Most files that one instance watches: each keeps a descriptor of the host.
-const MOST_WATCHES: usize = 512;
+const MAX_WATCHES: usize = 512;
 
 /// What a guest watches.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Inotify {
     host: Own,
-    watches: Vec<Watch>,
+    watches: Vec<WatchedFile>,
     next: i32,
     /// Events that have been taken from the host's instance and that the guest has not read, whole ones.
     queued: Vec<u8>,
@@ -58,7 +58,7 @@ struct Instance {
 
 /// One watched file.
 #[derive(Clone, PartialEq, Debug)]
-struct Watch {
+struct WatchedFile {
     /// Its number, as the guest knows it.
     number: i32,
     place: WatchedPlace,
@@ -91,7 +91,7 @@ impl WatchedPlace {
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let entries = rustix::fs::openat(&self.directory, ".", flags, Mode::empty()).and_then(rustix::fs::Dir::new);
-        for entry in entries.into_iter().flatten().take(MOST_ENTRIES).flatten() {
+        for entry in entries.into_iter().flatten().take(MAX_ENTRIES).flatten() {
             let found = Self { name: entry.file_name().to_bytes().to_vec(), ..self.clone() };
             if entry.ino() == self.file.1 && found.open().is_ok() {
                 return *self = found;
@@ -117,7 +117,7 @@ impl Instance {
     }
 
     /// One that watches the files of `watches`. A file that is gone has no events.
-    fn watching(watches: &[Watch]) -> Result<Self, Errno> {
+    fn watching(watches: &[WatchedFile]) -> Result<Self, Errno> {
         let mut instance = Self::new()?;
         for watch in watches {
             let flags = WatchFlags::from_bits_retain(watch.mask & !(IN_MASK_ADD | IN_MASK_CREATE));
@@ -163,34 +163,11 @@ impl Inotify {
         })
     }
 
-    /// Takes what has come from the host, so that it is in a snapshot of the machine.
-    pub fn settle(&mut self, host: &mut Host) {
-        if let Some(instance) = &self.host.0 {
-            self.edges.freeze(host, &instance.handle);
-        }
-        while let Ok(length) = self.take(SETTLED) {
-            if length == 0 || self.queued.len() > MOST_QUEUED {
-                break;
-            }
-        }
-        self.watches.iter_mut().for_each(|watch| watch.place.follow());
-    }
-
-    /// Gives up the host's instance: a snapshot watches nothing.
-    pub fn let_go(&mut self) {
-        self.host = Own(None);
-    }
-
-    /// Takes over the host's instance of `before`, in whose place this is.
-    pub fn take_over(&mut self, before: Self) {
-        self.host = before.host;
-    }
-
     /// Begins to watch where a snapshot had left off. What has come since the freeze is not this fork's.
     ///
     /// # Errors
     /// EMFILE when the host's user has too many instances.
-    pub fn begin(&mut self) -> Result<(), Errno> {
+    fn watch_again(&mut self) -> Result<(), Errno> {
         self.edges.forget();
         if self.host.0.as_mut().is_none_or(|instance| instance.changed || !instance.discard()) {
             self.host = Own(Some(Instance::watching(&self.watches)?));
@@ -211,7 +188,7 @@ impl Inotify {
     /// # Errors
     /// ENOSPC when there are too many, EEXIST with IN_MASK_CREATE; the host's.
     pub fn watch(&mut self, file: &OwnedFd, place: WatchedPlace, mask: u32) -> Result<i32, Errno> {
-        if self.watches.len() >= MOST_WATCHES {
+        if self.watches.len() >= MAX_WATCHES {
             return Err(Errno::ENOSPC);
         }
         let flags = WatchFlags::from_bits_retain(mask);
@@ -226,7 +203,7 @@ impl Inotify {
         let number = self.next;
         self.next = self.next.checked_add(1).ok_or(Errno::ENOSPC)?;
         self.instance()?.numbers.push((host, number));
-        self.watches.push(Watch { number, place, mask });
+        self.watches.push(WatchedFile { number, place, mask });
         Ok(number)
     }
 
@@ -292,7 +269,7 @@ impl Inotify {
 const SETTLED: usize = 64 << 10;
 
 /// So many bytes of events, at least, are kept over a freeze: what the host itself keeps by default, with short names.
-const MOST_QUEUED: usize = 1 << 20;
+const MAX_QUEUED: usize = 1 << 20;
 
 /// The event with which watch `number` ends.
 fn ended(number: i32) -> [u8; INOTIFY_EVENT_SIZE] {
@@ -377,6 +354,38 @@ impl Operations for Inotify {
 
     fn link_text(&self) -> Vec<u8> {
         b"anon_inode:inotify".to_vec()
+    }
+
+    fn prepare_freeze(&mut self, context: &mut Context<'_>) {
+        if let Some(instance) = &self.host.0 {
+            self.edges.freeze(context.host, &instance.handle);
+        }
+        while let Ok(length) = self.take(SETTLED) {
+            if length == 0 || self.queued.len() > MAX_QUEUED {
+                break;
+            }
+        }
+        self.watches.iter_mut().for_each(|watch| watch.place.follow());
+    }
+
+    /// A snapshot watches nothing.
+    fn share(&mut self) {
+        self.host = Own(None);
+    }
+
+    fn begin(&mut self) {
+        if let Err(error) = self.watch_again() {
+            // It is tried again when the guest uses it.
+            log::warn!("a fork cannot watch files yet: {error}");
+        }
+    }
+
+    fn take_kept(&mut self) -> Option<Kept> {
+        Some(Box::new(self.host.0.take()?))
+    }
+
+    fn keep(&mut self, kept: Kept) {
+        self.host = Own(kept.downcast().ok().map(|instance| *instance));
     }
 }
 

@@ -75,9 +75,9 @@ impl Local {
     /// Connections may come, and `backlog` and one more may wait.
     pub fn listen(&mut self, owner: Credentials, backlog: i32) {
         /// net.core.somaxconn
-        const MOST: u32 = 4096;
+        const MAX_BACKLOG: u32 = 4096;
         self.owner = Some(owner);
-        self.backlog = usize::try_from(backlog.cast_unsigned().min(MOST)).unwrap_or(0);
+        self.backlog = usize::try_from(backlog.cast_unsigned().min(MAX_BACKLOG)).unwrap_or(0);
     }
 
     /// No more connections may come.

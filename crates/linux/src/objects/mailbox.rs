@@ -14,9 +14,9 @@ use crate::objects::received::Received;
 use crate::objects::registry::Registry;
 
 /// Most datagrams that wait in one box (net.unix.max_dgram_qlen, as most systems set it).
-const MOST_LETTERS: usize = 512;
+const MAX_LETTERS: usize = 512;
 /// Bytes that all boxes of a machine may hold, each datagram counting for [`OVERHEAD`] more.
-const MOST_BUFFERED: usize = 16 << 20;
+const MAX_BUFFERED: usize = 16 << 20;
 /// What a datagram counts for beside its bytes.
 const OVERHEAD: usize = 640;
 
@@ -68,10 +68,10 @@ impl Mailboxes {
     pub fn deliver(&mut self, id: u64, letter: Letter) -> Result<usize, Errno> {
         let mailbox = self.table.get_mut(id).ok_or(Errno::ECONNREFUSED)?;
         let charge = letter.data.len() + OVERHEAD;
-        if mailbox.letters.len() >= MOST_LETTERS {
+        if mailbox.letters.len() >= MAX_LETTERS {
             return Err(Errno::EAGAIN);
         }
-        if self.buffered + charge > MOST_BUFFERED {
+        if self.buffered + charge > MAX_BUFFERED {
             return Err(Errno::ENOBUFS);
         }
         let length = letter.data.len();
@@ -133,7 +133,7 @@ impl Mailboxes {
     /// Whether box `id` takes no more for now.
     #[must_use]
     pub fn is_full(&self, id: u64) -> bool {
-        self.table.get(id).is_some_and(|mailbox| mailbox.letters.len() >= MOST_LETTERS)
+        self.table.get(id).is_some_and(|mailbox| mailbox.letters.len() >= MAX_LETTERS)
     }
 
     /// Numbers that change when a datagram comes to box `id`, and when one is taken out.
@@ -184,7 +184,7 @@ mod tests {
     fn boxes_are_bounded_and_give_up_what_they_hold() {
         let mut boxes = Mailboxes::default();
         let id = boxes.create();
-        for _ in 0..MOST_LETTERS {
+        for _ in 0..MAX_LETTERS {
             boxes.deliver(id, letter(b"x", &[DescriptionId(1)])).unwrap();
         }
         assert!(boxes.is_full(id));
@@ -196,7 +196,7 @@ mod tests {
             last = boxes.deliver(other, letter(&large, &[]));
         }
         assert_eq!(last, Err(Errno::ENOBUFS));
-        assert_eq!(boxes.close(id).len(), MOST_LETTERS);
+        assert_eq!(boxes.close(id).len(), MAX_LETTERS);
         assert_eq!(boxes.deliver(id, letter(b"x", &[])), Err(Errno::ECONNREFUSED));
         assert_eq!(boxes.in_flight(), 0);
     }

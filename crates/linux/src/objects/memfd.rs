@@ -86,4 +86,12 @@ impl Operations for Memfd {
     fn close(&mut self, context: &mut Context<'_>) {
         context.shared.locks.release(context.id);
     }
+
+    fn file(&self) -> Option<&Arc<HostFile>> {
+        Some(&self.file)
+    }
+
+    fn file_mut(&mut self) -> Option<&mut Arc<HostFile>> {
+        Some(&mut self.file)
+    }
 }

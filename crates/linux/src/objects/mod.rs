@@ -46,7 +46,7 @@ use std::sync::Arc;
 
 use warmfork_memory::HostFile;
 
-pub use operations::{Context, Mappable, Operations, anonymous};
+pub use operations::{Context, Kept, Mappable, Operations, anonymous};
 pub use shared::Shared;
 
 /// What is open behind a description.
@@ -144,48 +144,33 @@ impl Object {
         }
     }
 
-    /// The regular file or memory file of the host that it is.
+    /// As [`Operations::file`].
     #[must_use]
     pub fn file(&self) -> Option<&Arc<HostFile>> {
-        match self {
-            Self::File(file) => Some(&file.file),
-            Self::Memfd(memfd) => Some(&memfd.file),
-            _ => None,
-        }
+        self.view().file()
     }
 
-    /// As [`Object::file`], to put another in its place.
+    /// As [`Operations::file_mut`].
     pub fn file_mut(&mut self) -> Option<&mut Arc<HostFile>> {
-        match self {
-            Self::File(file) => Some(&mut file.file),
-            Self::Memfd(memfd) => Some(&mut memfd.file),
-            _ => None,
-        }
+        self.operations().file_mut()
     }
 
-    /// The guest path of a directory (or an O_PATH descriptor), from which the *at calls start.
+    /// As [`Operations::directory_path`].
     #[must_use]
     pub fn directory_path(&self) -> Option<&[u8]> {
-        match self {
-            Self::Directory(directory) => Some(&directory.path),
-            Self::Path(path) => Some(&path.path),
-            _ => None,
-        }
+        self.view().directory_path()
+    }
+
+    /// As [`Operations::deadline`].
+    #[must_use]
+    pub fn deadline(&self) -> Option<u64> {
+        self.view().deadline()
     }
 
     /// Whether it is a listening socket.
     #[must_use]
     pub fn listening(&self) -> bool {
         matches!(self, Self::Socket(socket) if socket.listening())
-    }
-
-    /// When the object next becomes ready by itself (an armed timerfd), in monotonic nanoseconds.
-    #[must_use]
-    pub fn deadline(&self) -> Option<u64> {
-        match self {
-            Self::TimerFd(timer) => timer.deadline(),
-            _ => None,
-        }
     }
 }
 

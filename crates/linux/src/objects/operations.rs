@@ -1,5 +1,6 @@
 //! What can be done with an open description. Each object says it of itself.
 
+use std::any::Any;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
@@ -148,7 +149,47 @@ pub trait Operations {
 
     /// The last reference is gone.
     fn close(&mut self, _context: &mut Context<'_>) {}
+
+    /// The regular file or memory file of the host that it is. A fork has its own in the place of one that it may not share.
+    fn file(&self) -> Option<&Arc<HostFile>> {
+        None
+    }
+
+    /// As [`Operations::file`], to put another in its place.
+    fn file_mut(&mut self) -> Option<&mut Arc<HostFile>> {
+        None
+    }
+
+    /// The guest path of a directory (or an O_PATH descriptor), from which the *at calls start.
+    fn directory_path(&self) -> Option<&[u8]> {
+        None
+    }
+
+    /// When it next becomes ready by itself (an armed timerfd), in monotonic nanoseconds.
+    fn deadline(&self) -> Option<u64> {
+        None
+    }
+
+    /// The machine is about to be frozen: takes from the host what a snapshot is to have of it.
+    fn prepare_freeze(&mut self, _context: &mut Context<'_>) {}
+
+    /// From now on it is a snapshot's: gives up what the host has for one machine alone, and notes what forks share.
+    fn share(&mut self) {}
+
+    /// It begins as it does in a fork that runs for the first time since it was made or reset.
+    fn begin(&mut self) {}
+
+    /// What the host has for it in this machine, if a reset is to keep that; [`Operations::keep`] takes it back.
+    fn take_kept(&mut self) -> Option<Kept> {
+        None
+    }
+
+    /// A fork was reset: takes back what was kept of it.
+    fn keep(&mut self, _kept: Kept) {}
 }
+
+/// What an object keeps of the host over a reset; it alone knows what that is.
+pub type Kept = Box<dyn Any>;
 
 /// Metadata of an object that no file system holds.
 #[must_use]

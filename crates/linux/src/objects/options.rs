@@ -22,17 +22,17 @@ use crate::objects::option_values::read_int;
 
 /// What a guest may do with an option of the host's socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Access {
+enum OptionAccess {
     Get,
     Both,
 }
-use Access::{Both, Get};
+use OptionAccess::{Both, Get};
 
 /// Options of the host's socket: level, name, access, size of the value.
 ///
 /// Not in it, so ENOPROTOOPT: what needs privileges that the host's user may have (SO_MARK, SO_BINDTODEVICE, ...),
 /// filters, joining multicast groups, and what asks for ancillary data that warmfork does not pass on.
-static OPTIONS: &[(u32, u32, Access, usize)] = &[
+static OPTIONS: &[(u32, u32, OptionAccess, usize)] = &[
     (SOL_SOCKET, SO_REUSEADDR, Both, 4),
     (SOL_SOCKET, SO_TYPE, Get, 4),
     (SOL_SOCKET, SO_ERROR, Get, 4),

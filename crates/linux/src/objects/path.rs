@@ -67,4 +67,8 @@ impl Operations for Path {
     fn link_text(&self) -> Vec<u8> {
         self.path.clone()
     }
+
+    fn directory_path(&self) -> Option<&[u8]> {
+        Some(&self.path)
+    }
 }

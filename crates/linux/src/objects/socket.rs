@@ -17,7 +17,7 @@ use warmfork_memory::HostFile;
 
 use crate::edges::HostEdges;
 use crate::events::Events;
-use crate::host::{Host, errno};
+use crate::host::errno;
 use crate::metadata::host_metadata;
 use crate::objects::address::Address;
 use crate::objects::inherited::Inherited;
@@ -306,21 +306,6 @@ impl Socket {
         self.inherited.as_ref().is_some_and(|inherited| inherited.listens)
     }
 
-    /// Notes what has come to it, for its snapshot.
-    pub fn settle(&mut self, host: &mut Host) {
-        self.edges.freeze(host, &self.handle);
-        if self.is_internet() && self.error.is_none() {
-            let name = Name { level: SOL_SOCKET, name: SO_ERROR };
-            let value = name.on_host(&self.handle, 4).ok().and_then(|value| read_int(&value).ok());
-            self.error = value.filter(|&error| error != 0).map(Errno);
-        }
-    }
-
-    /// A fork begins anew.
-    pub fn forget_edges(&mut self) {
-        self.edges.forget();
-    }
-
     /// What a connection that waits for this guest makes of a listening socket.
     fn offered(&self, context: &Context<'_>) -> Events {
         let offered = self.listening && context.host.gate.has_offer(&self.handle);
@@ -440,5 +425,25 @@ impl Operations for Socket {
             context.shared.closed_names.extend(self.local.name.take());
         }
         self.local.close(context);
+    }
+
+    /// Notes what has come to it.
+    fn prepare_freeze(&mut self, context: &mut Context<'_>) {
+        self.edges.freeze(context.host, &self.handle);
+        if self.is_internet() && self.error.is_none() {
+            let name = Name { level: SOL_SOCKET, name: SO_ERROR };
+            let value = name.on_host(&self.handle, 4).ok().and_then(|value| read_int(&value).ok());
+            self.error = value.filter(|&error| error != 0).map(Errno);
+        }
+    }
+
+    fn share(&mut self) {
+        if self.inherited.is_none() {
+            self.inherited = Some(Inherited { renewal: self.renewal(), ..Inherited::default() });
+        }
+    }
+
+    fn begin(&mut self) {
+        self.edges.forget();
     }
 }

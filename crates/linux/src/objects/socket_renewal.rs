@@ -7,19 +7,13 @@ use warmfork_abi::Errno;
 
 use crate::host::errno;
 use crate::objects::address::Address;
-use crate::objects::inherited::{Inherited, Renewal};
+use crate::objects::inherited::Renewal;
 use crate::objects::options::Options;
 use crate::objects::socket::Socket;
 
 impl Socket {
-    /// From now on the socket is one that forks share.
-    pub fn share(&mut self) {
-        if self.inherited.is_none() {
-            self.inherited = Some(Inherited { renewal: self.renewal(), ..Inherited::default() });
-        }
-    }
-
-    fn renewal(&self) -> Option<Renewal> {
+    /// What a fork makes in its place, if it is to have one of its own.
+    pub(super) fn renewal(&self) -> Option<Renewal> {
         if self.listening() {
             return None;
         }

@@ -143,4 +143,8 @@ impl Operations for Stream {
     fn link_text(&self) -> Vec<u8> {
         host_path(&self.handle).unwrap_or_else(|| b"stream".to_vec())
     }
+
+    fn share(&mut self) {
+        self.shared = true;
+    }
 }

@@ -59,12 +59,6 @@ impl TimerFd {
         self.clock
     }
 
-    /// When the machine should look again, in monotonic nanoseconds.
-    #[must_use]
-    pub fn deadline(&self) -> Option<u64> {
-        self.wake_at
-    }
-
     /// Arms the timer for the instant `next` (monotonic nanoseconds), or disarms it. Unread expirations are gone.
     pub fn set(&mut self, next: Option<u64>, interval: u64) {
         self.next = next;
@@ -130,6 +124,10 @@ impl Operations for TimerFd {
 
     fn close(&mut self, context: &mut Context<'_>) {
         context.shared.timers -= 1;
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        self.wake_at
     }
 }
 

@@ -9,10 +9,10 @@ use crate::objects::Object;
 use crate::objects::device::Device;
 
 /// Most bytes that one copy_file_range copies; programs go on after a short count.
-const MOST_COPIED: usize = 64 << 20;
+const MAX_COPIED: usize = 64 << 20;
 
 /// Most bytes that one sendfile sends, likewise: a call must come to an end for the machine to look at its limits.
-const MOST_SENT: usize = 16 << 20;
+const MAX_SENT: usize = 16 << 20;
 
 /// An offset argument: where it is, if it is given, and its value.
 fn offset(call: &mut Call<'_>, address: u64, id: DescriptionId) -> Result<u64, Errno> {
@@ -35,7 +35,7 @@ fn store_offset(call: &mut Call<'_>, address: u64, id: DescriptionId, value: u64
 /// sendfile(2)
 pub fn sendfile(call: &mut Call<'_>) -> SyscallResult {
     let (to, from) = (call.description_id(call.int(0))?, call.description_id(call.int(1))?);
-    let (address, count) = (call.args[2], call.size(3)?.min(MOST_SENT));
+    let (address, count) = (call.args[2], call.size(3)?.min(MAX_SENT));
     let source = call.kernel.files.description(from);
     let target = call.kernel.files.description(to);
     let named = matches!(source.object, Object::Path(_)) || matches!(target.object, Object::Path(_));
@@ -112,7 +112,7 @@ fn send(
 pub fn copy_file_range(call: &mut Call<'_>) -> SyscallResult {
     let (from, to) = (regular(call, call.int(0))?, regular(call, call.int(2))?);
     let (in_address, out_address) = (call.args[1], call.args[3]);
-    let (count, flags) = (call.size(4)?.min(MOST_COPIED), call.uint(5));
+    let (count, flags) = (call.size(4)?.min(MAX_COPIED), call.uint(5));
     if flags != 0 {
         return Err(Errno::EINVAL.into());
     }

@@ -260,7 +260,7 @@ impl Call<'_> {
 
     /// Whether `length` bytes more may be kept for made-up files: a long /proc/self/maps can be opened many times.
     fn check_texts(&self, length: usize) -> Result<(), Errno> {
-        const MOST: usize = 32 << 20;
+        const MAX_KEPT: usize = 32 << 20;
         const SHORT: usize = 16 << 10;
         if length <= SHORT {
             return Ok(());
@@ -269,7 +269,7 @@ impl Call<'_> {
             Object::Synthetic(file) => file.text.len(),
             _ => 0,
         });
-        if kept.sum::<usize>() + length > MOST { Err(Errno::ENOMEM) } else { Ok(()) }
+        if kept.sum::<usize>() + length > MAX_KEPT { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
     /// Opens /proc/self/fd/N: the same file once more.

@@ -18,7 +18,7 @@ use crate::syscalls::time::read_timespec;
 use crate::syscalls::vectors::Vectors;
 
 /// Most bytes of ancillary data in one message (net.core.optmem_max).
-const MOST_CONTROL: u64 = 131_072;
+const MAX_CONTROL: u64 = 131_072;
 
 /// `struct msghdr`
 #[derive(Clone, Copy)]
@@ -98,7 +98,7 @@ fn read_control(
     if header.control_length == 0 {
         return Ok(Default::default());
     }
-    if header.control_length > MOST_CONTROL {
+    if header.control_length > MAX_CONTROL {
         return Err(Errno::ENOBUFS);
     }
     let length = usize::try_from(header.control_length).map_err(|_| Errno::ENOBUFS)?;
@@ -204,7 +204,7 @@ struct Control {
 
 impl Control {
     fn new(address: u64, length: u64) -> Self {
-        let length = if address == 0 { 0 } else { length.min(MOST_CONTROL) };
+        let length = if address == 0 { 0 } else { length.min(MAX_CONTROL) };
         Self { bytes: Vec::new(), room: usize::try_from(length).unwrap_or(0), flags: 0 }
     }
 

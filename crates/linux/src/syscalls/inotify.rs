@@ -17,7 +17,7 @@ use crate::policy::Access;
 use crate::resolve::Found;
 
 /// Most instances of a machine: those of the host's user are few, and for all machines.
-const MOST_INSTANCES: usize = 16;
+const MAX_INSTANCES: usize = 16;
 
 /// inotify_init(2)
 pub fn inotify_init(call: &mut Call<'_>) -> SyscallResult {
@@ -26,7 +26,7 @@ pub fn inotify_init(call: &mut Call<'_>) -> SyscallResult {
 
 fn open(call: &mut Call<'_>, flags: u32) -> SyscallResult {
     let instances = call.kernel.files.objects().filter(|object| matches!(object, Object::Inotify(_))).count();
-    if instances >= MOST_INSTANCES {
+    if instances >= MAX_INSTANCES {
         return Err(Errno::EMFILE.into());
     }
     call.open(Object::Inotify(Inotify::new()?), O_RDONLY | flags & IN_NONBLOCK, flags & IN_CLOEXEC != 0)

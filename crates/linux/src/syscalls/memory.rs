@@ -13,7 +13,7 @@ use crate::objects::{Mappable, Object};
 const MINCORE_PAGES: usize = 4096;
 
 /// Most files, each as it was opened, that may be mapped at once.
-const MOST_MAPPED_FILES: usize = 2048;
+const MAX_MAPPED_FILES: usize = 2048;
 
 /// mmap(2)
 pub fn mmap(call: &mut Call<'_>) -> SyscallResult {
@@ -55,7 +55,7 @@ fn backing(call: &mut Call<'_>, offset: u64) -> Result<Backing, Errno> {
 /// Whether `file` would be one more than may be mapped at once: each keeps a descriptor of the host's open, whether the
 /// guest closes its own or not.
 fn too_many_mapped(areas: &AreaTree, file: &HostFile) -> bool {
-    if areas.len() < MOST_MAPPED_FILES {
+    if areas.len() < MAX_MAPPED_FILES {
         return false;
     }
     let mapped = areas.iter().filter_map(|area| match &area.backing {
@@ -63,7 +63,7 @@ fn too_many_mapped(areas: &AreaTree, file: &HostFile) -> bool {
         Backing::Anonymous => None,
     });
     let mapped: HashSet<_> = mapped.collect();
-    mapped.len() >= MOST_MAPPED_FILES && !mapped.contains(&file.id())
+    mapped.len() >= MAX_MAPPED_FILES && !mapped.contains(&file.id())
 }
 
 /// munmap(2)

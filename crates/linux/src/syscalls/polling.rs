@@ -12,7 +12,7 @@ use crate::syscalls::time::read_timespec;
 use crate::wait::Wait;
 
 /// Most events that one epoll_wait returns, whatever the guest asks for: bounds the copy.
-const MOST_EVENTS: usize = 4096;
+const MAX_EVENTS: usize = 4096;
 
 /// What ends a wait beside events: a timeout in nanoseconds (`None` is never) and a temporary signal mask.
 #[derive(Clone, Copy, Default)]
@@ -233,7 +233,7 @@ pub fn epoll_pwait2(call: &mut Call<'_>) -> SyscallResult {
 fn wait_with(call: &mut Call<'_>, limits: Limits) -> SyscallResult {
     let (address, most) = (call.args[1], call.int(2));
     let most = usize::try_from(most).ok().filter(|most| (1..=i32::MAX as usize / EPOLL_EVENT_SIZE).contains(most));
-    let most = most.ok_or(Errno::EINVAL)?.min(MOST_EVENTS);
+    let most = most.ok_or(Errno::EINVAL)?.min(MAX_EVENTS);
     let id = call.description_id(call.int(0))?;
     if !matches!(call.kernel.files.description(id).object, Object::Epoll(_)) {
         return Err(Errno::EINVAL.into());

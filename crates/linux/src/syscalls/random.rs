@@ -7,7 +7,7 @@ use warmfork_abi::process::{GRND_INSECURE, GRND_NONBLOCK, GRND_RANDOM};
 use crate::call::{Call, SyscallResult};
 
 /// Most bytes of one call; Linux too hands out less than asked when a signal comes.
-const MOST: usize = 1 << 20;
+const MAX_LENGTH: usize = 1 << 20;
 const CHUNK: usize = 1 << 14;
 
 /// getrandom(2): the host's entropy, so that no two forks see the same.
@@ -17,7 +17,7 @@ pub fn getrandom(call: &mut Call<'_>) -> SyscallResult {
     if flags & !(GRND_NONBLOCK | exclusive) != 0 || flags & exclusive == exclusive {
         return Err(Errno::EINVAL.into());
     }
-    let length = call.size(1)?.min(MOST);
+    let length = call.size(1)?.min(MAX_LENGTH);
     let mut buffer = [0; CHUNK];
     let mut done = 0;
     while done < length {

@@ -19,7 +19,7 @@ use crate::syscalls::within;
 use crate::wait::Wait;
 
 /// After so many bytes a call stops for the machine to look at its limits (time, memory), and goes on.
-const MOST_AT_ONCE: usize = 16 << 20;
+const MAX_AT_ONCE: usize = 16 << 20;
 
 /// One read or write.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +133,7 @@ impl Call<'_> {
             if got < want || moved == left.end || transfer.messages || !transfer.whole && !self.has_more(transfer.id) {
                 break;
             }
-            if moved - left.start >= MOST_AT_ONCE {
+            if moved - left.start >= MAX_AT_ONCE {
                 return Err(self.pause(moved));
             }
         }
@@ -214,7 +214,7 @@ impl Call<'_> {
                     if moved == left.end || got < want || put == 0 || put < got && transfer.whole {
                         return Ok(moved as u64);
                     }
-                    if moved - left.start >= MOST_AT_ONCE {
+                    if moved - left.start >= MAX_AT_ONCE {
                         return Err(self.pause(moved));
                     }
                 }

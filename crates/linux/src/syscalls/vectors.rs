@@ -5,7 +5,7 @@ use warmfork_abi::{Errno, USER_END};
 use warmfork_memory::{AreaTree, Fault, GuestMemory, Protection};
 
 /// Most bytes that one call moves (MAX_RW_COUNT).
-pub const MOST_BYTES: usize = 0x7fff_f000;
+pub const MAX_BYTES: usize = 0x7fff_f000;
 
 /// Whether a buffer lies where user memory can be (access_ok).
 fn check_range(address: u64, length: usize) -> Result<(), Errno> {
@@ -13,7 +13,7 @@ fn check_range(address: u64, length: usize) -> Result<(), Errno> {
     if end.is_some() { Ok(()) } else { Err(Errno::EFAULT) }
 }
 
-/// Buffers of a guest, in order. Never more than [`MOST_BYTES`] in all.
+/// Buffers of a guest, in order. Never more than [`MAX_BYTES`] in all.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Vectors {
     first: (u64, usize),
@@ -25,7 +25,7 @@ impl Vectors {
     /// One buffer.
     #[must_use]
     pub fn one(address: u64, length: usize) -> Self {
-        let length = length.min(MOST_BYTES);
+        let length = length.min(MAX_BYTES);
         Self { first: (address, length), rest: Vec::new(), total: length }
     }
 
@@ -58,7 +58,7 @@ impl Vectors {
         for (index, (address, length)) in entries.enumerate() {
             let length = usize::try_from(length).map_err(|_| Errno::EINVAL)?;
             check_range(address, length)?;
-            let length = length.min(MOST_BYTES - vectors.total);
+            let length = length.min(MAX_BYTES - vectors.total);
             vectors.total += length;
             match index {
                 0 => vectors.first = (address, length),

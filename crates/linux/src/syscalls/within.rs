@@ -29,7 +29,7 @@ use crate::objects::{Object, Shared};
 use crate::syscalls::names::HostAddress;
 
 /// Most connections of a machine that wait to be accepted: no descriptor counts for them any more.
-const MOST_WAITING: usize = 8192;
+const MAX_WAITING: usize = 8192;
 
 /// Notes by what a socket is found that was just bound.
 pub(super) fn named(socket: &mut Socket, shared: &mut Shared) {
@@ -88,7 +88,7 @@ pub(super) fn connect(
         return None;
     }
     let owner = match listener.local.room() {
-        Ok(_) if waiting_connections(call.kernel) >= MOST_WAITING => return Some(Err(Errno::EAGAIN)),
+        Ok(_) if waiting_connections(call.kernel) >= MAX_WAITING => return Some(Err(Errno::EAGAIN)),
         Ok(owner) => owner,
         Err(error) => return Some(Err(error)),
     };
@@ -207,7 +207,7 @@ pub(super) fn connect_tcp(call: &mut Call<'_>, id: DescriptionId, address: Socke
     if let Err(error) = room {
         return Some(Err(error));
     }
-    if waiting_connections(call.kernel) >= MOST_WAITING {
+    if waiting_connections(call.kernel) >= MAX_WAITING {
         return Some(Err(Errno::EAGAIN));
     }
     let listener = listener.clone();

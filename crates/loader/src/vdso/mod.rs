@@ -6,6 +6,7 @@
 //! counter, without an offset.
 
 mod clock;
+pub(crate) mod error;
 mod machine;
 mod page;
 mod tsc;
@@ -27,23 +28,11 @@ use crate::interpreter::text;
 use crate::segments::Target;
 
 pub use self::clock::HostClock;
+pub use self::error::VdsoError;
 pub use self::machine::MachineClock;
 
 /// The library: an ELF shared object.
 static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/vdso.so"));
-
-/// The vDSO cannot be made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum VdsoError {
-    /// No memory file for the clock page or the library.
-    #[error("making the memory file of the {what} failed: {errno}")]
-    MemoryFile {
-        /// Which one.
-        what: &'static str,
-        /// What the host said.
-        errno: Errno,
-    },
-}
 
 /// Where clock page and library have been mapped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -7,8 +7,9 @@ use rustix::fs::ftruncate;
 use warmfork_abi::PAGE;
 
 use super::{Image, ImageError, Segment, SegmentSource};
-use crate::areas::{Area, Backing, Span};
+use crate::areas::{Area, Backing};
 use crate::mapping::{FrozenBytes, memory_file, seal};
+use crate::span::Span;
 
 const PAGE_BYTES: usize = 4096;
 

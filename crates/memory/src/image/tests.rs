@@ -7,7 +7,8 @@ use warmfork_abi::PAGE;
 use warmfork_abi::fcntl::O_RDONLY;
 
 use super::*;
-use crate::areas::{Area, Backing, Protection};
+use crate::areas::{Area, Backing};
+use crate::span::Protection;
 
 const BASE: u64 = 0x10_0000;
 const MIB: u64 = 1 << 20;

@@ -5,12 +5,13 @@ use warmfork_abi::mman::madvise::*;
 use warmfork_abi::{Errno, PAGE, page_up};
 
 use super::{AddressSpace, refused};
-use crate::areas::{Area, Backing, Protection, Span};
+use crate::areas::{Area, Backing};
 use crate::host::GuestMemory;
+use crate::span::{Protection, Span};
 
 /// Up to so many bytes, dropping pages that come from an image is done by writing zeroes, which a reset undoes
 /// without a mapping call; above it by mapping fresh memory.
-const ZERO_AT_MOST: u64 = 256 << 10;
+const MAX_ZEROED: u64 = 256 << 10;
 
 static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
 
@@ -122,7 +123,7 @@ impl AddressSpace {
 /// Writes zeroes over `area` if that is the better way, and says whether it did.
 fn zero(memory: &mut dyn GuestMemory, area: &Area) -> bool {
     let writable = area.protection.contains(Protection::WRITE);
-    if !area.is_anonymous() || !writable || area.span.len() > ZERO_AT_MOST {
+    if !area.is_anonymous() || !writable || area.span.len() > MAX_ZEROED {
         return false;
     }
     let mut address = area.span.start;

@@ -4,7 +4,8 @@ use warmfork_abi::mman::SyncFlags;
 use warmfork_abi::{Errno, PAGE, page_down, page_up};
 
 use super::AddressSpace;
-use crate::areas::{Backing, Protection, Span};
+use crate::areas::Backing;
+use crate::span::{Protection, Span};
 
 /// Sums over an address space, in bytes, for /proc/self/statm and status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use warmfork_abi::Errno;
 
 use super::AddressSpace;
-use crate::areas::{Area, Backing, Span};
+use crate::areas::{Area, Backing};
 use crate::host::GuestMemory;
 use crate::host_file::HostFile;
+use crate::span::Span;
 
 impl AddressSpace {
     /// The mappings that are shared and have no file: private memory of the host, until somebody is there to share them.

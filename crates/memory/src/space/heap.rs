@@ -4,8 +4,8 @@ use warmfork_abi::mman::MapFlags;
 use warmfork_abi::{Errno, PAGE, page_up};
 
 use super::{AddressSpace, MapRequest};
-use crate::areas::{Protection, Span};
 use crate::host::GuestMemory;
+use crate::span::{Protection, Span};
 
 /// Where the heap begins, and where the guest has set its end (the break), which need not be a page's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -4,8 +4,9 @@ use warmfork_abi::mman::{MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_TYPE,
 use warmfork_abi::{Errno, PAGE, page_down, page_up};
 
 use super::{AddressSpace, MapRequest};
-use crate::areas::{Area, Backing, Protection, Span};
+use crate::areas::{Area, Backing};
 use crate::host::GuestMemory;
+use crate::span::{Protection, Span};
 use crate::tree::Direction;
 
 /// Flags that MAP_SHARED_VALIDATE knows for ordinary files (LEGACY_MAP_MASK).

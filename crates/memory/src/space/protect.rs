@@ -4,8 +4,9 @@ use warmfork_abi::mman::prot::{PROT_GROWSDOWN, PROT_GROWSUP, PROT_SEM};
 use warmfork_abi::{Errno, PAGE, page_up};
 
 use super::{AddressSpace, refused};
-use crate::areas::{Area, Backing, Protection, Span};
+use crate::areas::{Area, Backing};
 use crate::host::GuestMemory;
+use crate::span::{Protection, Span};
 
 impl AddressSpace {
     /// Changes protection as mprotect does; `bits` are the guest's PROT_ bits. What lies before the address that

@@ -4,8 +4,9 @@ use warmfork_abi::mman::{MapFlags, RemapFlags};
 use warmfork_abi::{Errno, PAGE, page_down, page_up};
 
 use super::{AddressSpace, refused};
-use crate::areas::{Area, Backing, Span};
+use crate::areas::{Area, Backing};
 use crate::host::GuestMemory;
+use crate::span::Span;
 
 /// The arguments of mremap, as the guest gave them.
 #[derive(Clone, Copy, Debug)]

@@ -14,11 +14,11 @@ use warmfork_memory::{
 };
 
 /// Where nothing else of this process is ever mapped.
-pub const WINDOW: Span = Span { start: 0x10_0000_0000, end: 0x10_0000_0000 + (PAGES + MOST_PAGES) * PAGE };
+pub const WINDOW: Span = Span { start: 0x10_0000_0000, end: 0x10_0000_0000 + (PAGES + MAX_PAGES) * PAGE };
 /// Pages of the window that calls begin in.
 const PAGES: u64 = 24;
 /// Pages that one call maps at most.
-const MOST_PAGES: u64 = 8;
+const MAX_PAGES: u64 = 8;
 /// Pages in the file that is mapped; the last one is not full.
 const FILE_PAGES: u64 = 6;
 
@@ -139,7 +139,7 @@ fn address() -> impl Strategy<Value = u64> {
 
 fn length() -> impl Strategy<Value = u64> {
     prop_oneof![
-        30 => (0..=MOST_PAGES).prop_map(|pages| pages * PAGE),
+        30 => (0..=MAX_PAGES).prop_map(|pages| pages * PAGE),
         3 => 1..3 * PAGE,
         1 => prop::sample::select(vec![u64::MAX, u64::MAX - 4095, USER_END, USER_END + PAGE, 1 << 63]),
     ]

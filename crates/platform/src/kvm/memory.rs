@@ -37,7 +37,7 @@ pub struct Memory {
 
 /// What became of a guest access that its page tables did not allow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Access {
+pub enum TouchOutcome {
     /// It is allowed, and they do now.
     Filled,
     /// The area does not allow it.
@@ -205,31 +205,31 @@ impl Memory {
     }
 
     /// The guest touched `address`, and its page tables did not allow that.
-    pub fn touch(&mut self, address: u64, write: bool, execute: bool) -> Result<Access, PlatformError> {
-        let Some(area) = self.areas.find(address) else { return Ok(Access::Unmapped) };
+    pub fn touch(&mut self, address: u64, write: bool, execute: bool) -> Result<TouchOutcome, PlatformError> {
+        let Some(area) = self.areas.find(address) else { return Ok(TouchOutcome::Unmapped) };
         let allowed = match (write, execute) {
             (true, _) => area.protection.contains(Protection::WRITE),
             (_, true) => area.protection.contains(Protection::EXEC),
             _ => !area.protection.is_empty(),
         };
         if !allowed {
-            return Ok(Access::Forbidden);
+            return Ok(TouchOutcome::Forbidden);
         }
         let page = Span { start: address / PAGE * PAGE, end: address / PAGE * PAGE + PAGE };
         if area.kind == Kind::Untouched && self.back(page).is_err() {
-            return Ok(Access::NoRoom);
+            return Ok(TouchOutcome::NoRoom);
         }
         if area.kind.may_end() {
-            let Some(&piece) = self.arena.pieces(page).first() else { return Ok(Access::BehindEnd) };
+            let Some(&piece) = self.arena.pieces(page).first() else { return Ok(TouchOutcome::BehindEnd) };
             // Other errors are not the guest's: its CPU will meet them itself.
             let missing = |error: &io::Error| matches!(error.raw_os_error(), Some(libc::EFAULT | libc::EHWPOISON));
             if self.arena.populate(piece, write).is_err_and(|error| missing(&error)) {
-                return Ok(Access::BehindEnd);
+                return Ok(TouchOutcome::BehindEnd);
             }
         }
         self.fill(page).map_err(|source| PlatformError::Host { operation: "filling page tables", source })?;
         self.slots.cover_kernel(&self.tables)?;
-        Ok(Access::Filled)
+        Ok(TouchOutcome::Filled)
     }
 
     /// Makes the pages of `spans` private, and entries for their granules, ahead of the guest's touch.

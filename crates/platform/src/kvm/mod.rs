@@ -38,7 +38,7 @@ use warmfork_abi::{PAGE, Registers, USER_END, page_down};
 use warmfork_memory::{GuestMemory, Span};
 
 use self::exceptions::Details;
-use self::memory::{Access, Memory};
+use self::memory::{Memory, TouchOutcome};
 use self::state::State;
 use self::vcpu::{Stop, TRAP_FLAG, Vcpu};
 use self::vm::Vm;
@@ -147,17 +147,17 @@ impl KvmPlatform {
         let access =
             self.memory.get_mut().touch(address, error & exceptions::WRITE != 0, error & exceptions::FETCH != 0)?;
         let fault = match access {
-            Access::Filled => {
+            TouchOutcome::Filled => {
                 self.fills += 1;
                 return Ok(None);
             }
-            Access::Unmapped => exceptions::unmapped(address, error),
-            Access::NoRoom => {
+            TouchOutcome::Unmapped => exceptions::unmapped(address, error),
+            TouchOutcome::NoRoom => {
                 log::warn!("the guest's memory is full: it has touched more addresses than an arena holds");
                 return Ok(Some(Exit::Dead));
             }
-            Access::BehindEnd => exceptions::behind_end(address, error),
-            Access::Forbidden => exceptions::forbidden(address, error, self.is_present(address, error)),
+            TouchOutcome::BehindEnd => exceptions::behind_end(address, error),
+            TouchOutcome::Forbidden => exceptions::forbidden(address, error, self.is_present(address, error)),
         };
         Ok(Some(Exit::Fault(fault)))
     }

@@ -8,23 +8,11 @@ use std::os::unix::net::UnixDatagram;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use warmfork_abi::Registers;
 
+use super::host_call::HostCall;
 use super::layout;
 use super::table::Table;
 use super::tracee::{Stopped, Tracee};
 use crate::PlatformError;
-
-/// A host call: its number and arguments.
-#[derive(Clone, Copy, Debug)]
-pub struct HostCall {
-    pub number: libc::c_long,
-    pub arguments: [u64; 6],
-}
-
-impl HostCall {
-    pub fn new(number: libc::c_long, arguments: [u64; 6]) -> Self {
-        Self { number, arguments }
-    }
-}
 
 /// Makes calls in a stopped stub.
 pub struct Caller {

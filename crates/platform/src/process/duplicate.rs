@@ -11,7 +11,8 @@
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 
-use super::calls::{CallError, Caller, HostCall};
+use super::calls::{CallError, Caller};
+use super::host_call::HostCall;
 use super::table::Table;
 use super::tracee::{Stopped, Tracee};
 use super::{ProcessPlatform, filter, layout, open_memory};

@@ -8,7 +8,8 @@ use std::os::unix::fs::FileExt;
 use warmfork_memory::{GuestMemory, MapError, Protection, Source, Span};
 
 use super::ProcessPlatform;
-use super::calls::{CallError, Caller, HostCall};
+use super::calls::{CallError, Caller};
+use super::host_call::HostCall;
 use super::layout::RESERVED;
 use super::tracee::Tracee;
 use crate::{Mapping, PlatformError, Pristine};

@@ -13,6 +13,7 @@
 mod calls;
 mod duplicate;
 mod filter;
+mod host_call;
 mod layout;
 mod maps;
 mod memory;
@@ -27,7 +28,8 @@ use std::sync::Arc;
 use warmfork_abi::{PAGE, Registers, page_up, signals};
 use warmfork_memory::{Protection, Source, Span};
 
-use self::calls::{Caller, HostCall};
+use self::calls::Caller;
+use self::host_call::HostCall;
 use self::tracee::{INTERRUPT, Stopped, Tracee, send_signal};
 use crate::pagemap::Pagemap;
 use crate::touched::Touched;

@@ -9,8 +9,8 @@ use std::ptr::NonNull;
 use rustix::fs::MemfdFlags;
 use rustix::mm::{MapFlags, ProtFlags};
 
-use super::calls::HostCall;
 use super::filter::Instruction;
+use super::host_call::HostCall;
 use super::layout;
 use crate::PlatformError;
 

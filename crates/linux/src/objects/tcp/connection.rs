@@ -19,7 +19,7 @@ use crate::objects::registry::Registry;
 const SEND_BUFFER: usize = 2_626_560;
 const RECEIVE_BUFFER: usize = 131_072;
 /// Bytes that all connections of a machine may hold.
-const MOST_BUFFERED: usize = 64 << 20;
+const MAX_BUFFERED: usize = 64 << 20;
 /// Where ports of ends that nobody has bound begin: behind those that Linux gives out by default.
 const FIRST_PORT: u16 = 61_000;
 
@@ -189,7 +189,7 @@ impl Connections {
         if count == 0 {
             return Err(Errno::EAGAIN);
         }
-        if self.buffered + count > MOST_BUFFERED {
+        if self.buffered + count > MAX_BUFFERED {
             return Err(Errno::ENOBUFS);
         }
         self.buffered += count;
@@ -442,6 +442,6 @@ mod tests {
             }
         }
         assert_eq!(last, Err(Errno::ENOBUFS));
-        assert!(connections.buffered <= MOST_BUFFERED);
+        assert!(connections.buffered <= MAX_BUFFERED);
     }
 }

@@ -18,9 +18,9 @@ use warmfork_abi::termios::{
 use super::settings::Settings;
 
 /// Most bytes that wait for a reader, a line that is being edited included.
-const MOST_INPUT: usize = 4095;
+const MAX_INPUT: usize = 4095;
 /// Most bytes that wait to be shown.
-const MOST_OUTPUT: usize = 32768;
+const MAX_OUTPUT: usize = 32768;
 
 /// A terminal's two directions.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -70,7 +70,7 @@ impl Discipline {
     #[must_use]
     pub fn takes_input(&self) -> bool {
         // A line without an end must not keep its end out: what is too much of it is dropped.
-        self.waiting() < MOST_INPUT || self.canonical() && self.lines.is_empty()
+        self.waiting() < MAX_INPUT || self.canonical() && self.lines.is_empty()
     }
 
     /// Types one character; the signal that it stands for.
@@ -162,7 +162,7 @@ impl Discipline {
     }
 
     fn keep(&mut self, byte: u8) {
-        if self.waiting() < MOST_INPUT {
+        if self.waiting() < MAX_INPUT {
             self.editing.push(byte);
         } else if self.settings.input & IMAXBEL != 0 {
             self.show(b"\x07");
@@ -254,7 +254,7 @@ impl Discipline {
     /// Shows bytes that the output flags do not change.
     pub fn show(&mut self, bytes: &[u8]) {
         for &byte in bytes {
-            if self.screen.len() < MOST_OUTPUT {
+            if self.screen.len() < MAX_OUTPUT {
                 self.screen.push_back(byte);
             }
             self.column = match byte {
@@ -310,7 +310,7 @@ impl Discipline {
     /// Whether something can be written.
     #[must_use]
     pub fn takes_output(&self) -> bool {
-        !self.stopped && self.screen.len() + 8 <= MOST_OUTPUT
+        !self.stopped && self.screen.len() + 8 <= MAX_OUTPUT
     }
 
     /// Writes what there is room for; how much that is.

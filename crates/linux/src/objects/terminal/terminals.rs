@@ -10,7 +10,7 @@ use super::settings::WindowSize;
 use crate::ids::{FIRST_PID, Pid};
 
 /// Most terminals of a machine.
-const MOST_TERMINALS: usize = 256;
+const MAX_TERMINALS: usize = 256;
 /// All pseudo-terminals of a machine, by their number in /dev/pts.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Terminals {
@@ -99,7 +99,7 @@ impl Terminals {
     pub fn create(&mut self) -> Result<TerminalEnd, Errno> {
         let free = (0..).zip(self.table.keys()).find(|(at, number)| at != *number).map(|(at, _)| at);
         let number = free.unwrap_or(u32::try_from(self.table.len()).unwrap_or(u32::MAX));
-        if self.table.len() >= MOST_TERMINALS {
+        if self.table.len() >= MAX_TERMINALS {
             return Err(Errno::ENOSPC);
         }
         self.opened += 1;
