@@ -67,10 +67,14 @@ impl Report {
     fn part(&mut self, name: &str, measure: impl FnOnce(&Self) -> Result<(), Failure>) -> Result<(), Failure> {
         let Err(error) = measure(self) else { return Ok(()) };
         self.failed = true;
-        let why = error.to_string();
+        self.not_measured(name, "failed", &error.to_string())
+    }
+
+    /// Why a part is not in the results.
+    fn not_measured(&self, name: &str, how: &str, why: &str) -> Result<(), Failure> {
         say(&match self.json {
-            true => format!("{{\"name\": \"{name}\", \"failed\": {}}}", quoted(&why)),
-            false => format!("{name}: failed: {why}"),
+            true => format!("{{\"name\": \"{name}\", \"{how}\": {}}}", quoted(why)),
+            false => format!("{name}: {how}: {why}"),
         })
     }
 }
@@ -104,13 +108,14 @@ fn measure(report: &mut Report, less: usize) -> Result<(), Failure> {
         report.times("native/fork(2) until the first work is done", &first)
     })?;
     on(Place::PROCESS, &guests, report)?;
-    if warmfork_platform::kvm::probe().is_ok() {
-        on(Place::KVM, &guests, report)?;
-        if guests::host_has_huge_pages() {
-            on(Place::KVM_HUGE, &guests, report)?;
-        }
+    if let Err(error) = warmfork_platform::kvm::probe() {
+        return report.not_measured("kvm", "left out", &error.to_string());
     }
-    Ok(())
+    on(Place::KVM, &guests, report)?;
+    match guests::host_has_huge_pages() {
+        true => on(Place::KVM_HUGE, &guests, report),
+        false => report.not_measured(Place::KVM_HUGE.name(), "left out", "this host gives nobody huge pages"),
+    }
 }
 
 /// The engine's system calls beside the bare mechanism.
