@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from shutil import which
 
@@ -16,6 +17,8 @@ from warmfork import _core
 SOURCES = Path(__file__).parent
 NPM = ROOT / ".make" / "npm" / "node_modules"
 DENO = NPM / "@deno" / "linux-x64-glibc" / "deno"
+HELLO, PAGE = "Hello", "A page by React"
+"""Kinds of apps."""
 BUILT = ROOT / ".make" / "bench"
 
 # A JIT compiler is warm after some thousand requests; natively it has had so many halfway through what is measured.
@@ -58,36 +61,43 @@ def python(chosen: Sequence[str]) -> Contest:
     return Contest("Hello by wsgiref", {"native": plain.pop("native"), **forking, **plain, **kept})
 
 
-def hellos(chosen: Sequence[str]) -> dict[str, Contest]:
-    """Those of the runtimes that are here."""
-    found = {"Python": python(chosen)}
-    for name, command in runtimes("hello").items():
-        found[name] = contest(f"Hello on {name}", command, chosen, *WARM_UP)
-    if go := which("go"):
-        BUILT.mkdir(parents=True, exist_ok=True)
-        source, binary = str(SOURCES / "hello" / "hello.go"), str(BUILT / "hello")
-        environment = os.environ | {"CGO_ENABLED": "0", "GO111MODULE": "off", "GOFLAGS": ""}
-        subprocess.run([go, "build", "-o", binary, source], env=environment, check=True)
-        found["Go"] = contest("Hello on Go", [binary], chosen)
-    return found
+def javascript(kind: str, runtime: str, chosen: Sequence[str]) -> Contest | None:
+    """A Hello or a page by React on Node or Deno, if that is here."""
+    directory = "hello" if kind == HELLO else "pages"
+    if kind == PAGE and not (NPM / "react-dom").exists():
+        return None
+    if runtime == "Node" and (node := which("node")):
+        command = [node, str(SOURCES / directory / "node.mjs")]
+    elif runtime == "Deno" and DENO.exists():
+        command = [str(DENO), "run", "--allow-all", "--no-remote", "--quiet", str(SOURCES / directory / "deno.mjs")]
+    else:
+        return None
+    return contest(f"{kind} on {runtime}", command, chosen, *WARM_UP)
 
 
-def pages(chosen: Sequence[str]) -> dict[str, Contest]:
-    """Pages by React, on the runtimes that are here."""
-    if not (NPM / "react-dom").exists():
-        return {}
-    return {
-        name: contest(f"A page by React on {name}", command, chosen, *WARM_UP)
-        for name, command in runtimes("pages").items()
-    }
+def go(chosen: Sequence[str]) -> Contest | None:
+    """A Hello by Go's own server, if there is a compiler.
+
+    Raises:
+        subprocess.CalledProcessError: It can't be compiled.
+    """
+    compiler = which("go")
+    if compiler is None:
+        return None
+    BUILT.mkdir(parents=True, exist_ok=True)
+    source, binary = str(SOURCES / "hello" / "hello.go"), str(BUILT / "hello")
+    environment = os.environ | {"CGO_ENABLED": "0", "GO111MODULE": "off", "GOFLAGS": ""}
+    subprocess.run([compiler, "build", "-o", binary, source], env=environment, check=True)
+    return contest("Hello on Go", [binary], chosen)
 
 
-def runtimes(directory: str) -> dict[str, list[str]]:
-    """The commands of the JavaScript servers, but for the port: of those runtimes that are here."""
-    commands = {}
-    if node := which("node"):
-        commands["Node"] = [node, str(SOURCES / directory / "node.mjs")]
-    if DENO.exists():
-        deno = [str(DENO), "run", "--allow-all", "--no-remote", "--quiet"]
-        commands["Deno"] = [*deno, str(SOURCES / directory / "deno.mjs")]
-    return commands
+CONTESTS: dict[str, dict[str, Callable[[Sequence[str]], Contest | None]]] = {
+    HELLO: {
+        "Python": python,
+        "Node": partial(javascript, HELLO, "Node"),
+        "Deno": partial(javascript, HELLO, "Deno"),
+        "Go": go,
+    },
+    PAGE: {name: partial(javascript, PAGE, name) for name in ("Node", "Deno")},
+}
+"""What makes each contest, by kind of app and runtime; nothing where the runtime is missing."""

@@ -33,6 +33,10 @@ class Load:
     p99: float
 
 
+class LoadError(Exception):
+    """The load generator failed."""
+
+
 def generator() -> str:
     """What generates the load."""
     return "wrk" if shutil.which("wrk") else "Python client"
@@ -45,16 +49,17 @@ def generate(url: str, seconds: int) -> Load:
 
 def _wrk(url: str, seconds: int) -> Load:
     command = ["wrk", "-t1", "-c1", f"-d{seconds}s", "--latency", "-H", "Connection: close", url]
-    text = subprocess.run(
+    done = subprocess.run(
         command,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
         preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CPU}),
-    ).stdout
+    )
+    text = done.stdout
     rate, requests = _RATE.search(text), _REQUESTS.search(text)
-    if rate is None or requests is None:
-        raise ValueError(f"wrk said something unexpected:\n{text}")
+    if done.returncode or rate is None or requests is None:
+        raise LoadError(f"wrk ended with status {done.returncode}, and said: {text}{done.stderr}".strip())
     percentiles = {share: float(number) * _SECONDS[unit] for share, number, unit in _PERCENTILE.findall(text)}
     errors = sum(int(number) for groups in _ERRORS.findall(text) for number in groups if number)
     return Load(int(requests[1]), errors, float(rate[1]), *(percentiles[share] for share in ("50", "90", "99")))

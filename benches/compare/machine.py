@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from benches.compare.servers import CPUS, LOAD_CPU, SERVER_CPU
 
@@ -54,7 +55,7 @@ def undisturbed() -> Iterator[bool]:
         os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
-def describe() -> dict[str, str | int]:
+def describe() -> dict[str, Any]:
     """The machine, its kernel, its /dev/kvm, and the build."""
     return {
         "cpu": _cpu_model(),

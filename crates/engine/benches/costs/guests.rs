@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -25,12 +25,14 @@ const RESETS: usize = 2000;
 /// Forks that are there at once, and how often so many are made.
 pub const CROWD: usize = 200;
 const CROWDS: usize = 5;
-/// The interpreter whose server is frozen for that.
+/// The interpreter whose server is frozen for that: the one that benches/compare/in_python.py freezes, too.
 pub const PYTHON: &str = "/usr/bin/python3";
 /// Forks that are taken, at most.
 const FORKS: usize = 100;
-/// Forks run until one finds its time over: it is the first, or one of a few on a very slow machine.
-const WARM_UPS: usize = 200;
+/// Requests of a fork whose resets are then measured.
+const WARM_UPS: usize = 4;
+/// A frozen guest's wait, of 50 ms, ends in so much time on any machine.
+const WAIT_AT_MOST: Duration = Duration::from_secs(30);
 /// As the command line has them.
 const LIMITS: MachineLimits =
     MachineLimits { memory_bytes: 8 << 30, address_space_bytes: 1 << 47, files: 1024, threads: 1024, processes: 64 };
@@ -139,16 +141,35 @@ impl Guests {
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
         let mut machine = self.boot(place, &["dirty_pages", &megabytes.to_string()], null)?;
         expect_ready(machine.run(Goal::Ready, RunLimits::default())?)?;
-        Ok(Snapshot::freeze(machine, &OutsideRules::default())?)
+        let snapshot = Snapshot::freeze(machine, &OutsideRules::default())?;
+        await_time(&snapshot)?;
+        Ok(snapshot)
     }
 
-    /// Bytes of host memory, the kernel's included, for each of [`CROWD`] forks of a Python server that have not run yet.
-    pub fn memory(&self, place: Place) -> Result<f64, Failure> {
+    /// A Python server that has not served yet, frozen.
+    fn python_server(&self, place: Place) -> Result<Arc<Snapshot>, Failure> {
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
         let server = [PYTHON, "-m", "http.server", "--bind", "127.0.0.1", "0"];
         let mut machine = self.boot(place, &server, null)?;
         expect_ready(machine.run(Goal::Ready, RunLimits::default())?)?;
-        let snapshot = Snapshot::freeze(machine, &OutsideRules::default())?;
+        Ok(Snapshot::freeze(machine, &OutsideRules::default())?)
+    }
+
+    /// How long it took to make a fork of a Python server and to end it, in nanoseconds.
+    pub fn python_forks(&self, place: Place) -> Result<Samples, Failure> {
+        let snapshot = self.python_server(place)?;
+        let mut taken = Samples::default();
+        for _ in 0..self.times(FORKS) {
+            let start = Instant::now();
+            drop(snapshot.fork()?);
+            taken.add(start.elapsed().as_secs_f64() * 1e9);
+        }
+        Ok(taken)
+    }
+
+    /// Bytes of host memory, the kernel's included, for each of [`CROWD`] forks of a Python server that have not run yet.
+    pub fn memory(&self, place: Place) -> Result<f64, Failure> {
+        let snapshot = self.python_server(place)?;
         let mut taken = Samples::default();
         allow_many_files()?;
         // What others on the machine take and give back meanwhile is not the same each time.
@@ -167,9 +188,6 @@ impl Guests {
     /// With `prepared`, forks before have told what they write to.
     pub fn forks(&self, place: Place, prepared: bool) -> Result<(Samples, Samples), Failure> {
         let snapshot = self.snapshot(place, 0)?;
-        let mut teacher = snapshot.fork()?;
-        expect_ready(teacher.run(Goal::Ready, RunLimits::default())?)?;
-        teacher.reset()?;
         let (mut taken, mut first) = (Samples::default(), Samples::default());
         for _ in 0..self.times(FORKS) {
             let start = Instant::now();
@@ -203,9 +221,6 @@ impl Guests {
         for _ in 0..WARM_UPS {
             expect_ready(fork.run(Goal::Ready, RunLimits::default())?)?;
             fork.reset()?;
-            if fork.resets.pages >= 4 * PAGES {
-                break;
-            }
         }
         let (before, counted) = (fork.resets, fork.machine().counts());
         let resets = self.times(RESETS);
@@ -236,6 +251,22 @@ impl Drop for Guests {
         // What is left is a few files in the temporary directory.
         let _ = std::fs::remove_dir_all(&self.directory);
     }
+}
+
+/// Has forks of a frozen dirty_pages run until one finds its wait over, and dirties its pages. In some of the runs before
+/// that it may do nothing: a fast machine makes thousands of them in the 50 ms.
+fn await_time(snapshot: &Arc<Snapshot>) -> Result<(), Failure> {
+    let mut fork = snapshot.fork()?;
+    let start = Instant::now();
+    while start.elapsed() < WAIT_AT_MOST {
+        let before = fork.resets.pages;
+        expect_ready(fork.run(Goal::Ready, RunLimits::default())?)?;
+        fork.reset()?;
+        if fork.resets.pages >= before + PAGES {
+            return Ok(());
+        }
+    }
+    Err(format!("no fork has dirtied its pages within {WAIT_AT_MOST:?}").into())
 }
 
 fn expect_ready(outcome: Outcome) -> Result<(), Failure> {

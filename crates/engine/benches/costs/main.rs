@@ -1,15 +1,16 @@
 //! What the engine adds to the price of an intercepted system call, and what a reset costs: `cargo bench --bench costs`.
 //!
-//! Prints a table; with `--json`, one JSON object of name, value and unit. `make bench` reads that. `--less=10` does
+//! Prints a line for each measurement as it comes; with `--json` an object of name, value and unit. `make bench` reads
+//! that. A part that fails is told in a line of its own, the others go on, and the exit status is 1. `--less=10` does
 //! everything ten times less often: for an emulated CPU.
 //! benches/interception has the prices of the mechanisms themselves.
 
 mod bare;
 mod guests;
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
+use std::process::ExitCode;
 
 use self::guests::{Guests, Place};
 
@@ -42,51 +43,83 @@ impl Samples {
     }
 }
 
-/// A line of the results.
-struct Line {
-    name: String,
-    value: f64,
-    unit: &'static str,
+/// Tells what is measured as it comes, so that nothing is lost when the rest fails.
+struct Report {
+    json: bool,
+    failed: bool,
 }
 
-/// The results so far.
-#[derive(Default)]
-struct Lines(Vec<Line>);
-
-impl Lines {
-    fn add(&mut self, name: &str, value: f64, unit: &'static str) {
-        // On an emulated CPU it takes minutes: this says how far it is. Nobody reads it if it cannot be written.
-        let _ = writeln!(std::io::stderr(), "{name}: {value:.3} {unit}");
-        self.0.push(Line { name: name.into(), value, unit });
+impl Report {
+    fn add(&self, name: &str, value: f64, unit: &'static str) -> Result<(), Failure> {
+        // Names and units are our own and hold nothing to escape.
+        say(&match self.json {
+            true => format!("{{\"name\": \"{name}\", \"value\": {value:.4}, \"unit\": \"{unit}\"}}"),
+            false => format!("{name:<48} {value:>10.3} {unit}"),
+        })
     }
 
     /// The median of times in nanoseconds.
-    fn times(&mut self, name: &str, samples: &Samples) {
-        self.add(name, samples.percentile(50) / 1e3, "us");
+    fn times(&self, name: &str, samples: &Samples) -> Result<(), Failure> {
+        self.add(name, samples.percentile(50) / 1e3, "us")
+    }
+
+    /// Measures a part. When that fails, the other parts do not.
+    fn part(&mut self, name: &str, measure: impl FnOnce(&Self) -> Result<(), Failure>) -> Result<(), Failure> {
+        let Err(error) = measure(self) else { return Ok(()) };
+        self.failed = true;
+        self.not_measured(name, "failed", &error.to_string())
+    }
+
+    /// Why a part is not in the results.
+    fn not_measured(&self, name: &str, how: &str, why: &str) -> Result<(), Failure> {
+        say(&match self.json {
+            true => format!("{{\"name\": \"{name}\", \"{how}\": {}}}", quoted(why)),
+            false => format!("{name}: {how}: {why}"),
+        })
     }
 }
 
-fn measure(less: usize) -> Result<Vec<Line>, Failure> {
+fn say(line: &str) -> Result<(), Failure> {
+    Ok(writeln!(std::io::stdout(), "{line}")?)
+}
+
+/// A string of JSON.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            _ if character.is_control() => quoted.push(' '),
+            _ => quoted.push(character),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+fn measure(report: &mut Report, less: usize) -> Result<(), Failure> {
     // Hand-offs across CPUs would be all that is measured.
     warmfork_engine::cpu::pin(0);
     let guests = Guests::build(less)?;
-    let mut lines = Lines::default();
-    interception(&guests, &mut lines)?;
-    let (taken, first) = guests.native_forks()?;
-    lines.times("native/fork(2)", &taken);
-    lines.times("native/fork(2) until the first work is done", &first);
-    on(Place::PROCESS, &guests, &mut lines)?;
-    if warmfork_platform::kvm::probe().is_ok() {
-        on(Place::KVM, &guests, &mut lines)?;
-        if guests::host_has_huge_pages() {
-            on(Place::KVM_HUGE, &guests, &mut lines)?;
-        }
+    report.part("interception", |report| interception(&guests, report))?;
+    report.part("native/fork(2)", |report| {
+        let (taken, first) = guests.native_forks()?;
+        report.times("native/fork(2)", &taken)?;
+        report.times("native/fork(2) until the first work is done", &first)
+    })?;
+    on(Place::PROCESS, &guests, report)?;
+    if let Err(error) = warmfork_platform::kvm::probe() {
+        return report.not_measured("kvm", "left out", &error.to_string());
     }
-    Ok(lines.0)
+    on(Place::KVM, &guests, report)?;
+    match guests::host_has_huge_pages() {
+        true => on(Place::KVM_HUGE, &guests, report),
+        false => report.not_measured(Place::KVM_HUGE.name(), "left out", "this host gives nobody huge pages"),
+    }
 }
 
 /// The engine's system calls beside the bare mechanism.
-fn interception(guests: &Guests, lines: &mut Lines) -> Result<(), Failure> {
+fn interception(guests: &Guests, report: &Report) -> Result<(), Failure> {
     let (mut bare, mut engine, mut ratios) = (Samples::default(), Samples::default(), Samples::default());
     for _ in 0..guests.times(ROUNDS) {
         let (bare_round, engine_round) = (bare::measure()?, guests.system_calls(Place::PROCESS)?.0);
@@ -94,70 +127,69 @@ fn interception(guests: &Guests, lines: &mut Lines) -> Result<(), Failure> {
         bare.0.extend(bare_round.0);
         engine.0.extend(engine_round.0);
     }
-    lines.times("interception/bare", &bare);
-    lines.times("interception/system call", &engine);
-    lines.add("interception/ratio", ratios.percentile(50), "times");
-    Ok(())
+    report.times("interception/bare", &bare)?;
+    report.times("interception/system call", &engine)?;
+    report.add("interception/ratio", ratios.percentile(50), "times")
 }
 
 /// What machines and forks cost on one platform.
-fn on(place: Place, guests: &Guests, lines: &mut Lines) -> Result<(), Failure> {
+fn on(place: Place, guests: &Guests, report: &mut Report) -> Result<(), Failure> {
     let named = |name: &str| format!("{}/{name}", place.name());
-    let (calls, entries) = guests.system_calls(place)?;
-    lines.times(&named("system call"), &calls);
-    lines.add(&named("entries for a system call"), entries, "");
+    report.part(&named("system call"), |report| {
+        let (calls, entries) = guests.system_calls(place)?;
+        report.times(&named("system call"), &calls)?;
+        report.add(&named("entries for a system call"), entries, "")
+    })?;
     for (kind, prepared) in [("fork", false), ("prepared fork", true)] {
-        let (taken, first) = guests.forks(place, prepared)?;
-        lines.times(&named(kind), &taken);
-        lines.times(&named(&format!("{kind} until its first work is done")), &first);
+        report.part(&named(kind), |report| {
+            let (taken, first) = guests.forks(place, prepared)?;
+            report.times(&named(kind), &taken)?;
+            report.times(&named(&format!("{kind} until its first work is done")), &first)
+        })?;
     }
-    // Other processes' memory comes back to the host at its leisure: there is nothing to see on that platform.
-    if place != Place::PROCESS && Path::new(guests::PYTHON).exists() {
-        lines.add(&named("memory of a fork of a Python server"), guests.memory(place)? / 1024.0, "KiB");
+    if Path::new(guests::PYTHON).exists() {
+        python_forks(place, guests, report)?;
     }
     for (name, megabytes) in [("reset, 200 dirty pages", 0), ("reset, 200 dirty pages and 20 MB read", READ)] {
-        let resets = guests.resets(place, megabytes)?;
-        lines.times(&named(name), &resets.taken);
-        lines.add(&named(&format!("{name}, p99")), resets.taken.percentile(99) / 1e3, "us");
-        if megabytes == 0 {
-            lines.add(&named("host calls in a steady request"), resets.calls, "");
-            lines.add(&named("page faults in a steady request"), resets.faults, "");
-        }
+        report.part(&named(name), |report| {
+            let resets = guests.resets(place, megabytes)?;
+            report.times(&named(name), &resets.taken)?;
+            report.add(&named(&format!("{name}, p99")), resets.taken.percentile(99) / 1e3, "us")?;
+            if megabytes == 0 {
+                report.add(&named("host calls in a steady request"), resets.calls, "")?;
+                report.add(&named("page faults in a steady request"), resets.faults, "")?;
+            }
+            Ok(())
+        })?;
     }
     Ok(())
 }
 
-fn table(lines: &[Line]) -> Result<String, Failure> {
-    let mut text = String::new();
-    for line in lines {
-        writeln!(text, "{:<48} {:>10.3} {}", line.name, line.value, line.unit)?;
+/// What forks of a Python server cost on one platform.
+fn python_forks(place: Place, guests: &Guests, report: &mut Report) -> Result<(), Failure> {
+    let taken = format!("{}/fork and end of a Python server", place.name());
+    report.part(&taken, |report| report.times(&taken, &guests.python_forks(place)?))?;
+    // Other processes' memory comes back to the host at its leisure: there is nothing to see on that platform.
+    if place == Place::PROCESS {
+        return Ok(());
     }
-    Ok(text)
+    let memory = format!("{}/memory of a fork of a Python server", place.name());
+    report.part(&memory, |report| report.add(&memory, guests.memory(place)? / 1024.0, "KiB"))
 }
 
-fn json(lines: &[Line]) -> Result<String, Failure> {
-    let mut text = String::from("{");
-    for (index, line) in lines.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
-        // Names and units are our own and hold nothing to escape.
-        write!(text, "{comma}\n  \"{}\": {{\"value\": {:.4}, \"unit\": \"{}\"}}", line.name, line.value, line.unit)?;
-    }
-    text.push_str("\n}\n");
-    Ok(text)
-}
-
-fn main() -> Result<(), Failure> {
+fn main() -> Result<ExitCode, Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let given = |name: &str| arguments.iter().any(|argument| argument == name);
     if given(bare::CHILD) {
-        return bare::be_child();
+        bare::be_child()?;
+        return Ok(ExitCode::SUCCESS);
     }
     // `cargo test --benches` runs benches too, without --bench: then there is nothing to measure.
     if !given("--bench") {
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     let less = arguments.iter().find_map(|argument| argument.strip_prefix("--less="));
-    let lines = measure(less.map_or(Ok(1), str::parse)?.max(1))?;
-    let text = if given("--json") { json(&lines)? } else { table(&lines)? };
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    let mut report = Report { json: given("--json"), failed: false };
+    measure(&mut report, less.map_or(Ok(1), str::parse)?.max(1))?;
+    Ok(if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -1,0 +1,81 @@
+"""The results of a run: in their file from when they are there, whatever comes after."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benches.compare.load import Load
+
+Loads = dict[str, Load]
+"""By contestant."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A measured value: the median where its name says nothing else."""
+
+    value: float
+    unit: str
+
+
+Measured = dict[str, Measurement]
+"""By name."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A promise, and whether it holds: ``None`` where it was not measured."""
+
+    promise: str
+    bound: str
+    measured: float | None
+    holds: bool | None
+
+
+@dataclass
+class Results:
+    """What was measured, and what was not. :meth:`write` writes all of it."""
+
+    file: Path
+    machine: dict[str, Any]
+    """Where and of what it was measured."""
+    loads: dict[str, dict[str, Loads]] = field(default_factory=dict)
+    """By kind of app and runtime."""
+    costs: Measured = field(default_factory=dict)
+    costs_in_machine: Measured = field(default_factory=dict)
+    """The same in the emulated machine."""
+    interception: dict[str, Any] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    """Why, by part."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Why, by part: what this machine does not have."""
+    checks: list[Check] = field(default_factory=list)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Measures a part in the block: its failure is noted, and ends no other. Then writes the results."""
+        try:
+            yield
+        except Exception as error:  # whatever it is: the other parts do not depend on it
+            self.failed[name] = str(error) or repr(error)
+        finally:
+            self.write()
+
+    def write(self) -> None:
+        """Writes the file anew, whole at any time."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        content = asdict(self)
+        del content["file"]
+        new = self.file.with_suffix(".new")
+        new.write_text(json.dumps(content, indent=2) + "\n")
+        new.replace(self.file)
+
+    @property
+    def good(self) -> bool:
+        """Whether no part failed, and all that was measured is as promised."""
+        return not self.failed and all(check.holds is not False for check in self.checks)

@@ -1,0 +1,86 @@
+"""``make bench`` says what it has measured, whatever fails: with a load generator that is told what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Written = Callable[[], dict[str, Any]]
+
+MEASURED = """\
+    Latency Distribution
+     50%    1.00ms
+     90%    2.00ms
+     99%    3.00ms
+  100 requests in 1.00s
+Requests/sec:    100.00
+"""
+# The load of each contestant, after as much to warm up: native, a fork per connection, warmfork.
+WRK = """\
+#!/bin/sh
+echo >>'{directory}/calls'
+case $(wc -l <'{directory}/calls') in
+    {failing}) echo broken >&2; exit 3;;
+    {last}) echo >'{directory}/waiting'; exec sleep 60;;
+esac
+cat '{directory}/measured'
+"""
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Written:
+    """What the bench has written so far."""
+    return lambda: json.loads((tmp_path / "results.json").read_text())
+
+
+def start(repository: Path, directory: Path, *, failing: int = 0, last: int = 0) -> subprocess.Popen[str]:
+    """A bench whose load generator fails when it is called the ``failing``-th time and waits when the ``last``."""
+    (directory / "measured").write_text(MEASURED)
+    wrk = directory / "wrk"
+    wrk.write_text(WRK.format(directory=directory, failing=failing, last=last))
+    wrk.chmod(0o755)
+    os.mkfifo(directory / "waiting")
+    choice = ["--only=Python", "--platform=process", "--rounds=1", "--no-pages", "--no-costs"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "benches.compare", *choice, f"--output={directory}/results.json"],
+        cwd=repository,
+        env=os.environ | {"PATH": f"{directory}:{os.environ['PATH']}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_a_part_that_fails_ends_no_other(repository: Path, tmp_path: Path, results: Written) -> None:
+    with start(repository, tmp_path, failing=3) as bench:
+        text, _ = bench.communicate()
+    assert bench.returncode == 1
+    assert "failed: Hello by wsgiref, fork per connection: wrk ended with status 3, and said: broken" in text.replace(
+        "\n", " "
+    )
+    assert "throughput, times fork per connection" in text
+    written = results()
+    assert list(written["failed"]) == ["Hello by wsgiref, fork per connection"]
+    assert list(written["loads"]["Hello"]["Python"]) == ["native", "warmfork process", "warmfork process, not reset"]
+    holds = {check["promise"]: check["holds"] for check in written["checks"]}
+    assert holds["throughput, times fork per connection"] is None
+    assert holds["throughput, of native without isolation"] is True
+    assert written["machine"]["commit"] in text
+
+
+def test_what_is_measured_is_written_at_once(repository: Path, tmp_path: Path, results: Written) -> None:
+    with start(repository, tmp_path, last=3) as bench:
+        (tmp_path / "waiting").read_text()
+        written = results()
+        bench.send_signal(signal.SIGINT)
+        bench.communicate()
+    assert list(written["loads"]["Hello"]["Python"]) == ["native"]
+    assert written["loads"]["Hello"]["Python"]["native"]["per_second"] == 100
