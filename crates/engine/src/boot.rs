@@ -83,7 +83,7 @@ pub fn boot(mut program: Program) -> Result<Machine, EngineError> {
     let clock = MachineClock::new()?;
     let request = Request::new(&program.path, &program.arguments, &program.environment, clock.file());
     let request = Request { identity, ..request };
-    let mut guest = crate::guest::PlatformGuest(platform.as_mut());
+    let mut guest = crate::platform_guest::PlatformGuest(platform.as_mut());
     let loaded = warmfork_loader::load(&request, &mut files, &mut space, &mut guest)?;
     program.rules.programs.extend(files.opened());
     let policy = Arc::new(Policy::new(program.rules.clone())?);

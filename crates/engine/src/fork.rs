@@ -26,7 +26,9 @@ use warmfork_memory::{Area, Backing, HostFile, HostFileId, Span, SpanSet};
 use warmfork_platform::{Platform, Pristine};
 
 use crate::error::EngineError;
+use crate::executor::NOBODY;
 use crate::goal::{Goal, Outcome, RunLimits};
+use crate::guest::Guest;
 use crate::machine::Machine;
 use crate::mapped_writes::mapped_writes;
 use crate::settle;
@@ -59,6 +61,30 @@ pub struct ResetCounters {
 /// Above this many touched bytes a reset drops pages instead of rewriting them.
 pub const DEFAULT_REWRITE_LIMIT: u64 = 128 << 20;
 
+/// A pristine fork that no thread runs: it may go to another thread, which makes it its own.
+pub struct DetachedFork {
+    guest: Guest,
+    snapshot: Arc<Snapshot>,
+    rewrite_limit: u64,
+    resets: ResetCounters,
+}
+
+impl DetachedFork {
+    /// The fork again, on the calling thread: with platforms of this thread's, the host side and the handles that it had.
+    ///
+    /// # Errors
+    /// The host's refusal of a process or its memory.
+    pub fn attach(self) -> Result<Fork, EngineError> {
+        let Self { mut guest, snapshot, rewrite_limit, resets } = self;
+        let Parts { kernel, platform, others } = Parts::of(&snapshot, &guest.clock)?;
+        guest.kernel = kernel;
+        let machine = Machine::of(guest, platform);
+        let mut fork = Fork { machine, snapshot, plans: BTreeMap::new(), rewrite_limit, resets };
+        fork.begin(others)?;
+        Ok(fork)
+    }
+}
+
 /// One pristine copy of a frozen machine at a time.
 pub struct Fork {
     machine: Machine,
@@ -85,12 +111,12 @@ impl Fork {
 
     /// Gives the machine, whose first process has its platform, those of the `others`, and every one its thread's state.
     fn begin(&mut self, others: Vec<(SpaceId, Box<dyn Platform>)>) -> Result<(), EngineError> {
-        self.machine.frozen = Some(self.snapshot.frozen);
+        self.machine.guest.frozen = Some(self.snapshot.frozen);
         for (space, platform) in others {
-            self.machine.add_body(space, platform);
+            self.machine.executor.add(space, platform, NOBODY);
         }
         for (space, _, loaded) in self.snapshot.spaces() {
-            self.machine.load_fpu(&self.snapshot.kernel, space, loaded)?;
+            self.machine.executor.load_fpu(&self.snapshot.kernel, space, loaded)?;
         }
         Ok(())
     }
@@ -101,7 +127,19 @@ impl Fork {
     /// The platform's failure: throw the fork away then.
     pub fn prepare(&mut self) -> Result<(), EngineError> {
         let familiar = self.snapshot.familiar();
-        Ok(self.machine.platform.prepare(&familiar)?)
+        Ok(self.machine.executor.platform.prepare(&familiar)?)
+    }
+
+    /// Takes a pristine fork from this thread, for another to [`DetachedFork::attach`] it.
+    ///
+    /// # Errors
+    /// [`EngineError::State`] when it has run since it was made or reset: its memory stays with this thread.
+    pub fn detach(self) -> Result<DetachedFork, EngineError> {
+        let Self { machine, snapshot, rewrite_limit, resets, .. } = self;
+        if machine.guest.frozen.is_none() {
+            return Err(EngineError::State("moving a fork that has run: reset it first"));
+        }
+        Ok(DetachedFork { guest: machine.into_guest(), snapshot, rewrite_limit, resets })
     }
 
     /// The machine.
@@ -130,7 +168,7 @@ impl Fork {
 
     /// The same with a connection that is an offer already.
     pub(crate) fn take(&mut self, offer: Offer) {
-        let Machine { kernel, host, frozen, .. } = &mut self.machine;
+        let Guest { kernel, host, frozen, .. } = &mut self.machine.guest;
         let listeners = Arc::clone(&self.snapshot.listeners);
         let gate = match &self.snapshot.accepted {
             // A fork that has run has seen that nobody is at the other end.
@@ -145,13 +183,13 @@ impl Fork {
     /// Lets the guest accept what comes to the snapshot's listening sockets, and counts it.
     pub fn open(&mut self) {
         let waiting = std::iter::from_fn(|| self.snapshot.take_waiting()).collect();
-        self.machine.host.gate = Gate::open(Arc::clone(&self.snapshot.listeners), waiting);
+        self.machine.guest.host.gate = Gate::open(Arc::clone(&self.snapshot.listeners), waiting);
     }
 
     /// Hides further connections from the guest. The next run ends as [`Outcome::Served`] when it has ended those that
     /// it has.
     pub fn shut(&mut self) {
-        self.machine.host.gate.shut();
+        self.machine.guest.host.gate.shut();
     }
 
     /// Drives the fork; see [`Machine::run`].
@@ -168,7 +206,7 @@ impl Fork {
     /// [`EngineError`] when the host does not even give what a new fork needs: throw the fork away then.
     pub fn reset(&mut self) -> Result<ResetKind, EngineError> {
         let spaces = self.snapshot.spaces();
-        let whole = self.machine.keep_only(&spaces);
+        let whole = self.machine.executor.keep_only(&mut self.machine.guest, &spaces);
         match whole.and_then(|whole| whole.then(|| self.rewind(&spaces)).transpose()) {
             Ok(Some(kind)) => return Ok(kind),
             Ok(None) => {}
@@ -181,7 +219,7 @@ impl Fork {
 
     /// Makes the fork anew. Its host side stays: handles to it are out.
     fn rebuild(&mut self) -> Result<(), EngineError> {
-        let Parts { kernel, platform, others } = Parts::of(&self.snapshot, &self.machine.clock)?;
+        let Parts { kernel, platform, others } = Parts::of(&self.snapshot, &self.machine.guest.clock)?;
         self.machine.replace(platform, kernel);
         self.plans.clear();
         self.begin(others)?;
@@ -192,7 +230,7 @@ impl Fork {
     fn rewind(&mut self, spaces: &[(SpaceId, Pid, Tid)]) -> Result<ResetKind, EngineError> {
         let resetting = |source| EngineError::Kernel { operation: "resetting", source };
         let written = mapped_writes(&mut self.machine, &self.snapshot)?;
-        let anew = self.machine.kernel.restore_own_files(&written).map_err(resetting)?;
+        let anew = self.machine.guest.kernel.restore_own_files(&written).map_err(resetting)?;
         let mut pages = Some(0);
         for &(space, owner, _) in spaces {
             self.machine.visit_process(owner)?;
@@ -201,7 +239,7 @@ impl Fork {
             pages = pages.zip(rewritten).map(|(all, more)| all + more);
         }
         self.machine.visit_process(FIRST_PID)?;
-        self.machine.kernel.seal_own_files().map_err(resetting)?;
+        self.machine.guest.kernel.seal_own_files().map_err(resetting)?;
         self.machine.reset_kernel(&self.snapshot.kernel);
         self.begin(Vec::new())?;
         let Some(pages) = pages else {
@@ -216,7 +254,7 @@ impl Fork {
     /// Undoes every mapping call of the current process, which has `id`'s memory, since the snapshot, and maps the files in
     /// `anew`, which are others now.
     fn restore_mappings(&mut self, id: SpaceId, anew: &[HostFileId]) -> Result<(), EngineError> {
-        let space = self.machine.kernel.space();
+        let space = self.machine.guest.kernel.space();
         if space.changes().is_empty() && anew.is_empty() {
             return Ok(());
         }
@@ -238,11 +276,11 @@ impl Fork {
                 reprotected.extend(part.map(|part| (part, area.protection)));
             }
         }
-        let platform = self.machine.platform.as_mut();
+        let platform = self.machine.executor.platform.as_mut();
         for &span in &remapped {
             // What is mapped now goes where the snapshot has nothing; elsewhere the new mapping replaces it.
             let mut gone = SpanSet::default();
-            for area in self.machine.kernel.space().areas().overlapping(span) {
+            for area in self.machine.guest.kernel.space().areas().overlapping(span) {
                 gone.insert(area.span.intersection(span).unwrap_or(area.span));
             }
             for area in pristine.overlapping(span) {
@@ -251,7 +289,12 @@ impl Fork {
             for span in gone.iter() {
                 platform.unmap(span).map_err(map_error)?;
             }
-            platform.map_all(&self.snapshot.mappings(id, span, &self.machine.kernel, &self.machine.clock)?)?;
+            platform.map_all(&self.snapshot.mappings(
+                id,
+                span,
+                &self.machine.guest.kernel,
+                &self.machine.guest.clock,
+            )?)?;
         }
         for (span, protection) in reprotected {
             platform.protect(span, protection).map_err(map_error)?;
@@ -263,7 +306,7 @@ impl Fork {
     /// rewritten; `None` when they were dropped.
     fn restore_pages(&mut self, id: SpaceId) -> Result<Option<u64>, EngineError> {
         let spans = self.machine.private_spans();
-        let platform = self.machine.platform.as_mut();
+        let platform = self.machine.executor.platform.as_mut();
         let touched = platform.touched(&spans)?;
         let image = self.snapshot.image(id)?;
         if touched.iter().map(|span| span.len()).sum::<u64>() > self.rewrite_limit {

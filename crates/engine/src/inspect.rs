@@ -88,14 +88,14 @@ impl Machine {
     /// # Errors
     /// [`EngineError::Platform`] when the platform fails.
     pub fn threads(&mut self) -> Result<Vec<ThreadInfo>, EngineError> {
-        let loaded = self.platform.fpu()?;
-        let current = self.kernel.process().tasks.current;
-        let threads = self.kernel.process().tasks.iter().map(|task| {
+        let loaded = self.executor.platform.fpu()?;
+        let current = self.guest.kernel.process().tasks.current;
+        let threads = self.guest.kernel.process().tasks.iter().map(|task| {
             let running = task.tid == current;
             ThreadInfo {
                 tid: task.tid,
                 name: task.name.clone(),
-                registers: if running { self.registers } else { task.registers }.words(),
+                registers: if running { self.executor.registers } else { task.registers }.words(),
                 vectors: if running { loaded.clone() } else { task.fpu.clone().unwrap_or_default() },
             }
         });
@@ -106,7 +106,7 @@ impl Machine {
     /// timers. For looking at; the form may change.
     #[must_use]
     pub fn describe(&self) -> String {
-        format!("{:#?}", self.kernel)
+        format!("{:#?}", self.guest.kernel)
     }
 
     /// Reads guest memory, whatever its protection.
@@ -119,7 +119,7 @@ impl Machine {
             return Err(failed(std::io::ErrorKind::InvalidInput.into()));
         }
         let mut bytes = vec![0; length];
-        self.platform.read_any(address, &mut bytes).map_err(failed)?;
+        self.executor.platform.read_any(address, &mut bytes).map_err(failed)?;
         Ok(bytes)
     }
 
@@ -128,7 +128,7 @@ impl Machine {
     /// # Errors
     /// [`EngineError::Memory`] where the guest may not write; what comes before that is written.
     pub fn write_memory(&mut self, address: u64, bytes: &[u8]) -> Result<(), EngineError> {
-        let written = self.platform.write_some(address, bytes);
+        let written = self.executor.platform.write_some(address, bytes);
         if written == bytes.len() {
             return Ok(());
         }

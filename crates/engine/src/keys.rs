@@ -20,12 +20,12 @@ impl Handle {
 impl Machine {
     /// Passes on the signals of [`Handle::press`].
     pub(crate) fn pass_on_keys(&mut self) {
-        let pressed = self.keys.swap(0, Ordering::SeqCst);
+        let pressed = self.guest.keys.swap(0, Ordering::SeqCst);
         if pressed == 0 {
             return;
         }
         for signal in (1..=SIGMAX).filter(|signal| pressed & signal_bit(*signal) != 0) {
-            if self.kernel.press_key(signal)
+            if self.guest.kernel.press_key(signal)
                 && let Err(error) =
                     rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)
             {

@@ -21,10 +21,10 @@ const PAGES: usize = 4096;
 /// What the processes of `machine`, a fork of `snapshot` about to be reset, may have written to its own files where they are
 /// mapped.
 pub(crate) fn mapped_writes(machine: &mut Machine, snapshot: &Snapshot) -> Result<MappedWrites, EngineError> {
-    if machine.kernel.own_files.is_empty() {
+    if machine.guest.kernel.own_files.is_empty() {
         return Ok(MappedWrites::Parts(BTreeMap::new()));
     }
-    if machine.kernel.has_made_spaces(&snapshot.kernel) || page_tables_may_shrink() {
+    if machine.guest.kernel.has_made_spaces(&snapshot.kernel) || page_tables_may_shrink() {
         return Ok(MappedWrites::Anything);
     }
     let mut parts: BTreeMap<Inode, SpanSet> = BTreeMap::new();
@@ -33,11 +33,11 @@ pub(crate) fn mapped_writes(machine: &mut Machine, snapshot: &Snapshot) -> Resul
         let Some(pristine) = snapshot.kernel.processes.find_space(space) else { continue };
         for area in pristine.areas().iter().filter(|area| area.shared) {
             let Backing::File { file, offset } = &area.backing else { continue };
-            if !machine.kernel.own_files.contains(file) {
+            if !machine.guest.kernel.own_files.contains(file) {
                 continue;
             }
             let found = parts.entry(file.inode()).or_default();
-            if machine.kernel.space().changes().remapped().within(area.span).next().is_some() {
+            if machine.guest.kernel.space().changes().remapped().within(area.span).next().is_some() {
                 return Ok(MappedWrites::Anything);
             }
             touched(machine, area, *offset, found);
@@ -53,7 +53,7 @@ fn touched(machine: &Machine, area: &Area, offset: u64, found: &mut SpanSet) {
     while at < area.span.end {
         let chunk = Span { start: at, end: area.span.end.min(at + PAGES as u64 * PAGE) };
         let pages = &mut present[..usize::try_from(chunk.len() / PAGE).unwrap_or(PAGES)];
-        machine.platform.resident(chunk, pages);
+        machine.executor.platform.resident(chunk, pages);
         let mut first = offset + (at - area.span.start);
         for run in pages.chunk_by(|one, other| one == other) {
             let end = first + run.len() as u64 * PAGE;

@@ -54,11 +54,14 @@ type Value = Box<dyn Any>;
 /// Something to do with a value, which is told if it is lost.
 type Job = Box<dyn FnOnce(&mut Value) + Send>;
 
+/// Begins a run of a value, or has told why not.
+type Begin = Box<dyn FnOnce(&mut Value) -> Option<Running> + Send>;
+
 enum Command {
     /// Make a value. Nothing is kept when it is refused.
     Make(u64, Box<dyn FnOnce() -> Option<Value> + Send>),
     Do(u64, Job),
-    Run(u64, Box<dyn FnOnce(&mut Value) -> Option<Running> + Send>),
+    Run(u64, Begin),
     /// Drop a value and then the sender.
     Drop(u64, Sender<()>),
 }

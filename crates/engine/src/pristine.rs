@@ -17,8 +17,8 @@ const CHUNK: u64 = 256 * PAGE;
 /// The host's mappings of a machine. A fork's own copy of a file goes by the name of what it is a copy of, and its clock page
 /// by the same as any.
 fn host_mappings(machine: &Machine) -> Result<Vec<String>, EngineError> {
-    let mut mappings = machine.platform.mappings()?;
-    let mut names = vec![(inode(machine.clock.file())?, "clock".into())];
+    let mut mappings = machine.executor.platform.mappings()?;
+    let mut names = vec![(inode(machine.guest.clock.file())?, "clock".into())];
     for copy in machine.kernel().own_files.iter() {
         names.push((inode(copy.file())?, inode(copy.original())?.to_string()));
     }
@@ -61,7 +61,7 @@ impl Fork {
 
     /// Compares what the host has of the current process and of the same one in a new fork.
     fn compare_platforms(&mut self, fresh: &mut Fork, found: &mut Vec<String>) -> Result<(), EngineError> {
-        let (own, new) = (self.machine_mut().platform.fpu()?, fresh.machine_mut().platform.fpu()?);
+        let (own, new) = (self.machine_mut().executor.platform.fpu()?, fresh.machine_mut().executor.platform.fpu()?);
         if own != new {
             found.push("FPU and vector registers".into());
         }
@@ -94,7 +94,7 @@ impl Fork {
         differs("file locks", shared.locks == new.shared.locks);
         differs("policy", *policy == new.policy);
         let current: &Registers = &new.process().tasks.running().registers;
-        differs("registers", self.machine().registers == *current);
+        differs("registers", self.machine().executor.registers == *current);
     }
 
     fn compare_own_files(&self, found: &mut Vec<String>) -> Result<(), EngineError> {
@@ -114,7 +114,7 @@ impl Fork {
 
     fn compare_memory(&mut self, space: SpaceId, found: &mut Vec<String>) -> Result<(), EngineError> {
         let spans = self.machine().private_spans();
-        let touched: SpanSet = self.machine_mut().platform.touched(&spans)?.into_iter().collect();
+        let touched: SpanSet = self.machine_mut().executor.platform.touched(&spans)?.into_iter().collect();
         let image = self.snapshot().image(space)?;
         let Some(pristine) = self.snapshot().kernel().processes.find_space(space) else { return Ok(()) };
         let areas: Vec<Area> = pristine.areas().iter().filter(|area| !area.is_shared_file()).cloned().collect();
@@ -177,7 +177,7 @@ impl Fork {
         if own.is_empty() {
             return Ok(());
         }
-        if let Err(source) = self.machine().platform.read_any(chunk.start, &mut own) {
+        if let Err(source) = self.machine().executor.platform.read_any(chunk.start, &mut own) {
             if chunk.len() == PAGE {
                 // Unmapped, or behind the end of a file.
                 found.push(format!("memory at {:#x}: {source}", chunk.start));

@@ -66,12 +66,12 @@ impl Machine {
 
     /// Begins a run. Nothing else may be done with the machine until it is over.
     pub fn begin_run<'a>(&mut self, goal: Goal<'a>, limits: RunLimits) -> Run<'a> {
-        if let Some(frozen) = self.frozen.take() {
-            frozen.go_on(&mut self.host);
-            self.kernel.begin();
+        if let Some(frozen) = self.guest.frozen.take() {
+            frozen.go_on(&mut self.guest.host);
+            self.guest.kernel.begin();
         }
-        let connections = self.host.gate.counts();
-        let began = self.host.monotonic();
+        let connections = self.guest.host.gate.counts();
+        let began = self.guest.host.monotonic();
         Run { goal, limits, turn: Turn::Lasts, began, rest: Rest::default(), connections, left: None }
     }
 
@@ -81,23 +81,25 @@ impl Machine {
     /// # Errors
     /// As [`Machine::run`].
     pub fn advance(&mut self, run: &mut Run<'_>, slice: Option<u64>) -> Result<Progress, EngineError> {
-        if let Some(ending) = self.ended {
+        if let Some(ending) = self.guest.ended {
             return Ok(Progress::Over(Outcome::Ended(ending)));
         }
         if let Some(left) = run.left.take() {
-            self.host.count_idle(monotonic().saturating_sub(left));
-            run.began = self.host.monotonic();
+            self.guest.host.count_idle(monotonic().saturating_sub(left));
+            run.began = self.guest.host.monotonic();
         }
         self.refresh_clock();
         let progress = self.drive(run, slice);
         alarm::spare();
-        self.host.push();
+        self.guest.host.push();
         match progress {
             Ok(Progress::Over(Outcome::Ended(ending))) => {
-                self.ended = Some(ending);
-                self.processes.clear();
+                self.guest.ended = Some(ending);
+                self.executor.clear();
             }
-            Ok(Progress::Over(_)) if self.kernel.process().pid != FIRST_PID => self.switch_process(FIRST_PID)?,
+            Ok(Progress::Over(_)) if self.guest.kernel.process().pid != FIRST_PID => {
+                self.executor.switch_process(&mut self.guest, FIRST_PID)?
+            }
             Ok(Progress::Runs | Progress::Waits(_)) => run.left = Some(monotonic()),
             _ => {}
         }
@@ -121,23 +123,23 @@ impl Machine {
                 }
             }
             if run.turn != Turn::Lasts {
-                let now = self.host.monotonic();
-                if self.kernel.processes.thread_count() > 1 {
+                let now = self.guest.host.monotonic();
+                if self.guest.kernel.processes.thread_count() > 1 {
                     // What the last thread did may have ended another's wait.
-                    self.kernel.wake(&mut self.host);
-                    self.kernel.count_turn(now.saturating_sub(run.began));
+                    self.guest.kernel.wake(&mut self.guest.host);
+                    self.guest.kernel.count_turn(now.saturating_sub(run.began));
                 }
                 run.began = now;
             }
-            let Some((pid, tid)) = self.kernel.next_thread(run.turn) else {
+            let Some((pid, tid)) = self.guest.kernel.next_thread(run.turn) else {
                 if let Some(progress) = self.idle(run, slice.is_none())? {
                     return Ok(progress);
                 }
-                run.began = self.host.monotonic();
+                run.began = self.guest.host.monotonic();
                 continue;
             };
-            self.load(pid, tid)?;
-            if run.turn != Turn::Lasts || self.host.have_deadlines_moved() {
+            self.executor.load(&mut self.guest, pid, tid)?;
+            if run.turn != Turn::Lasts || self.guest.host.have_deadlines_moved() {
                 self.set_alarm(run, slice)?;
             }
             run.turn = match self.step(tid)? {
@@ -158,14 +160,14 @@ impl Machine {
 
     /// Whether the run is over, as it can be seen after each call.
     fn reached(&self, run: &Run<'_>) -> Option<Outcome> {
-        let gate = &self.host.gate;
+        let gate = &self.guest.host.gate;
         if gate.finished() {
             return Some(Outcome::Served);
         }
         match run.goal {
             Goal::EarlyAccept if gate.is_disqualified() => Some(Outcome::Ready),
             Goal::Connection if gate.counts() != run.connections => Some(Outcome::Connection),
-            Goal::Calls(calls) if self.counters.syscalls >= calls => Some(Outcome::Paused),
+            Goal::Calls(calls) if self.guest.counters.syscalls >= calls => Some(Outcome::Paused),
             _ => None,
         }
     }
@@ -173,8 +175,8 @@ impl Machine {
     /// Ticks begin anew, if the machine has not run when the last one was due.
     fn begin_ticks(&mut self) {
         let now = monotonic();
-        if self.next_tick <= now {
-            self.next_tick = now.saturating_add(TICK);
+        if self.guest.next_tick <= now {
+            self.guest.next_tick = now.saturating_add(TICK);
         }
         // It rang for what ran on this thread before.
         let _ = alarm::has_rung();
@@ -182,15 +184,15 @@ impl Machine {
 
     fn is_tick_due(&self) -> bool {
         // Within a jiffy of the host's, which is near enough, and a sixth of the price of the exact time.
-        nanoseconds(rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse)) >= self.next_tick
+        nanoseconds(rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse)) >= self.guest.next_tick
     }
 
     /// Sets the alarm for what is due next while the current thread runs.
     fn set_alarm(&mut self, run: &Run<'_>, slice: Option<u64>) -> Result<(), EngineError> {
-        let interruption = self.kernel.next_interruption(&self.host, run.began);
-        let interruption = interruption.map(|at| self.host.to_host_time(at));
+        let interruption = self.guest.kernel.next_interruption(&self.guest.host, run.began);
+        let interruption = interruption.map(|at| self.guest.host.to_host_time(at));
         // Only a guest that makes no call over a whole tick is interrupted for it.
-        let watch = self.next_tick.saturating_add(TICK);
+        let watch = self.guest.next_tick.saturating_add(TICK);
         let next = [interruption, run.limits.deadline, slice].into_iter().flatten().fold(watch, u64::min);
         Ok(alarm::set(next)?)
     }
@@ -198,8 +200,8 @@ impl Machine {
     /// Timers' signals and limits of time, which are due when the alarm has rung; the clock page and the limit of memory, which
     /// are due every [`TICK`].
     fn tick(&mut self, run: &Run<'_>) -> Result<Option<Outcome>, EngineError> {
-        let pid = self.kernel.process().pid;
-        self.kernel.processes.expire_timers(&self.host, pid);
+        let pid = self.guest.kernel.process().pid;
+        self.guest.kernel.processes.expire_timers(&self.guest.host, pid);
         self.pass_on_keys();
         if let Some(outcome) = self.asked(run) {
             return Ok(Some(outcome));
@@ -208,20 +210,20 @@ impl Machine {
         if run.limits.deadline.is_some_and(|at| at <= now) {
             return Ok(Some(Outcome::TimedOut));
         }
-        if now < self.next_tick {
+        if now < self.guest.next_tick {
             return Ok(None);
         }
-        self.next_tick = now.saturating_add(TICK);
-        alarm::set_anew(self.next_tick.saturating_add(TICK))?;
+        self.guest.next_tick = now.saturating_add(TICK);
+        alarm::set_anew(self.guest.next_tick.saturating_add(TICK))?;
         self.refresh_clock();
-        self.host.push();
+        self.guest.host.push();
         let short = self.is_short_of_memory(run.limits.touched_bytes)?;
         Ok(short.then_some(Outcome::OutOfMemory))
     }
 
     /// Whether somebody wants this run to stop.
     fn asked(&self, run: &Run<'_>) -> Option<Outcome> {
-        if self.host.take_interrupt() {
+        if self.guest.host.take_interrupt() {
             return Some(Outcome::Interrupted);
         }
         let flagged = matches!(run.goal, Goal::Flag(flag) if flag.load(Ordering::SeqCst));
@@ -230,22 +232,22 @@ impl Machine {
 
     /// Keeps the time that guests read without a system call true.
     fn refresh_clock(&mut self) {
-        self.clock.show(self.host.lag());
+        self.guest.clock.show(self.guest.host.lag());
     }
 
     /// No thread can run: stops, or waits for the host, if it may; `None` when one may be able to run now.
     fn idle(&mut self, run: &mut Run<'_>, may_wait: bool) -> Result<Option<Progress>, EngineError> {
-        self.kernel.wake(&mut self.host);
-        if self.kernel.next_thread(Turn::Lasts).is_some() {
+        self.guest.kernel.wake(&mut self.guest.host);
+        if self.guest.kernel.next_thread(Turn::Lasts).is_some() {
             return Ok(None);
         }
         let over = |outcome| Ok(Some(Progress::Over(outcome)));
-        let next = self.kernel.next_deadline();
+        let next = self.guest.kernel.next_deadline();
         match run.goal {
-            Goal::EarlyAccept if self.kernel.awaits_request(&self.host) => return over(Outcome::Ready),
-            Goal::Ready if self.kernel.awaits_connection() => {
+            Goal::EarlyAccept if self.guest.kernel.awaits_request(&self.guest.host) => return over(Outcome::Ready),
+            Goal::Ready if self.guest.kernel.awaits_connection() => {
                 // What others have been asked for would not come in time.
-                if !self.kernel.is_connected() && run.rest.step(&mut self.host, next) {
+                if !self.guest.kernel.is_connected() && run.rest.step(&mut self.guest.host, next) {
                     self.refresh_clock();
                     return Ok(None);
                 }
@@ -254,13 +256,14 @@ impl Machine {
             _ => {}
         }
         let awaited = matches!(run.goal, Goal::NextClient);
-        if self.kernel.is_done(&self.host) && (awaited || self.host.is_awaited()) {
+        if self.guest.kernel.is_done(&self.guest.host) && (awaited || self.guest.host.is_awaited()) {
             return over(Outcome::Served);
         }
-        let next = next.map(|at| self.host.to_host_time(at));
+        let next = next.map(|at| self.guest.host.to_host_time(at));
         let deadline = next.into_iter().chain(run.limits.deadline).min();
         alarm::spare();
-        let woken = self.host.wait(if may_wait { deadline.map(|at| self.host.to_guest_time(at)) } else { Some(0) });
+        let woken =
+            self.guest.host.wait(if may_wait { deadline.map(|at| self.guest.host.to_guest_time(at)) } else { Some(0) });
         if woken == Woken::Interrupted {
             self.pass_on_keys();
             if let Some(outcome) = self.asked(run) {
@@ -270,8 +273,8 @@ impl Machine {
         if run.limits.deadline.is_some_and(|at| at <= monotonic()) {
             return over(Outcome::TimedOut);
         }
-        self.kernel.wake(&mut self.host);
-        let waits = !may_wait && self.kernel.next_thread(Turn::Lasts).is_none();
+        self.guest.kernel.wake(&mut self.guest.host);
+        let waits = !may_wait && self.guest.kernel.next_thread(Turn::Lasts).is_none();
         Ok(waits.then_some(Progress::Waits(deadline)))
     }
 }

@@ -96,24 +96,24 @@ impl Snapshot {
             return Err(EngineError::State("freezing a program that has ended: freeze it while it runs"));
         }
         let mut images = BTreeMap::new();
-        for pid in machine.kernel.processes.pids() {
+        for pid in machine.guest.kernel.processes.pids() {
             machine.visit_process(pid)?;
-            machine.ensure_current()?;
-            machine.save()?;
-            let space = machine.kernel.process().space;
+            machine.executor.ensure_current(&mut machine.guest)?;
+            machine.executor.save(&mut machine.guest)?;
+            let space = machine.guest.kernel.process().space;
             if let Entry::Vacant(place) = images.entry(space) {
-                let loaded = machine.save_loaded()?;
+                let loaded = machine.executor.save_loaded(&mut machine.guest)?;
                 place.insert(FrozenSpace { image: image_of(machine)?, owner: pid, loaded });
             }
         }
         machine.visit_process(FIRST_PID)?;
         // Its state has just been loaded where another process has the same memory (vfork).
-        machine.save()?;
-        machine.kernel.settle_cpu_time(&mut machine.host);
-        machine.kernel.settle_objects(&mut machine.host);
+        machine.executor.save(&mut machine.guest)?;
+        machine.guest.kernel.settle_cpu_time(&mut machine.guest.host);
+        machine.guest.kernel.settle_objects(&mut machine.guest.host);
         let failed = |source| EngineError::Kernel { operation: "freezing", source };
         let ahead = accepted.as_ref().map(|accepted| accepted.id);
-        let (mut kernel, outside) = machine.kernel.freeze(rules, ahead).map_err(failed)?;
+        let (mut kernel, outside) = machine.guest.kernel.freeze(rules, ahead).map_err(failed)?;
         if rules.refuse && outside.iter().any(|connection| !connection.kept) {
             return Err(EngineError::Outside(outside));
         }
@@ -132,8 +132,8 @@ impl Snapshot {
         }
         let listeners = Arc::new(kernel.listeners());
         let (waiting, familiar) = (Mutex::default(), Mutex::default());
-        let frozen = FrozenAt::now(&machine.host);
-        let platform = machine.kind;
+        let frozen = FrozenAt::now(&machine.guest.host);
+        let platform = machine.guest.kind;
         Ok(Self { platform, images, kernel, frozen, listeners, outside, accepted, waiting, familiar })
     }
 
@@ -268,11 +268,11 @@ impl Snapshot {
 /// The memory of the current process.
 fn image_of(machine: &mut Machine) -> Result<Image, EngineError> {
     let spans = machine.private_spans();
-    let touched = machine.platform.touched(&spans)?;
+    let touched = machine.executor.platform.touched(&spans)?;
     let mut builder = ImageBuilder::new()?;
-    let platform = machine.platform.as_ref();
+    let platform = machine.executor.platform.as_ref();
     let mut read = |span: Span, into: &mut [u8]| platform.read_any(span.start, into);
-    for area in machine.kernel.space().areas().iter() {
+    for area in machine.guest.kernel.space().areas().iter() {
         builder.area(area, within(&touched, area.span), &mut read)?;
     }
     Ok(builder.finish()?)

@@ -10,8 +10,8 @@ use warmfork_linux::{Guest as _, Tid};
 use warmfork_platform::Exit;
 
 use crate::error::EngineError;
-use crate::guest::PlatformGuest;
 use crate::machine::Machine;
+use crate::platform_guest::PlatformGuest;
 
 /// The CPU exception of what is forbidden in general.
 const GENERAL_PROTECTION: u8 = 13;
@@ -33,39 +33,40 @@ pub(crate) enum Step {
 impl Machine {
     /// Runs thread `tid`, which is loaded, until it leaves user code once.
     pub(crate) fn step(&mut self, tid: Tid) -> Result<Step, EngineError> {
-        if matches!(self.kernel.process().tasks.get(tid).state, State::Retry(_)) {
+        if matches!(self.guest.kernel.process().tasks.get(tid).state, State::Retry(_)) {
             match self.enter(tid)? {
                 Step::Same => {}
                 other => return Ok(other),
             }
         }
-        if self.kernel.process().signals_to_deliver(tid) {
-            let mut guest = PlatformGuest(self.platform.as_mut());
+        if self.guest.kernel.process().signals_to_deliver(tid) {
+            let mut guest = PlatformGuest(self.executor.platform.as_mut());
             let delivery = self
+                .guest
                 .kernel
-                .deliver_signals(&self.host, &mut guest, &mut self.registers, tid)
+                .deliver_signals(&self.guest.host, &mut guest, &mut self.executor.registers, tid)
                 .map_err(|source| EngineError::Kernel { operation: "delivering a signal", source })?;
             match delivery {
                 Delivery::Run => {}
                 Delivery::End(ending) => {
-                    let mut guest = PlatformGuest(self.platform.as_mut());
-                    let entered = self.kernel.end_process(&mut self.host, guest.memory(), ending);
+                    let mut guest = PlatformGuest(self.executor.platform.as_mut());
+                    let entered = self.guest.kernel.end_process(&mut self.guest.host, guest.memory(), ending);
                     return self.after(tid, entered);
                 }
             }
-            if self.kernel.process().tasks.stopped {
+            if self.guest.kernel.process().tasks.stopped {
                 return Ok(Step::Switch);
             }
-            if !matches!(self.kernel.process().tasks.get(tid).state, State::Ready) {
+            if !matches!(self.guest.kernel.process().tasks.get(tid).state, State::Ready) {
                 return Ok(Step::Same);
             }
         }
-        if let Some(error) = unreturnable(&self.registers) {
+        if let Some(error) = unreturnable(&self.executor.registers) {
             return Ok(self.exception(tid, SignalInfo::kernel(SIGSEGV), GENERAL_PROTECTION, error));
         }
-        match self.platform.run(&mut self.registers)? {
+        match self.executor.platform.run(&mut self.executor.registers)? {
             Exit::Syscall => {
-                self.counters.syscalls += 1;
+                self.guest.counters.syscalls += 1;
                 self.enter(tid)
             }
             Exit::Fault(fault) => {
@@ -77,8 +78,8 @@ impl Machine {
                 Ok(self.exception(tid, info, exception.trap, exception.error))
             }
             Exit::Interrupted => {
-                let mut guest = PlatformGuest(self.platform.as_mut());
-                self.kernel.interrupted(guest.memory(), &mut self.registers, tid);
+                let mut guest = PlatformGuest(self.executor.platform.as_mut());
+                self.guest.kernel.interrupted(guest.memory(), &mut self.executor.registers, tid);
                 Ok(Step::Interrupted)
             }
             Exit::Dead => Err(EngineError::State("the guest's host process was killed from outside")),
@@ -86,8 +87,8 @@ impl Machine {
     }
 
     fn enter(&mut self, tid: Tid) -> Result<Step, EngineError> {
-        let mut guest = PlatformGuest(self.platform.as_mut());
-        match self.kernel.enter(&mut self.host, &mut guest, &mut self.registers, tid) {
+        let mut guest = PlatformGuest(self.executor.platform.as_mut());
+        match self.guest.kernel.enter(&mut self.guest.host, &mut guest, &mut self.executor.registers, tid) {
             Entered::Continue => Ok(Step::Same),
             entered => self.after(tid, entered),
         }
@@ -100,7 +101,7 @@ impl Machine {
             Entered::Blocked | Entered::ThreadEnded => Step::Switch,
             Entered::Yielded => Step::Yield,
             Entered::ProcessEnded => {
-                self.follow()?;
+                self.executor.follow(&mut self.guest)?;
                 Step::Switch
             }
             Entered::Forked(forked) => {
@@ -117,13 +118,13 @@ impl Machine {
 
     /// A CPU exception that is no page fault: the address of the last one stays, as Linux leaves it in cr2.
     fn exception(&mut self, tid: Tid, info: SignalInfo, number: u8, error: u64) -> Step {
-        let address = self.kernel.process().tasks.get(tid).signals.trap.address;
+        let address = self.guest.kernel.process().tasks.get(tid).signals.trap.address;
         self.force(tid, info, Trap { number: u64::from(number), error, address })
     }
 
     fn force(&mut self, tid: Tid, info: SignalInfo, trap: Trap) -> Step {
-        self.counters.faults += 1;
-        self.kernel.process_mut().force_signal(tid, info, trap);
+        self.guest.counters.faults += 1;
+        self.guest.kernel.process_mut().force_signal(tid, info, trap);
         Step::Same
     }
 }

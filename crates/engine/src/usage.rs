@@ -2,7 +2,6 @@
 
 use warmfork_abi::PAGE;
 use warmfork_memory::Span;
-use warmfork_platform::Platform;
 
 use crate::error::EngineError;
 use crate::machine::Machine;
@@ -12,24 +11,24 @@ impl Machine {
     /// or has several processes (else all was counted when it was mapped); or more than `limit`, of which what its snapshot
     /// has in memory files is no part. Of what is mapped without a reservation, which may be terabytes, page tables count as well.
     pub(crate) fn is_short_of_memory(&mut self, limit: Option<u64>) -> Result<bool, EngineError> {
-        let most = self.kernel.space().limits().accessible_bytes;
-        let (files, more_files) = self.kernel.memory_file_bytes();
+        let most = self.guest.kernel.space().limits().accessible_bytes;
+        let (files, more_files) = self.guest.kernel.memory_file_bytes();
         let Some(room) = limit.unwrap_or(u64::MAX).checked_sub(more_files).filter(|_| files <= most) else {
             return Ok(true);
         };
-        let unreserved = self.kernel.space().areas().accessible_bytes().unreserved > 0;
-        let uncounted = unreserved || self.kernel.processes.len() > 1;
+        let unreserved = self.guest.kernel.space().areas().accessible_bytes().unreserved > 0;
+        let uncounted = unreserved || self.guest.kernel.processes.len() > 1;
         if limit.is_none() && !uncounted {
             return Ok(false);
         }
         let room = room.min(if uncounted { most - files } else { u64::MAX });
         // Without looking first: a guest with very many mappings would do nothing but be looked at.
-        let touched = self.sum(|platform| platform.touched_at_most());
-        let tables = if unreserved { self.sum(|platform| platform.table_bytes_at_most()) } else { 0 };
+        let touched = self.executor.sum(|platform| platform.touched_at_most());
+        let tables = if unreserved { self.executor.sum(|platform| platform.table_bytes_at_most()) } else { 0 };
         if tables.saturating_add(touched) <= room {
             return Ok(false);
         }
-        let tables = if unreserved { self.sum(|platform| platform.table_bytes()) } else { 0 };
+        let tables = if unreserved { self.executor.sum(|platform| platform.table_bytes()) } else { 0 };
         if tables.saturating_add(touched) <= room {
             return Ok(false);
         }
@@ -39,18 +38,12 @@ impl Machine {
     /// Bytes that the guest's processes have privately written, each its own count.
     pub(crate) fn touched_bytes(&mut self) -> Result<u64, EngineError> {
         let spans = self.private_spans();
-        let own: u64 = self.platform.touched(&spans)?.iter().map(|span| span.len()).sum();
-        Ok(own.saturating_add(self.processes.touched_bytes(&spans)?))
-    }
-
-    /// What `of` says of the platforms of the guest's processes, in all.
-    fn sum(&self, of: fn(&dyn Platform) -> u64) -> u64 {
-        of(self.platform.as_ref()).saturating_add(self.processes.sum(of))
+        self.executor.touched_bytes(&spans)
     }
 
     /// The spans that can hold private pages.
     pub(crate) fn private_spans(&self) -> Vec<Span> {
-        let top = self.kernel.space().layout().top();
+        let top = self.guest.kernel.space().layout().top();
         vec![Span { start: PAGE, end: top }]
     }
 }

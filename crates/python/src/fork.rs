@@ -176,7 +176,7 @@ impl Fork {
     }
 
     fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let (done, resets) = self.job(py, |fork| Ok((fork.machine().counters, fork.resets)))?;
+        let (done, resets) = self.job(py, |fork| Ok((fork.machine().counters(), fork.resets)))?;
         let found = counters(py, done)?;
         found.set_item("resets_rewritten", resets.rewritten)?;
         found.set_item("resets_dropped", resets.dropped)?;

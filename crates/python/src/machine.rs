@@ -244,7 +244,7 @@ impl Machine {
     }
 
     fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let found = self.job(py, |machine| Ok(machine.counters))?;
+        let found = self.job(py, |machine| Ok(machine.counters()))?;
         counters(py, found)
     }
 

@@ -120,7 +120,7 @@ impl Guests {
         let mut machine = self.boot(place, &["system_calls", &batches, &calls], write)?;
         let outcome = machine.run(Goal::End, RunLimits::default())?;
         let counted = machine.counts();
-        let entries = (counted.entries - counted.fills) as f64 / machine.counters.syscalls as f64;
+        let entries = (counted.entries - counted.fills) as f64 / machine.counters().syscalls as f64;
         if outcome != Outcome::Ended(Ending::Exited(0)) {
             return Err(format!("the guest did not end well: {outcome:?}").into());
         }

@@ -36,7 +36,7 @@ pub enum Ahead {
 /// # Errors
 /// As [`Silent::to`] and [`Machine::run`].
 pub fn accept_ahead(machine: &mut Machine, address: &Address, attempts: &mut u32) -> Result<Ahead, EngineError> {
-    while *attempts > 0 && machine.kernel.may_be_watched() {
+    while *attempts > 0 && machine.guest.kernel.may_be_watched() {
         let (client, outcome, accepted) = watch(machine, address)?;
         if !matches!(outcome, Outcome::Ready | Outcome::TimedOut) {
             return Ok(Ahead::Stopped(outcome));
@@ -55,15 +55,15 @@ pub fn accept_ahead(machine: &mut Machine, address: &Address, attempts: &mut u32
 
 /// Has `machine` accept a silent client; why it stopped then, and what it has accepted, if that can be frozen.
 fn watch(machine: &mut Machine, address: &Address) -> Result<(Silent, Outcome, Option<Accepted>), EngineError> {
-    machine.clock.hide_time_of_day(true);
-    machine.host.gate.watch_early_accept();
+    machine.guest.clock.hide_time_of_day(true);
+    machine.guest.host.gate.watch_early_accept();
     let ran = Silent::to(machine, address)
         .and_then(|client| Ok((client, machine.run(Goal::EarlyAccept, RunLimits::within(Some(PATIENCE)))?)));
-    machine.clock.hide_time_of_day(false);
-    let accepted = machine.kernel.take_early_accept(&mut machine.host);
+    machine.guest.clock.hide_time_of_day(false);
+    let accepted = machine.guest.kernel.take_early_accept(&mut machine.guest.host);
     let (client, outcome) = ran?;
-    let soonest = machine.host.monotonic().saturating_add(SPARE);
-    let late = machine.kernel.next_deadline().is_none_or(|at| at > soonest);
+    let soonest = machine.guest.host.monotonic().saturating_add(SPARE);
+    let late = machine.guest.kernel.next_deadline().is_none_or(|at| at > soonest);
     if accepted.is_some() && !late {
         let spare = Duration::from_nanos(SPARE);
         log::info!("each fork accepts by itself: the program has something to do within {spare:?}");

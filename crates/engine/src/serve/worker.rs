@@ -154,14 +154,14 @@ impl Worker {
         let Some(offer) = waiting.or_else(|| door.accept(&self.control)) else { return Some(fork) };
         let accepted = Instant::now();
         Statistics::add(&statistics.connections, 1);
-        let before = fork.machine().counters.syscalls;
+        let before = fork.machine().counters().syscalls;
         fork.take(offer);
         let touched_bytes = self.options.max_request_memory;
         let goal = if self.snapshot.has_waiting() { Goal::NextClient } else { Goal::End };
         let limits = RunLimits { touched_bytes, ..RunLimits::within(self.options.max_request_time) };
         let outcome = fork.run(goal, limits);
         statistics.observe(accepted.elapsed());
-        Statistics::add(&statistics.syscalls, fork.machine().counters.syscalls - before);
+        Statistics::add(&statistics.syscalls, fork.machine().counters().syscalls - before);
         if !self.count(&outcome) {
             return None;
         }
@@ -198,7 +198,7 @@ impl Worker {
         let outcome = loop {
             let outcome = fork.run(Goal::Connection, RunLimits::default());
             let ((accepted, ended), syscalls) = counted;
-            counted = (fork.machine().host().gate.counts(), fork.machine().counters.syscalls);
+            counted = (fork.machine().host().gate.counts(), fork.machine().counters().syscalls);
             Statistics::add(&statistics.connections, counted.0.0 - accepted);
             Statistics::add(&statistics.served, counted.0.1 - ended);
             Statistics::add(&statistics.syscalls, counted.1 - syscalls);

@@ -69,6 +69,16 @@ pub(super) fn failed(operation: &'static str) -> impl Fn(kvm_ioctls::Error) -> P
     move |error| PlatformError::Host { operation, source: io::Error::from_raw_os_error(error.errno()) }
 }
 
+/// Makes a call of KVM's that a signal ends, such as that of the thread's alarm, until none does.
+fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, kvm_ioctls::Error>) -> Result<T, kvm_ioctls::Error> {
+    loop {
+        match call() {
+            Err(error) if error.errno() == libc::EINTR => {}
+            done => return done,
+        }
+    }
+}
+
 fn host() -> Result<&'static Host, PlatformError> {
     static HOST: OnceLock<Host> = OnceLock::new();
     if let Some(host) = HOST.get() {
@@ -100,8 +110,8 @@ impl Vm {
             let source = io::ErrorKind::Unsupported.into();
             return Err(PlatformError::Host { operation: "looking for FSGSBASE in a virtual machine", source });
         }
-        let vm = host.kvm.create_vm().map_err(failed("KVM_CREATE_VM"))?;
-        let vcpu = vm.create_vcpu(0).map_err(failed("KVM_CREATE_VCPU"))?;
+        let vm = uninterrupted(|| host.kvm.create_vm()).map_err(failed("KVM_CREATE_VM"))?;
+        let vcpu = uninterrupted(|| vm.create_vcpu(0)).map_err(failed("KVM_CREATE_VCPU"))?;
         let refused = |operation| move |source| PlatformError::Host { operation, source };
         let width = 1 << cpuid::physical_bits(&host.cpuid).min(48);
         let arena = Arena::new(width - ARENA).map_err(refused("reserving the guest's address space"))?;

@@ -1,0 +1,102 @@
+//! The part of a machine that belongs to no thread: the emulated kernel's state, the host side, the clock.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use warmfork_linux::Kernel;
+use warmfork_linux::host::{Host, Waker};
+use warmfork_linux::process::Ending;
+use warmfork_loader::vdso::MachineClock;
+use warmfork_platform::Interrupter;
+
+use crate::choice::Chosen;
+use crate::clock::FrozenAt;
+
+/// What a machine has done so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// System calls answered.
+    pub syscalls: u64,
+    /// Page faults and exceptions turned into signals.
+    pub faults: u64,
+    /// Switches between guest threads.
+    pub switches: u64,
+}
+
+/// A guest without what runs it. It may go from thread to thread; an [`crate::executor::Executor`] may not.
+pub(crate) struct Guest {
+    pub kind: Chosen,
+    pub kernel: Kernel,
+    pub host: Host,
+    pub clock: MachineClock,
+    /// What its clocks go on from when it runs next; `None` once it has run since it was made or reset.
+    pub frozen: Option<FrozenAt>,
+    /// When what is due every tick is due next, in nanoseconds of the host's CLOCK_MONOTONIC.
+    pub next_tick: u64,
+    /// Signals of the terminal's keys that have not been passed on; see `keys.rs`.
+    pub keys: Arc<AtomicU64>,
+    pub counters: Counters,
+    pub ended: Option<Ending>,
+    /// Interrupts what runs it.
+    pub interrupter: Arc<Current>,
+}
+
+const fn may_go_to_another_thread<T: Send>() {}
+const _: () = may_go_to_another_thread::<Guest>();
+
+impl Guest {
+    pub fn new(kind: Chosen, kernel: Kernel, host: Host, clock: MachineClock) -> Self {
+        let (frozen, next_tick, ended) = (None, 0, None);
+        let (keys, counters, interrupter) = (Arc::default(), Counters::default(), Arc::default());
+        Self { kind, kernel, host, clock, frozen, next_tick, keys, counters, ended, interrupter }
+    }
+
+    /// A handle that stops it from another thread.
+    pub fn handle(&self) -> Handle {
+        Handle {
+            interrupter: Arc::clone(&self.interrupter),
+            waker: self.host.waker(),
+            asked: Arc::clone(&self.host.interrupt_asked),
+            keys: Arc::clone(&self.keys),
+        }
+    }
+}
+
+/// Interrupts whichever platform runs a guest, if any does. Locks: its own alone.
+#[derive(Default)]
+pub(crate) struct Current(Mutex<Option<Arc<dyn Interrupter>>>);
+
+impl Current {
+    pub fn set(&self, interrupter: Option<Arc<dyn Interrupter>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = interrupter;
+    }
+
+    fn interrupt(&self) {
+        if let Some(interrupter) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            interrupter.interrupt();
+        }
+    }
+}
+
+/// Stops a machine from another thread.
+#[derive(Clone)]
+pub struct Handle {
+    interrupter: Arc<Current>,
+    waker: Waker,
+    asked: Arc<AtomicBool>,
+    pub(crate) keys: Arc<AtomicU64>,
+}
+
+impl Handle {
+    /// Makes the machine's current or next run return [`crate::Outcome::Interrupted`].
+    pub fn interrupt(&self) {
+        self.asked.store(true, Ordering::SeqCst);
+        self.look();
+    }
+
+    /// Makes the machine's current or next run look at [`crate::Goal::Flag`].
+    pub fn look(&self) {
+        self.interrupter.interrupt();
+        self.waker.wake();
+    }
+}
