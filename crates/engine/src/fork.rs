@@ -4,7 +4,7 @@
 //!   reset:  1. mappings that changed (space.changes) are made again, protections put back
 //!           2. every page that the fork has privately touched is rewritten from the image - mappings, page tables
 //!              and TLB stay as they are, so the next request takes no fault - or, above a limit, dropped; pages that
-//!              requests leave alone after all are given back (settle.rs)
+//!              requests leave alone after all are given back (trim.rs)
 //!              (1 and 2 for each process of the snapshot; other processes' memory is dropped first)
 //!           3. the kernel's plain data is assigned, registers and FPU state are loaded; clocks stand still until it runs
 //! ```
@@ -31,8 +31,8 @@ use crate::goal::{Goal, Outcome, RunLimits};
 use crate::guest::Guest;
 use crate::machine::Machine;
 use crate::mapped_writes::mapped_writes;
-use crate::settle;
 use crate::snapshot::Snapshot;
+use crate::trim;
 
 /// How a reset was done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -322,7 +322,7 @@ impl Fork {
             *plan = Plan::new(image, touched);
         }
         let settled;
-        let plan = if settle::due(self.resets.rewritten) {
+        let plan = if trim::due(self.resets.rewritten) {
             settled = plan.settled(platform, image).map_err(EngineError::host("reading the guest's memory"))?;
             &settled
         } else {
@@ -394,7 +394,7 @@ impl Plan {
     fn settled(&self, platform: &dyn Platform, image: &Image) -> std::io::Result<Self> {
         let mut plan = Self { returned: self.returned.clone(), ..Self::default() };
         for &(span, pristine) in &self.pages {
-            settle::sort(platform, image.all_bytes(), span, pristine, &mut plan.returned, &mut plan.pages)?;
+            trim::sort(platform, image.all_bytes(), span, pristine, &mut plan.returned, &mut plan.pages)?;
         }
         Ok(plan)
     }

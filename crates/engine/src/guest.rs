@@ -33,7 +33,7 @@ pub(crate) struct Guest {
     pub frozen: Option<FrozenAt>,
     /// When what is due every tick is due next, in nanoseconds of the host's CLOCK_MONOTONIC.
     pub next_tick: u64,
-    /// Signals of the terminal's keys that have not been passed on; see `keys.rs`.
+    /// Signals of the terminal's keys that have not been passed on; see `terminal_signals.rs`.
     pub keys: Arc<AtomicU64>,
     pub counters: Counters,
     pub ended: Option<Ending>,

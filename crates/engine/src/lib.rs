@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A machine stays on the thread that made it (ptrace wants that). For callers that come from several, the threads of a
-//! [`pool`] own forks and drive them by turns, and an [`owner::Owner`] is a thread of its own for a machine that boots.
+//! [`pool`] own forks and drive them by turns, and a [`machine_thread::MachineThread`] is one machine's own, while it boots.
 
 #![forbid(unsafe_code)]
 
@@ -28,20 +28,20 @@ pub mod goal;
 mod guest;
 pub mod identity;
 mod inspect;
-mod keys;
 pub mod machine;
+pub mod machine_thread;
 mod mapped_writes;
-pub mod owner;
+mod memory_limit;
 mod platform_guest;
 pub mod pool;
 pub mod pristine;
 mod processes;
 pub mod run;
 pub mod serve;
-mod settle;
 pub mod snapshot;
 mod step;
-mod usage;
+mod terminal_signals;
+mod trim;
 
 pub use boot::{MachineLimits, Program, boot};
 pub use choice::{Choice, Chosen, PlatformKind};
@@ -49,7 +49,7 @@ pub use error::EngineError;
 pub use fork::{DetachedFork, Fork, ResetKind};
 pub use goal::{Goal, Outcome, RunLimits};
 pub use machine::{Counters, Handle, Machine};
-pub use owner::Owner;
+pub use machine_thread::MachineThread;
 pub use pool::Owned;
 pub use serve::{ServeOptions, Server};
 pub use snapshot::Snapshot;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
+use warmfork_engine::MachineThread;
 use warmfork_engine::outside::OutsideRules;
-use warmfork_engine::owner::Owner;
 use warmfork_engine::serve::{Address, Frozen, WarmUp, freeze_at_best, warm_up};
 use warmfork_engine::{Choice, Counters, Ending, EngineError, Goal, Handle, Outcome, Program, RunLimits, boot};
 
@@ -59,7 +59,7 @@ type Slot = Option<warmfork_engine::Machine>;
 #[pyclass(frozen)]
 pub struct Machine {
     /// Lock held for a copy only.
-    owner: Mutex<Option<Arc<Owner<Slot>>>>,
+    owner: Mutex<Option<Arc<MachineThread<Slot>>>>,
     handle: Handle,
     capture: Option<Arc<Capture>>,
 }
@@ -79,7 +79,7 @@ fn frozen() -> EngineError {
 }
 
 impl Machine {
-    fn owner(&self) -> PyResult<Arc<Owner<Slot>>> {
+    fn owner(&self) -> PyResult<Arc<MachineThread<Slot>>> {
         let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
         owner.as_ref().map(Arc::clone).ok_or_else(errors::closed)
     }
@@ -149,7 +149,7 @@ impl Machine {
         };
         let (owner, handle) = py
             .detach(|| {
-                let owner = Owner::new(move || boot(program).map(Some))?;
+                let owner = MachineThread::new(move || boot(program).map(Some))?;
                 let handle = owner.call(|slot: &mut Slot| slot.as_ref().map(warmfork_engine::Machine::handle))?;
                 Ok((owner, handle.ok_or(EngineError::Ended)?))
             })

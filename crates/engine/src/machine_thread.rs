@@ -9,12 +9,12 @@ use crate::error::EngineError;
 type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
 
 /// Owns a `T` on a thread of its own. Dropping it ends the thread after the job at hand.
-pub struct Owner<T> {
+pub struct MachineThread<T> {
     jobs: Option<Sender<Job<T>>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl<T: 'static> Owner<T> {
+impl<T: 'static> MachineThread<T> {
     /// Starts a thread that makes the value and then works for it.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl<T: 'static> Owner<T> {
     }
 }
 
-impl<T> Drop for Owner<T> {
+impl<T> Drop for MachineThread<T> {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
