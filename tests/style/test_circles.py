@@ -10,7 +10,7 @@ from circles import Crate, circles
 # The sizes of each crate's import circles, the largest first. They may only shrink, and the list with them.
 CIRCLES: dict[str, list[int]] = {
     "abi": [],
-    "engine": [3, 2, 2, 2],
+    "engine": [3, 2, 2],
     "host": [],
     "linux": [],
     "loader": [],
