@@ -10,8 +10,8 @@ from benches.compare.results import Check, Loads, Measured, Results
 BOUND = "warmfork process"
 """The contestant that promises are made for: what kvm costs is the host's affair."""
 OF_FORKING = 5.0
-OF_NATIVE = 0.4
-PAGE_OF_NATIVE = 1.25
+OF_NATIVE = 0.45
+PAGE_OF_NATIVE = 1.12
 SYSTEM_CALL_RATIO = 1.5
 RESET_MICROSECONDS = 120.0
 FORK_KIBIBYTES = 300.0
@@ -20,6 +20,7 @@ ALARMS_A_SECOND = 400.0
 ALARMS_OF_NATIVE = 0.8
 BLOCKED_OF_NONE = 1.5
 PYTHON_OF_ENGINE = 2.0
+CROWD_KIBIBYTES = 150.0
 
 
 def at_most(promise: str, bound: float, measured: float | None) -> Check:
@@ -123,12 +124,17 @@ def time_slices(platform: str, measured: Measured) -> list[Check]:
     return [
         at_most(f"{slices.SLEEP} on {platform}, ms", SLEEP_MILLISECONDS, value(measured, f"{platform}/{slices.SLEEP}")),
         at_least(f"{slices.ALARMS} on {platform}", alarms, value(measured, f"{platform}/{slices.ALARMS}")),
-        at_most(f"a switch on {platform} with 1,000 blocked threads, of none", BLOCKED_OF_NONE, blocked),
+        at_most(f"a switch on {platform} with {slices.BLOCKED:,} blocked threads, of none", BLOCKED_OF_NONE, blocked),
     ]
 
 
 def from_python(platform: str, measured: Measured) -> list[Check]:
     """Of forks from Python."""
     own, engines = f"{platform}/{in_python.FORK}", f"{platform}/fork and end of a Python server"
-    times = ratio(measured, own, engines)
-    return [at_most(f"a fork from Python on {platform}, times the engine's", PYTHON_OF_ENGINE, times)]
+    memory = value(measured, f"{platform}/{in_python.CROWD_MEMORY}")
+    return [
+        at_most(
+            f"a fork from Python on {platform}, times the engine's", PYTHON_OF_ENGINE, ratio(measured, own, engines)
+        ),
+        at_most(f"memory of each of {in_python.CROWD:,} forks on {platform}, KiB", CROWD_KIBIBYTES, memory),
+    ]

@@ -10,7 +10,7 @@ from rich.table import Table
 from benches.compare.load import generator
 from benches.compare.results import Loads, Results
 
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def show(results: Results) -> None:
@@ -48,9 +48,9 @@ def show_costs(results: Results) -> None:
     if not names:
         return
     table = Table(title="What the engine costs", title_justify="left")
-    table.add_column("")
-    for column in ("here", "emulated machine, KVM of hardware"):
-        table.add_column(column, justify="right")
+    table.add_column("", no_wrap=True)
+    for column in ("here", "emulated machine"):
+        table.add_column(column, justify="right", no_wrap=True)
     for name in sorted(names, key=lambda name: name.split("/")[0]):
         columns = (results.costs.get(name), results.costs_in_machine.get(name))
         table.add_row(name, *(f"{one.value:,.3f} {one.unit}" if one else "" for one in columns))

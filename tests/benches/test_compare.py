@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -39,6 +41,13 @@ cat '{directory}/measured'
 def results(tmp_path: Path) -> Written:
     """What the bench has written so far."""
     return lambda: json.loads((tmp_path / "results.json").read_text())
+
+
+@pytest.fixture
+def costs(repository: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module that runs what measures."""
+    monkeypatch.syspath_prepend(str(repository))
+    return importlib.import_module("benches.compare.costs")
 
 
 def start(repository: Path, directory: Path, *, failing: int = 0, last: int = 0) -> subprocess.Popen[str]:
@@ -84,3 +93,35 @@ def test_what_is_measured_is_written_at_once(repository: Path, tmp_path: Path, r
         bench.communicate()
     assert list(written["loads"]["Hello"]["Python"]) == ["native"]
     assert written["loads"]["Hello"]["Python"]["native"]["per_second"] == 100
+
+
+def read(costs: ModuleType, directory: Path, program: str, seconds: float = 60) -> Any:
+    """What is noted of a program in Python that measures."""
+    noted = costs.Results(directory / "results.json", {})
+    try:
+        costs.read([sys.executable, "-c", program], noted, noted.costs, "here: ", seconds)
+    except costs.CostsError as error:
+        noted.failed["all"] = str(error)
+    return noted
+
+
+def test_a_program_says_what_it_has_measured_and_what_not(costs: ModuleType, tmp_path: Path, results: Written) -> None:
+    lines = [
+        {"name": "reset", "value": 2.5, "unit": "us"},
+        {"name": "fork", "failed": "no memory"},
+        {"name": "kvm", "left out": "none here"},
+    ]
+    program = f"import json\nfor line in {lines}: print(json.dumps(line))\nexit(1)"
+    noted = read(costs, tmp_path, program)
+    assert noted.costs == {"reset": costs.Measurement(2.5, "us")}
+    assert (noted.failed, noted.left_out) == ({"here: fork": "no memory"}, {"here: kvm": "none here"})
+    assert results()["costs"] == {"reset": {"value": 2.5, "unit": "us"}}
+
+
+def test_a_program_that_fails_without_a_word_is_told(costs: ModuleType, tmp_path: Path) -> None:
+    assert read(costs, tmp_path, "exit(3)").failed == {"all": f"{Path(sys.executable).name} ended with status 3"}
+
+
+def test_a_program_that_hangs_is_ended(costs: ModuleType, tmp_path: Path) -> None:
+    noted = read(costs, tmp_path, "import signal\nsignal.pause()", seconds=0.1)
+    assert noted.failed == {"all": "not done within 0.1 s"}

@@ -181,7 +181,8 @@ impl Guests {
             }
             taken.add((before - free_memory()?) / CROWD as f64);
         }
-        Ok(taken.percentile(50))
+        let memory = taken.percentile(50);
+        if memory > 0.0 { Ok(memory) } else { Err("others on this machine gave back more than the forks took".into()) }
     }
 
     /// How long it took to take a fork of that, and then until the fork had first done its work, in nanoseconds.

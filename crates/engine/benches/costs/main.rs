@@ -64,7 +64,7 @@ impl Report {
     }
 
     /// Measures a part. When that fails, the other parts do not.
-    fn part(&mut self, name: &str, measure: impl FnOnce(&Self) -> Result<(), Failure>) -> Result<(), Failure> {
+    fn part(&mut self, name: &str, measure: impl FnOnce(&mut Self) -> Result<(), Failure>) -> Result<(), Failure> {
         let Err(error) = measure(self) else { return Ok(()) };
         self.failed = true;
         self.not_measured(name, "failed", &error.to_string())
@@ -190,6 +190,7 @@ fn main() -> Result<ExitCode, Failure> {
     }
     let less = arguments.iter().find_map(|argument| argument.strip_prefix("--less="));
     let mut report = Report { json: given("--json"), failed: false };
-    measure(&mut report, less.map_or(Ok(1), str::parse)?.max(1))?;
+    let less = less.map_or(Ok(1), str::parse)?.max(1);
+    report.part("costs", |report| measure(report, less))?;
     Ok(if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
