@@ -22,8 +22,8 @@ HELLO, PAGE = "Hello", "A page by React"
 BUILT = ROOT / ".make" / "bench"
 
 # A JIT compiler is warm after some thousand requests; natively it has had so many halfway through what is measured.
-# There it also collects garbage, now and then: see --moments.
-WARM_UP = ("--warmup=4000", "--moments=16", "--env=NODE_ENV=production", "--env=DENO_NO_UPDATE_CHECK=1")
+# There it also collects garbage, now and then: see --freeze-points.
+WARM_UP = ("--warmup=4000", "--freeze-points=16", "--env=NODE_ENV=production", "--env=DENO_NO_UPDATE_CHECK=1")
 
 
 @dataclass(frozen=True)

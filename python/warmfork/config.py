@@ -148,9 +148,9 @@ class ServeSettings(Settings):
     )
     warmup: int = Field(BootOptions.warmup, description="Requests to make before freezing.", title="N")
     warmup_path: str = Field(BootOptions.warmup_path, description="What warm-up requests ask for.", title="PATH")
-    moments: int = Field(
-        BootOptions.moments,
-        description="Moments to try freezing at after the warm-up; the one that serves requests fastest is taken.",
+    freeze_points: int = Field(
+        BootOptions.freeze_points,
+        description="Points to try freezing at after the warm-up; the fastest one is taken.",
         title="N",
     )
     keep_connections: tuple[str, ...] = Field(

@@ -132,39 +132,39 @@ class Machine(Closing):
 
     def freeze(
         self,
-        moments: int = 0,
+        freeze_points: int = 0,
         path: str = BootOptions.warmup_path,
         *,
         keep_connections: Sequence[str] = BootOptions.keep_connections,
         refuse_connections: bool = BootOptions.refuse_connections,
     ) -> Snapshot:
-        """Makes a snapshot of the machine as it is, or at the best of some moments; the machine itself is over.
+        """Makes a snapshot of the machine as it is, or at the best of some freeze points. The machine itself ends.
 
-        A moment is when the program has accepted a connection of ours and waits for its first bytes: what it does until
-        then, no fork has to do. Each has its own connection in the place of that one. It is possible where all that the
-        program does meanwhile is the same whoever connects and whenever, and shows nobody; a program that asks who has
-        connected, say, is frozen when it waits for a connection.
+        At a freeze point the program has accepted a silent connection of ours and waits for its first bytes (early
+        accept). No fork repeats that work: each fork gets its own connection in place of the silent one. This needs a
+        program whose work until then is the same for every client at any time, and invisible from outside. A program
+        that asks for the client's address, for example, is frozen while it waits for a connection instead.
 
-        A runtime that collects garbage does so every so many requests, and so does every fork of a program that was
-        frozen just before that. Of several moments the one is taken whose forks answer soonest.
+        A runtime collects garbage once in so many requests. If it is frozen just before that, every fork collects
+        garbage. Of several freeze points the one is taken whose forks answer soonest.
 
         Connections to other processes of the host end in each fork as if the peer had reset them, so that clients and
         pools connect again; ``info`` of the snapshot names them. Those between the program's own processes go on.
 
         Args:
-            moments: How many to try, after a ``warm_up``; 0 freezes the machine as it is. From one to the next is one
-                more warm-up request, and a fork of each is sent some.
+            freeze_points: How many to try, after a ``warm_up``; 0 freezes the machine as it is. Each next point is one
+                more warm-up request later. A fork of each is sent a few requests.
             path: What those requests ask for.
             keep_connections: ``HOST[:PORT]`` of peers whose connections all forks share: what one fork leaves in such a
                 connection, another gets.
             refuse_connections: Do not freeze a program that has other connections.
 
         Raises:
-            StateError: It has not been started, or ended; it does not listen, with moments.
+            StateError: It has not been started, or ended; with freeze points: it does not listen.
             GuestError: It does not answer, or has connections that are refused.
             PolicyError: ``keep_connections`` names a host that does not resolve.
         """
-        return Snapshot(self._native.freeze(moments, path, list(keep_connections), refuse_connections))
+        return Snapshot(self._native.freeze(freeze_points, path, list(keep_connections), refuse_connections))
 
     def output(self) -> tuple[bytes, bytes]:
         """What it wrote to captured standard output and error since the last call."""
@@ -220,7 +220,7 @@ def serve(
         if boot.warmup:
             machine.warm_up(boot.warmup, boot.warmup_path)
         snapshot = machine.freeze(
-            boot.tried_moments,
+            boot.tried_freeze_points,
             boot.warmup_path,
             keep_connections=boot.keep_connections,
             refuse_connections=boot.refuse_connections,

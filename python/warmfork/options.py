@@ -91,7 +91,7 @@ class BootOptions:
         max_boot_time: Time until the program must listen, in seconds or as text such as ``"20s"``; 0 is no limit.
         warmup: Requests to make before freezing, up to 1,000,000.
         warmup_path: What warm-up requests ask for.
-        moments: Moments to try freezing at after a warm-up, from 1 to 1,000; see ``Machine.freeze``.
+        freeze_points: Points to try freezing at after a warm-up, from 1 to 1,000; see ``Machine.freeze``.
         keep_connections: ``HOST[:PORT]`` of peers whose connections all forks share.
         refuse_connections: Do not freeze a program that has other connections to the outside.
 
@@ -102,14 +102,14 @@ class BootOptions:
     max_boot_time: Duration = Option(20.0, parse_duration)
     warmup: Count = Option(0, partial(parse_count, least=0, most=1_000_000))
     warmup_path: Option[str, str] = Option("/", _request_path)
-    moments: Count = Option(1, partial(parse_count, least=1, most=1000))
+    freeze_points: Count = Option(1, partial(parse_count, least=1, most=1000))
     keep_connections: Names = Option((), parse_names)
     refuse_connections: bool = False
 
     @property
-    def tried_moments(self) -> int:
-        """Moments to try freezing at: none without a warm-up."""
-        return self.moments if self.warmup else 0
+    def tried_freeze_points(self) -> int:
+        """Points to try freezing at: none without a warm-up."""
+        return self.freeze_points if self.warmup else 0
 
 
 @dataclass(frozen=True, kw_only=True)

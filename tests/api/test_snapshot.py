@@ -139,7 +139,7 @@ def test_warm_up_is_in_the_snapshot(booted: tuple[Machine, int], ask: Ask) -> No
         assert [ask(port), ask(port)] == ["4 warm", "4 warm"]
 
 
-def test_the_moment_is_taken_before_a_request_that_is_cheap(booted: tuple[Machine, int], ask: Ask) -> None:
+def test_the_freeze_point_is_taken_before_a_request_that_is_cheap(booted: tuple[Machine, int], ask: Ask) -> None:
     machine, port = booted
     machine.warm_up(3, "/fourth")
     with machine.freeze(2, "/fourth").serve():
@@ -148,7 +148,7 @@ def test_the_moment_is_taken_before_a_request_that_is_cheap(booted: tuple[Machin
         machine.freeze()
 
 
-def test_several_moments_need_a_program_that_answers(guest: Guest, booted: tuple[Machine, int]) -> None:
+def test_several_freeze_points_need_a_program_that_answers(guest: Guest, booted: tuple[Machine, int]) -> None:
     with Machine([guest("program"), "sleep"]) as machine, pytest.raises(StateError, match="does not listen"):
         machine.freeze(2)
     machine, _ = booted

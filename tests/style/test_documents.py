@@ -13,6 +13,8 @@ import pytest
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`([^`\n]+)`")
+DEFINED = r"\b(?:fn|struct|enum|trait|type|const|static)\s+{}\b"
 DOCUMENTS = ["README.md", "SPECIFICATION.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
 
 
@@ -37,6 +39,33 @@ def test_links_lead_somewhere(repository: Path) -> None:
             if not file.exists() or (anchor and anchor not in anchors(file.read_text())):
                 broken.append(f"{document.relative_to(repository)}: {target}")
     assert not broken
+
+
+def test_the_walk_names_what_is_there(repository: Path) -> None:
+    text = (repository / "docs/architecture.md").read_text()
+    walk = text.partition("## A newcomer's walk\n")[2].partition("\n## ")[0]
+    steps = re.split(r"^\d+\. ", walk, flags=re.MULTILINE)[1:]
+    assert len(steps) > 20
+    wrong = []
+    for step in steps:
+        source, name = None, ""
+        for span in SPAN.findall(step):
+            if span.endswith(".rs"):
+                name, file = span, repository / "crates" / span
+                source = file.read_text() if file.is_file() else ""
+            if source is None or (name != span and not re.search(DEFINED.format(re.escape(span)), source)):
+                wrong.append(f"{name}: {span}")
+            elif not source:
+                wrong.append(name)
+    assert not wrong
+
+
+def test_the_architecture_names_files_that_are_there(repository: Path) -> None:
+    text = (repository / "docs/architecture.md").read_text()
+    files = {file.relative_to(repository).as_posix() for file in repository.glob("crates/**/*.rs")}
+    named = {span for span in SPAN.findall(text) if re.fullmatch(r"[\w/]+\.rs", span)}
+    assert named
+    assert [name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in files)] == []
 
 
 def test_generated_documents_are_current(repository: Path) -> None:

@@ -23,7 +23,7 @@ pub struct Ancillary {
     pub data: Vec<u8>,
 }
 
-/// What recvmsg(2) received beside the bytes.
+/// The results of recvmsg(2) beside the bytes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Message {
     /// How many bytes there were: with MSG_TRUNC in `flags` more than were asked for.
@@ -51,7 +51,7 @@ fn encode(ancillary: &[Ancillary]) -> Result<Vec<u8>, Errno> {
     Ok(bytes)
 }
 
-/// The Internet protocols' messages in what the host wrote; descriptors that came along are closed.
+/// The Internet protocols' messages in the host's answer; descriptors that came along are closed.
 fn decode(mut rest: &[u8]) -> Vec<Ancillary> {
     let mut found = Vec::new();
     while let Some((header, after)) = rest.split_at_checked(CMSGHDR_SIZE) {

@@ -1,15 +1,15 @@
-//! Making state what a snapshot's is: most of it is so already, and comparing is far cheaper than copying.
+//! Assigns a snapshot's state. Most of it is the same already, and comparing is far cheaper than copying.
 
 use std::collections::BTreeMap;
 
-/// Makes `to` what `from` is, unless it is.
+/// Assigns `from` to `to`, unless they are equal.
 pub fn assign<T: Clone + PartialEq>(to: &mut T, from: &T) {
     if to != from {
         to.clone_from(from);
     }
 }
 
-/// Makes `to` what `from` is, entry by entry.
+/// Assigns `from` to `to`, entry by entry.
 pub fn assign_entries<K: Copy + Ord, V: Clone + PartialEq>(to: &mut BTreeMap<K, V>, from: &BTreeMap<K, V>) {
     to.retain(|key, _| from.contains_key(key));
     for (key, value) in from {

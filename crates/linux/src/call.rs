@@ -1,4 +1,4 @@
-//! What a system call handler is given and what it may answer.
+//! The arguments of a system call handler, and its possible answers.
 
 use warmfork_abi::{Errno, Registers};
 use warmfork_memory::{Fault, GuestMemory};
@@ -54,7 +54,7 @@ pub enum Stop {
     Exec(Box<ExecRequest>),
 }
 
-/// A program to run instead: what execve(2) was given.
+/// A program to run instead: the arguments of execve(2).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExecRequest {
     /// Its path as the guest names it.
@@ -155,7 +155,7 @@ impl Call<'_> {
         Ok(self.kernel.files.description_mut(id))
     }
 
-    /// The object behind `id`, with what it may use beside itself.
+    /// The object behind `id`, with the context that it may use.
     pub fn object(&mut self, id: DescriptionId) -> (&mut Object, Context<'_>) {
         self.kernel.object(self.host, id)
     }
@@ -183,7 +183,7 @@ impl Call<'_> {
         *self.task().restart.deadline.get_or_insert(now.saturating_add(timeout))
     }
 
-    /// What to do about an operation that answered `EAGAIN`: fail with it when the description (or `dont_wait`) says
+    /// Says how to go on after an operation that answered `EAGAIN`: fail with it when the description (or `dont_wait`) says
     /// non-blocking, else sleep until the description polls any of `events`.
     pub fn block_on(&mut self, id: DescriptionId, events: Events, dont_wait: bool, deadline: Option<u64>) -> Stop {
         if dont_wait || self.kernel.files.description(id).nonblocking() {

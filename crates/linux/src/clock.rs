@@ -8,7 +8,7 @@ use warmfork_abi::time::{
 
 use crate::ids::Tid;
 
-/// What a clock id stands for.
+/// The meaning of a clock id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Clock {
     /// A clock of the host.

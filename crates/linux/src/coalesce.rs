@@ -1,5 +1,5 @@
-//! Small pieces that a program sends one after the other leave together, as one segment: each would wake the receiver,
-//! which costs more than all the rest of the call. Called by sockets and the dispatcher.
+//! Small pieces that a program sends one after the other leave together, as one segment: a segment for each would wake the
+//! receiver each time, which costs more than all the rest of the call. Called by sockets and the dispatcher.
 //!
 //! ```text
 //!   send "HTTP/1.1 200 OK\r\n"    MSG_MORE: the host keeps it
@@ -8,10 +8,10 @@
 //!   any other call, the end of a time slice or of a run: pushed
 //! ```
 //!
-//! Pieces that fill a packet by themselves leave at once, with what came before: the receiver has work with them already.
+//! A piece that fills a packet by itself leaves at once, with the pieces before it: the receiver can begin with it.
 //!
-//! A program can't tell: whatever it does next that could show the difference, a call, comes after the push. One that
-//! goes on computing without a call has its bytes pushed at the next tick.
+//! A program can't tell: only its next call could show the difference, and the push comes before that call. The bytes of a
+//! program that computes without a call are pushed at the next tick.
 
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ use warmfork_memory::HostFile;
 
 use crate::host::Host;
 
-/// From this size on, in bytes, a piece leaves at once: what TCP puts into one packet of most networks.
+/// From this size on, in bytes, a piece leaves at once: the payload of one TCP packet in most networks.
 pub const LARGE: usize = 1448;
 
 impl Host {
-    /// What was held back for `handle`, if anything, has left.
+    /// The bytes that were held back for `handle`, if any, have left.
     pub(crate) fn let_go(&mut self, handle: &Arc<HostFile>) {
         if self.held.as_ref() == Some(handle) {
             self.held = None;
@@ -43,7 +43,7 @@ impl Host {
         self.held.is_some()
     }
 
-    /// Lets out what was held back.
+    /// Sends the bytes that were held back.
     pub fn push(&mut self) {
         if let Some(held) = self.held.take() {
             // Clearing TCP_CORK, which is clear, pushes. It fails for a connection that is gone, and its bytes with it.

@@ -1,6 +1,6 @@
-//! What the clocks of a guest show: the host's, and CPU time.
+//! The clocks of a guest: the host's, and CPU time.
 //!
-//! CPU time is what the machine did not spend waiting: exact enough for profiles and limits, and free of cost when a
+//! CPU time is the time that the machine did not spend waiting: exact enough for profiles and limits, and free of cost when a
 //! thread runs. [`Host::busy`] counts it for the whole machine; a switch between threads notes whose it was.
 
 use rustix::time::{ClockId, DynamicClockId, clock_gettime_dynamic};
@@ -58,7 +58,7 @@ impl Clock {
 }
 
 impl Kernel {
-    /// What `clock` shows, in nanoseconds.
+    /// The time of `clock`, in nanoseconds.
     #[must_use]
     pub fn clock(&self, host: &Host, clock: Clock) -> u64 {
         match clock {
@@ -82,7 +82,7 @@ impl Kernel {
         self.process().thread_cpu_time(tid, self.cpu_time(host))
     }
 
-    /// Makes `tid` the current thread, and books what the one before has used.
+    /// Makes `tid` the current thread, and books the time that the one before has used.
     pub fn switch_to(&mut self, host: &Host, tid: Tid) {
         let now = self.cpu_time(host);
         let process = self.process_mut();

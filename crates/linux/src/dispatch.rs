@@ -16,7 +16,7 @@ use crate::table::{self, Entry};
 use crate::task::{Restart, State};
 use crate::trace;
 
-/// What became of a system call.
+/// The outcome of a system call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Entered {
     /// The thread goes on from its registers.
@@ -102,7 +102,7 @@ impl Kernel {
         Entered::Continue
     }
 
-    /// The guest makes a call: lets out what was held back, unless the call adds to it.
+    /// The guest makes a call: sends the bytes that were held back, unless the call adds to them.
     fn push_before(&self, host: &mut Host, entry: &Entry, arguments: [u64; 6]) {
         if !host.holds_back() || entry.joins && self.holds_back(host, arguments[0]) {
             return;

@@ -1,10 +1,10 @@
 //! A connection that a program accepts early: before it is frozen, and before anybody's bytes have come over it.
 //!
-//! Whatever a server does from accept(2) to the wait for a request it would do in each fork. So it is offered a connection
-//! that says nothing, and frozen when it waits for its first bytes; each fork gets its own connection in the place of that
-//! one. This is right only as long as nothing that the program did with the silent one depends on who connects, on when,
-//! or can be noticed outside: every call that it makes meanwhile must be one that the system call table has as [`Early`], or it
-//! is not frozen there.
+//! Between accept(2) and the wait for a request, a server does work that every fork would repeat. So it is offered a
+//! connection that sends nothing, and is frozen while it waits for the first bytes. Each fork gets its own connection in
+//! place of that one. This is right only if nothing that the program did with the silent one depends on the client or the
+//! time, or shows outside. So the system call table has for each call an [`Early`]: a call that it does not allow keeps the
+//! program from being frozen there.
 //!
 //! ```text
 //!   watch_early_accept -> accept, setsockopt, epoll_ctl, epoll_wait ... all of them early -> take_early_accept: freeze here
@@ -27,7 +27,7 @@ use crate::kernel::Kernel;
 use crate::objects::Object;
 use crate::objects::options::defers_accepting;
 
-/// Says of a call with these arguments whether it is the same for whoever connects and whenever, and shows nobody outside
+/// Says of a call with these arguments whether it is the same for every client at any time, and shows nobody outside
 /// that it was made.
 pub type Condition = fn(&Kernel, &Host, [u64; 6]) -> bool;
 
@@ -36,7 +36,7 @@ pub type Condition = fn(&Kernel, &Host, [u64; 6]) -> bool;
 pub enum Early {
     /// It is not the same for everybody, or shows.
     Never,
-    /// It is the same for everybody, or what it does is noticed elsewhere: options are noted and set again, a process is
+    /// It is the same for everybody, or its effect is noticed elsewhere: options are noted and set again, a process is
     /// noticed when it is made.
     Always,
     /// It depends on the arguments.
@@ -60,7 +60,7 @@ fn low(argument: u64) -> u32 {
     argument as u32
 }
 
-/// What a descriptor leads to.
+/// The kind of object that a descriptor leads to.
 fn behind(kernel: &Kernel, fd: u64) -> Option<(DescriptionId, &Object)> {
     let id = kernel.process().descriptors.lookup(low(fd).cast_signed()).ok()?;
     Some((id, &kernel.files.find(id)?.object))
@@ -145,7 +145,7 @@ impl Kernel {
         socket.continue_with(offer.connection.clone());
         socket.inherited = None;
         for (name, value) in &accepted.options {
-            // It was taken once: what fails now fails because the peer is gone, which the program is told elsewhere.
+            // The host took the option once: it refuses it now because the peer is gone, which the program learns elsewhere.
             let _ = socket.set_option(&mut context, *name, value);
         }
         true

@@ -1,9 +1,9 @@
-//! Edge numbers of host files over a freeze. Each machine has a host side of its own, whose numbers are no other's; yet what
-//! a program was told of before the freeze is no news in a fork, as long as nothing has come since.
+//! Edge numbers of host files over a freeze. Each machine has a host side with numbers of its own. Yet a fork must not report
+//! an edge again that the program was told of before the freeze, unless something has come since.
 //!
 //! ```text
 //!   machine             the host side's number
-//!   fork, until news    what the number was when the machine was frozen
+//!   fork, until news    the number at the freeze
 //!   fork, from then on  its own host side's number
 //! ```
 
@@ -17,7 +17,7 @@ use crate::host::Host;
 /// The edge number of one host file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HostEdges {
-    /// The number at the freeze, and what the file was ready for then.
+    /// The number at the freeze, and the readiness of the file then.
     frozen: Option<(u64, Events)>,
     /// This host side's number before any news; 0 when there was some already. Not compared: each fork's is its own.
     still: Option<u64>,
@@ -57,7 +57,7 @@ impl HostEdges {
         *self = Self { frozen: Some((number, host.poll(handle, Events::all()))), still: None };
     }
 
-    /// A fork begins anew: what comes from now on is news.
+    /// A fork begins anew: every edge from now on is news.
     pub fn forget(&mut self) {
         self.still = None;
     }

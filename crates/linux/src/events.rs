@@ -1,4 +1,4 @@
-//! What those who wait for an open file description name: it, and what it is to be ready for.
+//! The names that a wait for an open file description uses: its id, and the events to wait for.
 
 bitflags::bitflags! {
     /// Readiness, with the values of poll(2) and epoll_ctl(2).

@@ -1,4 +1,4 @@
-//! What comes of timers that run out: signals.
+//! Timers that run out, and the signals that they send.
 
 use warmfork_abi::signals::{SIGALRM, SIGPROF, SIGVTALRM};
 

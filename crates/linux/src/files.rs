@@ -9,10 +9,10 @@ use crate::assign::assign_entries;
 use crate::events::DescriptionId;
 use crate::objects::Object;
 
-/// An open file description (open(2)): what descriptors made by dup share.
+/// An open file description (open(2)), which descriptors made by dup share.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Description {
-    /// What is open.
+    /// The open object.
     pub object: Object,
     /// Access mode and status flags: O_RDONLY/O_WRONLY/O_RDWR, O_APPEND, O_NONBLOCK, O_DIRECT, O_PATH, ...
     pub flags: u32,
@@ -24,7 +24,7 @@ pub struct Description {
     pub owner: SignalOwner,
 }
 
-/// Whom SIGIO is for, and what is sent in its place. Nothing of a guest raises it: it is kept for who asks.
+/// The receiver of SIGIO, and the signal sent in its place. Nothing of a guest raises it: it is kept for F_GETOWN and F_GETSIG.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SignalOwner {
     /// F_OWNER_TID, F_OWNER_PID or F_OWNER_PGRP.
@@ -64,7 +64,7 @@ impl Description {
 /// One slot of the descriptor table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Descriptor {
-    /// What it refers to.
+    /// The description that it refers to.
     pub description: DescriptionId,
     /// FD_CLOEXEC.
     pub close_on_exec: bool,
@@ -154,7 +154,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// Makes these files what `from` are.
+    /// Assigns `from` to these files.
     pub fn assign(&mut self, from: &Self) {
         let Self { descriptions, next_id } = self;
         assign_entries(descriptions, &from.descriptions);
@@ -182,7 +182,7 @@ impl Files {
         if description.references == 0 { self.descriptions.remove(&id) } else { None }
     }
 
-    /// The description `id`, if it still exists (epoll sets may outlive what they watch).
+    /// The description `id`, if it still exists (epoll sets may outlive the descriptions that they watch).
     #[must_use]
     pub fn find(&self, id: DescriptionId) -> Option<&Description> {
         self.descriptions.get(&id)
@@ -217,12 +217,12 @@ impl Files {
         table.clone()
     }
 
-    /// What is open behind all descriptions.
+    /// The objects of all descriptions.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         self.descriptions.values().map(|description| &description.object)
     }
 
-    /// What is open behind all descriptions, to change it.
+    /// The objects of all descriptions, to change them.
     pub fn objects_mut(&mut self) -> impl Iterator<Item = &mut Object> {
         self.descriptions.values_mut().map(|description| &mut description.object)
     }

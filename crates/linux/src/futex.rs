@@ -1,4 +1,4 @@
-//! Futexes: who waits on which word, who is woken, and what a thread's end does to the locks that it holds.
+//! Futexes: waiting on words, waking waiters, and the effect of a thread's end on the locks that it holds.
 //!
 //! The queue is in the waiters themselves ([`Queued`]). No guest thread runs while warmfork answers a call, so plain
 //! reads and writes of guest words are atomic here.
@@ -126,7 +126,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Does what the end of thread `tid` means to others: its robust list, its locks, the word that joiners wait on.
+    /// Does for others what the end of thread `tid` requires: its robust list, its locks, the word that joiners wait on.
     /// The guest may have unmapped any of it: then nothing happens.
     pub fn end_thread(&mut self, memory: &dyn GuestMemory, tid: Tid) {
         let (list, clear) = {

@@ -7,8 +7,8 @@
 //!
 //! A fork that is not reset accepts by itself; then the gate only counts, until it is shut.
 //!
-//! Before a program is frozen it is to accept nobody but who warms it up: what a stranger sent would be in every fork. A
-//! stranger's connection is held meanwhile, and goes to a fork.
+//! Before the freeze a program accepts only the client that warms it up: the bytes of any other client would be in every
+//! fork. The gate holds the connections of other clients, and they go to forks.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -21,15 +21,15 @@ use warmfork_memory::HostFile;
 use crate::events::DescriptionId;
 use crate::objects::options::SetOption;
 
-/// What a gate lets in.
+/// The connections that a gate lets in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum Admission {
-    /// Whatever comes.
+    /// Every connection.
     #[default]
     Any,
     /// This process's own client; others are held.
     Own,
-    /// What a worker offers.
+    /// The one that a worker offers.
     Offers,
     /// Nothing.
     Nothing,
@@ -39,15 +39,15 @@ enum Admission {
 #[derive(Debug, Default)]
 pub struct Gate {
     admission: Admission,
-    /// The listening sockets that it stands before, if any. What a guest listens on besides is its own affair.
+    /// The listening sockets that it stands before, if any. It leaves the guest's other ones alone.
     listeners: Option<Arc<Vec<Arc<HostFile>>>>,
     /// Connections for the guest.
     offers: Vec<Offer>,
-    /// How many there have been.
+    /// The number of offers so far.
     offered: u64,
-    /// Connections for whoever comes after it.
+    /// Connections that this guest must not accept: forks of its snapshot will.
     held: Vec<Offer>,
-    /// Who warms the program up, once somebody does.
+    /// The client that warms the program up, once there is one.
     client: Option<OwnClient>,
     connections: BTreeSet<DescriptionId>,
     accepted: u64,
@@ -91,7 +91,7 @@ impl Offer {
 /// More strangers than these wait in vain: as many as a listening socket of Linux's has waiting by default.
 const MAX_HELD: usize = 4096;
 
-/// Who warms a program up, known by the port that it connects from. The lock is held for moments, and with no other.
+/// The client that warms a program up, known by the port that it connects from. The lock is held for moments, and with no other.
 #[derive(Clone, Debug, Default)]
 pub struct OwnClient(Arc<Mutex<Option<u16>>>);
 
@@ -108,7 +108,7 @@ impl OwnClient {
         Ok(())
     }
 
-    /// It does not connect any more: whoever gets its port next is a stranger.
+    /// It does not connect any more: the next client with its port is a stranger.
     pub fn is_gone(&self) {
         *self.port() = None;
     }
@@ -139,17 +139,17 @@ impl OwnClient {
 pub struct Accepted {
     /// The listening socket that it came to.
     pub listener: Arc<HostFile>,
-    /// What it was accepted as.
+    /// The description that it was accepted as.
     pub id: DescriptionId,
-    /// What was set on it since.
+    /// The options that were set on it since.
     pub options: Vec<SetOption>,
 }
 
-/// What a program has done since it was offered a silent connection.
+/// A program's doings since it was offered a silent connection.
 #[derive(Debug, Default)]
 struct EarlyAccept {
     accepted: Option<Accepted>,
-    /// It did something that each fork has to do itself.
+    /// It did something that each fork has to do by itself.
     disqualified: bool,
 }
 
@@ -173,7 +173,7 @@ impl Gate {
         self.client.get_or_insert_default().clone()
     }
 
-    /// Lets everybody in again, those who were held first.
+    /// Lets everybody in again, the held connections first.
     pub fn admit_any(&mut self) {
         self.admission = Admission::Any;
         self.offered += self.held.len() as u64;
@@ -215,7 +215,7 @@ impl Gate {
         self.offers.clear();
     }
 
-    /// Whether `listener` shows its guest offers alone, and not what comes to it.
+    /// Whether `listener` shows its guest offers alone, and not the connections that clients make to it.
     #[must_use]
     pub fn guards(&self, listener: &Arc<HostFile>) -> bool {
         matches!(self.admission, Admission::Offers | Admission::Nothing) && self.stands_before(listener)
@@ -275,8 +275,8 @@ impl Gate {
         self.early = Some(EarlyAccept::default());
     }
 
-    /// It is not watched any more. The connection that it accepted meanwhile, if all that it did is the same for whoever
-    /// connects, whenever that is.
+    /// Stops watching the program. The connection that it accepted meanwhile, if everything that it did is the same for
+    /// every client at any time.
     pub(crate) fn take_early_accept(&mut self) -> Option<Accepted> {
         let early = self.early.take()?;
         early.accepted.filter(|_| !early.disqualified)

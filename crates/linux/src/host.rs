@@ -1,6 +1,6 @@
 //! The host side of one machine: waiting for host files, time, scratch memory, and the gate through which connections come.
-//! A snapshot has nothing of it: what a guest can observe of it (how far its clocks are behind, the CPU time that it has used,
-//! bytes not pushed yet) is settled before a freeze.
+//! A snapshot has none. A guest can observe some of it: the lag of its clocks, the CPU time that it has used, bytes not
+//! pushed yet. A freeze settles those first.
 //!
 //! Every host file that a guest ever waited for in vain is in one edge-triggered host epoll set. Level questions are
 //! asked with poll(2); the set tells when to ask again, so that an idle file costs no host call, and its edges count
@@ -33,7 +33,7 @@ use crate::ids::Tid;
 struct Watched {
     /// The file itself: a fork's own has the same id as its snapshot's, and another descriptor.
     handle: Weak<HostFile>,
-    /// What it was not ready for when last asked, no edge having come since.
+    /// The events that it was not ready for when last asked, no edge having come since.
     idle: Events,
     /// The number of its last edge.
     edge: u64,
@@ -44,8 +44,8 @@ pub struct Host {
     set: OwnedFd,
     interrupt: Arc<OwnedFd>,
     watched: HashMap<RawFd, Watched>,
-    /// The number of the last edge of any file. Numbers of two hosts never meet, so that what a fork inherited
-    /// from its snapshot always counts as changed.
+    /// The number of the last edge of any file. No two hosts give out the same number, so a number that a fork
+    /// inherited from its snapshot always counts as changed.
     last_edge: u64,
     /// Whether the set has been emptied since the guest last ran.
     fresh: bool,
@@ -73,7 +73,7 @@ pub struct Host {
     pub(crate) held: Option<Arc<HostFile>>,
     /// Which connections come to the guest.
     pub gate: Gate,
-    /// What [`Kernel::next_interruption`](crate::Kernel::next_interruption) last said may be too late.
+    /// The last answer of [`Kernel::next_interruption`](crate::Kernel::next_interruption) may be too late.
     deadlines_moved: Cell<bool>,
 }
 
@@ -89,13 +89,13 @@ static NEXT_EDGES: AtomicU64 = AtomicU64::new(EDGES_EACH);
 /// Most bytes that one call moves through [`Host::take_scratch`].
 pub const SCRATCH: usize = 256 * 1024;
 
-/// What log records of denials are marked with.
+/// The target of log records of denials.
 pub const DENIED: &str = "warmfork::denied";
 
 /// After so many denials a guest is only probing.
 const MAX_DENIALS: usize = 1000;
 
-/// What ended a wait.
+/// The reason why a wait ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Woken {
     /// A host file changed, or the deadline passed.
@@ -148,7 +148,8 @@ impl Host {
         })
     }
 
-    /// What becomes readable when a wait would end before its deadline: for whoever waits for several machines at once.
+    /// A descriptor that becomes readable when a wait would end before its deadline: for waiting for several machines at
+    /// once.
     #[must_use]
     pub fn source(&self) -> BorrowedFd<'_> {
         self.set.as_fd()
@@ -177,7 +178,7 @@ impl Host {
         self.to_guest_time(monotonic())
     }
 
-    /// What the guest's clocks, but those of the time of day, show when the host's shows `nanoseconds`.
+    /// The time of the guest's clocks, but those of the time of day, when the host's clock shows `nanoseconds`.
     #[must_use]
     pub fn to_guest_time(&self, nanoseconds: u64) -> u64 {
         nanoseconds.saturating_add_signed(self.lag.saturating_neg())
@@ -192,7 +193,7 @@ impl Host {
         if stops { self.to_guest_time(time) } else { time }
     }
 
-    /// What the host's CLOCK_MONOTONIC shows when the guest's shows `nanoseconds`.
+    /// The time of the host's CLOCK_MONOTONIC when the guest's shows `nanoseconds`.
     #[must_use]
     pub fn to_host_time(&self, nanoseconds: u64) -> u64 {
         nanoseconds.saturating_add_signed(self.lag)
@@ -221,7 +222,7 @@ impl Host {
         self.lag
     }
 
-    /// Sets [`Host::lag`]: what the guest waits for was told in its own time.
+    /// Sets [`Host::lag`]. The guest's deadlines stay, for they are in its own time.
     pub fn set_lag(&mut self, lag: i64) {
         self.lag = lag;
     }
@@ -251,8 +252,8 @@ impl Host {
         self.clock(ClockId::Boottime)
     }
 
-    /// A buffer of `length` bytes (at most [`SCRATCH`]) for one copy. What is in it is left from earlier copies: show
-    /// nobody more of it than was written. Give it back with [`Host::return_scratch`], which saves an allocation.
+    /// A buffer of `length` bytes (at most [`SCRATCH`]) for one copy. It holds bytes of earlier copies: show nobody more
+    /// of it than was written. Give it back with [`Host::return_scratch`], which saves an allocation.
     #[must_use]
     pub fn take_scratch(&mut self, length: usize) -> Vec<u8> {
         let mut scratch = std::mem::take(&mut self.scratch);
@@ -263,7 +264,7 @@ impl Host {
         scratch
     }
 
-    /// Takes back what [`Host::take_scratch`] gave out.
+    /// Takes back a buffer of [`Host::take_scratch`].
     pub fn return_scratch(&mut self, scratch: Vec<u8>) {
         self.scratch = scratch;
     }
@@ -275,17 +276,17 @@ impl Host {
         }
     }
 
-    /// The guest has run: what is known about host files is no longer up to date.
+    /// The guest has run: the edges collected so far are no longer up to date.
     pub fn guest_ran(&mut self) {
         self.fresh = false;
     }
 
-    /// A new round of asking what is ready begins: everything collected so far will be seen by it.
+    /// A new round of questions of readiness begins: it will see every edge collected so far.
     pub fn begin_round(&mut self) {
         self.unseen = false;
     }
 
-    /// What `handle` is ready for now, out of `events` (and errors). Watches it when it is not ready, so that the
+    /// The events out of `events` (and errors) that `handle` is ready for now. Watches it when it is not ready, so that the
     /// next [`Host::wait`] ends when it becomes so.
     pub fn poll(&mut self, handle: &Arc<HostFile>, events: Events) -> Events {
         if self.watched(handle).is_some() {
@@ -354,7 +355,7 @@ impl Host {
         self.last_edge += 1;
         let watched = Watched { handle: Arc::downgrade(handle), idle: Events::empty(), edge: self.last_edge };
         self.watched.insert(raw, watched);
-        // What it is ready for already comes as an edge, which must not look like a later one.
+        // Its present readiness comes as an edge, which must not look like a later one.
         self.fresh = false;
     }
 
@@ -403,7 +404,7 @@ impl Host {
         let mut buffer =
             [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; BATCH];
         let Ok(count) = epoll::wait(&self.set, &mut buffer[..], timeout.as_ref()) else {
-            return (0, false); // EINTR: whoever waits looks again
+            return (0, false); // EINTR: the caller looks again
         };
         let mut files = false;
         for event in &buffer[..count] {
@@ -459,109 +460,4 @@ fn timespec(nanoseconds: u64) -> Timespec {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pair() -> (Arc<HostFile>, Arc<HostFile>) {
-        let (one, other) = rustix::net::socketpair(
-            rustix::net::AddressFamily::UNIX,
-            rustix::net::SocketType::STREAM,
-            rustix::net::SocketFlags::NONBLOCK | rustix::net::SocketFlags::CLOEXEC,
-            None,
-        )
-        .unwrap();
-        (HostFile::socket(one), HostFile::socket(other))
-    }
-
-    #[test]
-    fn an_idle_file_becomes_ready() {
-        let mut host = Host::new().unwrap();
-        let (one, other) = pair();
-        assert_eq!(host.poll(&one, Events::IN), Events::empty());
-        assert_eq!(host.poll(&one, Events::OUT), Events::OUT);
-        rustix::io::write(&other, b"x").unwrap();
-        host.guest_ran();
-        assert_eq!(host.poll(&one, Events::IN), Events::IN);
-        rustix::io::read(&one, &mut [0; 8]).unwrap();
-        host.guest_ran();
-        assert_eq!(host.poll(&one, Events::IN), Events::empty());
-    }
-
-    #[test]
-    fn a_hang_up_is_told_without_being_asked_for() {
-        let mut host = Host::new().unwrap();
-        let (one, other) = pair();
-        assert_eq!(host.poll(&one, Events::empty()), Events::empty());
-        drop(other);
-        host.guest_ran();
-        assert_eq!(host.poll(&one, Events::empty()), Events::HUP);
-    }
-
-    #[test]
-    fn an_edge_collected_by_a_question_ends_the_next_wait() {
-        let mut host = Host::new().unwrap();
-        let (one, other) = pair();
-        let (third, _fourth) = pair();
-        host.begin_round();
-        assert_eq!(host.poll(&one, Events::IN), Events::empty());
-        rustix::io::write(&other, b"x").unwrap();
-        host.guest_ran();
-        assert_eq!(host.poll(&third, Events::IN), Events::empty());
-        assert_eq!(host.wait(None), Woken::Events);
-    }
-
-    #[test]
-    fn a_wake_collected_by_a_question_is_not_lost() {
-        let mut host = Host::new().unwrap();
-        let (one, _other) = pair();
-        assert_eq!(host.poll(&one, Events::IN), Events::empty());
-        host.waker().wake();
-        host.guest_ran();
-        assert_eq!(host.poll(&one, Events::IN), Events::empty());
-        assert_eq!(host.wait(None), Woken::Interrupted);
-    }
-
-    #[test]
-    fn a_wake_before_the_wait_ends_it() {
-        let mut host = Host::new().unwrap();
-        host.waker().wake();
-        assert_eq!(host.wait(None), Woken::Interrupted);
-    }
-
-    #[test]
-    fn a_deadline_ends_a_wait() {
-        let mut host = Host::new().unwrap();
-        let at = host.monotonic() + 300_000;
-        assert_eq!(host.wait(Some(at)), Woken::Events);
-        assert!(host.monotonic() >= at);
-    }
-
-    #[test]
-    fn each_edge_has_its_own_number() {
-        let mut host = Host::new().unwrap();
-        let (one, other) = pair();
-        let before = host.edges(&one);
-        rustix::io::write(&other, b"x").unwrap();
-        host.guest_ran();
-        let first = host.edges(&one);
-        assert_ne!(before, first);
-        host.guest_ran();
-        assert_eq!(host.edges(&one), first);
-        rustix::io::write(&other, b"x").unwrap();
-        host.guest_ran();
-        assert_ne!(host.edges(&one), first);
-        assert_ne!(Host::new().unwrap().edges(&one), first);
-    }
-
-    #[test]
-    fn more_files_than_one_batch_are_all_seen() {
-        let mut host = Host::new().unwrap();
-        let pairs: Vec<_> = (0..200).map(|_| pair()).collect();
-        for (one, other) in &pairs {
-            assert_eq!(host.poll(one, Events::IN), Events::empty());
-            rustix::io::write(other, b"x").unwrap();
-        }
-        host.guest_ran();
-        assert!(pairs.iter().all(|(one, _)| host.poll(one, Events::IN) == Events::IN));
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Ids of threads, processes and address spaces, and who a process is.
+//! Ids of threads, processes and address spaces, and the credentials of a process.
 
 /// A guest thread id. The first thread's is the process id.
 pub type Tid = i32;
@@ -27,7 +27,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// What Linux shows of the peer of a socket that is no Unix socket.
+    /// The credentials that Linux shows for the peer of a socket that is no Unix socket.
     pub const NOBODY: Self = Self { pid: 0, uid: u32::MAX, gid: u32::MAX };
 
     /// The structure's bytes.

@@ -31,9 +31,9 @@ pub struct Kernel {
     pub files: Files,
     /// State that several objects share: pipes, socket pairs.
     pub shared: Shared,
-    /// What the guest may touch. Never changes.
+    /// The files and addresses that the guest may touch. Never changes.
     pub policy: Arc<Policy>,
-    /// What a fork has in the place of its snapshot's files.
+    /// The files that a fork has in the place of its snapshot's.
     pub own_files: OwnFiles,
 }
 
@@ -66,7 +66,7 @@ impl Kernel {
         self.processes.space_mut()
     }
 
-    /// Runs `operation` on the object behind `id`, with what the object may use beside itself.
+    /// Runs `operation` on the object behind `id`, with the context that the object may use.
     pub fn with_object<T>(
         &mut self,
         host: &mut Host,
@@ -78,7 +78,7 @@ impl Kernel {
         result
     }
 
-    /// The object behind `id`, with what it may use beside itself. Call [`Kernel::release_orphans`] after operations
+    /// The object behind `id`, with the context that it may use. Call [`Kernel::release_orphans`] after operations
     /// that may give up descriptions.
     pub fn object<'a>(&'a mut self, host: &'a mut Host, id: DescriptionId) -> (&'a mut Object, Context<'a>) {
         let asking = self.process().credentials();
@@ -140,7 +140,7 @@ impl Kernel {
         }
     }
 
-    /// Releases what objects gave up; ending one description may give up more. Sends the signals that terminals cause.
+    /// Releases the descriptions that objects gave up; ending one may give up more. Sends the signals that terminals cause.
     pub fn release_orphans(&mut self, host: &mut Host) {
         while let Some(id) = self.shared.orphans.pop() {
             self.release_one(host, id);
@@ -199,7 +199,7 @@ impl Kernel {
         Ok(fork)
     }
 
-    /// Takes from the host what a snapshot is to have of objects whose host side it does not have.
+    /// Takes from the host the state that a snapshot needs of objects, for it does not have their host side.
     pub fn settle_objects(&mut self, host: &mut Host) {
         let ids: Vec<_> = self.files.descriptions().map(|(id, _)| id).collect();
         for id in ids {
@@ -213,16 +213,16 @@ impl Kernel {
         self.files.objects_mut().for_each(|object| object.operations().begin());
     }
 
-    /// What objects keep of the host over a reset.
+    /// The host's parts that objects keep over a reset.
     fn take_kept(&mut self) -> Vec<(DescriptionId, Kept)> {
         let kept = |(id, description): (_, &mut Description)| Some((id, description.object.operations().take_kept()?));
         self.files.descriptions_mut().filter_map(kept).collect()
     }
 
-    /// Gives back to the objects of a fork that is reset what they keep of the host.
+    /// Gives the objects of a fork that is reset the host's parts that they keep.
     fn keep(&mut self, all: Vec<(DescriptionId, Kept)>) {
         for (id, kept) in all {
-            // One that the snapshot does not have is closed with what was kept of it.
+            // If the snapshot does not have the object, dropping the kept part closes it.
             if self.files.find(id).is_some() {
                 self.files.description_mut(id).object.operations().keep(kept);
             }
@@ -249,7 +249,7 @@ impl Kernel {
         if bytes > self.space().limits().accessible_bytes {
             return Err(Errno::ENOSPC);
         }
-        // Private mappings of the same file show what is written to it.
+        // Private mappings of the same file show later writes to it.
         let all = open.into_values().chain(self.mapped_files().map(|(file, _)| file));
         Ok(all.filter(|file| inodes.contains(&file.inode())).map(|file| (file.id(), file)).collect())
     }
@@ -287,7 +287,7 @@ impl Kernel {
     }
 
     /// Gives its own files the seals that they have in the snapshot: call it when they are mapped, for some seals are against
-    /// that. What is done with their descriptors from now on counts as use.
+    /// that. From now on every call with their descriptors counts as use.
     ///
     /// # Errors
     /// The host's.
@@ -295,9 +295,9 @@ impl Kernel {
         self.own_files.seal()
     }
 
-    /// Makes its own files what the snapshot's are, or other ones, which are returned, where that cannot be: map those anew,
-    /// and then call [`Kernel::seal_own_files`] and [`Kernel::reset_from`]. `written` has what may have been written to where
-    /// they are mapped.
+    /// Puts its own files back to the snapshot's state. A file that cannot be put back is made anew; those are returned: map
+    /// them anew, and then call [`Kernel::seal_own_files`] and [`Kernel::reset_from`]. `written` has the parts that may have
+    /// been written to through mappings.
     ///
     /// # Errors
     /// As [`Kernel::fork`].
@@ -311,7 +311,7 @@ impl Kernel {
         self.processes.next_space() != snapshot.processes.next_space()
     }
 
-    /// What this machine has in the place of `file`: its own copy, if it has one.
+    /// This machine's own copy of `file`, or `file` if it has none.
     #[must_use]
     pub fn own_file<'a>(&'a self, file: &'a Arc<HostFile>) -> &'a Arc<HostFile> {
         self.own_files.other(file).unwrap_or(file)
@@ -342,8 +342,8 @@ impl Kernel {
         })
     }
 
-    /// Makes this kernel what `snapshot` is, but for what is in its own files. Parts that are still the same, most of them,
-    /// are left alone.
+    /// Assigns `snapshot` to this kernel, except for the content of its own files. Most parts are still the same, and are
+    /// left alone.
     pub fn reset_from(&mut self, snapshot: &Self) {
         let kept = self.take_kept();
         let Self { processes, files, shared, policy: _, own_files: _ } = self;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   engine: run loop -> Kernel::enter (dispatch.rs) -> table.rs -> syscalls/<family>.rs -> objects/<object>.rs
-//!                    -> Kernel::schedule (schedule.rs): which thread runs next, or what to wait for
+//!                    -> Kernel::schedule (schedule.rs): the thread that runs next, or the deadline to wait for
 //! ```
 //!
 //! [`Kernel`] is what a snapshot freezes: it clones and compares. What belongs to one running machine alone (the

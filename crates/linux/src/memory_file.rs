@@ -1,4 +1,4 @@
-//! Memory files of the host: what is behind memfds, names in /dev/shm, shared memory without a file and a fork's own files.
+//! Memory files of the host, which are behind memfds, names in /dev/shm, shared memory without a file and a fork's own files.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use warmfork_memory::HostFile;
 use crate::host::errno;
 use crate::metadata::host_metadata;
 
-/// What Linux calls shared memory without a file in /proc/PID/maps.
+/// Linux's name for shared memory without a file in /proc/PID/maps.
 const ANONYMOUS: &[u8] = b"/dev/zero (deleted)";
 
 /// An empty memory file that guests know by `name`; `sealable` when seals may be added later.
@@ -21,7 +21,7 @@ pub(crate) fn create(name: Vec<u8>, sealable: bool) -> Result<Arc<HostFile>, Err
     HostFile::memory(blank(sealable)?, name).map_err(errno)
 }
 
-/// What is behind shared memory without a file: `length` zeroes.
+/// A file for shared memory without a file: `length` zeroes.
 ///
 /// # Errors
 /// As [`create`].

@@ -1,4 +1,4 @@
-//! What stat(2) shows: of the host's files, and of files that warmfork makes up.
+//! The metadata that stat(2) shows, of the host's files and of files that warmfork makes up.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
@@ -20,7 +20,7 @@ pub fn host_metadata(fd: BorrowedFd<'_>) -> Result<Metadata, Errno> {
     rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, wanted).map(|statx| from_statx(&statx)).map_err(errno)
 }
 
-/// What the host says about the file at `path`, a symlink itself.
+/// The host's metadata of the file at `path`, without following a symlink.
 ///
 /// # Errors
 /// The host's own.
@@ -54,7 +54,7 @@ fn from_statx(from: &Statx) -> Metadata {
     }
 }
 
-/// What stat shows of `file`: the inode is what it was when it was opened, whatever the host has a fork's copy as.
+/// The metadata of `file`: the inode is what it was when it was opened, whatever the host has a fork's copy as.
 ///
 /// # Errors
 /// The host's.
@@ -86,7 +86,7 @@ pub(crate) fn host_path(fd: impl AsFd) -> Option<Vec<u8>> {
     rustix::fs::readlink(magic_path(fd.as_fd()), Vec::new()).map(CString::into_bytes).ok()
 }
 
-/// What stat shows of every made-up file at `path`, which has its mode besides.
+/// The metadata of every made-up file at `path`, which has its mode besides.
 pub(crate) fn made_up(path: &[u8]) -> Metadata {
     Metadata { device: (0, 21), inode: made_up_inode(path), links: 1, block_size: 1024, ..Metadata::default() }
 }

@@ -1,4 +1,4 @@
-//! What becomes of connections to the outside when a machine is frozen: each has one peer, which can talk with one machine
+//! Connections to the outside when a machine is frozen: each has one peer, which can talk with one machine
 //! only, so that forks cannot share it.
 //!
 //! ```text
@@ -21,7 +21,7 @@ use crate::objects::tcp::TcpEnd;
 use crate::objects::{Object, Shared};
 use crate::policy::HostPattern;
 
-/// What the user wants of connections to the outside.
+/// The user's wishes about connections to the outside.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct OutsideRules {
     /// Those to these peers are shared by all forks.
@@ -95,7 +95,7 @@ fn outside(socket: &Socket, rules: &OutsideRules) -> Option<Outside> {
     Some(Outside { peer, accepted: socket.accepted(), kept })
 }
 
-/// What is left of a connection that its peer has reset.
+/// The rest of a connection that its peer has reset.
 fn ended(shared: &mut Shared, socket: &Socket, peer: &Address) -> Object {
     let nowhere = Address::Unspecified;
     let name = socket.name().unwrap_or(nowhere);

@@ -8,8 +8,8 @@
 //!   fork      copies of copies            read, written, mapped; a reset makes them the snapshot's again
 //! ```
 //!
-//! A copy has the id and the origin of what it is a copy of, so that states that name it compare as equal, and what guests
-//! see of its inode stays; what differs is told by [`OwnFile::differences`].
+//! A copy has the id and the origin of its original. So states that name it compare as equal, and guests see the same inode.
+//! [`OwnFile::differences`] tells how the copy differs.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -26,7 +26,7 @@ use crate::host::errno;
 use crate::memory_file;
 use crate::metadata::{host_metadata, magic_path};
 
-/// Is told of bytes that differ: from which offset on, and what they should be.
+/// Takes bytes that differ: their offset, and their right values.
 type Found<'a> = dyn FnMut(u64, &[u8]) -> Result<(), Errno> + 'a;
 
 /// Bytes copied at a time.
@@ -43,7 +43,7 @@ pub struct OwnFiles {
     copies: BTreeMap<Inode, OwnFile>,
 }
 
-/// Copies count as equal: what differs is told by [`OwnFile::differences`].
+/// Copies count as equal: [`OwnFile::differences`] tells how they differ.
 impl PartialEq for OwnFiles {
     fn eq(&self, _other: &Self) -> bool {
         true
@@ -53,13 +53,13 @@ impl PartialEq for OwnFiles {
 /// The copy of one file.
 #[derive(Clone, Debug)]
 pub struct OwnFile {
-    /// What it was made from, which nobody writes to any more. Kept open, so that no other file gets its inode number.
+    /// The file that it was made from; nobody writes to that any more. Kept open, so that no other file gets its inode number.
     original: Arc<HostFile>,
     /// The copy, as each of those that the snapshot has open.
     files: BTreeMap<HostFileId, Arc<HostFile>>,
 }
 
-/// What is not as it was in a file.
+/// A difference between a file and its original.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Difference {
     /// Its length.
@@ -108,7 +108,7 @@ impl OwnFiles {
         self.copies.is_empty()
     }
 
-    /// Whether `file` is one of them, or what one of them is a copy of.
+    /// Whether `file` is one of them, or the original of one of them.
     #[must_use]
     pub fn contains(&self, file: &HostFile) -> bool {
         self.copies.get(&file.inode()).is_some_and(|copy| copy.files.contains_key(&file.id()))
@@ -124,20 +124,21 @@ impl OwnFiles {
         }
     }
 
-    /// What `file`, one of them, was made from.
+    /// The original of `file`, one of them.
     #[must_use]
     pub fn original(&self, file: &HostFile) -> Option<&Arc<HostFile>> {
         self.copies.get(&file.inode()).map(|copy| &copy.original)
     }
 
-    /// What stands in the place of `file`, if that is another file.
+    /// The file that stands in the place of `file`, if there is one.
     #[must_use]
     pub fn other(&self, file: &Arc<HostFile>) -> Option<&Arc<HostFile>> {
         let own = self.copies.get(&file.inode())?.files.get(&file.id())?;
         (!Arc::ptr_eq(own, file)).then_some(own)
     }
 
-    /// Makes each copy what it was made from again, or anew where that cannot be: those made anew are to be mapped anew.
+    /// Gives each copy its original's content again. A copy that cannot be put back is made anew; the ids of those are
+    /// returned, for they have to be mapped anew.
     ///
     /// # Errors
     /// The host's.
@@ -160,7 +161,7 @@ impl OwnFiles {
         Ok(anew)
     }
 
-    /// Gives each copy the seals of what it was made from, and begins to watch who uses it.
+    /// Gives each copy the seals of its original, and begins to watch for its use.
     ///
     /// # Errors
     /// The host's.
@@ -207,7 +208,7 @@ impl OwnFile {
         self.files.values().next().unwrap_or(&self.original)
     }
 
-    /// What it was made from.
+    /// Its original.
     #[must_use]
     pub fn original(&self) -> &Arc<HostFile> {
         &self.original
@@ -224,7 +225,7 @@ impl OwnFile {
         Ok(seals.contains(SealFlags::FUTURE_WRITE) && !seals.contains(SealFlags::WRITE))
     }
 
-    /// Whether it can be made what it was. Seals are for ever, and some are against putting it back.
+    /// Whether it can be put back. Seals are for ever, and some prevent that.
     fn is_restorable(&self) -> Result<bool, Errno> {
         Ok(seals(self.file())? == seals(&self.original)? && !self.seals_late()?)
     }
@@ -244,7 +245,7 @@ impl OwnFile {
         if own == wanted { Ok(()) } else { rustix::fs::fcntl_add_seals(self.file(), wanted).map_err(errno) }
     }
 
-    /// What is not as in the file that it was made from.
+    /// The differences from its original.
     ///
     /// # Errors
     /// The host's.
@@ -267,7 +268,7 @@ impl OwnFile {
         Ok(found)
     }
 
-    /// Makes its bytes, length, mode and times those of the original. What is the same already is left alone.
+    /// Gives it the bytes, length, mode and times of the original. Writes only what differs.
     fn assign(&self) -> Result<(), Errno> {
         let (own, wanted) = (metadata(self.file())?, metadata(&self.original)?);
         if own.size != wanted.size {

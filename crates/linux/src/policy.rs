@@ -1,11 +1,11 @@
-//! What a guest may touch. Built once, from the user's [`Rules`], before the guest runs; shared by all its forks.
+//! The files, variables and addresses that a guest may touch. Built once, from the user's [`Rules`], before the guest runs; shared by all its forks.
 //!
 //! ```text
 //!   Rules (--allow-..., --volume)  ->  Policy::new: opens every allowed root  ->  resolve.rs asks Policy::decide
 //! ```
 //!
-//! A guest sees the host's paths, with volumes laid over them. Nothing is allowed but what a rule covers, the
-//! program, and what its loader needs: shared libraries in the system's library directories.
+//! A guest sees the host's paths, with volumes laid over them. A guest may touch only paths that a rule covers, the
+//! program, and the files that its loader needs: shared libraries in the system's library directories.
 
 mod error;
 pub mod network;
@@ -25,7 +25,7 @@ pub use rules::{Rule, Rules, Volume, guest_view};
 use crate::guest_path;
 
 bitflags::bitflags! {
-    /// What a call wants of a path. Nothing set: only to know whether it is there, and its metadata.
+    /// The access that a call wants to a path. Nothing set: to know whether it is there, and its metadata.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct Access: u8 {
         /// To read it, or to list it.
@@ -38,7 +38,7 @@ bitflags::bitflags! {
 /// A path that a policy does not allow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Denial {
-    /// What the guest is told.
+    /// The error that the guest gets.
     pub errno: Errno,
     /// The flag that would allow it; `None` for a read-only volume.
     pub flag: Option<&'static str>,
@@ -63,7 +63,7 @@ pub enum Decision<'a> {
 /// The directories that warmfork makes up.
 const SYNTHETIC: [&[u8]; 3] = [b"/proc", b"/dev", b"/sys"];
 
-/// What a guest may touch, ready to be asked.
+/// The policy of a guest, ready for questions.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Policy {
     rules: Rules,
@@ -74,7 +74,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Opens what `rules` allow. Paths that are not there (yet) are no error.
+    /// Opens the paths that `rules` allow. Paths that are not there (yet) are no error.
     ///
     /// # Errors
     /// [`PolicyError::Open`] for a path that is there but cannot be opened.

@@ -113,7 +113,7 @@ pub struct Process {
     pub session: Pid,
     /// Attributes that prctl and its like set and report.
     pub attributes: Attributes,
-    /// What the first thread passed to exit(2) when others went on.
+    /// The status that the first thread passed to exit(2) when others went on.
     pub leader_status: Option<i32>,
     /// When the process started (monotonic nanoseconds).
     pub started: u64,
@@ -132,7 +132,7 @@ pub struct Process {
     pub job: Job,
 }
 
-/// What a parent can learn about stops of its child.
+/// The news about stops that a parent can learn of its child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Job {
     /// The signal that stopped it, until it is waited for.
@@ -215,7 +215,7 @@ impl Process {
         }
     }
 
-    /// Makes this process what `from` is.
+    /// Assigns `from` to this process.
     pub fn assign(&mut self, from: &Self) {
         let Self {
             pid,

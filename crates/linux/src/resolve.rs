@@ -59,7 +59,7 @@ impl<'p> Place<'p> {
     /// Opens its directory (O_PATH); returns that and the last name in it.
     ///
     /// # Errors
-    /// EBUSY when it is the root of what is allowed, like a mount point; others as [`Place::open`].
+    /// EBUSY when it is a root of the policy, like a mount point; others as [`Place::open`].
     pub fn open_parent(&self) -> Result<(OwnedFd, &[u8]), Errno> {
         let (directory, name) = match self.relative.iter().rposition(|&byte| byte == b'/') {
             Some(slash) => (&self.relative[..slash], &self.relative[slash + 1..]),
@@ -75,10 +75,10 @@ impl<'p> Place<'p> {
     }
 }
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Debug)]
 pub enum Found<T> {
-    /// The host; what the operation there came to.
+    /// The host; the result of the operation there.
     Host(T),
     /// A file that warmfork makes up, with its plain path.
     Synthetic(Node, Vec<u8>),
@@ -95,7 +95,7 @@ pub struct Request<'a> {
     pub path: &'a [u8],
     /// Whether a symlink at the end is followed.
     pub follow: bool,
-    /// What the call is going to do.
+    /// The access that the call needs.
     pub access: Access,
     /// The RESOLVE_ flags of openat2.
     pub bounds: u64,
@@ -122,7 +122,7 @@ impl<'a> Request<'a> {
 
 /// Resolves paths for one guest.
 pub struct Resolver<'a> {
-    /// What it may touch.
+    /// The paths that it may touch.
     pub policy: &'a Policy,
     /// Its kernel, for what /proc shows.
     pub kernel: &'a Kernel,
@@ -216,7 +216,7 @@ impl Host {
                 Some(flag) => format!("access to {shown} is denied: {flag}={shown} would allow it"),
                 None => format!("writing {shown} is denied: its volume is read-only, :rw would allow it"),
             };
-            // Programs look for many files that are nowhere; whoever reads the log cares for those that are there.
+            // Programs look for many files that do not exist; the log names only those that do.
             let missed = denial.flag != Some("--allow-read") || rustix::fs::lstat(path).is_ok();
             log::log!(target: DENIED, if missed { log::Level::Warn } else { log::Level::Info }, "{advice}");
         }
@@ -251,7 +251,7 @@ struct Walk<'w, 'a> {
     links: usize,
 }
 
-/// What a name turned out to be.
+/// The kind of a name.
 enum Step {
     /// Go on with the next name.
     On,

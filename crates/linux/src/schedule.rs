@@ -1,4 +1,4 @@
-//! Which thread runs next, and what to wait for when none can.
+//! Chooses the thread that runs next, and the deadline to wait for when none can run.
 
 use crate::events::{DescriptionId, Events};
 use crate::host::Host;
@@ -9,7 +9,7 @@ use crate::readiness::epoll;
 use crate::task::{State, Task};
 use crate::wait::Wait;
 
-/// What has become of the current thread's turn.
+/// The state of the current thread's turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Turn {
     /// It goes on, unless the thread sleeps.
@@ -93,7 +93,7 @@ impl Kernel {
 
     /// Lets every blocked thread try again whose wait is over: an event, a timeout, or a signal that is due.
     ///
-    /// Call it after whatever may have ended a wait (a system call, a signal, [`Host::wait`]), and before
+    /// Call it after everything that may have ended a wait (a system call, a signal, [`Host::wait`]), and before
     /// [`Host::wait`]: it has the host watch everything that threads wait for.
     pub fn wake(&mut self, host: &mut Host) {
         self.settle_timerfds(host);
@@ -124,7 +124,7 @@ impl Kernel {
         }
     }
 
-    /// Counts what timerfds have run out of, so that their next wake-up lies ahead.
+    /// Counts the expirations of timerfds, so that their next wake-up lies in the future.
     fn settle_timerfds(&mut self, host: &Host) {
         if self.shared.timers == 0 {
             return;

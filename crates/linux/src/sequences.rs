@@ -13,7 +13,7 @@ use warmfork_memory::GuestMemory;
 pub struct Sequences {
     /// The guest address of `struct rseq`.
     pub area: u64,
-    /// What stands before every abort handler.
+    /// The signature that stands before every abort handler.
     pub signature: u32,
 }
 
@@ -21,7 +21,7 @@ pub struct Sequences {
 const CURRENT: u64 = 8;
 
 impl Sequences {
-    /// Writes what the kernel keeps in the area of a thread: its CPU, its node, no sequence.
+    /// Writes the kernel's fields in the area of a thread: its CPU, its node, no sequence.
     ///
     /// # Errors
     /// EFAULT when it cannot be written.

@@ -11,12 +11,12 @@ use crate::ids::{SpaceId, Tid};
 use crate::sequences::Sequences;
 use crate::wait::Wait;
 
-/// What a blocked call remembers from one attempt to the next; cleared when a new call begins.
+/// The memory of a blocked call from one attempt to the next; cleared when a new call begins.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Restart {
     /// When its timeout runs out (monotonic nanoseconds).
     pub deadline: Option<u64>,
-    /// Bytes already moved: what an interrupted call returns.
+    /// Bytes already moved: an interrupted call returns them.
     pub progress: u64,
     /// Messages already moved by recvmmsg, which returns them instead of bytes.
     pub messages: u64,
@@ -26,7 +26,7 @@ pub struct Restart {
     pub lent_to: Option<Tid>,
 }
 
-/// What makes two futex words the same.
+/// The identity of a futex word: two words with the same key are one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FutexKey {
     /// An address in an address space.
@@ -40,7 +40,7 @@ pub enum FutexKey {
 pub struct Word {
     /// Which one it is.
     pub key: FutexKey,
-    /// Its guest address, for whoever named it.
+    /// Its guest address, as the thread named it.
     pub address: u64,
 }
 
@@ -81,7 +81,7 @@ pub struct Task {
     pub fpu: Option<Vec<u8>>,
     /// Whether it may run.
     pub state: State,
-    /// What its blocked call remembers.
+    /// The memory of its blocked call.
     pub restart: Restart,
     /// The open(2) of a FIFO that it waits in.
     pub opening: Option<crate::objects::fifos::Waiting>,
@@ -150,7 +150,7 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Makes these threads what `from` are.
+    /// Assigns `from` to these threads.
     pub fn assign(&mut self, from: &Self) {
         let Self { tasks, current, stopped } = self;
         assign_entries(tasks, &from.tasks);
@@ -162,7 +162,7 @@ impl Tasks {
         self.tasks.insert(task.tid, task);
     }
 
-    /// Removes a thread; what it was.
+    /// Removes and returns a thread.
     pub fn remove(&mut self, tid: Tid) -> Option<Task> {
         self.tasks.remove(&tid)
     }

@@ -28,7 +28,7 @@ impl Countdown {
         deadline.saturating_sub(now).max(1)
     }
 
-    /// The first repetition of `deadline` after `now`, and the how manieth it is.
+    /// The first repetition of `deadline` after `now`, and its number (the first after `deadline` is 1).
     fn after(&self, deadline: u64, now: u64) -> (u64, u64) {
         let repetitions = ((now - deadline) / self.interval).saturating_add(1);
         (deadline.saturating_add(repetitions.saturating_mul(self.interval)), repetitions)
@@ -47,7 +47,7 @@ impl Countdown {
     }
 }
 
-/// What counts the time of a POSIX timer.
+/// The clock that a POSIX timer goes by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Counter {
     /// CLOCK_MONOTONIC of the host, whatever the clock that the guest named.
@@ -58,7 +58,7 @@ pub enum Counter {
     Thread(Tid),
 }
 
-/// What happens when a POSIX timer runs out.
+/// The effect of a POSIX timer that runs out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Notify {
     /// Nothing: it is only read.
@@ -79,9 +79,9 @@ pub enum Notify {
 pub struct PosixTimer {
     /// The id of the clock that the guest named.
     pub clock: i32,
-    /// What counts its time.
+    /// The clock that it goes by.
     pub counter: Counter,
-    /// What happens when it runs out.
+    /// Its effect when it runs out.
     pub notify: Notify,
     /// When.
     pub countdown: Countdown,
@@ -89,7 +89,7 @@ pub struct PosixTimer {
     pub queued: bool,
     /// How often it has run out since its pending signal was sent.
     pub missed: u64,
-    /// What timer_getoverrun reports: `missed` of the signal last taken.
+    /// The count that timer_getoverrun reports: `missed` of the signal last taken.
     pub overrun: i32,
 }
 

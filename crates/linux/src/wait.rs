@@ -1,8 +1,8 @@
-//! What a blocked thread waits for.
+//! The conditions that a blocked thread waits for.
 
 use crate::events::{DescriptionId, Events};
 
-/// What a blocked thread waits for; any one of the conditions wakes it. Its call then runs again.
+/// The conditions that a blocked thread waits for; any one of them wakes it. Its call then runs again.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Wait {
     /// Descriptions and the events that end the wait, as errors and hang-ups always do unless `exact`.

@@ -1,4 +1,4 @@
-//! ELF files: what a program file asks for, checked. [`crate::segments`] does it.
+//! ELF files: the mappings that a program file asks for, checked. [`crate::segments`] makes them.
 //!
 //! Nothing in the file is trusted: every offset, size and count is bounded here, once, so that what follows computes
 //! with an [`Image`] without a further check. Only the ELF header, the program headers and the name of the program
@@ -29,7 +29,7 @@ pub enum ElfProblem {
     /// Shorter than an ELF header, or its tables or segments lie beyond its end.
     #[error("the file is truncated: {what} ends at {end:#x}, the file at {size:#x}")]
     Truncated {
-        /// What lies beyond the end.
+        /// The part that lies beyond the end.
         what: &'static str,
         /// Where it ends.
         end: u64,
@@ -109,9 +109,9 @@ pub enum ElfProblem {
     /// Reading failed.
     #[error("{what} cannot be read: {errno}")]
     Read {
-        /// What was being read.
+        /// The part that was being read.
         what: &'static str,
-        /// What the host said.
+        /// The host's error.
         errno: Errno,
     },
 }
@@ -161,7 +161,7 @@ pub struct Segment {
     pub file_size: u64,
     /// Bytes in memory, at least `file_size` and not zero; the rest is zero.
     pub memory_size: u64,
-    /// What the program may do with it.
+    /// Its protection.
     pub protection: Protection,
 }
 
@@ -172,14 +172,14 @@ impl Segment {
     }
 }
 
-/// What an ELF file asks for.
+/// The checked content of an ELF file's headers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Image {
     /// Where it may lie.
     pub kind: Kind,
     /// Address of its first instruction.
     pub entry: u64,
-    /// What to map, in the file's order, at least one, without overlap.
+    /// The segments to map, in the file's order, at least one, without overlap.
     pub segments: Vec<Segment>,
     /// All segments together, in whole pages.
     pub span: Span,
@@ -198,7 +198,7 @@ pub struct Image {
 /// Reads and checks the headers of `file`.
 ///
 /// # Errors
-/// [`ElfProblem`], what is wrong with the file.
+/// [`ElfProblem`], the problem of the file.
 pub fn parse<F: ReadAt + ?Sized>(file: &F) -> Result<Image, ElfProblem> {
     let header = header(file)?;
     let table = table(file, &header)?;

@@ -8,7 +8,7 @@ use crate::script::ScriptProblem;
 use crate::stack::StackProblem;
 use crate::vdso::error::VdsoError;
 
-/// A program cannot be loaded. The line begins with what failed and names the file.
+/// A program cannot be loaded. The message begins with the operation that failed and names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The program's file cannot be opened.
@@ -16,7 +16,7 @@ pub enum LoadError {
     Open {
         /// The file.
         path: String,
-        /// What the opener said.
+        /// The opener's error.
         errno: Errno,
     },
     /// The interpreter that a script or an ELF file names cannot be opened.
@@ -26,7 +26,7 @@ pub enum LoadError {
         path: String,
         /// The script or program.
         wanted_by: String,
-        /// What the opener said.
+        /// The opener's error.
         errno: Errno,
     },
     /// A directory, a device, a socket.
@@ -40,7 +40,7 @@ pub enum LoadError {
     Read {
         /// The file.
         path: String,
-        /// What the host said.
+        /// The host's error.
         errno: Errno,
     },
     /// Not a program for this machine.
@@ -48,7 +48,7 @@ pub enum LoadError {
     Elf {
         /// The file.
         path: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: ElfProblem,
     },
     /// The program interpreter (PT_INTERP) is not one.
@@ -58,7 +58,7 @@ pub enum LoadError {
         path: String,
         /// The program.
         wanted_by: String,
-        /// What is wrong with the interpreter.
+        /// The interpreter's problem.
         problem: ElfProblem,
     },
     /// The `#!` line makes no sense.
@@ -66,7 +66,7 @@ pub enum LoadError {
     Script {
         /// The script.
         path: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: ScriptProblem,
     },
     /// Scripts that are each other's interpreters.
@@ -83,7 +83,7 @@ pub enum LoadError {
     Stack {
         /// The program.
         path: String,
-        /// What is wrong with them.
+        /// The problem.
         problem: StackProblem,
     },
     /// A stack of this size is not possible.
@@ -91,7 +91,7 @@ pub enum LoadError {
     StackSize {
         /// The program.
         path: String,
-        /// What was asked for.
+        /// The requested size.
         size: u64,
     },
     /// The program is larger than the room there is for it.
@@ -99,9 +99,9 @@ pub enum LoadError {
     NoRoom {
         /// The program or interpreter.
         path: String,
-        /// What it needs.
+        /// The bytes that it needs.
         size: u64,
-        /// How it must lie.
+        /// Their alignment.
         alignment: u64,
     },
     /// The address space or the host refused a mapping.
@@ -116,7 +116,7 @@ pub enum LoadError {
         /// Why.
         errno: Errno,
     },
-    /// What was just mapped cannot be written.
+    /// Memory that was just mapped cannot be written.
     #[error("filling {what} of {path} failed: guest address {address:#x} is not accessible")]
     Fill {
         /// The program or interpreter.
@@ -137,7 +137,7 @@ pub enum LoadError {
     Random {
         /// The program.
         path: String,
-        /// What the host said.
+        /// The host's error.
         errno: Errno,
     },
     /// The vDSO cannot be made.
@@ -151,7 +151,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// What execve(2) answers.
+    /// The errno of execve(2).
     #[must_use]
     pub fn errno(&self) -> Errno {
         match self {
@@ -172,7 +172,7 @@ impl LoadError {
         }
     }
 
-    /// What the user can do about it, where that can be said.
+    /// A hint for the user, if there is one.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {

@@ -1,4 +1,4 @@
-//! Host files: who opens them, and how they are read at any place. Called by [`crate::interpreter`] and, through [`ReadAt`],
+//! Host files: opening them, and reading them at any place. Called by [`crate::interpreter`] and, through [`ReadAt`],
 //! by [`crate::elf`].
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use warmfork_memory::HostFile;
 
 use crate::elf::ReadAt;
 
-/// Opens files for the loader as the guest may see them: within the policy, and only what it may execute.
+/// Opens files for the loader as the guest may see them: within the policy, and only files that it may execute.
 pub trait ProgramFiles {
     /// Opens the program or interpreter that the guest calls `path`, which may be relative to its working directory.
     ///

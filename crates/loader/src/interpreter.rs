@@ -16,7 +16,7 @@ pub(crate) struct Program {
     pub file: Arc<HostFile>,
     /// Its path as the guest names it.
     pub path: Vec<u8>,
-    /// What it asks for.
+    /// Its parsed headers.
     pub image: Image,
 }
 

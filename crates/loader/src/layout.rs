@@ -108,7 +108,7 @@ impl Layout {
         })
     }
 
-    /// What to add to the addresses of `image`, a relocatable one; `None` when it cannot fit.
+    /// The offset to add to the addresses of `image`, a relocatable one; `None` when it cannot fit.
     pub(crate) fn program_bias(&self, image: &Image) -> Option<u64> {
         let base = self.program_base.checked_next_multiple_of(image.alignment)?;
         let bias = base.checked_sub(image.span.start & !(image.alignment - 1))?;

@@ -65,7 +65,7 @@ pub struct Identity {
     pub egid: u32,
 }
 
-/// What to load and how.
+/// A request to load a program.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     /// The program's path as the guest names it.
@@ -106,7 +106,7 @@ impl<'a> Request<'a> {
 pub struct ProgramInfo {
     /// From its lowest segment's first page to its highest one's last.
     pub span: Span,
-    /// What was added to the addresses in its file; 0 for ET_EXEC.
+    /// The offset that was added to the addresses in its file; 0 for ET_EXEC.
     pub bias: u64,
     /// Its entry point (AT_ENTRY); execution may begin in the program interpreter.
     pub entry: u64,
@@ -114,7 +114,7 @@ pub struct ProgramInfo {
     pub headers: u64,
     /// How many of them (AT_PHNUM).
     pub header_count: u16,
-    /// What was added to the addresses of the program interpreter (AT_BASE); 0 without one.
+    /// The offset that was added to the addresses of the program interpreter (AT_BASE); 0 without one.
     pub interpreter_base: u64,
 }
 
@@ -127,7 +127,7 @@ pub struct Loaded {
     pub executable: Arc<HostFile>,
     /// That file's path as it was opened.
     pub path: Vec<u8>,
-    /// That file's path as whoever opened it says that it is: without symlinks.
+    /// That file's path as the opener reports it: without symlinks.
     pub real_path: Vec<u8>,
     /// The arguments as the program sees them.
     pub argv: Vec<Vec<u8>>,

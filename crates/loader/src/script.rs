@@ -13,12 +13,12 @@ pub enum ScriptProblem {
     /// Nothing but blanks follows `#!`.
     #[error("its #! line names no interpreter")]
     NoInterpreter,
-    /// The interpreter's name reaches beyond what Linux looks at.
+    /// The interpreter's name reaches beyond the bytes that Linux looks at.
     #[error("the interpreter's name in its #! line is longer than 255 bytes allow")]
     TooLong,
 }
 
-/// What a `#!` line says.
+/// The content of a `#!` line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ScriptLine {
     /// The interpreter's path, as written.

@@ -21,9 +21,9 @@ use crate::interpreter::{Program, text};
 
 /// An address space that is being filled, on behalf of one file.
 pub(crate) struct Target<'a> {
-    /// What the guest is told.
+    /// The guest's address space.
     pub space: &'a mut AddressSpace,
-    /// What the platform does.
+    /// The platform's memory.
     pub memory: &'a mut dyn GuestMemory,
 }
 
@@ -66,7 +66,7 @@ impl Target<'_> {
         Ok((start + slack) & !(alignment - 1))
     }
 
-    /// What to add to the addresses of a program interpreter: it goes where mmap would put it.
+    /// The offset to add to the addresses of a program interpreter: it goes where mmap would put it.
     pub(crate) fn interpreter_bias(&mut self, program: &Program) -> Result<u64, LoadError> {
         let (span, alignment) = (program.image.span, program.image.alignment);
         if program.image.kind == Kind::Fixed {
@@ -104,7 +104,7 @@ impl Target<'_> {
             let request = MapRequest::anonymous(span.len(), segment.protection);
             self.map(path, "a bss", span, request)?;
         }
-        // What cannot be written keeps the file's bytes there, as on Linux.
+        // A part that cannot be written keeps the file's bytes, as on Linux.
         if segment.memory_size > segment.file_size && segment.protection.contains(Protection::WRITE) {
             // Empty for a segment without bytes in the file: there the pages end before its first byte.
             let stale = usize::try_from(file_pages.saturating_sub(file_end)).unwrap_or_default();

@@ -43,11 +43,11 @@ pub(crate) mod auxv {
 
 /// Longest single argument with its NUL (MAX_ARG_STRLEN: 32 pages).
 const MAX_STRING: usize = 32 * 4096;
-/// What arguments and environment may take however small the stack is (ARG_MAX).
+/// Bytes that arguments and environment may take even with a small stack (ARG_MAX).
 const ALWAYS_ALLOWED: u64 = 128 * 1024;
-/// What they may take however large the stack is (three quarters of the default stack).
+/// Bytes that they may take at most, with any stack (three quarters of the default stack).
 const NEVER_EXCEEDED: u64 = 6 * 1024 * 1024;
-/// The smallest stack that can be asked for: twice what arguments may always take.
+/// The smallest stack that can be asked for: twice the bytes that arguments may always take.
 pub(crate) const MIN_STACK: u64 = 2 * ALWAYS_ALLOWED;
 /// AT_PLATFORM
 const PLATFORM: &[u8] = b"x86_64";
@@ -64,9 +64,9 @@ pub enum StackProblem {
     /// All together are too long.
     #[error("arguments and environment take {size} bytes; {limit} are possible (a quarter of the stack)")]
     TooBig {
-        /// What they take, with their pointers.
+        /// The bytes that they take, with their pointers.
         size: u64,
-        /// What is possible.
+        /// The largest possible number of bytes.
         limit: u64,
     },
     /// A string holds a NUL: it would be cut there.
@@ -74,7 +74,7 @@ pub enum StackProblem {
     Nul,
 }
 
-/// What goes on a new stack.
+/// The content of a new stack.
 pub(crate) struct Content<'a> {
     /// One past the stack's last byte; a whole page.
     pub top: u64,

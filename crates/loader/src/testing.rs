@@ -1,4 +1,4 @@
-//! What the tests of this crate share: programs made by the C compiler, files in memory, an opener of files.
+//! Parts that the tests of this crate share: programs made by the C compiler, files in memory, an opener of files.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -39,7 +39,7 @@ pub(crate) fn file_of(bytes: &[u8]) -> Arc<HostFile> {
     mapped(fd)
 }
 
-/// Files by path; what is not there is not found. Remembers what was asked for.
+/// Files by path. Remembers the paths that were asked for.
 #[derive(Default)]
 pub(crate) struct Files {
     known: HashMap<Vec<u8>, Result<Arc<HostFile>, Errno>>,

@@ -27,7 +27,7 @@ impl dyn GuestMemory + '_ {
     /// Writes all of `from` to guest memory.
     ///
     /// # Errors
-    /// [`Fault`] with the first address that could not be written; what lies before it is written.
+    /// [`Fault`] with the first address that could not be written; the bytes before it are written.
     pub fn write(&self, address: u64, from: &[u8]) -> Result<(), Fault> {
         self.write_all(&[(address, from.len())], from)
     }

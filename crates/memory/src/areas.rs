@@ -1,4 +1,4 @@
-//! What one mapping of a guest is: its addresses, its protection, where its bytes come from. Plain data; the
+//! One mapping of a guest: its addresses, its protection, the source of its bytes. Plain data; the
 //! [`crate::AreaTree`] holds them, everything above this crate reads them.
 
 use std::os::fd::AsFd;
@@ -25,7 +25,7 @@ pub enum Backing {
 }
 
 impl Backing {
-    /// What this asks of a platform, for a mapping that is `shared` or not.
+    /// The source for a platform, for a mapping that is `shared` or not.
     #[must_use]
     pub fn source(&self, shared: bool) -> Source<'_> {
         match self {
@@ -51,7 +51,7 @@ impl Backing {
 pub struct Area {
     /// The addresses.
     pub span: Span,
-    /// What the guest may do with it.
+    /// The accesses that the guest has.
     pub protection: Protection,
     /// MAP_SHARED. With a file, writes reach it. Anonymous memory is private memory of the host either way,
     /// until the guest forks: then it gets a memory file.
@@ -60,9 +60,9 @@ pub struct Area {
     pub backing: Backing,
     /// MADV_WIPEONFORK: a fork and a reset see zeroes.
     pub wipe_on_fork: bool,
-    /// MAP_NORESERVE: what is mapped is not held back for it, only what is written counts.
+    /// MAP_NORESERVE: the mapped bytes do not count against the limit, only the written ones.
     pub unreserved: bool,
-    /// What /proc/self/maps shows in brackets (`heap`, `stack`, `vdso`, `vvar`), if anything.
+    /// The name that /proc/self/maps shows in brackets (`heap`, `stack`, `vdso`, `vvar`), if anything.
     pub label: Option<&'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! What happened to an address space's mappings since it was last marked: what a reset has to look at. Bounded, and
+//! Changes of an address space's mappings since it was last marked, which a reset has to undo. Bounded, and
 //! then a superset of the truth.
 
 use crate::span::Span;

@@ -37,7 +37,7 @@ impl FakeMemory {
         Self::default()
     }
 
-    /// What is mapped. Files bear no path, and nothing bears a label.
+    /// The mappings. Files bear no path, and nothing bears a label.
     #[must_use]
     pub fn areas(&self) -> &AreaTree {
         &self.areas
@@ -67,7 +67,7 @@ impl FakeMemory {
         spans
     }
 
-    /// Reads whatever the protection is.
+    /// Reads regardless of the protection.
     ///
     /// # Errors
     /// EFAULT where nothing is mapped or a file has ended.
@@ -76,7 +76,7 @@ impl FakeMemory {
         if copied == into.len() { Ok(()) } else { Err(Error::from_raw_os_error(libc::EFAULT)) }
     }
 
-    /// Writes one page privately, whatever the protection is, as a platform restores pages.
+    /// Writes one page privately, regardless of the protection, as a platform restores pages.
     pub fn restore(&mut self, page: u64, bytes: &[u8; PAGE_BYTES]) {
         self.pages.borrow_mut().insert(page, Box::new(*bytes));
     }

@@ -1,4 +1,4 @@
-//! What a platform does with guest memory. Every address and length has been checked before it comes here.
+//! Operations of a platform on guest memory. Every address and length has been checked before it comes here.
 
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
@@ -29,7 +29,7 @@ pub struct MapError {
     pub operation: &'static str,
     /// The guest range.
     pub span: Span,
-    /// What the host said.
+    /// The host's error.
     pub source: std::io::Error,
 }
 
@@ -53,7 +53,7 @@ pub trait GuestMemory {
         each(parts, |address, range| self.write_some(address, &from[range]))
     }
 
-    /// Maps `span`, replacing whatever is there.
+    /// Maps `span`, replacing the mappings there.
     ///
     /// # Errors
     /// The host's refusal (out of memory, too many mappings).
@@ -72,7 +72,7 @@ pub trait GuestMemory {
     fn protect(&mut self, span: Span, protection: Protection) -> Result<(), MapError>;
 
     /// Moves the pages of `from` to `to` (same protection, contents and backing); `to` may be longer, its rest
-    /// then being the continuation of the same backing. What was mapped at `to` is replaced, `from` is unmapped.
+    /// then being the continuation of the same backing. A mapping at `to` is replaced, `from` is unmapped.
     ///
     /// # Errors
     /// As [`GuestMemory::map`].

@@ -1,8 +1,8 @@
-//! What is the host's: an open file, and how to have it again.
+//! A file of the host: open, with the way to open it again.
 //!
 //! A machine's state names host files and keeps them open. A fork inherits the names; where it must not share the file
-//! itself with its snapshot, it has one of its own under the same [`HostFileId`]. So states compare by what they name, and
-//! whatever tells files apart (futex words, locks, what stat shows) goes by what the [`Origin`] says, which no fork changes.
+//! itself with its snapshot, it has one of its own under the same [`HostFileId`]. So states compare by id, and
+//! everything that tells files apart (futex words, locks, metadata) goes by the [`Origin`], which no fork changes.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -43,9 +43,9 @@ pub enum Origin {
     },
     /// A memory file, whose bytes are the machine's state.
     Memory {
-        /// What links to it and its mappings show.
+        /// The name that links to it and its mappings show.
         name: Vec<u8>,
-        /// Which inode the first machine had it as: what guests see of it in each fork.
+        /// The inode that the first machine had it as; guests see it in each fork.
         inode: Inode,
     },
     /// The stream that a machine was given as this descriptor.
@@ -155,7 +155,7 @@ impl HostFile {
         &self.origin
     }
 
-    /// What guests see it as, in links and lists of mappings; empty when it has no name.
+    /// The name that guests see, in links and lists of mappings; empty when it has none.
     #[must_use]
     pub fn name(&self) -> &[u8] {
         match &self.origin {

@@ -33,9 +33,9 @@ pub enum ImageError {
     /// The host refused a call on the image's file.
     #[error("{operation} of a memory image failed: {source}")]
     Host {
-        /// What was tried.
+        /// The operation that failed.
         operation: &'static str,
-        /// What the host said.
+        /// The host's error.
         source: std::io::Error,
     },
     /// The machine's memory could not be read.
@@ -43,7 +43,7 @@ pub enum ImageError {
     Read {
         /// Which part.
         span: Span,
-        /// What the reader said.
+        /// The reader's error.
         source: std::io::Error,
     },
     /// A segment that is not made of pages, or does not come after the last one.
@@ -89,12 +89,12 @@ pub struct Segment {
     pub source: SegmentSource,
 }
 
-/// What some pages of an image hold.
+/// The content of some pages of an image.
 #[derive(Clone, Copy, Debug)]
 pub enum Content<'a> {
     /// These bytes, which are at this offset of the image's file.
     Bytes(&'a [u8], u64),
-    /// What the file holds from this offset on; zeroes behind its end.
+    /// The file's bytes from this offset on; zeroes behind its end.
     File(&'a Arc<HostFile>, u64),
     /// Zeroes.
     Zero,
@@ -135,7 +135,7 @@ impl Image {
         self.present.iter().map(|part| part.len()).sum()
     }
 
-    /// What the pages of `span` held, in runs of one kind, in address order; what is in no segment is left out.
+    /// The content of the pages of `span`, in runs of one kind, in address order; pages in no segment are left out.
     /// Shared files are not frozen, so their pages are left out too.
     #[must_use]
     pub fn pieces(&self, span: Span) -> Pieces<'_> {
@@ -165,7 +165,7 @@ impl Image {
         }
     }
 
-    /// What the image's file holds from `offset` on, and for how many of `length` bytes.
+    /// The content of the image's file from `offset` on, and for how many of `length` bytes.
     fn run(&self, offset: u64, length: u64) -> (u64, Content<'_>) {
         let index = self.present.partition_point(|part| part.end <= offset);
         let Some(part) = self.present.get(index).filter(|part| part.start < offset.saturating_add(length)) else {

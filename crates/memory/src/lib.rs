@@ -1,14 +1,14 @@
-//! A guest's address space: what is mapped where (plain data), and the one trait through which everything else
+//! A guest's address space: its mappings (plain data), and the one trait through which everything else
 //! touches guest memory.
 //!
 //! ```text
-//!   linux (mmap, munmap, ...) -> space::AddressSpace -> tree::AreaTree       what the guest believes
+//!   linux (mmap, munmap, ...) -> space::AddressSpace -> tree::AreaTree       the guest's view
 //!                                        |
 //!                                        v
-//!                                 host::GuestMemory                          what a platform does about it
+//!                                 host::GuestMemory                          the platform's part
 //! ```
 //!
-//! A frozen machine's memory is an [`Image`]; [`mapping`] has what warmfork maps into its own process for it.
+//! A frozen machine's memory is an [`Image`]; [`mapping`] has warmfork's own mappings for it.
 //!
 //! The host kernel is the truth for contents and faults; [`AreaTree`] is the truth for what the guest was
 //! told. `AddressSpace` keeps the two equal.

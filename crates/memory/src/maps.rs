@@ -18,7 +18,7 @@ pub fn maps(areas: &AreaTree) -> Vec<u8> {
     text
 }
 
-/// The text of /proc/self/smaps. Of the sizes only those are known that follow from the mapping; what is resident
+/// The text of /proc/self/smaps. Only sizes that follow from the mapping are known; what is resident
 /// is given as if all of an accessible mapping were, and as private and dirty when it can be written.
 #[must_use]
 pub fn smaps(areas: &AreaTree) -> Vec<u8> {

@@ -1,11 +1,11 @@
-//! A guest's address space with Linux's semantics: what mmap and its relatives check, round, refuse and do.
+//! A guest's address space with Linux's semantics: the checks, roundings, refusals and effects of mmap and its relatives.
 //!
 //! ```text
 //!   map, unmap, protect, remap, set_break, advise, ...
 //!      |  1. check as Linux does, in its order, with its errno
 //!      |  2. ask the platform (GuestMemory); a refusal is ENOMEM
 //!      v  3. write it down: areas, changes
-//!   AreaTree = what the guest was told = what the host has mapped
+//!   AreaTree = the mappings that the guest knows = the mappings of the host
 //! ```
 //!
 //! The loader maps a program with it, the system call handlers serve guests with it, snapshots keep it (plain data:
@@ -85,8 +85,8 @@ impl Layout {
 pub struct Limits {
     /// Bytes in all mappings, inaccessible ones included (as RLIMIT_AS). Runtimes reserve hundreds of GiB.
     pub reserved_bytes: u64,
-    /// Bytes in mappings with any access, but for those mapped with MAP_NORESERVE: what counts of them is what is written
-    /// and the page tables of what is read, and neither is counted here.
+    /// Bytes in mappings with any access, but for those mapped with MAP_NORESERVE. Of those, only written pages and the page
+    /// tables of read ones take memory; neither is counted here.
     pub accessible_bytes: u64,
     /// Number of areas (vm.max_map_count).
     pub areas: usize,
@@ -98,7 +98,7 @@ impl Default for Limits {
     }
 }
 
-/// What the program has limited itself to (setrlimit), in bytes; [`u64::MAX`] for no limit.
+/// The program's own limits (setrlimit), in bytes; [`u64::MAX`] for no limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ResourceLimits {
     /// RLIMIT_AS: everything mapped.
@@ -120,7 +120,7 @@ pub struct MapRequest {
     pub address: u64,
     /// Bytes; rounded up to pages.
     pub length: u64,
-    /// What the guest may do there.
+    /// The accesses that the guest has there.
     pub protection: Protection,
     /// MAP_PRIVATE or MAP_SHARED, and the rest.
     pub flags: MapFlags,
@@ -144,7 +144,7 @@ impl MapRequest {
         Self { address: 0, length, protection, flags: MapFlags::PRIVATE, backing, label: None }
     }
 
-    /// The same at `address`, replacing what is there (MAP_FIXED).
+    /// The same at `address`, replacing the mappings there (MAP_FIXED).
     #[must_use]
     pub fn fixed(mut self, address: u64) -> Self {
         self.address = address;
@@ -160,7 +160,7 @@ impl MapRequest {
     }
 }
 
-/// A guest's address space. Plain data; what it was marked as does not take part in comparing.
+/// A guest's address space. Plain data; the record of changes does not take part in comparing.
 #[derive(Clone, Debug)]
 pub struct AddressSpace {
     areas: AreaTree,
@@ -168,7 +168,7 @@ pub struct AddressSpace {
     layout: Layout,
     limits: Limits,
     resource_limits: ResourceLimits,
-    /// What the host has mapped from an image and not from the area's own backing.
+    /// The parts that the host has mapped from an image, and not from the area's own backing.
     imaged: SpanSet,
     changes: Changes,
     /// Nothing is free between here and the mmap base: a search for room begins here. Says nothing of its own.
@@ -251,12 +251,12 @@ impl AddressSpace {
         self.limits = limits;
     }
 
-    /// Sets what the program has limited itself to; what is mapped already stays.
+    /// Sets the program's own limits; existing mappings stay.
     pub fn set_resource_limits(&mut self, limits: ResourceLimits) {
         self.resource_limits = limits;
     }
 
-    /// What has changed since the last [`Self::mark`].
+    /// The changes since the last [`Self::mark`].
     #[must_use]
     pub fn changes(&self) -> &Changes {
         &self.changes
@@ -273,13 +273,13 @@ impl AddressSpace {
         self.imaged = spans.into_iter().collect();
     }
 
-    /// What the host still maps from an image, wherever it has been moved to.
+    /// The parts that the host still maps from an image, also where they have been moved.
     #[must_use]
     pub fn imaged(&self) -> &SpanSet {
         &self.imaged
     }
 
-    /// Refuses what would bring the mapped bytes above a limit once `span` is replaced by a mapping like `area`.
+    /// Refuses a mapping that would bring the mapped bytes above a limit once `span` is replaced by a mapping like `area`.
     fn charge(&self, span: Span, area: &Area) -> Result<(), Errno> {
         let mapped = self.areas.mapped_bytes() - self.areas.mapped_bytes_in(span) + span.len();
         let most = self.limits.reserved_bytes.min(self.resource_limits.address_space);
@@ -324,7 +324,7 @@ impl AddressSpace {
         if splits && self.areas.len() >= self.limits.areas { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
-    /// Has the host map `area` in the place of what is there, and writes it down.
+    /// Has the host map `area` in the place of the mappings there, and writes it down.
     fn install(&mut self, memory: &mut dyn GuestMemory, area: Area) -> Result<(), Errno> {
         let span = area.span;
         self.changes.remap(span);
@@ -334,7 +334,7 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Has the host unmap what is mapped in `span`, and nothing else, and writes it down.
+    /// Has the host unmap the mappings in `span`, and nothing else, and writes it down.
     fn clear(&mut self, memory: &mut dyn GuestMemory, span: Span) -> Result<(), Errno> {
         self.check_split(span)?;
         for run in self.areas.mapped_runs(span) {
@@ -346,19 +346,19 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Takes what is no longer mapped out of the tree.
+    /// Takes areas that are no longer mapped out of the tree.
     fn forget(&mut self, span: Span) {
         self.areas.remove(span);
         self.full_from = self.full_from.max(span.end).min(self.layout.mmap_base());
     }
 }
 
-/// What was too much before a limit was lowered may stay, and may shrink.
+/// Mappings from before a limit was lowered may stay above it, and may shrink.
 fn too_much(after: u64, before: u64, limit: u64) -> bool {
     after > limit && after > before
 }
 
-/// What a guest is told when the host refuses: ENOMEM, or why a file can't be mapped.
+/// The guest's error when the host refuses: ENOMEM, or why a file can't be mapped.
 fn refused(error: &MapError) -> Errno {
     log::debug!("{error}");
     let told = [Errno::EACCES, Errno::EPERM, Errno::ENODEV, Errno::EOVERFLOW, Errno::ETXTBSY];

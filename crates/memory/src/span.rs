@@ -1,7 +1,7 @@
-//! Ranges of guest addresses, and what a guest may do with them.
+//! Ranges of guest addresses, and their protection.
 
 bitflags::bitflags! {
-    /// What a guest may do with a mapping: PROT_READ, PROT_WRITE and PROT_EXEC with their Linux values.
+    /// The accesses that a guest has to a mapping: PROT_READ, PROT_WRITE and PROT_EXEC with their Linux values.
     #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
     pub struct Protection: u32 {
         /// PROT_READ

@@ -1,4 +1,4 @@
-//! A set of addresses kept as spans that never touch each other. Plain data; used for what changed and for what is
+//! A set of addresses kept as spans that never touch each other. Plain data; used for changes and for what is
 //! mapped from an image.
 
 use std::collections::BTreeMap;

@@ -85,7 +85,7 @@ impl AreaTree {
         self.overlapping(span).filter_map(move |area| area.clipped(span))
     }
 
-    /// The parts of `span` that are mapped, neighbours joined whatever they are.
+    /// The parts of `span` that are mapped, with all neighbours joined.
     #[must_use]
     pub fn mapped_runs(&self, span: Span) -> Vec<Span> {
         let mut runs: Vec<Span> = Vec::new();
@@ -116,7 +116,7 @@ impl AreaTree {
         self.mapped_bytes_in(span) == span.len()
     }
 
-    /// Adds `area` in the place of whatever overlaps it, and returns the pieces it replaced.
+    /// Adds `area` in the place of the areas that overlap it, and returns the pieces it replaced.
     pub fn insert(&mut self, area: Area) -> Vec<Area> {
         let removed = self.remove(area.span);
         let span = area.span;
@@ -126,7 +126,7 @@ impl AreaTree {
         removed
     }
 
-    /// Removes what lies in `span`, cutting the areas at its ends, and returns the removed pieces.
+    /// Removes the parts that lie in `span`, cutting the areas at its ends, and returns the removed pieces.
     pub fn remove(&mut self, span: Span) -> Vec<Area> {
         self.split_at(span.start);
         self.split_at(span.end);
@@ -134,12 +134,12 @@ impl AreaTree {
         starts.into_iter().filter_map(|start| self.take(start)).collect()
     }
 
-    /// Gives what is mapped in `span` another protection.
+    /// Gives the areas in `span` another protection.
     pub fn protect(&mut self, span: Span, protection: Protection) {
         self.change(span, |area| area.protection = protection);
     }
 
-    /// Sets or clears MADV_WIPEONFORK for what is mapped in `span`.
+    /// Sets or clears MADV_WIPEONFORK for the areas in `span`.
     pub fn set_wipe_on_fork(&mut self, span: Span, wipe: bool) {
         self.change(span, |area| area.wipe_on_fork = wipe);
     }

@@ -1,15 +1,15 @@
 //! The calling thread's alarm: a timer of the host's that interrupts the guest that this thread runs.
 //!
 //! ```text
-//!   run loop: set(at)             a host call only when `at` is earlier than what is set already
-//!   Platform::run: bell.aim()     what the alarm interrupts from now on; spare() while no guest is about to run
+//!   run loop: set(at)             a host call only when `at` is earlier than the time that is set
+//!   Platform::run: bell.aim()     from now on the alarm interrupts this platform; spare() while no guest is about to run
 //!   the timer runs out            a signal for this thread; its handler rings the bell and notes that it has rung
 //!   run loop: has_rung()          somebody's time has come: time limits, timers, sleepers, the end of a time slice
 //! ```
 //!
-//! A signal costs a guest on a virtual CPU some calls of the host's: whoever has done in time what the alarm is for sets it
+//! A signal costs a guest on a virtual CPU some calls of the host's: a run loop that has met the deadline in time sets it
 //! anew before it rings. An interrupt stays until its guest runs next, so an alarm that rings between two runs is neither
-//! lost nor late. One that is set early rings early: whoever set it looks at the clock. Nothing wakes another thread, and
+//! lost nor late. One that is set early rings early: the run loop looks at the clock. Nothing wakes another thread, and
 //! nothing is armed per run.
 
 use std::cell::Cell;
@@ -22,10 +22,10 @@ use crate::PlatformError;
 /// The alarm of one thread. The handler runs on that thread: atomics keep the compiler from moving things past it.
 struct Alarm {
     timer: Cell<Option<libc::timer_t>>,
-    /// What it is set to, in nanoseconds of CLOCK_MONOTONIC; 0 when it is not set.
+    /// The time that it is set to, in nanoseconds of CLOCK_MONOTONIC; 0 when it is not set.
     at: AtomicU64,
     rung: AtomicBool,
-    /// What it rings; null for nothing.
+    /// The bell that it rings; null for none.
     bell: AtomicPtr<Bell>,
 }
 
@@ -40,7 +40,7 @@ thread_local! {
     };
 }
 
-/// What an alarm interrupts: a platform has one, and the alarm does not know what is behind it.
+/// The target of an alarm: each platform has one, and the alarm does not know the platform behind it.
 pub(crate) struct Bell {
     ring: fn(*const ()),
     of: *const (),

@@ -1,4 +1,4 @@
-//! What runs guest instructions. A platform knows memory and registers, and never what a system call means.
+//! Platforms run guest instructions. A platform knows memory and registers, and never what a system call means.
 
 pub mod alarm;
 pub mod kvm;
@@ -61,9 +61,9 @@ pub enum PlatformError {
     /// A host call failed.
     #[error("{operation} failed: {source}")]
     Host {
-        /// What was tried.
+        /// The operation that failed.
         operation: &'static str,
-        /// What the host said.
+        /// The host's error.
         source: std::io::Error,
     },
     /// The guest's process ended without our doing.
@@ -83,13 +83,13 @@ pub trait Interrupter: Send + Sync {
 pub struct Mapping<'a> {
     /// Where.
     pub span: Span,
-    /// What the guest may do with it.
+    /// The accesses that the guest has.
     pub protection: Protection,
     /// Where its bytes come from.
     pub source: Source<'a>,
 }
 
-/// What pages were when their machine was frozen.
+/// The content of pages when their machine was frozen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pristine {
     /// Zeroes.
@@ -98,7 +98,7 @@ pub enum Pristine {
     Image(u64),
 }
 
-/// What running a guest has taken so far: in steady state, only `entries` grows.
+/// The cost of running a guest so far: in steady state, only `entries` grows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
     /// Times that the guest was entered.
@@ -119,7 +119,7 @@ pub trait Platform: GuestMemory {
     /// [`PlatformError`] when the host fails; the platform can't be used afterwards.
     fn run(&mut self, registers: &mut Registers) -> Result<Exit, PlatformError>;
 
-    /// What it has taken so far.
+    /// Its cost so far.
     fn counts(&self) -> Counts;
 
     /// A handle that interrupts this guest.
@@ -132,7 +132,7 @@ pub trait Platform: GuestMemory {
     /// As [`Platform::run`].
     fn fpu(&mut self) -> Result<Vec<u8>, PlatformError>;
 
-    /// Sets the FPU and vector state; `state` is what [`Platform::fpu`] returned or a guest's own signal frame
+    /// Sets the FPU and vector state; `state` is an answer of [`Platform::fpu`] or a guest's own signal frame
     /// (then the caller has checked its header).
     ///
     /// # Errors
@@ -158,21 +158,21 @@ pub trait Platform: GuestMemory {
         self.table_bytes()
     }
 
-    /// Copies bytes out of the guest whatever its protection of them is: for freezing a machine.
+    /// Copies bytes out of the guest regardless of their protection: for freezing a machine.
     ///
     /// # Errors
     /// EIO where nothing is mapped.
     fn read_any(&self, address: u64, into: &mut [u8]) -> std::io::Result<()>;
 
-    /// What the host has mapped for the guest, one line a mapping (range, protection, file), neighbours that are alike
+    /// The host's mappings for the guest, one line a mapping (range, protection, file), neighbours that are alike
     /// joined: for comparing two machines.
     ///
     /// # Errors
     /// As [`Platform::run`].
     fn mappings(&self) -> Result<Vec<String>, PlatformError>;
 
-    /// Another guest with a copy of this one's memory, FPU and vector state: what is mapped shared is shared by both,
-    /// the rest is each one's own. `None` on a platform that cannot: then whoever wants one maps it anew.
+    /// Another guest with a copy of this one's memory, FPU and vector state: shared mappings are shared by both,
+    /// the rest is each one's own. `None` on a platform that cannot: then the caller maps it anew.
     ///
     /// # Errors
     /// The host's refusal of a process or memory; this guest can be used as before.
@@ -185,7 +185,7 @@ pub trait Platform: GuestMemory {
     fn map_all(&mut self, mappings: &[Mapping<'_>]) -> Result<(), PlatformError>;
 
     /// Takes the page faults of first writes to `spans`, all of them mapped, ahead of the guest: for a fork that is
-    /// built before there is something to do. What the host refuses is left to the guest.
+    /// built before there is something to do. Pages that the host refuses are left to the guest.
     ///
     /// # Errors
     /// As [`Platform::run`].
@@ -203,14 +203,14 @@ pub trait Platform: GuestMemory {
     /// As [`Platform::run`]; EFBIG for an image that is too large for that.
     fn hold_image(&mut self, image: BorrowedFd<'_>, length: u64) -> Result<(), PlatformError>;
 
-    /// Makes pages what they were, whatever the guest's protection of them is: the steady state of a reset. `image` is
+    /// Puts pages back, regardless of their protection: the steady state of a reset. `image` is
     /// the bytes of the image that the platform holds.
     ///
     /// # Errors
     /// As [`Platform::run`].
     fn put_back(&mut self, image: &[u8], pages: &[(Span, Pristine)]) -> Result<(), PlatformError>;
 
-    /// Writes page-aligned bytes whatever the guest's protection of them is: for restoring pages.
+    /// Writes page-aligned bytes regardless of their protection: for restoring pages.
     ///
     /// # Errors
     /// As [`Platform::run`].

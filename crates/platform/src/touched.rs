@@ -16,15 +16,15 @@ use crate::pagemap::Pagemap;
 /// The privately written pages of one guest.
 pub struct Touched {
     pagemap: Pagemap,
-    known: Option<Known>,
-    /// What is known does not hold any more.
+    last_scan: Option<LastScan>,
+    /// The last scan does not hold any more.
     stale: Cell<bool>,
-    /// Bytes that warmfork has since written to, elsewhere than in what was found.
+    /// Bytes that warmfork has since written to, outside of the pages found.
     written: Cell<u64>,
 }
 
 /// The last answer.
-struct Known {
+struct LastScan {
     asked: Vec<Span>,
     found: Vec<Span>,
     faults: u64,
@@ -32,7 +32,7 @@ struct Known {
 
 impl Touched {
     pub fn open(pid: libc::pid_t) -> Result<Self, PlatformError> {
-        Ok(Self { pagemap: Pagemap::open(pid)?, known: None, stale: Cell::new(false), written: Cell::new(0) })
+        Ok(Self { pagemap: Pagemap::open(pid)?, last_scan: None, stale: Cell::new(false), written: Cell::new(0) })
     }
 
     /// The page tables themselves.
@@ -48,12 +48,12 @@ impl Touched {
         faults: u64,
         mut scan: impl FnMut(&mut Pagemap, Span, &mut Vec<Span>) -> Result<(), PlatformError>,
     ) -> Result<Vec<Span>, PlatformError> {
-        if let Some(known) = &self.known
+        if let Some(last_scan) = &self.last_scan
             && !self.stale.get()
-            && known.faults == faults
-            && known.asked == spans
+            && last_scan.faults == faults
+            && last_scan.asked == spans
         {
-            return Ok(known.found.clone());
+            return Ok(last_scan.found.clone());
         }
         let mut found = Vec::new();
         for &span in spans {
@@ -61,23 +61,23 @@ impl Touched {
         }
         self.stale.set(false);
         self.written.set(0);
-        self.known = Some(Known { asked: spans.to_vec(), found: found.clone(), faults });
+        self.last_scan = Some(LastScan { asked: spans.to_vec(), found: found.clone(), faults });
         Ok(found)
     }
 
     /// Bytes that are privately written at most, in the spans that were last asked for: each fault has added one page, and
     /// mapping calls none. Unbounded before the first answer.
     pub fn at_most(&self, faults: u64) -> u64 {
-        let Some(known) = &self.known else { return u64::MAX };
-        let found: u64 = known.found.iter().map(|span| span.len()).sum();
-        let faulted = faults.saturating_sub(known.faults).saturating_mul(PAGE);
+        let Some(last_scan) = &self.last_scan else { return u64::MAX };
+        let found: u64 = last_scan.found.iter().map(|span| span.len()).sum();
+        let faulted = faults.saturating_sub(last_scan.faults).saturating_mul(PAGE);
         found.saturating_add(faulted).saturating_add(self.written.get())
     }
 
-    /// warmfork writes to `spans`: what was found still holds if they all were found, in this order.
+    /// warmfork writes to `spans`: the last scan still holds if it found them all, in this order.
     pub fn written(&self, spans: impl IntoIterator<Item = Span>) {
-        let Some(known) = &self.known else { return };
-        let mut rest = &known.found[..];
+        let Some(last_scan) = &self.last_scan else { return };
+        let mut rest = &last_scan.found[..];
         let mut covered = |span: Span| {
             let behind = |found: &Span| found.end <= span.start;
             // Mostly it is the next one; a single write may be anywhere.

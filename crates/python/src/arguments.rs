@@ -1,4 +1,4 @@
-//! What Python passes, as the engine wants it.
+//! Python's arguments, as the engine wants them.
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;

@@ -9,12 +9,12 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-/// Bytes kept of each stream between two looks; what comes after them is dropped.
+/// Bytes kept of each stream between two looks; further bytes are dropped.
 const KEPT: usize = 64 << 20;
-/// Bytes kept of the end of each stream, whoever has looked.
+/// Bytes kept of the end of each stream, also after a look.
 const LAST: usize = 4096;
 
-/// What came from a stream.
+/// The bytes that came from a stream.
 #[derive(Default)]
 struct Written {
     /// Since the last look.
@@ -40,7 +40,7 @@ impl Written {
     }
 }
 
-/// What a guest writes to its standard output and error.
+/// The output of a guest on its standard output and error.
 pub struct Capture {
     streams: [Stream; 2],
 }
@@ -57,7 +57,7 @@ impl Stream {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what is in the pipe; false when nobody will write any more.
+    /// Takes the bytes in the pipe; false when nobody will write any more.
     fn empty(&self) -> bool {
         let mut written = self.lock();
         let mut chunk = [0; 1 << 16];
@@ -74,7 +74,7 @@ impl Stream {
 }
 
 impl Capture {
-    /// Standard streams for a guest, and what will become of them.
+    /// Standard streams for a guest, and the capture of their output.
     ///
     /// # Errors
     /// The host's refusal of descriptors or of a thread.
@@ -88,7 +88,7 @@ impl Capture {
         Ok((capture, [input, guest_output, guest_errors]))
     }
 
-    /// What has been written since the last call.
+    /// The output since the last call.
     pub fn take(&self) -> (Vec<u8>, Vec<u8>) {
         self.each(|written| std::mem::take(&mut written.new))
     }
@@ -98,7 +98,7 @@ impl Capture {
         self.each(|written| written.last.clone())
     }
 
-    /// Of each stream, when what is in its pipe has been taken.
+    /// The end of each stream's output, after the bytes in its pipe have been taken.
     fn each(&self, of: impl Fn(&mut Written) -> Vec<u8>) -> (Vec<u8>, Vec<u8>) {
         let [output, errors] = &self.streams;
         let each = |stream: &Stream| {

@@ -1,4 +1,4 @@
-//! The engine's errors as the exceptions of `warmfork.errors`, with hints of what to do next.
+//! The engine's errors as the exceptions of `warmfork.errors`, with hints for the user.
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -45,7 +45,7 @@ pub fn raise(error: EngineError) -> PyErr {
     }
 }
 
-/// What the host refused: because a limit was reached, or because it cannot.
+/// A refusal of the host: because a limit was reached, or because it cannot.
 fn host_error(message: String, errno: Option<i32>) -> PyErr {
     let limits = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN].map(Errno::raw_os_error);
     if errno.is_some_and(|errno| limits.contains(&errno)) {
@@ -59,7 +59,7 @@ pub fn closed() -> PyErr {
     StateError::new_err("it is closed")
 }
 
-/// `error`, with the end of what the guest wrote when the guest is to blame.
+/// `error`, with the end of the guest's output when the guest is to blame.
 pub fn with_output(py: Python<'_>, error: PyErr, capture: Option<&Capture>) -> PyErr {
     let Some(capture) = capture.filter(|_| error.is_instance_of::<GuestError>(py)) else { return error };
     let (output, errors) = py.detach(|| capture.last());

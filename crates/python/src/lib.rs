@@ -22,7 +22,7 @@ mod waiting;
 
 use pyo3::prelude::*;
 
-/// What `doctor` says of one thing that was probed.
+/// One finding of `doctor`.
 #[derive(IntoPyObject)]
 struct Fact {
     name: &'static str,
@@ -31,7 +31,7 @@ struct Fact {
     why: &'static str,
 }
 
-/// What `doctor` says.
+/// The findings of `doctor`.
 #[derive(IntoPyObject)]
 struct Diagnosis {
     platform: &'static str,

@@ -36,7 +36,7 @@ pub fn ended(outcome: Outcome) -> Ended {
     }
 }
 
-/// What a machine did, for Python.
+/// A machine's counters, for Python.
 pub fn counters(py: Python<'_>, counters: Counters) -> PyResult<Bound<'_, PyDict>> {
     let Counters { syscalls, faults, switches } = counters;
     let found = PyDict::new(py);
@@ -46,7 +46,7 @@ pub fn counters(py: Python<'_>, counters: Counters) -> PyResult<Bound<'_, PyDict
     Ok(found)
 }
 
-/// What was captured, for Python; nothing where nothing is captured.
+/// The captured output, for Python; nothing where nothing is captured.
 pub fn captured<'py>(py: Python<'py>, capture: Option<&Capture>) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {
     let (output, errors) = py.detach(|| capture.map(Capture::take).unwrap_or_default());
     (PyBytes::new(py, &output), PyBytes::new(py, &errors))
@@ -98,7 +98,7 @@ impl Machine {
         answer?.map_err(errors::raise)
     }
 
-    /// `error`, with the end of what the guest wrote.
+    /// `error`, with the end of the guest's output.
     fn with_output(&self, py: Python<'_>, error: PyErr) -> PyErr {
         errors::with_output(py, error, self.capture.as_deref())
     }
@@ -182,7 +182,7 @@ impl Machine {
     fn boot(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Vec<String>> {
         let limit = optional_duration(timeout)?;
         let (outcome, listening) = self.job(py, move |machine| {
-            // Whoever connects before it is frozen is served by a fork: what he sends is to be in no other.
+            // A fork serves each client that connects before the freeze: its bytes must be in no other fork.
             machine.admit_own();
             let outcome = machine.run(Goal::Ready, RunLimits::within(limit))?;
             Ok((outcome, machine.listening()))
@@ -208,7 +208,7 @@ impl Machine {
     fn freeze(
         &self,
         py: Python<'_>,
-        moments: u32,
+        freeze_points: u32,
         path: String,
         keep_connections: Vec<String>,
         refuse_connections: bool,
@@ -217,13 +217,13 @@ impl Machine {
         let outside = OutsideRules { keep: patterns(&keep_connections)?, refuse: refuse_connections };
         let started = owner
             .start(move |slot: &mut Slot| {
-                if moments == 0 {
+                if freeze_points == 0 {
                     let machine = slot.take().ok_or_else(frozen)?;
                     return warmfork_engine::Snapshot::freeze(machine, &outside).map(Frozen::At);
                 }
                 let machine = slot.as_mut().ok_or_else(frozen)?;
                 let address = where_it_listens(machine)?;
-                let done = freeze_at_best(machine, &address, &path, moments, &outside)?;
+                let done = freeze_at_best(machine, &address, &path, freeze_points, &outside)?;
                 if matches!(done, Frozen::At(_)) {
                     *slot = None;
                 }

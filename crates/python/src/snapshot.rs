@@ -10,7 +10,7 @@ use crate::errors;
 use crate::fork::Fork;
 use crate::server::Server;
 
-/// What is in a snapshot.
+/// The contents of a snapshot.
 #[derive(IntoPyObject)]
 struct Info {
     pages: u64,
@@ -39,7 +39,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A snapshot, and what captures the output of its forks.
+    /// A snapshot, and the capture of its forks' output.
     pub fn new(snapshot: Arc<warmfork_engine::Snapshot>, capture: Option<Arc<Capture>>) -> Self {
         Self { snapshot, capture }
     }

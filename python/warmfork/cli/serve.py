@@ -98,7 +98,7 @@ def _boot(program: list[str], settings: ServeSettings) -> tuple[Snapshot, str]:
             machine.warm_up(options.warmup, options.warmup_path)
             parts.append(f"{options.warmup} warm-up requests in {time.perf_counter() - booted:.2f} s")
         snapshot = machine.freeze(
-            options.tried_moments,
+            options.tried_freeze_points,
             options.warmup_path,
             keep_connections=options.keep_connections,
             refuse_connections=options.refuse_connections,

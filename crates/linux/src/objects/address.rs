@@ -23,7 +23,7 @@ pub enum Address {
     Unnamed,
 }
 
-/// What two names have in common that lead to one socket.
+/// The key of a name: names that lead to one socket have the same.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LocalName {
     /// A socket's file: its device and inode.
@@ -83,7 +83,7 @@ impl Address {
         bytes
     }
 
-    /// What the host said, in a guest's terms. The names of Unix sockets are the host's own.
+    /// The host's address, in a guest's terms. The names of Unix sockets are the host's own.
     #[must_use]
     pub fn from_host(address: SocketAddrAny) -> Self {
         if let Ok(address) = SocketAddr::try_from(address.clone()) {

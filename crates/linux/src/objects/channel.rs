@@ -1,4 +1,4 @@
-//! What two ends of a connection between Unix sockets share: two queues of messages, kept as plain data.
+//! The state that two ends of a connection between Unix sockets share: two queues of messages, kept as plain data.
 
 use std::collections::VecDeque;
 
@@ -14,7 +14,7 @@ use crate::objects::registry::Registry;
 pub const DEFAULT_BUFFER: usize = 212_992;
 /// Smallest send buffer (SOCK_MIN_SNDBUF).
 pub const SMALLEST_BUFFER: usize = 4608;
-/// What Linux charges for a message beside its bytes, about.
+/// About the bytes that Linux charges for a message beside its own.
 const OVERHEAD: usize = 640;
 /// Bytes of one segment that further bytes of a stream may join.
 const JOINED: usize = 65536;
@@ -40,9 +40,9 @@ pub struct Channel {
 /// One end's state.
 #[derive(Clone, PartialEq, Debug)]
 struct Side {
-    /// What it may receive.
+    /// The messages that it may receive.
     queue: VecDeque<Segment>,
-    /// What the queue counts for.
+    /// The charge of the queue, in bytes.
     charged: usize,
     send_buffer: usize,
     error: Option<Errno>,
@@ -60,7 +60,7 @@ struct Segment {
     data: Vec<u8>,
     /// How much of `data` has been received.
     start: usize,
-    /// What the segment counts for.
+    /// The charge of the segment, in bytes.
     charge: usize,
     rights: Vec<DescriptionId>,
     sender: Credentials,
@@ -181,7 +181,7 @@ impl Channels {
         orphans
     }
 
-    /// What `side` is ready for, as unix_poll of Linux says.
+    /// The events that `side` is ready for, as unix_poll of Linux says.
     #[must_use]
     pub fn poll(&self, id: u64, side: usize) -> Events {
         let Some(channel) = self.table.get(id) else { return Events::HUP };
@@ -312,7 +312,7 @@ impl Channel {
         let mut received = Received::default();
         let mut ended = 0;
         for segment in &mut own.queue {
-            // What two senders wrote is told apart.
+            // Bytes of two senders stay apart.
             if *received.credentials.get_or_insert(segment.sender) != segment.sender {
                 break;
             }

@@ -47,7 +47,7 @@ impl Device {
         }
     }
 
-    /// The device with these numbers: what a device node of the host stands for.
+    /// The device with these numbers, which a device node of the host stands for.
     #[must_use]
     pub fn from_numbers(numbers: (u32, u32)) -> Option<Self> {
         let all = [Self::Null, Self::Zero, Self::Full, Self::Random, Self::Urandom];
@@ -112,7 +112,7 @@ impl Operations for Device {
     }
 }
 
-/// What stat shows of a device.
+/// The metadata of a device.
 pub(crate) fn device_metadata(device: Device) -> Metadata {
     Metadata { mode: S_IFCHR | 0o666, represents: device.numbers(), ..made_up(&device.path()) }
 }

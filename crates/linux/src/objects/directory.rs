@@ -96,7 +96,7 @@ fn list_host(handle: &Arc<HostFile>, position: u64, mut take: impl FnMut(&Entry)
     Ok(())
 }
 
-/// What stat shows of the made-up directory at `path`.
+/// The metadata of the made-up directory at `path`.
 #[must_use]
 pub fn directory_metadata(path: &[u8]) -> Metadata {
     let permissions = if path == SHARED_MEMORY { S_ISVTX | 0o777 } else { 0o555 };

@@ -1,4 +1,4 @@
-//! Epoll sets: which descriptions a guest watches, and what it has been told about them.
+//! Epoll sets: the descriptions that a guest watches, and the events that it has been told.
 //!
 //! A member is named by descriptor and description, as on Linux: it lives until the description's last reference is
 //! gone. What members are ready for is asked when somebody wants to know (`readiness/epoll.rs`), and what may be in a set is
@@ -10,7 +10,7 @@ use warmfork_abi::epoll::{EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLWAKEUP};
 use crate::events::{DescriptionId, Events};
 use crate::objects::{Context, Operations};
 
-/// What is always reported.
+/// The events that are always reported.
 pub(crate) const ALWAYS: Events = Events::ERR.union(Events::HUP);
 
 /// An epoll set.
@@ -42,13 +42,13 @@ pub(crate) struct Member {
 /// A ready member: `struct epoll_event`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ready {
-    /// What it is ready for.
+    /// Its ready events.
     pub events: u32,
-    /// What the guest gave with it.
+    /// The guest's own value for it.
     pub data: u64,
 }
 
-/// A change of the set: what epoll_ctl(2) does.
+/// A change of the set, by epoll_ctl(2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
     /// EPOLL_CTL_ADD with events and data.

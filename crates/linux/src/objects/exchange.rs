@@ -1,4 +1,4 @@
-//! What goes over a host socket, or to the machine's own: receiving and sending.
+//! Receiving and sending, over a host socket or to the machine's own sockets.
 
 use rustix::net::{RecvFlags, ReturnFlags, SendFlags, SocketAddrAny};
 use warmfork_abi::Errno;
@@ -10,7 +10,7 @@ use crate::host::{Host, errno};
 use crate::objects::Context;
 use crate::objects::address::Address;
 use crate::objects::channel::DEFAULT_BUFFER;
-use crate::objects::mailbox::Letter;
+use crate::objects::mailbox::Datagram;
 use crate::objects::received::Received;
 use crate::objects::socket::Socket;
 
@@ -128,7 +128,7 @@ impl Socket {
             return Some(Err(Errno::EMSGSIZE));
         }
         let name = self.name().unwrap_or(Address::Unnamed);
-        let letter = Letter { data: from.to_vec(), rights: rights.to_vec(), sender: context.asking, from: name };
-        Some(context.shared.mailboxes.deliver(mailbox, letter))
+        let datagram = Datagram { data: from.to_vec(), rights: rights.to_vec(), sender: context.asking, from: name };
+        Some(context.shared.mailboxes.deliver(mailbox, datagram))
     }
 }

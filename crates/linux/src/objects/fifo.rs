@@ -1,13 +1,13 @@
-//! One opening of a FIFO. The machine's own processes reach each other through a pipe of plain data, whoever else by the
-//! host's FIFO.
+//! One opening of a FIFO. The machine's own processes reach each other through a pipe of plain data, and all other processes
+//! through the host's FIFO.
 //!
 //! ```text
 //!   write:  one of the machine reads?  -> the pipe;   else -> the host
-//!   read:   the pipe, and what is in the host when that is empty
+//!   read:   the pipe; when that is empty, the host
 //! ```
 //!
-//! An opening that a fork has from its snapshot is not one of the host's any more: who is outside of the machine sees
-//! that it was closed, and the fork sees nobody there.
+//! An opening that a fork has from its snapshot is not one of the host's any more. Processes outside of the machine see it
+//! closed, and the fork sees nobody there.
 
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;

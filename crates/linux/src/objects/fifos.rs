@@ -8,7 +8,7 @@ use warmfork_abi::stat::Metadata;
 use crate::events::DescriptionId;
 use crate::objects::pipes::{Ends, PipeEnd, Pipes};
 
-/// Most openings that are remembered. Who waits looks again in milliseconds.
+/// Most openings that are remembered. A waiting open looks again in milliseconds.
 const REMEMBERED: usize = 256;
 
 /// Which file a FIFO is: device and inode.

@@ -71,7 +71,7 @@ pub(super) fn write_host(
     Ok(count)
 }
 
-/// What the link in /proc/self/fd says of a host file: its path, or that its last name is gone.
+/// The text of the link in /proc/self/fd of a host file: its path, marked if its last name is gone.
 pub(super) fn name_of(fd: BorrowedFd<'_>, path: &[u8]) -> Vec<u8> {
     let gone = host_metadata(fd).is_ok_and(|metadata| metadata.links == 0);
     if gone { [path, b" (deleted)"].concat() } else { path.to_vec() }

@@ -1,5 +1,5 @@
-//! Sockets that a fork has from its snapshot. The host has them once, for all forks: what a guest does to one must not
-//! reach it, for a reset could not undo it and other forks would notice.
+//! Sockets that a fork has from its snapshot. The host has each of them once, for all forks. A guest's changes must not reach
+//! the host's socket: a reset could not undo them, and other forks would notice.
 //!
 //! ```text
 //!   neither bound nor connected    the fork opens one of its own when it first uses it
@@ -19,7 +19,7 @@ use crate::events::Events;
 use crate::objects::address::Address;
 use crate::objects::options::Options;
 
-/// What a fork did to an inherited socket.
+/// The changes that a fork made to an inherited socket.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Inherited {
     /// The fork makes one of its own when it uses it.
@@ -34,7 +34,7 @@ pub struct Inherited {
     pub no_send: bool,
 }
 
-/// What a fork makes in the place of a socket that it inherited.
+/// The socket that a fork makes in the place of one that it inherited.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Renewal {
     /// It is bound here, at any port.
@@ -50,7 +50,7 @@ impl Inherited {
         self.no_send |= how != SHUT_RD;
     }
 
-    /// What poll(2) says in addition to what the host's socket is ready for.
+    /// The events of poll(2) in addition to those of the host's socket.
     #[must_use]
     pub fn events(&self) -> Events {
         let mut events = Events::empty();

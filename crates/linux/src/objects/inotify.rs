@@ -1,7 +1,7 @@
 //! File events: inotify(7). The host's own watches, on files that the policy lets the guest read.
 //!
-//! Each machine has instances of the host of its own. What had come before a freeze is plain data in the snapshot, whose
-//! forks begin to watch when they are made: the same files, under the same numbers.
+//! Each machine has host instances of its own. Events that had come by the freeze are plain data in the snapshot. Its forks
+//! begin to watch when they are made: the same files, under the same numbers.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const MAX_ENTRIES: usize = 10_000;
 /// Most files that one instance watches: each keeps a descriptor of the host.
 const MAX_WATCHES: usize = 512;
 
-/// What a guest watches.
+/// A file that a guest watches.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Inotify {
     host: Own,
@@ -35,8 +35,8 @@ pub struct Inotify {
     edges: HostEdges,
 }
 
-/// The host's instance of one machine. A snapshot has none. Any are equal: what one watches, and what has come, is told
-/// beside it.
+/// The host's instance of one machine. A snapshot has none. Any two are equal: watches and events are stored beside
+/// it.
 #[derive(Clone, Debug, Default)]
 struct Own(Option<Instance>);
 
@@ -52,7 +52,7 @@ struct Instance {
     /// The host's number of each watch, with the one that the guest knows; of those that were forgotten too, until the
     /// host has told.
     numbers: Vec<(i32, i32)>,
-    /// The guest has changed what it watches.
+    /// The guest has changed its watches.
     changed: bool,
 }
 
@@ -71,7 +71,7 @@ struct WatchedFile {
 pub struct WatchedPlace {
     /// Its directory (O_PATH).
     pub directory: Arc<HostFile>,
-    /// Its name there; a dot for a directory that is the root of what the guest may see.
+    /// Its name there; a dot for a directory that is itself a root of the policy.
     pub name: Vec<u8>,
     /// Its device and inode: another may have the name by now.
     pub file: (u64, u64),
@@ -130,7 +130,7 @@ impl Instance {
         Ok(instance)
     }
 
-    /// Discards what has come; whether it still watches all that it did.
+    /// Discards the events that have come. Returns whether it still watches everything that it did.
     fn discard(&self) -> bool {
         let mut bytes = vec![0; SETTLED];
         while let Ok(count @ 1..) = rustix::io::read(&self.handle, &mut bytes) {
@@ -163,7 +163,7 @@ impl Inotify {
         })
     }
 
-    /// Begins to watch where a snapshot had left off. What has come since the freeze is not this fork's.
+    /// Begins to watch where the snapshot left off. Events between the freeze and now are not this fork's.
     ///
     /// # Errors
     /// EMFILE when the host's user has too many instances.
@@ -268,7 +268,7 @@ impl Inotify {
 /// Bytes of events taken at a time.
 const SETTLED: usize = 64 << 10;
 
-/// So many bytes of events, at least, are kept over a freeze: what the host itself keeps by default, with short names.
+/// So many bytes of events, at least, are kept over a freeze: as many as the host keeps by default, with short names.
 const MAX_QUEUED: usize = 1 << 20;
 
 /// The event with which watch `number` ends.
@@ -389,7 +389,7 @@ impl Operations for Inotify {
     }
 }
 
-/// What a guest may ask for in a watch's mask.
+/// The bits that a guest may set in a watch's mask.
 pub const KNOWN: u32 = warmfork_abi::inotify::IN_ALL_EVENTS
     | warmfork_abi::inotify::IN_ONLYDIR
     | warmfork_abi::inotify::IN_DONT_FOLLOW

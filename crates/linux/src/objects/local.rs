@@ -50,7 +50,7 @@ impl Connected {
     }
 }
 
-/// What the machine's own processes can reach of a socket.
+/// The part of a socket that the machine's own processes can reach.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Local {
     /// The name that it is bound to.
@@ -115,12 +115,12 @@ impl Local {
         self.waiting.pop_front()
     }
 
-    /// What it is ready for beside what the host's socket is ready for, and what it is not although the host's is.
+    /// The events that it is ready for in addition to the host's socket; and those that it is not, although the host's is.
     #[must_use]
     pub fn events(&self, shared: &Shared) -> (Events, Events) {
         let mut events = Events::empty();
-        let letters = self.mailbox.is_some_and(|mailbox| shared.mailboxes.first(mailbox).is_some());
-        events.set(Events::IN | Events::RDNORM, letters || !self.waiting.is_empty());
+        let datagrams = self.mailbox.is_some_and(|mailbox| shared.mailboxes.first(mailbox).is_some());
+        events.set(Events::IN | Events::RDNORM, datagrams || !self.waiting.is_empty());
         let full = self.peer.as_ref().is_some_and(|(peer, _)| shared.mailboxes.is_full(*peer));
         let not = if full { Events::OUT | Events::WRNORM } else { Events::empty() };
         (events, not)
@@ -147,7 +147,7 @@ impl Local {
         Some(received)
     }
 
-    /// The socket is closed: those who wait to be accepted learn of it, and what nobody received is given up.
+    /// The socket is closed: connections that wait to be accepted learn of it, and datagrams that nobody received are given up.
     pub fn close(&mut self, context: &mut Context<'_>) {
         self.waiting.drain(..).for_each(|end| end.reject(context.shared));
         if let Some(mailbox) = self.mailbox.take() {

@@ -1,6 +1,6 @@
 //! Datagrams between the machine's own sockets, kept as plain data: one box for each socket with a name.
 //!
-//! What comes from elsewhere comes through the host's socket; see [`crate::objects::socket`].
+//! Datagrams from elsewhere come through the host's socket; see [`crate::objects::socket`].
 
 use std::collections::VecDeque;
 
@@ -14,10 +14,10 @@ use crate::objects::received::Received;
 use crate::objects::registry::Registry;
 
 /// Most datagrams that wait in one box (net.unix.max_dgram_qlen, as most systems set it).
-const MAX_LETTERS: usize = 512;
+const MAX_DATAGRAMS: usize = 512;
 /// Bytes that all boxes of a machine may hold, each datagram counting for [`OVERHEAD`] more.
 const MAX_BUFFERED: usize = 16 << 20;
-/// What a datagram counts for beside its bytes.
+/// The charge of a datagram beside its bytes.
 const OVERHEAD: usize = 640;
 
 /// All boxes of a machine.
@@ -30,7 +30,7 @@ pub struct Mailboxes {
 
 #[derive(Clone, PartialEq, Debug, Default)]
 struct Mailbox {
-    letters: VecDeque<Letter>,
+    datagrams: VecDeque<Datagram>,
     /// Datagrams that have come, and that have been taken out.
     arrivals: u64,
     departures: u64,
@@ -38,7 +38,7 @@ struct Mailbox {
 
 /// One datagram.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Letter {
+pub struct Datagram {
     /// Its bytes.
     pub data: Vec<u8>,
     /// Descriptions that go along; the box holds their references.
@@ -61,24 +61,24 @@ impl Mailboxes {
         self.in_flight
     }
 
-    /// Puts a datagram into box `id`, whose its rights are then.
+    /// Puts a datagram into box `id`, which then owns its rights.
     ///
     /// # Errors
     /// ECONNREFUSED when the box is gone, EAGAIN when it is full, ENOBUFS when all are.
-    pub fn deliver(&mut self, id: u64, letter: Letter) -> Result<usize, Errno> {
+    pub fn deliver(&mut self, id: u64, datagram: Datagram) -> Result<usize, Errno> {
         let mailbox = self.table.get_mut(id).ok_or(Errno::ECONNREFUSED)?;
-        let charge = letter.data.len() + OVERHEAD;
-        if mailbox.letters.len() >= MAX_LETTERS {
+        let charge = datagram.data.len() + OVERHEAD;
+        if mailbox.datagrams.len() >= MAX_DATAGRAMS {
             return Err(Errno::EAGAIN);
         }
         if self.buffered + charge > MAX_BUFFERED {
             return Err(Errno::ENOBUFS);
         }
-        let length = letter.data.len();
+        let length = datagram.data.len();
         self.buffered += charge;
-        self.in_flight += letter.rights.len();
+        self.in_flight += datagram.rights.len();
         mailbox.arrivals += 1;
-        mailbox.letters.push_back(letter);
+        mailbox.datagrams.push_back(datagram);
         Ok(length)
     }
 
@@ -87,14 +87,14 @@ impl Mailboxes {
     ///
     /// # Errors
     /// EMSGSIZE when it is longer than any can be.
-    pub fn deliver_or_lose(&mut self, id: u64, letter: Letter) -> Result<usize, Errno> {
-        /// What a packet of 65,535 bytes carries.
+    pub fn deliver_or_lose(&mut self, id: u64, datagram: Datagram) -> Result<usize, Errno> {
+        /// The payload of a packet of 65,535 bytes.
         const LONGEST: usize = 65_507;
-        let length = letter.data.len();
+        let length = datagram.data.len();
         if length > LONGEST {
             return Err(Errno::EMSGSIZE);
         }
-        let _ = self.deliver(id, letter);
+        let _ = self.deliver(id, datagram);
         Ok(length)
     }
 
@@ -102,24 +102,24 @@ impl Mailboxes {
     /// owns the references in the answer.
     pub fn receive(&mut self, id: u64, into: &mut [u8], flags: u32) -> Option<Received> {
         let mailbox = self.table.get_mut(id)?;
-        let letter = if flags & MSG_PEEK != 0 {
-            mailbox.letters.front()?.clone()
+        let datagram = if flags & MSG_PEEK != 0 {
+            mailbox.datagrams.front()?.clone()
         } else {
-            let letter = mailbox.letters.pop_front()?;
+            let datagram = mailbox.datagrams.pop_front()?;
             mailbox.departures += 1;
-            self.buffered -= letter.data.len() + OVERHEAD;
-            self.in_flight -= letter.rights.len();
-            letter
+            self.buffered -= datagram.data.len() + OVERHEAD;
+            self.in_flight -= datagram.rights.len();
+            datagram
         };
-        let (whole, length) = (letter.data.len(), letter.data.len().min(into.len()));
-        into[..length].copy_from_slice(&letter.data[..length]);
+        let (whole, length) = (datagram.data.len(), datagram.data.len().min(into.len()));
+        into[..length].copy_from_slice(&datagram.data[..length]);
         Some(Received {
             length,
             whole,
             flags: if whole > length { MSG_TRUNC } else { 0 },
-            address: Some(letter.from).filter(|from| *from != Address::Unnamed),
-            rights: letter.rights,
-            credentials: Some(letter.sender),
+            address: Some(datagram.from).filter(|from| *from != Address::Unnamed),
+            rights: datagram.rights,
+            credentials: Some(datagram.sender),
             ancillary: Vec::new(),
         })
     }
@@ -127,13 +127,13 @@ impl Mailboxes {
     /// Length of the first datagram of box `id`, if there is one.
     #[must_use]
     pub fn first(&self, id: u64) -> Option<usize> {
-        self.table.get(id)?.letters.front().map(|letter| letter.data.len())
+        self.table.get(id)?.datagrams.front().map(|datagram| datagram.data.len())
     }
 
     /// Whether box `id` takes no more for now.
     #[must_use]
     pub fn is_full(&self, id: u64) -> bool {
-        self.table.get(id).is_some_and(|mailbox| mailbox.letters.len() >= MAX_LETTERS)
+        self.table.get(id).is_some_and(|mailbox| mailbox.datagrams.len() >= MAX_DATAGRAMS)
     }
 
     /// Numbers that change when a datagram comes to box `id`, and when one is taken out.
@@ -146,10 +146,10 @@ impl Mailboxes {
     pub fn close(&mut self, id: u64) -> Vec<DescriptionId> {
         let Some(mailbox) = self.table.remove(id) else { return Vec::new() };
         let mut orphans = Vec::new();
-        for letter in mailbox.letters {
-            self.buffered -= letter.data.len() + OVERHEAD;
-            self.in_flight -= letter.rights.len();
-            orphans.extend(letter.rights);
+        for datagram in mailbox.datagrams {
+            self.buffered -= datagram.data.len() + OVERHEAD;
+            self.in_flight -= datagram.rights.len();
+            orphans.extend(datagram.rights);
         }
         orphans
     }
@@ -159,17 +159,17 @@ impl Mailboxes {
 mod tests {
     use super::*;
 
-    fn letter(data: &[u8], rights: &[DescriptionId]) -> Letter {
+    fn datagram(data: &[u8], rights: &[DescriptionId]) -> Datagram {
         let sender = Credentials { pid: 2, uid: 0, gid: 0 };
-        Letter { data: data.to_vec(), rights: rights.to_vec(), sender, from: Address::Unnamed }
+        Datagram { data: data.to_vec(), rights: rights.to_vec(), sender, from: Address::Unnamed }
     }
 
     #[test]
     fn datagrams_come_in_order_and_are_cut_off() {
         let mut boxes = Mailboxes::default();
         let id = boxes.create();
-        assert_eq!(boxes.deliver(id, letter(b"first", &[])), Ok(5));
-        assert_eq!(boxes.deliver(id, letter(b"", &[DescriptionId(7)])), Ok(0));
+        assert_eq!(boxes.deliver(id, datagram(b"first", &[])), Ok(5));
+        assert_eq!(boxes.deliver(id, datagram(b"", &[DescriptionId(7)])), Ok(0));
         let mut bytes = [0; 3];
         assert_eq!(boxes.receive(id, &mut bytes, MSG_PEEK).map(|got| got.whole), Some(5));
         let first = boxes.receive(id, &mut bytes, 0).unwrap();
@@ -184,20 +184,20 @@ mod tests {
     fn boxes_are_bounded_and_give_up_what_they_hold() {
         let mut boxes = Mailboxes::default();
         let id = boxes.create();
-        for _ in 0..MAX_LETTERS {
-            boxes.deliver(id, letter(b"x", &[DescriptionId(1)])).unwrap();
+        for _ in 0..MAX_DATAGRAMS {
+            boxes.deliver(id, datagram(b"x", &[DescriptionId(1)])).unwrap();
         }
         assert!(boxes.is_full(id));
-        assert_eq!(boxes.deliver(id, letter(b"x", &[])), Err(Errno::EAGAIN));
+        assert_eq!(boxes.deliver(id, datagram(b"x", &[])), Err(Errno::EAGAIN));
         let large = vec![0; 200_000];
         let mut last = Ok(0);
         for _ in 0..100 {
             let other = boxes.create();
-            last = boxes.deliver(other, letter(&large, &[]));
+            last = boxes.deliver(other, datagram(&large, &[]));
         }
         assert_eq!(last, Err(Errno::ENOBUFS));
-        assert_eq!(boxes.close(id).len(), MAX_LETTERS);
-        assert_eq!(boxes.deliver(id, letter(b"x", &[])), Err(Errno::ECONNREFUSED));
+        assert_eq!(boxes.close(id).len(), MAX_DATAGRAMS);
+        assert_eq!(boxes.deliver(id, datagram(b"x", &[])), Err(Errno::ECONNREFUSED));
         assert_eq!(boxes.in_flight(), 0);
     }
 }

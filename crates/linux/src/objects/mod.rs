@@ -1,4 +1,4 @@
-//! Kernel objects: what a descriptor names. One file an object; behaviour lives here, handlers stay thin.
+//! Kernel objects, which descriptors name. One file an object; behaviour lives here, handlers stay thin.
 //!
 //! Operations never block: `EAGAIN` says that a caller has to wait, and [`crate::call::Call::block_on`] decides.
 
@@ -49,7 +49,7 @@ use warmfork_memory::HostFile;
 pub use operations::{Context, Kept, Mappable, Operations, anonymous};
 pub use shared::Shared;
 
-/// What is open behind a description.
+/// The open object of a description.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Object {
     /// An epoll set.

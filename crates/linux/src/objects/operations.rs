@@ -1,4 +1,4 @@
-//! What can be done with an open description. Each object says it of itself.
+//! The operations on an open description. Each object implements them.
 
 use std::any::Any;
 use std::os::fd::BorrowedFd;
@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::ids::Credentials;
 use crate::objects::shared::Shared;
 
-/// What an operation may use beside its object.
+/// The context of an operation: what it may use beside its object.
 pub struct Context<'a> {
     /// State that objects share.
     pub shared: &'a mut Shared,
@@ -27,11 +27,11 @@ pub struct Context<'a> {
     pub offset: &'a mut u64,
     /// The process that asks.
     pub asking: Credentials,
-    /// What [`Operations::poll`] is asked about. An object may answer more, and need not look at the rest.
+    /// The events that [`Operations::poll`] is asked about. An object may answer more, and need not look at the rest.
     pub interest: Events,
 }
 
-/// What mmap makes of an object.
+/// The memory that mmap of an object maps.
 #[derive(Clone, Debug)]
 pub enum Mappable {
     /// Pages of a host file.
@@ -40,7 +40,7 @@ pub enum Mappable {
     Anonymous,
 }
 
-/// What can be done with an open description. The defaults are Linux's answers for an object without the ability.
+/// The operations on an open description. The defaults are Linux's answers for an object without the ability.
 pub trait Operations {
     /// Reads at `at`, or at the description's offset (and advances it).
     ///
@@ -58,12 +58,12 @@ pub trait Operations {
         Err(Errno::EINVAL)
     }
 
-    /// What the object is ready for now; `interest` of the context says what the caller wants to know.
+    /// The events that the object is ready for now. The caller wants to know about `interest` of the context.
     fn poll(&mut self, _context: &mut Context<'_>) -> Events {
         Events::IN | Events::OUT | Events::RDNORM | Events::WRNORM
     }
 
-    /// A number that changes whenever Linux would wake those who wait for one of `events` (or for an error or a
+    /// A number that changes whenever Linux would wake waiters for one of `events` (or for an error or a
     /// hang-up): edge-triggered epoll compares it.
     fn edges(&mut self, _context: &mut Context<'_>, _events: Events) -> u64 {
         0
@@ -103,7 +103,7 @@ pub trait Operations {
         None
     }
 
-    /// What fstat shows. The default is an anonymous inode's.
+    /// The metadata that fstat shows. The default is an anonymous inode's.
     ///
     /// # Errors
     /// The host's.
@@ -119,12 +119,12 @@ pub trait Operations {
         Err(Errno::ESPIPE)
     }
 
-    /// The host file behind it, when what is done to its inode is done to the host's (fsync, fchmod, fstatfs, ...).
+    /// The host file behind it, if operations on its inode reach the host's (fsync, fchmod, fstatfs, ...).
     fn host_file(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 
-    /// What the link in /proc/self/fd says.
+    /// The text of the link in /proc/self/fd.
     fn link_text(&self) -> Vec<u8> {
         b"anon_inode:[object]".to_vec()
     }
@@ -139,7 +139,7 @@ pub trait Operations {
         false
     }
 
-    /// What mmap of it maps.
+    /// The memory that mmap of it maps.
     ///
     /// # Errors
     /// ENODEV when it cannot be mapped.
@@ -170,25 +170,25 @@ pub trait Operations {
         None
     }
 
-    /// The machine is about to be frozen: takes from the host what a snapshot is to have of it.
+    /// The machine is about to be frozen: takes from the host the state that the snapshot needs.
     fn prepare_freeze(&mut self, _context: &mut Context<'_>) {}
 
-    /// From now on it is a snapshot's: gives up what the host has for one machine alone, and notes what forks share.
+    /// From now on it is a snapshot's: gives up the host's parts of one machine, and notes those that forks share.
     fn share(&mut self) {}
 
     /// It begins as it does in a fork that runs for the first time since it was made or reset.
     fn begin(&mut self) {}
 
-    /// What the host has for it in this machine, if a reset is to keep that; [`Operations::keep`] takes it back.
+    /// The host's part of it in this machine, if a reset is to keep that; [`Operations::keep`] takes it back.
     fn take_kept(&mut self) -> Option<Kept> {
         None
     }
 
-    /// A fork was reset: takes back what was kept of it.
+    /// A fork was reset: takes back the part that was kept.
     fn keep(&mut self, _kept: Kept) {}
 }
 
-/// What an object keeps of the host over a reset; it alone knows what that is.
+/// The host's part of an object, which a reset keeps; only the object knows its type.
 pub type Kept = Box<dyn Any>;
 
 /// Metadata of an object that no file system holds.

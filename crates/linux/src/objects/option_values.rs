@@ -1,4 +1,4 @@
-//! What socket options are set to, as bytes that guests give and get and as values.
+//! The values of socket options, as guests' bytes and as Rust values.
 
 use warmfork_abi::Errno;
 

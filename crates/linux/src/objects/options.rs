@@ -1,6 +1,6 @@
-//! Socket options: which ones guests may read and set on a host's socket, and what a guest has set.
+//! Socket options: those that guests may read and set on a host's socket, and those that a guest has set.
 //!
-//! What is set is always recorded, so that a socket that takes another's place (a fork's own, a connection without the host)
+//! Every option that is set is recorded, so that a socket that takes another's place (a fork's own, a connection without the host)
 //! has the same options.
 
 use warmfork_abi::Errno;
@@ -20,7 +20,7 @@ use warmfork_memory::HostFile;
 
 use crate::objects::option_values::read_int;
 
-/// What a guest may do with an option of the host's socket.
+/// A guest's access to an option of the host's socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum OptionAccess {
     Get,
@@ -175,10 +175,10 @@ impl Name {
     }
 }
 
-/// An option that was set, and to what.
+/// An option that was set, and its value.
 pub type SetOption = (Name, Vec<u8>);
 
-/// What a guest has set, each option once.
+/// The options that a guest has set, each once.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Options(Vec<SetOption>);
 
@@ -189,7 +189,7 @@ impl Options {
         self.0.push((name, value));
     }
 
-    /// What the option was set to.
+    /// The option's value.
     #[must_use]
     pub fn get(&self, name: Name) -> Option<&[u8]> {
         self.0.iter().find(|(other, _)| *other == name).map(|(_, value)| &value[..])

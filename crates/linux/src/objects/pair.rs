@@ -56,7 +56,7 @@ impl PairEnd {
         (end(0), end(1))
     }
 
-    /// What is left of a connection of sockets of `kind`, named `name` and `peer`, when that has reset it.
+    /// The end that is left of a connection of sockets of `kind`, named `name` and `peer`, when that has reset it.
     pub fn reset(channels: &mut Channels, kind: u32, name: Address, peer: Address) -> Self {
         let (own, gone) = Self::create(channels, kind, Credentials::NOBODY);
         channels.close(gone.channel, gone.side, false);

@@ -19,7 +19,7 @@ pub struct Path {
     pub target: Target,
 }
 
-/// What an O_PATH descriptor names.
+/// The file that an O_PATH descriptor names.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Target {
     /// A file of the host.

@@ -5,7 +5,7 @@
 use crate::ids::Pid;
 use crate::objects::{Context, Operations};
 
-/// What names a process, or one thread.
+/// A descriptor that names a process, or one thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PidFd {
     /// The process's id, or the thread's.
@@ -14,11 +14,11 @@ pub struct PidFd {
     pub thread: bool,
 }
 
-/// How far a process has gone.
+/// The state of a process that a descriptor names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Life {
+pub enum ProcessState {
     /// It runs, or could.
-    Living,
+    Alive,
     /// It has ended and has not been waited for.
     Ended,
     /// Nobody knows it any more.

@@ -1,4 +1,4 @@
-//! What is done with one end of a pipe.
+//! Operations on one end of a pipe.
 
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::O_DIRECT;

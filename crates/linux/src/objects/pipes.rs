@@ -37,7 +37,7 @@ pub struct Ends {
     pub writes: bool,
 }
 
-/// What two ends share.
+/// The state that two ends share.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Pipe {
     buffers: VecDeque<Buffer>,
@@ -63,7 +63,7 @@ impl Pipes {
         (PipeEnd { pipe, writer: false }, PipeEnd { pipe, writer: true })
     }
 
-    /// One more end of the pipe that `end` is of: what opening /proc/self/fd/N makes.
+    /// One more end of the pipe of `end`, as opening /proc/self/fd/N makes it.
     ///
     /// # Errors
     /// ENXIO when the pipe is gone.
@@ -120,7 +120,7 @@ impl Pipes {
         self.table.get_mut(end.pipe).ok_or(Errno::EBADF)
     }
 
-    /// Changes the capacity of the pipe that `end` is of to `size` bytes at least; what it is then.
+    /// Changes the capacity of the pipe of `end` to at least `size` bytes, and returns it.
     ///
     /// # Errors
     /// EBADF when it is gone, EINVAL and EPERM for too much, EBUSY when more is in it.
@@ -170,7 +170,7 @@ impl Pipe {
         self.buffers.len() >= self.slots
     }
 
-    /// What one of its ends is ready for.
+    /// The events that one of its ends is ready for.
     #[must_use]
     pub fn events(&self, writer: bool) -> Events {
         let mut events = Events::empty();
@@ -184,7 +184,7 @@ impl Pipe {
         events
     }
 
-    /// A number that changes when those who wait at one of its ends would be woken.
+    /// A number that changes when a wait at one of its ends would end.
     #[must_use]
     pub fn edges(&self, writer: bool) -> u64 {
         if writer { self.write_edges } else { self.read_edges }
@@ -202,7 +202,7 @@ impl Pipe {
         self.buffers.iter().map(|buffer| buffer.data.len() - buffer.start).sum()
     }
 
-    /// Reads, and takes what was read out if it is to `consume`.
+    /// Reads; removes the bytes if it is to `consume` them.
     ///
     /// # Errors
     /// EAGAIN when it is empty and somebody writes.
@@ -235,7 +235,7 @@ impl Pipe {
         Ok(done)
     }
 
-    /// Writes; with `packets` what each buffer takes is read alone.
+    /// Writes; with `packets` the content of each buffer is read alone.
     ///
     /// # Errors
     /// EPIPE when nobody reads, EAGAIN when it is full.

@@ -1,4 +1,4 @@
-//! What receiving calls got, and how far a conversation has come by what was received and sent.
+//! The results of receiving calls, and the progress of a conversation by the bytes received and sent.
 
 use warmfork_abi::Errno;
 use warmfork_host::Ancillary;
@@ -7,7 +7,7 @@ use crate::events::DescriptionId;
 use crate::ids::Credentials;
 use crate::objects::address::Address;
 
-/// What a receiving call got beside the bytes.
+/// The result of a receiving call beside the bytes.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Received {
     /// Bytes in the buffer.

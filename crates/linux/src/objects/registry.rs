@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// What several objects share, each by its id; ids are never reused.
+/// Parts that several objects share, each by its id; ids are never reused.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Registry<T> {
     entries: BTreeMap<u64, T>,

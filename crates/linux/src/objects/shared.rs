@@ -37,6 +37,6 @@ pub struct Shared {
     pub orphans: Vec<DescriptionId>,
     /// File locks.
     pub locks: Locks,
-    /// What is in /dev/shm.
+    /// The files in /dev/shm.
     pub memory: SharedMemory,
 }

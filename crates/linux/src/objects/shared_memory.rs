@@ -20,7 +20,7 @@ pub const DIRECTORY: &[u8] = b"/dev/shm";
 /// As many names as anyone may need, and few enough to list.
 const MAX_NAMES: usize = 1024;
 
-/// Names in /dev/shm and what they lead to.
+/// Names in /dev/shm and their files.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct SharedMemory {
     files: BTreeMap<Vec<u8>, Arc<HostFile>>,
@@ -42,13 +42,13 @@ impl SharedMemory {
         self.files.values_mut()
     }
 
-    /// What stat shows of `name`, if it is there.
+    /// The metadata of `name`, if it is there.
     #[must_use]
     pub fn metadata(&self, name: &[u8]) -> Option<Metadata> {
         self.metadata_of(self.files.get(name)?).ok()
     }
 
-    /// What stat shows of memory file `file`, which may have names here.
+    /// The metadata of memory file `file`, which may have names here.
     ///
     /// # Errors
     /// The host's.

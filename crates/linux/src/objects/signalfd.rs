@@ -1,4 +1,4 @@
-//! Signals that are read: signalfd(2). As on Linux the reader is whoever calls: its own signals and the process's.
+//! Signals that are read: signalfd(2). As on Linux, a reader gets its own signals and its process's.
 
 use warmfork_abi::Errno;
 use warmfork_abi::signals::{SI_KERNEL, SI_TIMER, SI_USER, SIGCHLD, UNBLOCKABLE};

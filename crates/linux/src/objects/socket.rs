@@ -36,7 +36,7 @@ pub struct Bound {
     pub host: Vec<u8>,
 }
 
-/// What a socket is of its connection.
+/// The role of a socket in its connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Role {
     Client,
@@ -54,17 +54,17 @@ pub struct Socket {
     /// The protocol's number, 0 for the default one.
     pub protocol: u32,
     listening: bool,
-    /// What the guest has set, at any time.
+    /// The options that the guest has set, at any time.
     pub options: Options,
     /// SO_RCVTIMEO in nanoseconds.
     pub receive_timeout: Option<u64>,
     /// SO_SNDTIMEO in nanoseconds.
     pub send_timeout: Option<u64>,
-    /// SO_LINGER as the guest set it: on, seconds. The host gets only what cannot block it.
+    /// SO_LINGER as the guest set it: on, seconds. The host gets only values that cannot block it.
     pub linger: (bool, u32),
-    /// TCP_CORK has been set on it: the guest says itself what leaves together.
+    /// TCP_CORK has been set on it: the guest decides itself which bytes leave together.
     pub corked: bool,
-    /// What it is of the connection that it has, or has had.
+    /// Its role in the connection that it has, or has had.
     role: Option<Role>,
     /// The Internet address that it was connected to.
     pub to: Option<SocketAddr>,
@@ -80,12 +80,12 @@ pub struct Socket {
     pub connected: Option<Vec<u8>>,
     /// SO_PASSCRED, of a Unix socket.
     pub pass_credentials: bool,
-    /// What the machine's own processes see of a Unix socket.
+    /// The part of it that the machine's own processes see.
     pub local: Box<Local>,
     edges: HostEdges,
     /// How far the conversation over it has come.
     pub conversation: Conversation,
-    /// It is its snapshot's, too: what the guest did to it, instead of the host's.
+    /// It is its snapshot's too: the guest's changes, which do not reach the host's socket.
     pub inherited: Option<Inherited>,
 }
 
@@ -182,7 +182,7 @@ impl Socket {
         matches!(self.family, AF_INET | AF_INET6)
     }
 
-    /// Whether what is sent may be held back until the guest's next call.
+    /// Whether sent bytes may be held back until the guest's next call.
     pub(super) fn may_hold(&self) -> bool {
         self.is_internet() && self.is_stream() && !self.corked && self.inherited.is_none()
     }
@@ -194,7 +194,7 @@ impl Socket {
     pub fn listen(&mut self, context: &mut Context<'_>, backlog: i32) -> Result<(), Errno> {
         self.own()?;
         self.local.listen(context.asking, backlog);
-        // What is bound to its address outside is its snapshot's, for all forks.
+        // The host's socket with that address is its snapshot's, for all forks.
         if !self.listening
             && (self.local.name.is_some() || self.address.is_some())
             && let Some(inherited) = &mut self.inherited
@@ -306,7 +306,7 @@ impl Socket {
         self.inherited.as_ref().is_some_and(|inherited| inherited.listens)
     }
 
-    /// What a connection that waits for this guest makes of a listening socket.
+    /// The events of a listening socket with a connection that waits for this guest.
     fn offered(&self, context: &Context<'_>) -> Events {
         let offered = self.listening && context.host.gate.has_offer(&self.handle);
         if offered { Events::IN | Events::RDNORM } else { Events::empty() }
@@ -386,7 +386,7 @@ impl Operations for Socket {
         let own = self.local.edges(context.shared);
         let shut = self.inherited.as_ref().map_or(0, |own| u64::from(own.no_receive) + u64::from(own.no_send));
         if self.listening && context.host.gate.guards(&self.handle) {
-            // Numbers that no host gives out, so that an offer counts as new whatever the snapshot had seen.
+            // Numbers that no host gives out, so that an offer always counts as new in a fork.
             return u64::MAX - u64::from(!context.host.gate.has_offer(&self.handle)) - 2 * shut - 4 * own;
         }
         // Each only grows, so that the sum has no value twice.
@@ -427,7 +427,7 @@ impl Operations for Socket {
         self.local.close(context);
     }
 
-    /// Notes what has come to it.
+    /// Notes its edges and its error.
     fn prepare_freeze(&mut self, context: &mut Context<'_>) {
         self.edges.freeze(context.host, &self.handle);
         if self.is_internet() && self.error.is_none() {

@@ -1,4 +1,4 @@
-//! Options of the host's sockets: what reaches the host (`options.rs` has the list), and what is answered here.
+//! Options of the host's sockets: those that reach the host (`options.rs` has the list), and those that are answered here.
 
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{

@@ -22,7 +22,7 @@ use crate::objects::{Context, Operations};
 /// An offset that means the stream's own position to preadv2 and pwritev2.
 const CURRENT: u64 = u64::MAX;
 
-/// What a pipe or terminal that polls writable takes without waiting (PIPE_BUF).
+/// Bytes that a pipe or terminal that polls writable takes without waiting (PIPE_BUF).
 const WRITABLE: usize = 4096;
 
 /// A stream of the host.

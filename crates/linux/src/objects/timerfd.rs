@@ -67,7 +67,7 @@ impl TimerFd {
         self.wake_at = next;
     }
 
-    /// What is left at `now`.
+    /// The time that is left at `now`.
     pub fn remaining(&mut self, now: u64) -> Remaining {
         self.settle(now);
         let value = self.next.map_or(0, |at| at.saturating_sub(now).max(1));

@@ -8,15 +8,15 @@ pub enum PolicyError {
     /// A volume that is not `HOST:GUEST[:rw]`.
     #[error("reading volume {text:?} failed: it is not HOST:GUEST or HOST:GUEST:rw with an absolute GUEST")]
     Volume {
-        /// What was given.
+        /// The text as it was given.
         text: String,
     },
     /// A host pattern that is not HOST, HOST:PORT or :PORT.
     #[error("reading network address {text:?} failed: {reason}")]
     Address {
-        /// What was given.
+        /// The text as it was given.
         text: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: &'static str,
     },
     /// A host name without an address.
@@ -24,7 +24,7 @@ pub enum PolicyError {
     Lookup {
         /// The name.
         name: String,
-        /// What the resolver said.
+        /// The resolver's error.
         source: std::io::Error,
     },
     /// A path that cannot be opened.
@@ -32,7 +32,7 @@ pub enum PolicyError {
     Open {
         /// The host path.
         path: PathBuf,
-        /// What the host said.
+        /// The host's error.
         source: std::io::Error,
     },
 }

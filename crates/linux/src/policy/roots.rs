@@ -15,7 +15,7 @@ use super::rules::{Rule, Rules, guest_view};
 use crate::guest_path;
 
 bitflags::bitflags! {
-    /// What a root allows of what lies beneath it.
+    /// The accesses that a root allows beneath it.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct Grants: u8 {
         /// Metadata and symlink targets.
@@ -37,7 +37,7 @@ pub struct Root {
     pub anchor: Arc<HostFile>,
     /// From the anchor to the root; empty when the anchor is the root.
     pub rest: Vec<u8>,
-    /// What it allows.
+    /// The accesses that it allows.
     pub grants: Grants,
     /// It comes from `--volume`.
     pub volume: bool,
@@ -51,7 +51,7 @@ impl Root {
         guest_path::beneath(path, &self.guest).map(|relative| (self, relative))
     }
 
-    /// What the root allows of `path`, as far as it covers it at all.
+    /// The accesses to `path` that the root allows, if it covers `path`.
     pub(super) fn grant(&self, path: &[u8]) -> Grants {
         if guest_path::beneath(path, &self.guest).is_none() {
             Grants::empty()
@@ -83,7 +83,7 @@ impl Root {
 const LIBRARY_DIRECTORIES: [&str; 6] =
     ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64"];
 
-/// What loaders read beside shared libraries.
+/// The files that loaders read beside shared libraries.
 const LOADER_FILES: [&str; 3] = ["/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/ld-musl-x86_64.path"];
 
 /// `name.so`, `name.so.6`, and the C library's index of its character set modules.
@@ -95,7 +95,7 @@ fn is_library(path: &[u8]) -> bool {
 /// Opens the roots of `rules`; also returns the symlinks on the way to them.
 pub(super) fn open(rules: &Rules) -> Result<(Vec<Root>, BTreeSet<Vec<u8>>), PolicyError> {
     let mut builder = Builder { roots: Vec::new(), links: BTreeSet::new() };
-    // For looking at what lies on the way to other roots; grants nothing by itself.
+    // For looking at directories on the way to other roots; grants nothing by itself.
     builder.add(Path::new("/"), Grants::empty(), false)?;
     builder.add_rule(&rules.read, Grants::LOOKUP | Grants::READ)?;
     builder.add_rule(&rules.write, Grants::LOOKUP | Grants::WRITE)?;
@@ -131,7 +131,7 @@ impl Builder {
         }
     }
 
-    /// Allows what `path` leads to, and looking at the symlinks on the way there.
+    /// Allows the file that `path` leads to, and looking at the symlinks on the way there.
     fn add(&mut self, path: &Path, grants: Grants, libraries: bool) -> Result<(), PolicyError> {
         let guest = guest_view(path).map_err(|source| open_error(path, source))?;
         let host = self.follow(&guest);

@@ -1,4 +1,4 @@
-//! What the user allowed: plain data, from flags.
+//! The user's permissions: plain data, from flags.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use super::error::PolicyError;
 use super::network::HostPattern;
 use crate::guest_path;
 
-/// What one `--allow-` flag says.
+/// The permission of one `--allow-` flag.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub enum Rule<T> {
     /// The flag was not given.
@@ -59,7 +59,7 @@ impl std::str::FromStr for Volume {
     }
 }
 
-/// What the user allowed. Plain data; relative paths are taken from the host's working directory.
+/// The user's permissions. Plain data; relative paths are taken from the host's working directory.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Rules {
     /// `--allow-read`: guest directories and files.

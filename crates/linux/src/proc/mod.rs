@@ -1,5 +1,5 @@
 //! Files that warmfork makes up: /proc, /dev and /sys, as far as programs look there. Nothing of the host's own is
-//! shown but what a program may know of any machine (CPU model, time since boot).
+//! shown but facts that a program may know of any machine (CPU model, time since boot).
 //!
 //! ```text
 //!   resolve.rs -> find(path) -> Node        a static tree (tree.rs) with a few names that depend on the kernel's state
@@ -26,7 +26,7 @@ use crate::process::Process;
 pub use node::{Node, Scope, Text};
 use tree::Kind;
 
-/// What the plain path `path` leads to, if it is there.
+/// The target of the plain path `path`, if it is there.
 #[must_use]
 pub fn find(kernel: &Kernel, path: &[u8]) -> Option<Node> {
     let Place { kind, process, tid, fd } = locate(kernel, path)?;
@@ -84,7 +84,7 @@ pub fn text(kernel: &Kernel, host: &Host, text: &Text) -> Vec<u8> {
     (text.generator)(&Scope { kernel, host, process, tid: text.tid, fd: text.fd })
 }
 
-/// What stat shows of a node.
+/// The metadata of a node.
 #[must_use]
 pub fn metadata(path: &[u8], node: &Node) -> Metadata {
     let blank = made_up(path);
@@ -116,7 +116,7 @@ fn type_of(kind: Kind) -> u32 {
     }
 }
 
-/// What a path names.
+/// The file that a path names.
 struct Place<'a> {
     kind: Kind,
     /// The process whose directory it is in; the reader where it is in none.
@@ -191,7 +191,7 @@ impl<'a> Place<'a> {
     }
 }
 
-/// What the link of descriptor `fd` of `process` says.
+/// The text of the link of descriptor `fd` of `process`.
 fn descriptor_text(kernel: &Kernel, process: &Process, fd: i32) -> Option<Vec<u8>> {
     let id = process.descriptors.lookup(fd).ok()?;
     Some(kernel.files.description(id).object.view().link_text())
@@ -203,10 +203,10 @@ fn number(name: &str) -> Option<i32> {
     (number.to_string() == name).then_some(number)
 }
 
-/// Takes what the guest writes to a made-up file.
+/// Takes the bytes that the guest writes to a made-up file.
 ///
 /// # Errors
-/// EINVAL for what the file does not take.
+/// EINVAL for bytes that the file does not take.
 pub fn write(kernel: &mut Kernel, path: &[u8], bytes: &[u8]) -> Result<(), warmfork_abi::Errno> {
     process::write(kernel, path, bytes)
 }

@@ -1,4 +1,4 @@
-//! What made-up paths lead to.
+//! The targets of made-up paths.
 
 use warmfork_abi::stat::Metadata;
 use warmfork_memory::AddressSpace;
@@ -9,7 +9,7 @@ use crate::kernel::Kernel;
 use crate::objects::device::Device;
 use crate::process::Process;
 
-/// What a made-up path leads to.
+/// The target of a made-up path.
 #[derive(Clone, Debug)]
 pub enum Node {
     /// A directory.
@@ -18,7 +18,7 @@ pub enum Node {
     Text(Text),
     /// A symlink.
     Link(Vec<u8>),
-    /// A link to what a descriptor has open.
+    /// A link to the file that a descriptor has open.
     Descriptor(i32),
     /// A device.
     Device(Device),
@@ -32,7 +32,7 @@ pub enum Node {
     Slave(u32),
 }
 
-/// What a text may tell about.
+/// The state that a text may show.
 pub struct Scope<'a> {
     /// The kernel.
     pub kernel: &'a Kernel,

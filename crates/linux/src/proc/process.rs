@@ -9,7 +9,7 @@ use warmfork_memory::maps as memory_maps;
 use super::node::Scope;
 use crate::guest_path;
 use crate::kernel::Kernel;
-use crate::objects::pidfd::Life;
+use crate::objects::pidfd::ProcessState;
 use crate::process::{Process, UNLIMITED};
 use crate::processes::Zombie;
 use crate::task::{State, Task};
@@ -277,7 +277,7 @@ pub(super) fn limits(scope: &Scope<'_>) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The mounts that a guest sees: the root, what is made up, and the volumes.
+/// The mounts that a guest sees: the root, the made-up file systems, and the volumes.
 fn mount_points(scope: &Scope<'_>) -> Vec<(Vec<u8>, &'static str, &'static str)> {
     let mut mounts = vec![
         (b"/".to_vec(), "ext4", "rw"),
@@ -332,7 +332,7 @@ pub(super) fn descriptor_info(scope: &Scope<'_>) -> Vec<u8> {
     let flags = description.flags | close;
     let mut text = format!("pos:\t{}\nflags:\t0{flags:o}\nmnt_id:\t21\n", description.offset);
     if let Some(pidfd) = scope.kernel.pidfd(descriptor.description) {
-        let pid = if scope.kernel.life(pidfd) == Life::Gone { -1 } else { pidfd.id };
+        let pid = if scope.kernel.process_state(pidfd) == ProcessState::Gone { -1 } else { pidfd.id };
         text.push_str(&format!("Pid:\t{pid}\nNSpid:\t{pid}\n"));
     }
     text.into_bytes()

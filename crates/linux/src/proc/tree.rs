@@ -5,10 +5,10 @@ use super::{process, system};
 use crate::objects::device::Device;
 use crate::process::Process;
 
-/// A name and what it is.
+/// A name and its kind.
 pub(super) type Item = (&'static str, Kind);
 
-/// What a name is.
+/// The kind of a name.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     /// A directory with these names.
@@ -68,7 +68,7 @@ static DEVICES: &[Item] = &[
     ("stderr", Link(|_| b"/proc/self/fd/2".to_vec())),
 ];
 
-/// What is in /proc beside the processes.
+/// The entries of /proc beside the processes.
 pub(super) static SYSTEM: &[Item] = &[
     ("self", Link(|process| process.pid.to_string().into_bytes())),
     ("thread-self", Link(process::thread_self)),

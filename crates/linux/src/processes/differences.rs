@@ -1,10 +1,10 @@
-//! What differs between two machines' processes, in words: for whoever verifies that a fork is as its snapshot.
+//! Differences between two machines' processes, in words: to verify that a fork is as its snapshot.
 
 use super::ProcessTable;
 use crate::process::Process;
 
 impl ProcessTable {
-    /// What differs from `other`: of the current process each part, of all others that there is something.
+    /// The differences from `other`: each part of the current process, and one word if others differ.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
         let mut found = self.current().differences(other.current());

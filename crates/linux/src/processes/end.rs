@@ -1,4 +1,4 @@
-//! The end of a process: what others are told, and who looks after its children.
+//! The end of a process: the news for others, and the new parent of its children.
 
 use warmfork_abi::signals::{CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SI_USER, SIG_IGN, SIGCHLD};
 use warmfork_memory::GuestMemory;
@@ -60,7 +60,7 @@ impl Kernel {
 }
 
 impl ProcessTable {
-    /// Who takes the children of a process whose parent is `parent`: the nearest ancestor that asked to.
+    /// The new parent for the children of a process whose parent is `parent`: the nearest ancestor that asked for them.
     fn reaper_of(&self, parent: Pid) -> Pid {
         let mut ancestor = parent;
         while let Some(process) = self.find(ancestor) {

@@ -1,4 +1,4 @@
-//! Another program in a process: what execve(2) keeps and what it takes away.
+//! Another program in a process: the state that execve(2) keeps, and the state that it takes away.
 
 use warmfork_abi::Registers;
 use warmfork_memory::{AddressSpace, GuestMemory, ResourceLimits};
@@ -42,7 +42,7 @@ impl Kernel {
         task.signals.mask = old.signals.mask;
         task.signals.pending = old.signals.pending;
         task.policy = old.policy;
-        // What other threads used counts for the process, which keeps its time.
+        // The time that other threads used counts for the process, which keeps its time.
         task.cpu_time = old.cpu_time;
         task.fair_time = old.fair_time;
         self.process_mut().tasks.insert(task);

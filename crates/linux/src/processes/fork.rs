@@ -1,4 +1,4 @@
-//! A new process: what it takes over from its maker.
+//! A new process, and the state that it takes over from its maker.
 
 use warmfork_abi::{Errno, Registers};
 use warmfork_memory::GuestMemory;
@@ -22,7 +22,7 @@ pub struct ForkRequest {
     pub registers: Registers,
     /// Its FPU and vector state, where it is loaded into memory that its maker runs in too.
     pub fpu: Option<Vec<u8>>,
-    /// What its parent gets when it ends; 0 for nothing.
+    /// The signal that its parent gets when it ends; 0 for none.
     pub exit_signal: u32,
     /// CLONE_PARENT: it is its maker's sibling.
     pub sibling: bool,
@@ -30,7 +30,7 @@ pub struct ForkRequest {
     pub shares_memory: bool,
     /// CLONE_CLEAR_SIGHAND: its handlers are reset.
     pub default_handlers: bool,
-    /// CLONE_CHILD_CLEARTID: what is cleared in its memory when it ends.
+    /// CLONE_CHILD_CLEARTID: the word that is cleared in its memory when it ends.
     pub clear_child_tid: u64,
 }
 
@@ -96,7 +96,7 @@ impl Kernel {
         }
     }
 
-    /// Zeroes what process `pid`, which was just forked into `memory`, does not get of its parent's.
+    /// Zeroes the memory that process `pid`, which was just forked into `memory`, does not get from its parent.
     ///
     /// # Errors
     /// ENOMEM when the host refuses.
@@ -106,7 +106,7 @@ impl Kernel {
         space.map_or(Ok(()), |space| space.wipe_for_child(memory))
     }
 
-    /// Undoes [`Kernel::fork_process`] for a child that has not run, and closes what its maker has got of it.
+    /// Undoes [`Kernel::fork_process`] for a child that has not run, and closes its maker's descriptor of it.
     pub fn undo_fork(&mut self, host: &mut Host, pid: Pid, pidfd: Option<i32>) {
         if let Some(fd) = pidfd {
             // It was opened just now.
@@ -117,7 +117,7 @@ impl Kernel {
         }
     }
 
-    /// Gives up what the descriptors of a process that is gone refer to.
+    /// Gives up the descriptions of a process that is gone.
     pub(super) fn close_all(&mut self, host: &mut Host, descriptors: &DescriptorTable) {
         for (_, descriptor) in descriptors.iter() {
             self.release(host, descriptor.description);

@@ -1,4 +1,4 @@
-//! Process groups and sessions: who is signalled, who may join, and stopping and continuing.
+//! Process groups and sessions: signalling and joining them, stopping and continuing.
 
 use warmfork_abi::Errno;
 use warmfork_abi::signals::{CLD_STOPPED, SA_NOCLDSTOP, SIGCHLD, SIGCONT, SIGSTOP};

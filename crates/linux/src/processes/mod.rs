@@ -60,7 +60,7 @@ pub struct Zombie {
     pub name: Vec<u8>,
 }
 
-/// All processes of a machine, and what they have in common.
+/// All processes of a machine, and the state that they have in common.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ProcessTable {
     /// In order of id; at least one.
@@ -103,7 +103,7 @@ impl ProcessTable {
         }
     }
 
-    /// Makes this table what `from` is.
+    /// Assigns `from` to this table.
     pub fn assign(&mut self, from: &Self) {
         let Self {
             living,

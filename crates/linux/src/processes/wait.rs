@@ -1,4 +1,4 @@
-//! What a parent learns of its children: wait4(2), waitid(2).
+//! News of children for their parent: wait4(2), waitid(2).
 
 use warmfork_abi::Errno;
 use warmfork_abi::process::{WALL, WCLONE};
@@ -29,7 +29,7 @@ impl Selector {
     }
 }
 
-/// What to wait for.
+/// The children to wait for, and the news.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WaitRequest {
     /// Which children.
@@ -40,9 +40,9 @@ pub struct WaitRequest {
     pub stopped: bool,
     /// Ones that went on.
     pub continued: bool,
-    /// `__WALL` and `__WCLONE`: by what a child's end is told with.
+    /// `__WALL` and `__WCLONE`: selects by the signal that tells of a child's end.
     pub kinds: u32,
-    /// WNOWAIT: what is found can be waited for again.
+    /// WNOWAIT: the news can be waited for again.
     pub leave: bool,
 }
 
@@ -53,7 +53,7 @@ impl WaitRequest {
     }
 }
 
-/// What became of a child.
+/// The news of a child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
     /// It ended.
@@ -125,7 +125,7 @@ impl ProcessTable {
     }
 }
 
-/// What there is to tell of a living child.
+/// The news of a living child.
 fn job_news(process: &mut Process, request: &WaitRequest) -> Option<Change> {
     let job = &mut process.job;
     if let Some(signal) = job.stopped_by.filter(|_| request.stopped) {

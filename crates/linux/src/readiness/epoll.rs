@@ -1,4 +1,4 @@
-//! What epoll sets have to report: what their members are ready for. Edge-triggered members compare the edge number of their
+//! The events that epoll sets report: the readiness of their members. Edge-triggered members compare the edge number of their
 //! description ([`Kernel::edges`]) with the one they last reported.
 
 use warmfork_abi::Errno;
@@ -50,7 +50,7 @@ pub fn edges(kernel: &mut Kernel, host: &mut Host, id: DescriptionId) -> u64 {
     mixed
 }
 
-/// One number of two, another one for each pair in all likelihood: in a sum, what one member loses another could make up.
+/// One number of two, in all likelihood another one for each pair. (In a sum, one member could make up for another's loss.)
 fn mix(one: u64, other: u64) -> u64 {
     /// The golden ratio's fraction, odd.
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -66,14 +66,14 @@ pub fn members(kernel: &Kernel, id: DescriptionId) -> Vec<DescriptionId> {
     waiting.map(|member| member.id).collect()
 }
 
-/// What member `index` of the set `id` would report now, and the edge number that goes with it.
+/// The events that member `index` of the set `id` would report now, and the edge number that goes with it.
 fn examine(kernel: &mut Kernel, host: &mut Host, id: DescriptionId, index: usize) -> Option<(Events, u64)> {
     let member = find(kernel, id)?.members.get(index)?;
     let (target, events, seen, edge_triggered) = (member.id, member.events, member.seen, member.edge_triggered());
     if member.disabled || kernel.files.find(target).is_none() {
         return None;
     }
-    // The edge number first: what changes between the two questions is then reported once more, never lost.
+    // The edge number first: a change between the two questions is then reported once more, never lost.
     let edge = if edge_triggered { kernel.edges(host, target, events) } else { 0 };
     if edge_triggered && seen == Some(edge) {
         return None;

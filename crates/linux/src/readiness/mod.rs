@@ -1,4 +1,4 @@
-//! What descriptions are ready for. Most objects answer themselves; epoll sets, signalfds and process descriptors have to ask
+//! The readiness of descriptions. Most objects answer themselves; epoll sets, signalfds and process descriptors have to ask
 //! others, so that the kernel answers for them.
 
 pub(crate) mod epoll;
@@ -12,7 +12,7 @@ use crate::kernel::Kernel;
 use crate::objects::Object;
 
 impl Kernel {
-    /// What description `id` is ready for. An id that nothing refers to any more polls POLLNVAL.
+    /// The events that description `id` is ready for. An id that nothing refers to any more polls POLLNVAL.
     pub fn poll(&mut self, host: &mut Host, id: DescriptionId) -> Events {
         self.poll_for(host, id, Events::all())
     }
@@ -29,7 +29,7 @@ impl Kernel {
         }
     }
 
-    /// A number that changes when those who wait for `events` of description `id` would be woken.
+    /// A number that changes when a wait for `events` of description `id` would end.
     pub fn edges(&mut self, host: &mut Host, id: DescriptionId, events: Events) -> u64 {
         match self.files.find(id).map(|description| &description.object) {
             None => 0,

@@ -1,4 +1,4 @@
-//! What may be in an epoll set: changes of sets, and how deep and how large sets of sets may be.
+//! Changes of epoll sets, and the bounds of sets of sets: their depth and their size.
 
 use warmfork_abi::Errno;
 use warmfork_abi::epoll::{EPOLLET, EPOLLEXCLUSIVE, EPOLLWAKEUP};
@@ -12,7 +12,7 @@ use crate::objects::epoll::{ALWAYS, Change, Member};
 /// How deep epoll sets may contain each other (EP_MAX_NESTS is 4 edges between them).
 const MAX_DEPTH: usize = 5;
 
-/// Most members of one set, for each descriptor that the guest may have: bounds what one question costs.
+/// Most members of one set, for each descriptor that the guest may have: bounds the cost of one question.
 const MEMBERS_FOR_EACH_DESCRIPTOR: usize = 4;
 
 /// Most members of a set that contains sets, theirs included, for each descriptor that the guest may have.

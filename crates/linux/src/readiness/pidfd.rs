@@ -1,26 +1,26 @@
-//! What process descriptors are ready for: how far their processes have gone.
+//! The readiness of process descriptors, which tells the states of their processes.
 
 use crate::events::{DescriptionId, Events};
 use crate::ids::Pid;
 use crate::kernel::Kernel;
 use crate::objects::Object;
-use crate::objects::pidfd::{Life, PidFd};
+use crate::objects::pidfd::{PidFd, ProcessState};
 
 impl Kernel {
-    /// How far the process (or thread) that `pidfd` names has gone.
+    /// The state of the process (or thread) that `pidfd` names.
     #[must_use]
-    pub fn life(&self, pidfd: PidFd) -> Life {
+    pub fn process_state(&self, pidfd: PidFd) -> ProcessState {
         let processes = &self.processes;
         let lives =
             if pidfd.thread { processes.find_task(pidfd.id).is_some() } else { processes.find(pidfd.id).is_some() };
         match lives {
-            true => Life::Living,
-            false if processes.zombie(pidfd.id).is_some() => Life::Ended,
-            false => Life::Gone,
+            true => ProcessState::Alive,
+            false if processes.zombie(pidfd.id).is_some() => ProcessState::Ended,
+            false => ProcessState::Gone,
         }
     }
 
-    /// What the process descriptor behind `id` names, when it is one.
+    /// The process that the process descriptor behind `id` names, when it is one.
     #[must_use]
     pub fn pidfd(&self, id: DescriptionId) -> Option<PidFd> {
         match self.files.find(id).map(|description| &description.object) {
@@ -39,10 +39,10 @@ impl Kernel {
 /// Whether the process has ended.
 #[must_use]
 pub fn poll(kernel: &Kernel, id: DescriptionId) -> Events {
-    match kernel.pidfd(id).map(|pidfd| kernel.life(pidfd)) {
-        Some(Life::Ended) => Events::IN | Events::RDNORM,
-        Some(Life::Gone) => Events::IN | Events::RDNORM | Events::HUP,
-        Some(Life::Living) | None => Events::empty(),
+    match kernel.pidfd(id).map(|pidfd| kernel.process_state(pidfd)) {
+        Some(ProcessState::Ended) => Events::IN | Events::RDNORM,
+        Some(ProcessState::Gone) => Events::IN | Events::RDNORM | Events::HUP,
+        Some(ProcessState::Alive) | None => Events::empty(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What signalfds are ready for, and what is read from them: the signals of whoever asks.
+//! The readiness of signalfds, and reading from them: each thread finds its own signals.
 
 use warmfork_abi::Errno;
 

@@ -20,7 +20,7 @@ use crate::task::State;
 /// Length of the `syscall` instruction: how far a restarted call goes back.
 const SYSCALL_LENGTH: u64 = 2;
 
-/// What delivery came to.
+/// The outcome of a delivery.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Delivery {
     /// Run the thread from its registers, or try its call again when its state is [`State::Retry`]: no handler ran.
@@ -29,7 +29,7 @@ pub enum Delivery {
     End(Ending),
 }
 
-/// What to do about one signal.
+/// The action for one signal.
 enum Disposition {
     Nothing,
     Stop,
@@ -204,7 +204,7 @@ impl Process {
     }
 }
 
-/// What a call that a handler cut short comes to: it starts again after the handler, or fails.
+/// The end of a call that a handler cut short: it starts again after the handler, or fails.
 fn restart_or_fail(call: &Interrupted, action: Action, registers: &mut Registers) {
     let restarts = call.wait.always_restarts || call.wait.restartable && action.flags & SA_RESTART != 0;
     if restarts {

@@ -152,7 +152,7 @@ impl Frame<'_> {
     }
 }
 
-/// What rt_sigreturn finds in a frame.
+/// The state that rt_sigreturn finds in a frame.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Restored {
     /// The context to go on with.

@@ -1,11 +1,11 @@
-//! What a signal's receiver is told: `siginfo_t`. Made by senders, laid out for handlers, sigtimedwait and signalfd.
+//! The information for a signal's receiver: `siginfo_t`. Made by senders, laid out for handlers, sigtimedwait and signalfd.
 
 use warmfork_abi::signals::{SI_KERNEL, SI_TIMER, SI_USER};
 
 /// Size of `siginfo_t` in bytes.
 pub const SIGINFO_SIZE: usize = 128;
 
-/// A signal with what its handler is told.
+/// A signal with the information for its handler.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SignalInfo {
     /// Signal number, 1 to 64.
@@ -53,7 +53,7 @@ impl SignalInfo {
         Self { signal, error: 0, code: SI_TIMER, fields: [u64::from(id.cast_unsigned()), value, 0, 0] }
     }
 
-    /// What a receiver learns when the queue had no room for more than the signal's number.
+    /// The information when the queue had no room for more than the signal's number.
     #[must_use]
     pub fn forgotten(signal: u32) -> Self {
         Self::sent(signal, SI_USER, 0, 0)

@@ -1,4 +1,4 @@
-//! Signals: what is pending, who gets it, and the frames that handlers run on.
+//! Signals: the pending ones, their receivers, and the frames that handlers run on.
 //!
 //! ```text
 //!   kill, timers, pipes, faults -> Kernel::send_signal / force_signal (send.rs)

@@ -22,7 +22,7 @@ pub struct Pending {
     pub source: Option<Source>,
 }
 
-/// What became of a signal that was added to a queue.
+/// The outcome of adding a signal to a queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Added {
     /// It waits in the queue.

@@ -1,4 +1,4 @@
-//! Sending signals, and who has one to act on.
+//! Sending signals, and finding the threads that have one to act on.
 
 use warmfork_abi::Errno;
 use warmfork_abi::signals::{
@@ -228,7 +228,7 @@ fn sought(task: &Task) -> u64 {
     }
 }
 
-/// What a thread blocks now: its mask, or that of the call it waits in, without what sigtimedwait waits for.
+/// The signals that a thread blocks now: its mask, or that of the call it waits in, without those that sigtimedwait waits for.
 fn effective_mask(task: &Task) -> u64 {
     match &task.state {
         State::Blocked(wait) | State::Retry(wait) => wait.mask.unwrap_or(task.signals.mask) & !wait.signals,

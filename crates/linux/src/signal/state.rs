@@ -10,7 +10,7 @@ use crate::wait::Wait;
 /// Signals there are.
 pub const SIGNALS: usize = 64;
 
-/// What the guest wants done about a signal (the kernel's `struct sigaction`).
+/// The guest's action for a signal (the kernel's `struct sigaction`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Action {
     /// SIG_DFL, SIG_IGN or the handler's address.
@@ -43,7 +43,7 @@ pub struct AlternateStack {
 }
 
 impl AlternateStack {
-    /// What SS_AUTODISARM leaves while a handler runs.
+    /// The stack that SS_AUTODISARM leaves while a handler runs.
     pub const DISABLED: Self = Self { start: 0, size: 0, flags: SS_DISABLE };
 
     /// Whether `stack_pointer` lies within, however the stack was set.
@@ -84,7 +84,7 @@ pub struct Trap {
 /// A call that was cut short by a signal.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Interrupted {
-    /// What it waited for: `restartable` and `mask` decide what happens next.
+    /// Its wait: `restartable` and `mask` decide how it goes on.
     pub wait: Wait,
 }
 
@@ -106,13 +106,13 @@ pub struct TaskSignals {
 }
 
 impl TaskSignals {
-    /// What a new thread inherits: the mask.
+    /// The state that a new thread inherits: the mask.
     #[must_use]
     pub fn inherited(&self) -> Self {
         Self { mask: self.mask, ..Self::default() }
     }
 
-    /// Blocks exactly `mask`, but never what cannot be blocked.
+    /// Blocks exactly `mask`, except signals that cannot be blocked.
     pub fn set_mask(&mut self, mask: u64) {
         self.mask = mask & !UNBLOCKABLE;
     }
@@ -146,7 +146,7 @@ impl ProcessSignals {
         }
     }
 
-    /// Back to the default for every signal that has a handler: what execve does. Ignored ones stay so.
+    /// Back to the default for every signal that has a handler, as execve does. Ignored ones stay so.
     pub fn reset_handlers(&mut self) {
         for action in &mut self.actions {
             let handler = if action.handler == SIG_IGN { SIG_IGN } else { SIG_DFL };

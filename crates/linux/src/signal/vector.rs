@@ -1,4 +1,4 @@
-//! The vector state (XSAVE area) of a signal frame: as Linux writes it for handlers, and what it takes back.
+//! The vector state (XSAVE area) of a signal frame: as Linux writes it for handlers and takes it back.
 //!
 //! ```text
 //!   0    legacy area: x87, MXCSR at 24, SSE registers
@@ -90,7 +90,7 @@ pub fn at_handler_entry(state: &[u8]) -> Vec<u8> {
     fresh
 }
 
-/// What a frame says about its vector area: how much to read, read before the area itself.
+/// The description of a frame's vector area: how much to read, read before the area itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Extent {
     /// The legacy area only.

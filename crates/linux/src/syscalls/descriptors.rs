@@ -58,7 +58,7 @@ impl Call<'_> {
         fd_result(fd)
     }
 
-    /// Makes `new` refer to what `old` refers to.
+    /// Makes `new` refer to the description of `old`.
     fn duplicate_to(&mut self, old: i32, new: i32, close_on_exec: bool) -> SyscallResult {
         let id = self.description_id(old)?;
         let index = usize::try_from(new).ok().filter(|&new| new < self.kernel.process().file_limit());

@@ -100,8 +100,8 @@ impl Call<'_> {
     }
 }
 
-/// A name in a directory of the host, pinned: what happens to the path meanwhile leads no call elsewhere.
-struct Spot {
+/// A name in a directory of the host, pinned: later changes of the path lead no call elsewhere.
+struct PinnedName {
     directory: OwnedFd,
     name: Vec<u8>,
     /// The guest's plain path.
@@ -110,13 +110,13 @@ struct Spot {
     slash: bool,
 }
 
-impl Spot {
-    /// The metadata of what is there, if anything is.
+impl PinnedName {
+    /// The metadata of the file with that name, if there is one.
     fn mode(&self) -> Result<u32, Errno> {
         Ok(host_metadata(self.open()?.as_fd())?.mode)
     }
 
-    /// An O_PATH handle of what is there.
+    /// An O_PATH handle of the file with that name.
     fn open(&self) -> Result<OwnedFd, Errno> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::openat(&self.directory, &self.name[..], flags, Mode::empty()).map_err(errno)
@@ -137,7 +137,7 @@ impl Spot {
     }
 }
 
-/// What a path's last name may be in a call that makes or removes names.
+/// The last names that a call may use that makes or removes names.
 enum Last {
     /// `.`
     Dot,
@@ -160,7 +160,7 @@ fn last(path: &[u8]) -> Last {
 
 impl Call<'_> {
     /// Pins the name that `target` ends in, for changing it.
-    fn spot(&mut self, target: &Target) -> Result<Spot, Errno> {
+    fn pin_name(&mut self, target: &Target) -> Result<PinnedName, Errno> {
         let keep = target.path.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
         let slash = keep < target.path.len();
         let target = Target { directory: target.directory, path: target.path[..keep].to_vec() };
@@ -170,19 +170,19 @@ impl Call<'_> {
             Ok((directory, name.to_vec(), place.path.clone()))
         })?;
         match found {
-            Found::Host((directory, name, path)) => Ok(Spot { directory, name, path, slash }),
+            Found::Host((directory, name, path)) => Ok(PinnedName { directory, name, path, slash }),
             Found::Synthetic(..) => Err(Errno::EPERM),
             Found::Descriptor(_) => Err(Errno::EPERM),
         }
     }
 
-    /// As [`Call::spot`] for a new name: what is there already is told before what is not allowed.
-    fn new_spot(&mut self, target: &Target) -> Result<Spot, Errno> {
+    /// As [`Call::pin_name`] for a new name: EEXIST comes before the errors of permissions.
+    fn pin_new_name(&mut self, target: &Target) -> Result<PinnedName, Errno> {
         match last(&target.path) {
             Last::Name => {}
             Last::Root | Last::Dot | Last::DotDot => return Err(Errno::EEXIST),
         }
-        match self.spot(target) {
+        match self.pin_name(target) {
             Err(Errno::EACCES | Errno::EROFS | Errno::EPERM | Errno::EBUSY)
                 if self.path_metadata(target, false).is_ok() =>
             {
@@ -207,11 +207,11 @@ pub fn mkdirat(call: &mut Call<'_>) -> SyscallResult {
 
 fn make_directory(call: &mut Call<'_>, target: &Target, mode: u32) -> SyscallResult {
     let mode = mode & 0o1777 & !call.kernel.process().fs.umask;
-    let spot = call.new_spot(target)?;
-    rustix::fs::mkdirat(&spot.directory, &spot.name[..], Mode::from_raw_mode(mode))?;
+    let pinned = call.pin_new_name(target)?;
+    rustix::fs::mkdirat(&pinned.directory, &pinned.name[..], Mode::from_raw_mode(mode))?;
     // A set-group-ID directory passes that bit on.
-    let inherited = spot.mode()? & 0o2000;
-    spot.set_mode(mode | inherited)?;
+    let inherited = pinned.mode()? & 0o2000;
+    pinned.set_mode(mode | inherited)?;
     Ok(0)
 }
 
@@ -244,8 +244,8 @@ fn remove_directory(call: &mut Call<'_>, target: &Target) -> SyscallResult {
         Last::Root => return Err(Errno::EBUSY.into()),
         Last::Name => {}
     }
-    let spot = call.spot(target)?;
-    rustix::fs::unlinkat(&spot.directory, &spot.name[..], AtFlags::REMOVEDIR)?;
+    let pinned = call.pin_name(target)?;
+    rustix::fs::unlinkat(&pinned.directory, &pinned.name[..], AtFlags::REMOVEDIR)?;
     Ok(0)
 }
 
@@ -257,12 +257,12 @@ fn remove_file(call: &mut Call<'_>, target: &Target) -> SyscallResult {
         call.kernel.shared.memory.unlink(&name)?;
         return Ok(0);
     }
-    let spot = call.spot(target)?;
-    if spot.slash {
-        spot.check_slash()?;
+    let pinned = call.pin_name(target)?;
+    if pinned.slash {
+        pinned.check_slash()?;
         return Err(Errno::EISDIR.into());
     }
-    rustix::fs::unlinkat(&spot.directory, &spot.name[..], AtFlags::empty())?;
+    rustix::fs::unlinkat(&pinned.directory, &pinned.name[..], AtFlags::empty())?;
     Ok(0)
 }
 
@@ -302,7 +302,7 @@ fn move_name(call: &mut Call<'_>, old: &Target, new: &Target, flags: u32) -> Sys
         }
         return Ok(0);
     }
-    let (from, to) = (call.spot(old)?, call.spot(new)?);
+    let (from, to) = (call.pin_name(old)?, call.pin_name(new)?);
     from.check_slash()?;
     if to.slash && from.mode()? & S_IFMT != S_IFDIR {
         return Err(Errno::ENOTDIR.into());
@@ -361,7 +361,7 @@ fn make_link(call: &mut Call<'_>, old: &Target, new: &Target, follow: bool) -> S
         return Ok(0);
     }
     let magic = link_source(call, old, follow)?;
-    let to = call.new_spot(new)?;
+    let to = call.pin_new_name(new)?;
     if to.slash {
         return Err(Errno::ENOENT.into());
     }
@@ -416,11 +416,11 @@ pub fn symlinkat(call: &mut Call<'_>) -> SyscallResult {
 }
 
 fn make_symlink(call: &mut Call<'_>, text: &[u8], target: &Target) -> SyscallResult {
-    let spot = call.new_spot(target)?;
-    if spot.slash {
+    let pinned = call.pin_new_name(target)?;
+    if pinned.slash {
         return Err(Errno::ENOENT.into());
     }
-    rustix::fs::symlinkat(text, &spot.directory, &spot.name[..])?;
+    rustix::fs::symlinkat(text, &pinned.directory, &pinned.name[..])?;
     Ok(0)
 }
 
@@ -443,17 +443,17 @@ fn make_node(call: &mut Call<'_>, target: &Target, mode: u32) -> SyscallResult {
         S_IFSOCK | S_IFCHR | S_IFBLK | S_IFDIR => return Err(Errno::EPERM.into()),
         _ => return Err(Errno::EINVAL.into()),
     }
-    let spot = call.new_spot(target)?;
-    if spot.slash {
+    let pinned = call.pin_new_name(target)?;
+    if pinned.slash {
         return Err(Errno::ENOENT.into());
     }
     let mode_bits = Mode::from_raw_mode(permissions);
     if mode & S_IFMT == S_IFIFO {
-        rustix::fs::mkfifoat(&spot.directory, &spot.name[..], mode_bits)?;
+        rustix::fs::mkfifoat(&pinned.directory, &pinned.name[..], mode_bits)?;
     } else {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        rustix::fs::openat(&spot.directory, &spot.name[..], flags, mode_bits)?;
+        rustix::fs::openat(&pinned.directory, &pinned.name[..], flags, mode_bits)?;
     }
-    spot.set_mode(permissions)?;
+    pinned.set_mode(permissions)?;
     Ok(0)
 }

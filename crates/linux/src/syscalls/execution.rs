@@ -1,4 +1,4 @@
-//! execve, execveat: what they are asked for, checked. The engine loads the program; see [`crate::Kernel::execute`].
+//! execve, execveat: their arguments, checked. The engine loads the program; see [`crate::Kernel::execute`].
 
 use std::os::fd::AsFd as _;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Opening FIFOs: each end waits for the other, unless it is opened with O_NONBLOCK.
 //!
-//! The host's FIFO is opened too, without blocking, for whoever is outside of the machine. An end that reads is open already
-//! while it waits, so that a writer finds it; who came meanwhile, and may be gone again,
-//! [`Fifos`](crate::objects::fifos::Fifos) knows.
+//! The host's FIFO is opened too, without blocking, for processes outside of the machine. A reading end is open already while
+//! it waits, so that a writer finds it. [`Fifos`](crate::objects::fifos::Fifos) remembers the ends that came meanwhile, even
+//! if they are gone again.
 
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
@@ -29,13 +29,13 @@ const WRITER: Ends = Ends { reads: false, writes: true };
 /// How long an open that waits sleeps before it looks again, in nanoseconds.
 const RETRY: u64 = 2_000_000;
 
-/// Opens what an O_PATH handle names once more.
+/// Opens the file of an O_PATH handle once more.
 fn open_host(place: &HostFile, flags: OFlags) -> Result<Arc<HostFile>, Errno> {
     let fd = rustix::fs::open(magic_path(place.as_fd()), flags, Mode::empty()).map_err(errno)?;
     HostFile::opened(fd, place.name(), flags.bits()).map_err(errno)
 }
 
-/// The end that writes of a FIFO whose reader has come and is gone again.
+/// The writing end of a FIFO whose reader has come and is gone again.
 fn open_without_reader(place: &HostFile, flags: OFlags) -> Result<Arc<HostFile>, Errno> {
     let _reader = open_host(place, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC)?;
     open_host(place, flags)

@@ -32,7 +32,7 @@ use crate::syscalls::paths::Target;
 
 /// How a file is to be opened.
 #[derive(Clone, Copy, Debug)]
-pub struct How {
+pub struct OpenHow {
     flags: u32,
     /// Permissions of a new file, with the umask taken off.
     mode: u32,
@@ -44,7 +44,7 @@ pub struct How {
 /// Bits of open's flags that Linux knows.
 const KNOWN_FLAGS: u32 = 0o37_777_703;
 
-impl How {
+impl OpenHow {
     /// Checks flags as Linux's build_open_flags does.
     fn new(flags: u32, mode: u32) -> Result<Self, Errno> {
         let mut flags = flags & KNOWN_FLAGS;
@@ -68,7 +68,7 @@ impl How {
         !self.has(O_NOFOLLOW) && !self.has(O_CREAT | O_EXCL)
     }
 
-    /// What the policy has to allow.
+    /// The access that the policy has to allow.
     fn access(self) -> Access {
         let mut access = Access::empty();
         if !self.has(O_PATH) {
@@ -78,7 +78,7 @@ impl How {
         access
     }
 
-    /// Flags for the host: what is neither the description's nor ours.
+    /// Flags for the host: those that are neither the description's nor ours.
     fn for_host(self) -> OFlags {
         const PASSED: u32 = O_ACCMODE | O_TRUNC | warmfork_abi::fcntl::O_SYNC | warmfork_abi::fcntl::O_NOATIME;
         OFlags::from_bits_retain(self.flags & PASSED) | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC
@@ -91,7 +91,7 @@ impl How {
     }
 }
 
-/// What opening a place came to.
+/// The outcome of opening a place.
 enum Opened {
     /// An object.
     Object(Box<Object>),
@@ -104,7 +104,7 @@ enum Opened {
 }
 
 /// Opens the file at a place of the host.
-fn open_place(policy: &Policy, place: &Place<'_>, how: How) -> Result<Opened, Errno> {
+fn open_place(policy: &Policy, place: &Place<'_>, how: OpenHow) -> Result<Opened, Errno> {
     if how.has(O_TMPFILE) {
         return open_unnamed(place, how);
     }
@@ -136,7 +136,7 @@ fn open_place(policy: &Policy, place: &Place<'_>, how: How) -> Result<Opened, Er
 }
 
 /// A file just made: the host's umask is not the guest's, so its mode is set again where they differ.
-fn created(fd: OwnedFd, path: Vec<u8>, how: How) -> Result<Object, Errno> {
+fn created(fd: OwnedFd, path: Vec<u8>, how: OpenHow) -> Result<Object, Errno> {
     if host_metadata(fd.as_fd())?.mode & 0o7777 != how.mode {
         rustix::fs::fchmod(&fd, Mode::from_raw_mode(how.mode)).map_err(errno)?;
     }
@@ -144,18 +144,18 @@ fn created(fd: OwnedFd, path: Vec<u8>, how: How) -> Result<Object, Errno> {
 }
 
 /// O_TMPFILE: `place` is the directory.
-fn open_unnamed(place: &Place<'_>, how: How) -> Result<Opened, Errno> {
+fn open_unnamed(place: &Place<'_>, how: OpenHow) -> Result<Opened, Errno> {
     let directory = place.open(OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
     let mut flags = how.for_host() | OFlags::TMPFILE;
     flags.set(OFlags::EXCL, how.has(O_EXCL));
     let fd = rustix::fs::openat(&directory, ".", flags, Mode::from_raw_mode(how.mode)).map_err(errno)?;
-    // What Linux shows as its name.
+    // The name that Linux shows.
     let name = format!("#{}", host_metadata(fd.as_fd())?.inode);
     Ok(Opened::Object(Box::new(created(fd, guest_path::child(&place.path, name.as_bytes()), how)?)))
 }
 
-/// Opens what an O_PATH handle names, knowing now what kind of file it is.
-fn open_existing(handle: OwnedFd, place: &Place<'_>, how: How) -> Result<Opened, Errno> {
+/// Opens the file of an O_PATH handle, whose kind is known now.
+fn open_existing(handle: OwnedFd, place: &Place<'_>, how: OpenHow) -> Result<Opened, Errno> {
     let metadata = host_metadata(handle.as_fd())?;
     let kind = metadata.file_type();
     let path = place.path.clone();
@@ -191,7 +191,7 @@ fn open_existing(handle: OwnedFd, place: &Place<'_>, how: How) -> Result<Opened,
 
 impl Call<'_> {
     /// Opens `target` at the lowest free descriptor.
-    fn open_path(&mut self, target: &Target, mut how: How) -> SyscallResult {
+    fn open_path(&mut self, target: &Target, mut how: OpenHow) -> SyscallResult {
         let limit = self.kernel.process().file_limit();
         if !self.kernel.process().descriptors.has_room(limit) {
             return Err(Errno::EMFILE.into());
@@ -201,7 +201,7 @@ impl Call<'_> {
         self.open(object, how.for_description(), how.has(O_CLOEXEC))
     }
 
-    fn open_object(&mut self, target: &Target, mut how: How) -> Result<Object, Stop> {
+    fn open_object(&mut self, target: &Target, mut how: OpenHow) -> Result<Object, Stop> {
         if how.flags & (O_PATH | O_DIRECTORY) == 0
             && let Some(name) = self.shared_memory_name(target)
         {
@@ -224,7 +224,7 @@ impl Call<'_> {
         }
     }
 
-    fn open_synthetic(&mut self, node: &Node, path: Vec<u8>, how: How) -> Result<Object, Errno> {
+    fn open_synthetic(&mut self, node: &Node, path: Vec<u8>, how: OpenHow) -> Result<Object, Errno> {
         if how.has(O_CREAT | O_EXCL) {
             return Err(Errno::EEXIST);
         }
@@ -273,7 +273,7 @@ impl Call<'_> {
     }
 
     /// Opens /proc/self/fd/N: the same file once more.
-    fn open_again(&mut self, fd: i32, how: How) -> Result<Object, Stop> {
+    fn open_again(&mut self, fd: i32, how: OpenHow) -> Result<Object, Stop> {
         let id = self.description_id(fd).map_err(|_| Errno::ENOENT)?;
         let description = self.kernel.files.description(id);
         let wanted = how.flags & O_ACCMODE;
@@ -281,11 +281,11 @@ impl Call<'_> {
         match &description.object {
             Object::File(file) if !allowed || how.has(O_TRUNC) => {
                 let target = Target { directory: AT_FDCWD, path: file.path.clone() };
-                self.open_object(&target, How { flags: how.flags & !O_CREAT, ..how })
+                self.open_object(&target, OpenHow { flags: how.flags & !O_CREAT, ..how })
             }
             Object::Directory(directory) => {
                 let target = Target { directory: AT_FDCWD, path: directory.path.clone() };
-                self.open_object(&target, How { flags: how.flags & !O_CREAT, ..how })
+                self.open_object(&target, OpenHow { flags: how.flags & !O_CREAT, ..how })
             }
             _ if how.has(O_DIRECTORY) => Err(Errno::ENOTDIR.into()),
             Object::Terminal(end) if end.master => Ok(Object::Terminal(self.kernel.shared.terminals.create()?)),
@@ -313,21 +313,21 @@ impl Call<'_> {
 /// open(2)
 pub fn open(call: &mut Call<'_>) -> SyscallResult {
     let target = call.target(AT_FDCWD, call.args[0], false)?;
-    let how = How::new(call.uint(1), call.uint(2))?;
+    let how = OpenHow::new(call.uint(1), call.uint(2))?;
     call.open_path(&target, how)
 }
 
 /// creat(2)
 pub fn creat(call: &mut Call<'_>) -> SyscallResult {
     let target = call.target(AT_FDCWD, call.args[0], false)?;
-    let how = How::new(O_CREAT | O_WRONLY | O_TRUNC, call.uint(1))?;
+    let how = OpenHow::new(O_CREAT | O_WRONLY | O_TRUNC, call.uint(1))?;
     call.open_path(&target, how)
 }
 
 /// openat(2)
 pub fn openat(call: &mut Call<'_>) -> SyscallResult {
     let target = call.target(call.int(0), call.args[1], false)?;
-    let how = How::new(call.uint(2), call.uint(3))?;
+    let how = OpenHow::new(call.uint(2), call.uint(3))?;
     call.open_path(&target, how)
 }
 
@@ -357,11 +357,11 @@ pub fn openat2(call: &mut Call<'_>) -> SyscallResult {
         return Err(Errno::EAGAIN.into());
     }
     let target = call.target(call.int(0), call.args[1], false)?;
-    let how = How::new(flags, u32::try_from(mode).map_err(|_| Errno::EINVAL)?)?;
-    call.open_path(&target, How { bounds: resolve, ..how })
+    let how = OpenHow::new(flags, u32::try_from(mode).map_err(|_| Errno::EINVAL)?)?;
+    call.open_path(&target, OpenHow { bounds: resolve, ..how })
 }
 
-/// `struct open_how`: flags, mode, resolve. A larger one must be zero beyond what is known.
+/// `struct open_how`: flags, mode, resolve. A larger one must be zero beyond the known fields.
 fn read_open_how(call: &mut Call<'_>, size: usize) -> Result<(u64, u64, u64), Errno> {
     const LENGTH: usize = 24;
     if size < LENGTH {

@@ -14,7 +14,7 @@ use crate::objects::pidfd::PidFd;
 use crate::processes::{ForkRequest, Forked};
 use crate::wait::Wait;
 
-/// What clone and clone3 ask for.
+/// The request of clone and clone3.
 #[derive(Default)]
 pub(super) struct Request {
     pub flags: u64,

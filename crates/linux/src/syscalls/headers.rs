@@ -57,7 +57,7 @@ impl Header {
         Vectors::read(call.memory(), self.vectors, self.count)
     }
 
-    /// Writes what recvmsg(2) tells: the address, and the lengths and flags of the header itself.
+    /// Writes the results of recvmsg(2): the address, and the lengths and flags of the header itself.
     fn answer(&self, call: &mut Call<'_>, from: Option<&Address>, control: &[u8], flags: u32) -> Result<(), Errno> {
         if self.name != 0 {
             let bytes = from.map_or_else(Vec::new, Address::encode);
@@ -88,7 +88,7 @@ fn send_message(call: &mut Call<'_>, id: DescriptionId, address: u64, flags: u32
     send(call, id, &vectors, &Outgoing { flags, address: to, rights, ancillary })
 }
 
-/// The descriptions that a message passes on, and what datagrams of the Internet protocols may have with them.
+/// The descriptions that a message passes on, and the ancillary data that datagrams of the Internet protocols may have.
 /// Credentials may only be the guest's own; other ancillary data is refused.
 fn read_control(
     call: &mut Call<'_>,
@@ -159,7 +159,7 @@ fn check_credentials(call: &Call<'_>, data: &[u8]) -> Result<(), Errno> {
     if *data == own.to_bytes() { Ok(()) } else { Err(Errno::EPERM) }
 }
 
-/// Whoever is not one of the machine's processes, as Linux shows who is outside of a namespace.
+/// A sender that is not one of the machine's processes, as Linux shows one outside of a namespace.
 const OUTSIDER: Credentials = Credentials { pid: 0, uid: 65_534, gid: 65_534 };
 
 /// recvmsg(2)

@@ -1,4 +1,4 @@
-//! ioctl: what every descriptor knows, and terminals.
+//! ioctl: the requests of every descriptor, and those of terminals.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Limits, usage, priorities, and what the system says about itself.
+//! Limits, usage, priorities, and facts about the system.
 
 use warmfork_abi::Errno;
 use warmfork_abi::process::{
@@ -87,7 +87,7 @@ pub fn prlimit64(call: &mut Call<'_>) -> SyscallResult {
     Ok(0)
 }
 
-/// getrusage(2): CPU time, and what is mapped as an upper bound of what is resident.
+/// getrusage(2): CPU time, and the mapped bytes as an upper bound of the resident ones.
 pub fn getrusage(call: &mut Call<'_>) -> SyscallResult {
     let address = call.args[1];
     let used = match call.int(0) {

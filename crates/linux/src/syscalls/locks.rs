@@ -43,7 +43,7 @@ impl Call<'_> {
         self.kernel.file_id(self.host, id)
     }
 
-    /// Sleeps a little and tries again: whoever holds the lock is another thread or process, which goes on meanwhile.
+    /// Sleeps a little and tries again: another thread or process holds the lock, and goes on meanwhile.
     fn wait_for_lock(&self) -> Stop {
         let deadline = Some(self.host.monotonic().saturating_add(RETRY));
         Stop::Block(Wait { deadline, restartable: true, ..Wait::default() })
@@ -134,7 +134,7 @@ fn range(call: &mut Call<'_>, id: DescriptionId, bytes: &[u8; FLOCK]) -> Result<
     Ok((byte(first)?, byte(last)?))
 }
 
-/// What F_GETLK answers.
+/// The answer of F_GETLK.
 fn describe(bytes: &mut [u8; FLOCK], conflict: Option<Record>) {
     let Some(record) = conflict else {
         bytes[..2].copy_from_slice(&F_UNLCK.to_le_bytes());

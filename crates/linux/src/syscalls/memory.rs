@@ -32,7 +32,7 @@ pub fn mmap(call: &mut Call<'_>) -> SyscallResult {
     Ok(call.kernel.space_mut().map(call.guest.memory(), request)?)
 }
 
-/// What the descriptor given to mmap has behind it.
+/// The memory behind the descriptor given to mmap.
 fn backing(call: &mut Call<'_>, offset: u64) -> Result<Backing, Errno> {
     let id = call.description_id(call.int(4))?;
     let description = call.kernel.files.description(id);
@@ -91,7 +91,7 @@ pub fn mremap(call: &mut Call<'_>) -> SyscallResult {
     Ok(call.kernel.space_mut().remap(call.guest.memory(), request)?)
 }
 
-/// Puts what MAP_SHARED | MAP_ANONYMOUS has mapped at `address` into a memory file, for a second view of it is wanted:
+/// Puts the memory that MAP_SHARED | MAP_ANONYMOUS has mapped at `address` into a memory file, for a second view of it:
 /// before, nobody else saw it, and it was private memory.
 fn put_in_file(call: &mut Call<'_>, address: u64) -> Result<(), Errno> {
     let found = call.kernel.space().areas().find(address);

@@ -24,7 +24,7 @@ const MSG_MINOR: u32 = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR | MSG_CONFIRM;
 /// Flags of receiving calls that reach the host's socket.
 const RECEIVE_FLAGS: u32 = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_ERRQUEUE;
 
-/// What a sending call sends beside the bytes.
+/// The parts of a message beside the bytes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outgoing {
     /// MSG_* of the call.
@@ -183,7 +183,7 @@ fn send_once(
     Ok(sent)
 }
 
-/// What a receiving call wants beside bytes.
+/// The parts that a receiving call wants beside bytes.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Wanted {
     /// MSG_* of the call.

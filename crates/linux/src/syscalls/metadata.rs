@@ -16,7 +16,7 @@ use crate::resolve::Found;
 use crate::syscalls::paths::Target;
 
 impl Call<'_> {
-    /// What fstat of descriptor `fd` shows.
+    /// The metadata that fstat of descriptor `fd` shows.
     ///
     /// # Errors
     /// EBADF, and the host's.
@@ -25,7 +25,7 @@ impl Call<'_> {
         self.kernel.with_object(self.host, id, |object, context| object.metadata(context))
     }
 
-    /// What stat of a path shows.
+    /// The metadata that stat of a path shows.
     ///
     /// # Errors
     /// Those of path resolution.

@@ -21,7 +21,7 @@ use crate::objects::socket::Socket;
 use crate::policy::{Access, Rule};
 use crate::resolve::{Found, Request};
 
-/// What the paths of descriptors begin with, by which the host knows a guest's Unix sockets.
+/// The beginning of the paths of descriptors, by which the host knows a guest's Unix sockets.
 const DESCRIPTORS: &str = "/proc/self/fd/";
 
 /// An address that the policy allows, for the host.
@@ -29,9 +29,9 @@ const DESCRIPTORS: &str = "/proc/self/fd/";
 pub(crate) struct HostAddress {
     /// `None` dissolves an association (AF_UNSPEC).
     pub address: Option<SocketAddrAny>,
-    /// What one of the machine's own sockets would be found by there.
+    /// The name by which one of the machine's own sockets would be found there.
     pub local: Option<LocalName>,
-    /// What the address goes through; open while it is used.
+    /// The directory that the address goes through; open while it is used.
     _through: Option<OwnedFd>,
 }
 
@@ -72,13 +72,13 @@ pub(crate) fn write_address(call: &mut Call<'_>, address: u64, length: u64, valu
     Ok(memory.write_u32(length, u32::try_from(bytes.len()).map_err(|_| Errno::EINVAL)?)?)
 }
 
-/// Refuses what the policy does not allow, with a line in the log.
+/// Refuses an access that the policy does not allow, with a line in the log.
 fn deny(call: &mut Call<'_>, doing: &str, address: impl Display, flag: &str) -> Errno {
     call.host.deny(format!("{doing} {address} is denied: {flag}={address} would allow it"));
     Errno::EACCES
 }
 
-/// As [`deny`], for what only the whole flag allows.
+/// As [`deny`], for an access that only the whole flag allows.
 fn deny_abstract(call: &mut Call<'_>, doing: &str, flag: &str) -> Errno {
     call.host.deny(format!("{doing} an abstract Unix socket is denied: {flag} (without a list) would allow it"));
     Errno::EACCES

@@ -36,7 +36,7 @@ impl Call<'_> {
             Ok(Found::Host(())) => Ok(0),
             Ok(Found::Descriptor(fd)) => self.change_descriptor(fd, true, change),
             Ok(Found::Synthetic(..)) => Err(Errno::EPERM.into()),
-            // Changing what is not one's own is EPERM, changing what is not there ENOENT.
+            // Changing another user's file is EPERM, changing a missing one ENOENT.
             Err(Errno::EACCES) => match self.path_metadata(target, follow) {
                 Ok(_) => Err(Errno::EPERM.into()),
                 Err(error) => Err(error.into()),

@@ -1,4 +1,4 @@
-//! What path calls share, and chdir, fchdir, getcwd, readlink, umask.
+//! Parts that path calls share, and chdir, fchdir, getcwd, readlink, umask.
 
 use rustix::fs::{Mode, OFlags};
 use warmfork_abi::Errno;
@@ -79,7 +79,7 @@ impl Call<'_> {
         Ok(Target { directory, path })
     }
 
-    /// What to ask of the [`Resolver`] for `target`; an empty path stands for the directory itself.
+    /// The request to the [`Resolver`] for `target`; an empty path stands for the directory itself.
     ///
     /// # Errors
     /// EBADF and ENOTDIR for a relative path from a descriptor that is no directory.

@@ -1,4 +1,4 @@
-//! pidfd_open and what is done with process descriptors.
+//! pidfd_open and the other calls with process descriptors.
 
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::O_RDWR;
@@ -13,7 +13,7 @@ use crate::files::Description;
 use crate::guest_path;
 use crate::ids::Pid;
 use crate::objects::Object;
-use crate::objects::pidfd::{Life, PidFd};
+use crate::objects::pidfd::{PidFd, ProcessState};
 use crate::process::Process;
 use crate::signal::information::SIGINFO_SIZE;
 use crate::signal::{SignalInfo, Target};
@@ -40,7 +40,7 @@ pub fn pidfd_open(call: &mut Call<'_>) -> SyscallResult {
         return Err(Errno::EINVAL.into());
     }
     let named = PidFd { id, thread: flags & PIDFD_THREAD != 0 };
-    if call.kernel.life(named) == Life::Gone {
+    if call.kernel.process_state(named) == ProcessState::Gone {
         let thread = call.kernel.processes.find_task(id).is_some();
         return Err(if thread { Errno::ENOENT } else { Errno::ESRCH }.into());
     }
@@ -48,7 +48,7 @@ pub fn pidfd_open(call: &mut Call<'_>) -> SyscallResult {
     Ok(u64::from(fd.unsigned_abs()))
 }
 
-/// What the descriptor behind `id` names: a process descriptor, or the process's directory in /proc.
+/// The process that the descriptor behind `id` names: a process descriptor, or a process's directory in /proc.
 fn named(call: &Call<'_>, id: DescriptionId) -> Result<PidFd, Errno> {
     if let Some(pidfd) = call.kernel.pidfd(id) {
         return Ok(pidfd);
@@ -83,10 +83,10 @@ pub fn pidfd_send_signal(call: &mut Call<'_>) -> SyscallResult {
             SignalInfo::from_bytes(checked(signal)?, bytes)
         }
     };
-    let targets = match call.kernel.life(named) {
-        Life::Gone => return Err(Errno::ESRCH.into()),
-        Life::Ended => return Ok(0),
-        Life::Living => targets(call, named, flags)?,
+    let targets = match call.kernel.process_state(named) {
+        ProcessState::Gone => return Err(Errno::ESRCH.into()),
+        ProcessState::Ended => return Ok(0),
+        ProcessState::Alive => targets(call, named, flags)?,
     };
     if info.signal == 0 {
         return Ok(0);
@@ -122,9 +122,9 @@ pub fn pidfd_getfd(call: &mut Call<'_>) -> SyscallResult {
     }
     let id = call.description_id(fd)?;
     let named = call.kernel.pidfd(id).ok_or(Errno::EBADF)?;
-    let owner = match call.kernel.life(named) {
-        Life::Living => owner(call, named)?,
-        Life::Ended | Life::Gone => return Err(Errno::ESRCH.into()),
+    let owner = match call.kernel.process_state(named) {
+        ProcessState::Alive => owner(call, named)?,
+        ProcessState::Ended | ProcessState::Gone => return Err(Errno::ESRCH.into()),
     };
     let own = call.kernel.process().pid;
     // As ptrace(2) asks: not of a process that has made itself private.
@@ -141,7 +141,7 @@ pub fn pidfd_getfd(call: &mut Call<'_>) -> SyscallResult {
 /// The process that waitid(2) waits for with a descriptor, and whether it does so without sleeping.
 ///
 /// # Errors
-/// EINVAL for a number that none can have, EBADF for what is no process descriptor.
+/// EINVAL for a number that none can have, EBADF for another kind of descriptor.
 pub(super) fn waited_for(call: &Call<'_>, fd: i32) -> Result<(Pid, bool), Errno> {
     if fd < 0 {
         return Err(Errno::EINVAL);

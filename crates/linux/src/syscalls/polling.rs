@@ -11,10 +11,10 @@ use crate::readiness::epoll;
 use crate::syscalls::time::read_timespec;
 use crate::wait::Wait;
 
-/// Most events that one epoll_wait returns, whatever the guest asks for: bounds the copy.
+/// Most events that one epoll_wait returns, even if the guest asks for more: bounds the copy.
 const MAX_EVENTS: usize = 4096;
 
-/// What ends a wait beside events: a timeout in nanoseconds (`None` is never) and a temporary signal mask.
+/// The ends of a wait beside events: a timeout in nanoseconds (`None` is never) and a temporary signal mask.
 #[derive(Clone, Copy, Default)]
 struct Limits {
     timeout: Option<u64>,
@@ -47,7 +47,7 @@ impl Limits {
         Err(Stop::Block(Wait { descriptions, exact, deadline, mask: self.mask, ..Wait::default() }))
     }
 
-    /// What is left of the timeout.
+    /// The time that is left of the timeout.
     fn remaining(self, call: &mut Call<'_>) -> Option<u64> {
         let deadline = call.deadline_after(self.timeout?);
         Some(deadline.saturating_sub(call.host.monotonic()))
@@ -121,7 +121,7 @@ fn interest_of(entry: &[u8]) -> Events {
     Events::from_bits_truncate(u32::from(u16::from_le_bytes([entry[4], entry[5]]))) - Events::NVAL
 }
 
-/// What poll(2) reports for `fd`: nothing for a negative one.
+/// The events that poll(2) reports for `fd`: none for a negative one.
 fn poll_one(call: &mut Call<'_>, fd: i32, interest: Events) -> Events {
     if fd < 0 {
         return Events::empty();

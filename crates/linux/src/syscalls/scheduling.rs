@@ -13,7 +13,7 @@ use crate::task::Task;
 
 /// Bytes of the kernel's CPU masks here.
 const CPU_MASK_SIZE: u64 = 8;
-/// What a thread gets before others have their turn.
+/// The time of a thread before others have their turn.
 const TIME_SLICE: u64 = NANOSECONDS_PER_SECOND / 100;
 
 /// sched_yield(2)

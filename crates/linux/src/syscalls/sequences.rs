@@ -15,7 +15,7 @@ use crate::sequences::Sequences;
 use crate::signal::SignalInfo;
 
 /// membarrier(2): one thread runs at a time, and was told if it was in a restartable sequence; so every barrier has
-/// already happened. What is left is who may ask for one.
+/// already happened. Only the permission to ask for one is left to check.
 pub fn membarrier(call: &mut Call<'_>) -> SyscallResult {
     let (command, flags) = (call.int(0), call.uint(1));
     let known = if command == MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ { MEMBARRIER_CMD_FLAG_CPU } else { 0 };

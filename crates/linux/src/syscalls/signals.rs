@@ -202,7 +202,7 @@ pub fn rt_sigqueueinfo(call: &mut Call<'_>) -> SyscallResult {
     Ok(0)
 }
 
-/// What kill(2) and the kernel send, nobody else may pretend to another process.
+/// A process must not send another one a signal that claims to come from kill(2) or the kernel.
 pub(super) fn forge_check(call: &Call<'_>, owner: Pid, bytes: &[u8; SIGINFO_SIZE]) -> Result<(), Errno> {
     let code = i32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
     if (code >= 0 || code == SI_TKILL) && owner != call.kernel.process().pid { Err(Errno::EPERM) } else { Ok(()) }
@@ -241,7 +241,7 @@ pub fn sigaltstack(call: &mut Call<'_>) -> SyscallResult {
     Ok(0)
 }
 
-/// What the alternate stack becomes when a thread at `stack_pointer` wants `wanted`.
+/// The alternate stack when a thread at `stack_pointer` wants `wanted`.
 fn change_stack(current: AlternateStack, wanted: AlternateStack, stack_pointer: u64) -> Result<AlternateStack, Errno> {
     if current.in_use(stack_pointer) {
         return Err(Errno::EPERM);
@@ -254,7 +254,7 @@ fn change_stack(current: AlternateStack, wanted: AlternateStack, stack_pointer: 
     }
 }
 
-/// rt_sigreturn(2): back to what the handler interrupted. A frame that cannot be is a SIGSEGV.
+/// rt_sigreturn(2): back to the code that the handler interrupted. An impossible frame is a SIGSEGV.
 pub fn rt_sigreturn(call: &mut Call<'_>) -> SyscallResult {
     let current = call.kernel.vector_state(call.guest, call.tid)?;
     let Ok(restored) = frame::read(call.guest.memory(), call.registers, &current) else {

@@ -49,7 +49,7 @@ pub fn socket(call: &mut Call<'_>) -> SyscallResult {
     call.open(Object::Socket(socket), O_RDWR | flags & SOCK_NONBLOCK, flags & SOCK_CLOEXEC != 0)
 }
 
-/// Only what the policy understands: TCP, UDP, UDP-Lite and Unix sockets.
+/// Allows only sockets that the policy understands: TCP, UDP, UDP-Lite and Unix.
 fn check_protocol(family: u16, kind: u32, protocol: u32) -> Result<(), Errno> {
     const TCP: u32 = 6;
     const UDP: u32 = 17;
@@ -84,7 +84,7 @@ pub fn socketpair(call: &mut Call<'_>) -> SyscallResult {
 /// The host socket behind `id`.
 ///
 /// # Errors
-/// ENOTSOCK for what is no socket, `pair` for one end of a socketpair.
+/// ENOTSOCK for another kind of descriptor, `pair` for one end of a socketpair.
 fn host_socket<'a>(
     call: &'a mut Call<'_>,
     id: DescriptionId,

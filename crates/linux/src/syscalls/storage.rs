@@ -1,4 +1,4 @@
-//! What is done to a file's bytes as a whole: truncate, sync, fallocate, advice.
+//! Calls about a file's bytes as a whole: truncate, sync, fallocate, advice.
 
 use std::os::fd::AsFd as _;
 

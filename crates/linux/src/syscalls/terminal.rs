@@ -1,6 +1,6 @@
-//! Terminals from the processes' side: who may use one, who is controlled by it, and the requests of ioctl_tty(2).
+//! Terminals from the processes' side: the right to use one, the session that it controls, and the requests of ioctl_tty(2).
 //!
-//! The terminal that a machine was started on is the host's, but what it controls is decided here as for the machine's own.
+//! The terminal that a machine was started on is the host's, but its session is kept here, as for the machine's own.
 
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{O_CLOEXEC, O_NOCTTY};

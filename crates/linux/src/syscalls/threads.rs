@@ -15,7 +15,7 @@ use crate::task::Task;
 /// Flags that ask for namespaces of their own.
 const NAMESPACES: u64 =
     CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
-/// What a thread shares with its maker, and has to.
+/// The flags of things that a thread must share with its maker.
 const SHARED: u64 = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
 
 /// clone(2)

@@ -129,7 +129,7 @@ pub fn clock_nanosleep(call: &mut Call<'_>) -> SyscallResult {
     sleep(call, deadline, 0)
 }
 
-/// Sleeps until `deadline`. When a signal is about to end that, what is left goes to `remaining`.
+/// Sleeps until `deadline`. When a signal is about to end that, the rest of the time goes to `remaining`.
 fn sleep(call: &mut Call<'_>, deadline: u64, remaining: u64) -> SyscallResult {
     let now = call.host.monotonic();
     if deadline <= now {

@@ -81,7 +81,7 @@ pub fn alarm(call: &mut Call<'_>) -> SyscallResult {
     Ok(seconds + u64::from(up))
 }
 
-/// What counts the time of timers on clock `id`.
+/// The counter for timers on clock `id`.
 fn counter(call: &Call<'_>, id: i32) -> Result<Counter, Errno> {
     match id {
         CLOCK_REALTIME | CLOCK_MONOTONIC | CLOCK_BOOTTIME | CLOCK_TAI => return Ok(Counter::Monotonic),
@@ -95,7 +95,7 @@ fn counter(call: &Call<'_>, id: i32) -> Result<Counter, Errno> {
     }
 }
 
-/// Reads a `struct sigevent`. Without one it is SIGALRM to the process, whose value is the timer's id.
+/// Reads a `struct sigevent`. The default is SIGALRM to the process, with the timer's id as its value.
 fn read_event(call: &mut Call<'_>, address: u64) -> Result<Notify, Errno> {
     let bytes: [u8; 20] = call.memory().read_array(address)?;
     let half = |at: usize| i32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
@@ -140,7 +140,7 @@ pub fn timer_create(call: &mut Call<'_>) -> SyscallResult {
     Ok(0)
 }
 
-/// A copy of the timer in argument 0, what its counter shows now, and its id.
+/// A copy of the timer in argument 0, the present value of its counter, and its id.
 fn timer(call: &Call<'_>) -> Result<(i32, PosixTimer, u64), Errno> {
     let id = call.int(0);
     let timer = call.kernel.process().timers.posix.get(&id).ok_or(Errno::EINVAL)?.clone();
@@ -149,7 +149,7 @@ fn timer(call: &Call<'_>) -> Result<(i32, PosixTimer, u64), Errno> {
     Ok((id, timer, now))
 }
 
-/// What timer_gettime shows. A timer that only is read stops at zero.
+/// The answer of timer_gettime. A timer that is only read stops at zero.
 fn shown(timer: &PosixTimer, now: u64) -> (u64, u64) {
     let countdown = timer.countdown;
     let over = countdown.deadline.is_some_and(|deadline| deadline <= now);

@@ -77,7 +77,7 @@ impl Call<'_> {
         self.admit(transfer.id, SIGTTIN)?;
         let mut length = vectors.total();
         if !transfer.whole && length > 0 {
-            // What is read here is gone: read no more than the guest can take.
+            // Bytes that are read here are gone from the object: read no more than the guest can take.
             let writable = vectors.writable(self.kernel.space().areas());
             if writable == 0 && !self.kernel.poll_for(self.host, transfer.id, Events::IN).is_empty() {
                 return Err(Errno::EFAULT.into());
@@ -156,7 +156,7 @@ impl Call<'_> {
 
     /// Writes all of `vectors`, waiting in between unless the description is non-blocking.
     fn write_from(&mut self, transfer: Transfer, vectors: &Vectors) -> SyscallResult {
-        // These never look at what they are given.
+        // These never look at the bytes.
         if let Object::Device(Device::Null | Device::Zero) = self.kernel.files.description(transfer.id).object {
             return Ok(vectors.total() as u64);
         }
@@ -172,7 +172,7 @@ impl Call<'_> {
         result
     }
 
-    /// Adds to an event counter what begins each buffer; the last is the first that has more than one number.
+    /// Adds the first number of each buffer to an event counter, up to the first buffer with more than one number.
     fn count_up(&mut self, transfer: Transfer, vectors: &Vectors) -> SyscallResult {
         let mut moved = self.moved();
         for (address, length) in vectors.parts(moved) {
@@ -279,7 +279,7 @@ impl Call<'_> {
     }
 }
 
-/// Whether what is sent and received keeps its boundaries.
+/// Whether messages keep their boundaries.
 fn carries_messages(object: &Object) -> bool {
     match object {
         Object::Socket(socket) => !socket.is_stream(),

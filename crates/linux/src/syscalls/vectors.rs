@@ -74,7 +74,7 @@ impl Vectors {
         self.total
     }
 
-    /// Fills `into` with what lies `skip` bytes into the buffers; how many bytes there were.
+    /// Fills `into` with the bytes from `skip` on in the buffers; returns how many there were.
     ///
     /// # Errors
     /// [`Fault`] when a buffer cannot be read.
@@ -142,7 +142,7 @@ impl Vectors {
         total
     }
 
-    /// What is left of each buffer after the first `skip` bytes of all.
+    /// The rest of each buffer after the first `skip` bytes of all.
     pub fn parts(&self, skip: usize) -> impl Iterator<Item = (u64, usize)> {
         let mut skip = skip;
         std::iter::once(self.first).chain(self.rest.iter().copied()).filter_map(move |(address, length)| {

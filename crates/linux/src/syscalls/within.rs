@@ -20,7 +20,7 @@ use crate::kernel::Kernel;
 use crate::metadata::host_metadata_at;
 use crate::objects::address::{Address, LocalName, in_family, plain};
 use crate::objects::local::Connected;
-use crate::objects::mailbox::Letter;
+use crate::objects::mailbox::Datagram;
 use crate::objects::options::Name;
 use crate::objects::pair::PairEnd;
 use crate::objects::socket::Socket;
@@ -31,7 +31,7 @@ use crate::syscalls::names::HostAddress;
 /// Most connections of a machine that wait to be accepted: no descriptor counts for them any more.
 const MAX_WAITING: usize = 8192;
 
-/// Notes by what a socket is found that was just bound.
+/// Notes the name by which a socket that was just bound is found.
 pub(super) fn named(socket: &mut Socket, shared: &mut Shared) {
     if socket.family != AF_UNIX {
         if socket.is_datagram() && socket.address.is_some() {
@@ -132,7 +132,7 @@ fn is_of_host(ip: IpAddr) -> bool {
     name.and_then(|name| SocketAddr::try_from(name).ok()).is_some_and(|own| own.ip() == ip)
 }
 
-/// What a socket of `family` reaches at `address`; `None` for what is of another family.
+/// The address that a socket of `family` reaches at `address`; `None` for another family.
 fn reached(family: u16, address: SocketAddr) -> Option<SocketAddr> {
     if address.is_ipv6() != (family == AF_INET6) {
         return None;
@@ -233,8 +233,8 @@ pub(super) fn send_internet(
     data: &[u8],
 ) -> Result<Option<usize>, Errno> {
     let Some((mailbox, from)) = internet_mailbox(call, id, to)? else { return Ok(None) };
-    let letter = Letter { data: data.to_vec(), rights: Vec::new(), sender: Credentials::NOBODY, from };
-    call.kernel.shared.mailboxes.deliver_or_lose(mailbox, letter).map(Some)
+    let datagram = Datagram { data: data.to_vec(), rights: Vec::new(), sender: Credentials::NOBODY, from };
+    call.kernel.shared.mailboxes.deliver_or_lose(mailbox, datagram).map(Some)
 }
 
 /// The mailbox that a datagram from socket `id` goes to, and the name that it comes from, when one of the machine's own
@@ -260,7 +260,7 @@ fn internet_mailbox(
     named(socket, context.shared);
     let ip = if own.ip().is_unspecified() { source(to.ip()) } else { plain(own).ip() };
     let from = SocketAddr::new(ip, own.port());
-    // One that is connected takes what comes from its peer only.
+    // A connected one takes datagrams of its peer only.
     let takes = |other: &Socket| similar(other) && other.to.is_none_or(|peer| plain(peer) == from);
     let receivers = call.kernel.find_internet(to, takes);
     let Some(&receiver) = receivers.get(usize::from(from.port()) % receivers.len().max(1)) else { return Ok(None) };
@@ -278,7 +278,7 @@ fn is_udp(socket: &Socket, protocol: u32) -> bool {
     matches!(socket.protocol, 0 | UDP) && matches!(protocol, 0 | UDP)
 }
 
-/// Whether the guest has asked for what only headers have: segmentation, time to live, class, errors.
+/// Whether the guest has asked for something that only headers have: segmentation, time to live, class, errors.
 fn has_headers(socket: &Socket) -> bool {
     const OPTIONS: [(u32, u32); 10] = [
         (SOL_UDP, UDP_SEGMENT),

@@ -1,4 +1,4 @@
-//! The clocks of the host, as straight lines: from what the vDSO in every guest tells the time.
+//! The clocks of the host, as straight lines, from which the vDSO in every guest tells the time.
 //!
 //! ```text
 //!   host's clocks --refresh--> HostClock, one for the whole process --show--> MachineClock, each machine's own
@@ -35,7 +35,7 @@ const ATTEMPTS: usize = 5;
 const CLOCKSOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 const CPU_FLAGS: &str = "/proc/cpuinfo";
 
-/// What a clock of the host showed at one value of the counter.
+/// A reading of a clock of the host at one value of the counter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Reading {
     tsc: u64,
@@ -60,7 +60,7 @@ impl Reading {
         best.1
     }
 
-    /// What the clock shows at `tsc`, at a rate of `multiplier`.
+    /// The time of the clock at `tsc`, at a rate of `multiplier`.
     fn at(self, tsc: u64, multiplier: u64) -> u64 {
         Line { base: self.time, multiplier }.at(tsc.saturating_sub(self.tsc))
     }

@@ -12,7 +12,7 @@ use crate::testing::compile;
 use crate::vdso::page::{MAX_SLEW, SLEW_TIME};
 use crate::vdso::{MachineClock, image_file};
 
-/// What the issue of these clocks promises; the median of a thousand readings is far below it.
+/// The greatest error that is allowed; the median of a thousand readings is far below it.
 const CLOSE: i64 = 20_000;
 
 fn page() -> HostClock {
@@ -29,7 +29,7 @@ fn probe() -> PathBuf {
     PROBE.get_or_init(|| compile("vdso_probe", "vdso_probe.c", &["-O2"])).clone()
 }
 
-/// What `clock` shows, in nanoseconds; `None` when guests ask the kernel.
+/// The time of `clock`, in nanoseconds; `None` when guests ask the kernel.
 fn now(page: &Page, clock: Clock) -> Option<u64> {
     let look = |page: &Page| (page.is_usable(), page.line(clock), page.load(Word::TscBase), tsc::read());
     let (usable, line, base, tsc) = page.consistent(look)?;

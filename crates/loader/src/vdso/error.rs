@@ -10,7 +10,7 @@ pub enum VdsoError {
     MemoryFile {
         /// Which one.
         what: &'static str,
-        /// What the host said.
+        /// The host's error.
         errno: Errno,
     },
 }

@@ -86,7 +86,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Shows nothing: whoever wants this clock makes the system call.
+    /// Shows nothing: the vDSO makes the system call for this clock.
     pub(super) const HIDDEN: Self = Self { base: 0, multiplier: 0 };
 
     /// Nanoseconds `cycles` after its beginning.
@@ -111,7 +111,7 @@ impl Line {
 #[derive(Debug)]
 pub(super) struct Page {
     words: SharedPage,
-    /// What guests map, shared and read-only: it was not opened for writing.
+    /// The file that guests map, shared and read-only: it was not opened for writing.
     pub(super) file: Arc<HostFile>,
 }
 
@@ -131,7 +131,7 @@ impl Page {
         self.load(Word::Usable) == LAYOUT
     }
 
-    /// What `read` finds in the page between two changes of it; `None` when the writer does not come to an end.
+    /// The result of `read` between two changes of the page; `None` when the writer does not come to an end.
     pub(super) fn consistent<T>(&self, read: impl Fn(&Self) -> T) -> Option<T> {
         let begin = tsc::read();
         loop {

@@ -23,7 +23,7 @@ const ANONYMOUS_GAP: u64 = 64 << 20;
 /// Untouched stretches of a private file mapping from this length on stay the file's.
 const FILE_GAP: u64 = 1 << 20;
 
-/// Reads the machine's memory, whatever its protection is.
+/// Reads the machine's memory, also where the guest may not.
 pub type Reader<'a> = dyn FnMut(Span, &mut [u8]) -> std::io::Result<()> + 'a;
 
 /// An image in the making.
@@ -109,7 +109,7 @@ impl ImageBuilder {
         Ok(offset)
     }
 
-    /// Writes whole pages at `offset` of the image's file; what has been written lies before it. Pages of zeroes
+    /// Writes whole pages at `offset` of the image's file, behind everything written before. Pages of zeroes
     /// take no room.
     ///
     /// # Errors
@@ -150,7 +150,7 @@ impl ImageBuilder {
         Ok(Image { file, bytes, segments, present })
     }
 
-    /// Adds what is not kept in memory of the area `whole`: from `start` to `end`, if anything.
+    /// Adds the part of the area `whole` that is not kept in memory: from `start` to `end`, if anything.
     fn rest(&mut self, whole: Span, start: u64, end: u64, source: &SegmentSource) -> Result<(), ImageError> {
         if start == end {
             return Ok(());

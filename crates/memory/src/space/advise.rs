@@ -78,7 +78,7 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Punches a hole into what a shared mapping has behind it.
+    /// Punches a hole into the file behind a shared mapping.
     fn punch(&mut self, memory: &mut dyn GuestMemory, piece: &Area) -> Result<(), Errno> {
         match &piece.backing {
             Backing::Anonymous if piece.shared => self.discard(memory, piece),
@@ -101,7 +101,7 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Faults pages in: nothing to do, as the host does it when they are needed, but to say what can't be.
+    /// Faults pages in. The host does that when they are needed; this only refuses requests that cannot be.
     fn populate(&self, span: Span, access: Protection) -> Result<(), Errno> {
         let mut end = span.start;
         for area in self.areas.pieces(span) {

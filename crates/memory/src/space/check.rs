@@ -12,7 +12,7 @@ use crate::span::{Protection, Span};
 pub struct Totals {
     /// Everything mapped (VmSize).
     pub mapped: u64,
-    /// What the guest may access in any way; warmfork's bound for what is resident.
+    /// Bytes that the guest may access in any way: warmfork's bound for the resident bytes.
     pub accessible: u64,
     /// Private writable mappings (VmData and VmStk).
     pub data: u64,
@@ -24,7 +24,7 @@ pub struct Totals {
     pub files: u64,
 }
 
-/// What mincore is to look at: the first part of what was asked for, up to the first hole.
+/// The pages for mincore to look at: the first part of the request, up to the first hole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mapped {
     /// The mapped pages; `None` when there are none.
@@ -34,7 +34,7 @@ pub struct Mapped {
 }
 
 impl AddressSpace {
-    /// Checks and does what msync does: with MS_SYNC, shared files are stored to disk.
+    /// Checks and does msync: with MS_SYNC, shared files are stored to disk.
     ///
     /// # Errors
     /// Those of msync(2).
@@ -57,7 +57,7 @@ impl AddressSpace {
         if self.areas.is_fully_mapped(span) { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 
-    /// Checks what mincore checks but for its vector, and finds the pages that it is to report.
+    /// Makes the checks of mincore but for its vector, and finds the pages that it is to report.
     ///
     /// # Errors
     /// Those of mincore(2).
@@ -72,7 +72,7 @@ impl AddressSpace {
         Ok(Mapped { span: first, whole: first == Some(span) })
     }
 
-    /// Checks what mlock and munlock check. Locking has no effect: guest memory is the host's to page.
+    /// Makes the checks of mlock and munlock. Locking has no effect: guest memory is the host's to page.
     ///
     /// # Errors
     /// Those of mlock(2), the limits of locked memory apart.

@@ -1,4 +1,4 @@
-//! What a fork of the guest's own makes of its memory.
+//! Memory in a fork that the guest makes itself.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// What a child does not get: pages that MADV_WIPEONFORK names are zeroes there.
+    /// The pages that a child does not get: pages that MADV_WIPEONFORK names are zeroes there.
     ///
     /// # Errors
     /// ENOMEM when the host refuses.

@@ -137,7 +137,7 @@ impl AddressSpace {
     }
 }
 
-/// Whether the mapping is shared; refuses what Linux refuses for the kind of mapping and its file.
+/// Whether the mapping is shared; refuses, as Linux does, flags that do not fit the kind of mapping and its file.
 fn check_kind(request: &MapRequest, length: u64) -> Result<bool, Errno> {
     let (flags, kind) = (request.flags, request.flags.kind());
     let Backing::File { file, offset } = &request.backing else {

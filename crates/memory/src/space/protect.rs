@@ -9,7 +9,7 @@ use crate::host::GuestMemory;
 use crate::span::{Protection, Span};
 
 impl AddressSpace {
-    /// Changes protection as mprotect does; `bits` are the guest's PROT_ bits. What lies before the address that
+    /// Changes protection as mprotect does; `bits` are the guest's PROT_ bits. Pages before the address that
     /// it fails at is changed, as Linux has it.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl AddressSpace {
     fn protect_span(&mut self, memory: &mut dyn GuestMemory, span: Span, protection: Protection) -> Result<(), Errno> {
         let (end, outcome) = self.protectable(span, protection);
         let Some(span) = Span::new(span.start, end - span.start) else { return outcome };
-        // Only what differs, joined.
+        // Only the parts that differ, joined.
         let mut differing: Vec<Span> = Vec::new();
         for area in self.areas.overlapping(span).filter(|area| area.protection != protection) {
             match (area.span.intersection(span), differing.last_mut()) {

@@ -105,7 +105,7 @@ impl AddressSpace {
         if request.flags.contains(RemapFlags::DONTUNMAP) && old != new {
             return Err(Errno::EINVAL);
         }
-        // This wraps around in Linux too; what has such a length fails later.
+        // This wraps around in Linux too; such a length fails later.
         let from_end = request.address.wrapping_add(old);
         if from_end > to && to + new > request.address {
             return Err(Errno::EINVAL);
@@ -171,7 +171,7 @@ impl AddressSpace {
         outcome.map(|()| to)
     }
 
-    /// Moves what is one mapping of the host's. If it turns out to be several (a host keeps neighbours apart that have
+    /// Moves one mapping of the host's. If it turns out to be several (a host keeps neighbours apart that have
     /// once been moved), moves it half by half.
     fn relocate_piece(&mut self, memory: &mut dyn GuestMemory, area: &Area, from: Span, to: Span) -> Result<(), Errno> {
         self.changes.remap(from);
@@ -222,7 +222,7 @@ impl AddressSpace {
     }
 }
 
-/// Refuses to move or grow what is not one mapping.
+/// Refuses to move or grow a range that is not one mapping.
 fn check_source(area: &Area, address: u64, kept: u64, old: u64) -> Result<(), Errno> {
     if old == 0 && !area.is_shared_file() {
         return Err(Errno::EINVAL);

@@ -1,4 +1,4 @@
-//! Tests of what random calls against a kernel do not reach: limits, layout, the heap, images, the record of changes.
+//! Tests of parts that random calls against a kernel do not reach: limits, layout, the heap, images, the record of changes.
 
 use proptest::prelude::*;
 use warmfork_abi::mman::madvise::{MADV_DONTNEED, MADV_WIPEONFORK};

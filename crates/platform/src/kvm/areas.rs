@@ -1,4 +1,4 @@
-//! What the guest has mapped, as far as the platform needs it: page table entries and fault reports come from here.
+//! The guest's mappings, as far as the platform needs them: page table entries and fault reports come from here.
 
 use std::collections::BTreeMap;
 
@@ -75,7 +75,7 @@ impl Areas {
         }
     }
 
-    /// Puts `area` in, over what is there; joined to neighbours that are alike.
+    /// Puts `area` in, over the areas there; joined to neighbours that are alike.
     pub fn insert(&mut self, mut area: Area) {
         self.remove(area.span);
         let alike = |other: &Area| other.protection == area.protection && other.kind == area.kind;

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A granule of guest addresses with anything in it has one window: its page table is one page, and guest mappings that
-//! touch different granules share nothing. What no guest mapping covers stays an inaccessible reservation, so that no
+//! touch different granules share nothing. Addresses that no guest mapping covers stay an inaccessible reservation, so that no
 //! other mapping of this process can get in between.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +41,7 @@ pub struct Arena {
     free: BTreeSet<u64>,
     /// All windows in use are below this one.
     used: u64,
-    /// The host may back what is mapped from now on with huge pages.
+    /// The host may back mappings from now on with huge pages.
     pub huge_pages: bool,
 }
 
@@ -53,7 +53,7 @@ fn length(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-/// What the host lets this process, and so the guest, do: x86 cannot write or run what it cannot read, and KVM does not
+/// The host's protection for this process, and so for the guest: x86 cannot write or run what it cannot read, and KVM does not
 /// ask the host whether the guest may run a page.
 pub fn host_protection(protection: Protection) -> i32 {
     let read = if protection.is_empty() { libc::PROT_NONE } else { libc::PROT_READ };
@@ -194,7 +194,7 @@ impl Arena {
         check(unsafe { libc::mmap(address, bytes, protection, flags, file, offset) }).map(drop)
     }
 
-    /// Changes what may be done with `piece`; if `forced`, KVM forgets what it knew of it even if this changes nothing.
+    /// Changes the protection of `piece`; if `forced`, KVM forgets what it knew of it even if this changes nothing.
     pub fn protect(&self, piece: Piece, protection: Protection, forced: bool) -> io::Result<()> {
         let (address, bytes) = self.range(piece);
         let mprotect = |bits: i32| {
@@ -227,7 +227,7 @@ impl Arena {
         (std::ptr::without_provenance_mut(self.host(piece.offset)), length(piece.span.len()))
     }
 
-    /// Moves the pages at `from` to `to`, which is as long; what was at `from` is left empty, with its protection.
+    /// Moves the pages at `from` to `to`, which is as long; `from` is left empty, with its protection.
     pub fn relocate(&self, from: Piece, to: Piece) -> io::Result<()> {
         let target = self.host(to.offset);
         remap(self.host(from.offset), length(from.span.len()), target, length(to.span.len()))
@@ -246,14 +246,14 @@ impl Arena {
         Ok(scratch)
     }
 
-    /// Moves a part of what [`Self::stretch`] made to `to`.
+    /// Moves a part of a mapping of [`Self::stretch`] to `to`.
     pub fn place(&self, from: &Stretched, skipped: u64, to: Piece) -> io::Result<()> {
         let bytes = length(to.span.len());
         remap(from.address + length(skipped), bytes, self.host(to.offset), bytes)
     }
 }
 
-/// `mremap` to a fixed place that leaves what was there mapped, so that nobody else can map anything in the hole.
+/// `mremap` to a fixed place that leaves the old place mapped, so that nobody else can map anything in the hole.
 fn remap(from: usize, bytes: usize, to: usize, new: usize) -> io::Result<()> {
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
     let (from, to) = (std::ptr::without_provenance_mut(from), std::ptr::without_provenance_mut::<libc::c_void>(to));

@@ -1,4 +1,4 @@
-//! Which CPU features a guest sees: those that KVM supports, without what needs a guest kernel.
+//! The CPU features that a guest sees: those that KVM supports and that need no guest kernel.
 
 use kvm_bindings::{CpuId, kvm_cpuid_entry2};
 
@@ -6,7 +6,7 @@ use kvm_bindings::{CpuId, kvm_cpuid_entry2};
 /// (protection keys) or a permission (AMX).
 pub const STATE: u64 = 0b1110_0111;
 
-/// Takes away what a guest cannot use, and the leaves of hypervisors.
+/// Takes away the features that a guest cannot use, and the leaves of hypervisors.
 pub fn filter(cpuid: &mut CpuId) {
     cpuid.retain(|entry| !(0x4000_0000..0x5000_0000).contains(&entry.function));
     for entry in cpuid.as_mut_slice() {

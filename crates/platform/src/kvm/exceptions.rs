@@ -1,4 +1,4 @@
-//! What Linux makes of a CPU exception: a signal, its code and its address.
+//! CPU exceptions as Linux reports them: a signal, its code and its address.
 
 use warmfork_abi::{Registers, USER_END, signals};
 

@@ -1,4 +1,4 @@
-//! The guest's kernel pages: what little of an operating system the CPU itself needs, and the stubs that leave the
+//! The guest's kernel pages: the little of an operating system that the CPU itself needs, and the stubs that leave the
 //! guest. Address 0x1000 on, below what guests may map, and only ring 0 may touch them.
 //!
 //! ```text
@@ -21,14 +21,14 @@ pub const STUBS: u64 = 0x3000;
 pub const DATA: u64 = 0x4000;
 pub const TOP_TABLE: u64 = 0x5000;
 pub const DOORBELL_PAGE: u64 = 0x6000;
-/// What ring 3 loads on its way into a context.
+/// The state that ring 3 loads on its way into a context.
 pub const RESUME_PAGES: u64 = 0x7000;
 /// First page for page tables.
 pub const FREE: u64 = 0xa000;
 
 /// Where ring 3 has the doorbell page: in the span that no guest of any platform can map.
 pub const DOORBELL: u64 = USER_END - 0xf000;
-/// Where in that page the code is that loads what registers do not hold, and its length.
+/// The place in that page, and the length, of the code that loads it.
 pub const RESUME: u64 = DOORBELL + 0x40;
 pub const RESUME_LENGTH: usize = 0x60;
 /// Where ring 3 has the data of that.
@@ -49,7 +49,7 @@ pub const VECTORS: u16 = 32;
 /// Highest byte of the TSS: the fixed part and a bitmap of ports 0 to 0x17, which ends with a byte of ones.
 pub const TSS_LIMIT: u32 = 104 + 3;
 
-/// Offsets in the data page: what the ring-0 stubs save.
+/// Offsets in the data page of the state that the ring-0 stubs save.
 pub const SAVED_FS_BASE: usize = 0x08;
 pub const SAVED_GS_BASE: usize = 0x10;
 /// DS, ES, FS, GS, two bytes each.
@@ -60,7 +60,7 @@ pub const IRET_FRAME: usize = 0x40;
 /// Stacks, by their ends: of #DB, NMI and #DF, and of all other exceptions.
 pub const SPECIAL_STACK: usize = 0x800;
 pub const STACK: usize = 0x1000;
-/// What an exception stub leaves on its stack: vector, error code, and the CPU's frame.
+/// The words that an exception stub leaves on its stack: vector, error code, and the CPU's frame.
 pub const EXCEPTION_FRAME_WORDS: usize = 7;
 
 /// Offsets of the stubs.
@@ -83,7 +83,7 @@ core::arch::global_asm!(
     .globl warmfork_kvm_stubs
     .hidden warmfork_kvm_stubs
 warmfork_kvm_stubs:
-    // A system call: RSP is still the guest's. What KVM would need an ioctl to tell is written down.
+    // A system call: RSP is still the guest's. It writes down the state that KVM would need an ioctl to tell.
     mov qword ptr [0x4000], rax
     rdfsbase rax
     mov qword ptr [0x4008], rax

@@ -1,6 +1,6 @@
 //! Guest memory of the kvm platform: the guest's mappings are mappings of this process, in the arena.
 //!
-//! A change is made in three places: the areas (what is allowed), the page tables (what the guest's CPU has been told) and
+//! A change is made in three places: the areas (the guest's rights), the page tables (which the guest's CPU reads) and
 //! the host mapping. The last makes the second safe to change behind KVM's back: whatever takes something away from the
 //! guest also changes the host mapping, and KVM then drops all that it and the CPU know of those pages.
 
@@ -35,7 +35,7 @@ pub struct Memory {
     careful: bool,
 }
 
-/// What became of a guest access that its page tables did not allow.
+/// The outcome of a guest access that its page tables did not allow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TouchOutcome {
     /// It is allowed, and they do now.
@@ -83,7 +83,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Has the host map what is accessible and untouched in the granules of `span`. Whether that was anything.
+    /// Has the host map the accessible, untouched parts of the granules of `span`. Whether there were any.
     fn back(&mut self, span: Span) -> io::Result<bool> {
         let granules = Span { start: span.start / WINDOW * WINDOW, end: span.end.next_multiple_of(WINDOW) };
         let unbacked = |area: &Area| area.kind == Kind::Untouched && !area.protection.is_empty();
@@ -187,7 +187,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Moves what may turn out to be several mappings of the host, half by half then.
+    /// Moves a part that may turn out to be several mappings of the host; then half by half.
     fn move_piece(&self, from: Piece, to: Piece) -> io::Result<()> {
         match self.arena.relocate(from, to) {
             Err(error) if error.raw_os_error() == Some(libc::EFAULT) && from.span.len() > PAGE => {
@@ -317,7 +317,7 @@ impl Memory {
         done
     }
 
-    /// Reads whatever the guest's protection is.
+    /// Reads regardless of the guest's protection.
     pub fn read_any(&self, address: u64, into: &mut [u8]) -> io::Result<()> {
         let missing = || io::Error::from_raw_os_error(libc::EIO);
         let span = Span::new(address, into.len() as u64).ok_or_else(missing)?;
@@ -347,7 +347,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Writes whatever the guest's protection is.
+    /// Writes regardless of the guest's protection.
     pub fn write_any(&mut self, address: u64, from: &[u8]) -> io::Result<()> {
         let span = Span::new(address, from.len() as u64).ok_or_else(|| io::Error::from_raw_os_error(libc::EIO))?;
         self.back(span)?;
@@ -361,7 +361,7 @@ impl Memory {
         if at == span.end { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EIO)) }
     }
 
-    /// Makes the pages of `span` what they were.
+    /// Puts the pages of `span` back.
     pub fn put_back(&mut self, image: &[u8], span: Span, pristine: Pristine) -> io::Result<()> {
         let length = usize::try_from(span.len()).unwrap_or(0);
         let bytes = match pristine {
@@ -402,7 +402,7 @@ impl Memory {
     }
 }
 
-/// What `source` makes of an area.
+/// The backing of an area with `source`.
 fn kind(source: Source<'_>) -> Kind {
     match source {
         Source::Anonymous => Kind::Anonymous,
@@ -416,7 +416,7 @@ fn cannot_shrink(fd: BorrowedFd<'_>) -> bool {
     rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(rustix::fs::SealFlags::SHRINK))
 }
 
-/// This process's memory as a file, through which what is read-only here can be written.
+/// This process's memory as a file, through which read-only pages can be written.
 fn own_memory() -> io::Result<&'static File> {
     static MEMORY: OnceLock<File> = OnceLock::new();
     if let Some(file) = MEMORY.get() {

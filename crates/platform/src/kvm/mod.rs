@@ -45,7 +45,7 @@ use self::vm::Vm;
 use crate::touched::Touched;
 use crate::{Counts, Exit, Interrupter, Mapping, Platform, PlatformError, Pristine};
 
-pub use probe::{Found, KvmError, probe};
+pub use probe::{KvmError, ProbeResult, probe};
 
 /// Times in a row that the host may refuse the guest's CPU a page before the guest is given up.
 const REFUSALS: u32 = 8;
@@ -53,7 +53,7 @@ const REFUSALS: u32 = 8;
 /// A guest in a virtual machine.
 pub struct KvmPlatform {
     vcpu: Vcpu,
-    /// Also what only reads the guest's memory may have the host map it first.
+    /// In a cell: reading the guest's memory may have the host map it first.
     memory: RefCell<Memory>,
     state: State,
     touched: Touched,
@@ -86,7 +86,7 @@ impl KvmPlatform {
         Ok(Self { vcpu, memory, state, touched: Touched::open(guest::own_pid())?, fills: 0, thread: PhantomData })
     }
 
-    /// What an exception means; nothing when the guest can go on.
+    /// The exit for an exception; `None` when the guest can go on.
     fn exception(
         &mut self,
         vector: u64,
@@ -162,7 +162,7 @@ impl KvmPlatform {
         Ok(Some(Exit::Fault(fault)))
     }
 
-    /// Does what the host does for a call of the vsyscall page: returns to its caller, with the call to answer.
+    /// Does the host's part of a call of the vsyscall page: returns to its caller, with the call to answer.
     fn vsyscall(&self, registers: &mut Registers) -> bool {
         let Some(number) = guest::vsyscall(registers.rip) else { return false };
         let mut back = [0; 8];
@@ -337,7 +337,7 @@ impl Platform for KvmPlatform {
 }
 
 impl KvmPlatform {
-    /// Has the CPU have at once what the guest was to load by itself.
+    /// Loads at once into the CPU the state that the guest was to load by itself.
     fn load_rest(&mut self) -> Result<(), PlatformError> {
         let (state, bases) = self.vcpu.resume.take();
         if let Some(state) = state {

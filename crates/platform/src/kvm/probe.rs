@@ -1,4 +1,4 @@
-//! Whether this host's KVM can run guests, how a system call leaves them, and what that costs: found out once for the
+//! Whether this host's KVM can run guests, how a system call leaves them, and the cost of that: found out once for the
 //! process, by running a guest of a few instructions.
 
 use std::sync::OnceLock;
@@ -12,15 +12,15 @@ use super::KvmPlatform;
 use super::vm::{Trap, Vm};
 use crate::{Exit, Platform, PlatformError, alarm};
 
-/// What was found.
+/// The result of the probe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Found {
+pub struct ProbeResult {
     pub(super) trap: Trap,
-    /// What one system call costs, from the guest to this process and back.
+    /// The cost of one system call, from the guest to this process and back.
     pub exit: Duration,
 }
 
-impl Found {
+impl ProbeResult {
     /// How system calls leave the guest, in words.
     #[must_use]
     pub fn how(self) -> &'static str {
@@ -40,9 +40,9 @@ pub enum KvmError {
     /// The guest ended otherwise than on a CPU.
     #[error("{operation} in a virtual machine ended as {exit}")]
     Wrong {
-        /// What the guest tried.
+        /// The guest's attempt.
         operation: &'static str,
-        /// What came of it.
+        /// Its outcome.
         exit: String,
     },
 }
@@ -63,8 +63,8 @@ const ROUNDS: u32 = 16;
 ///
 /// # Errors
 /// [`KvmError`] when guests cannot run on it.
-pub fn probe() -> Result<Found, KvmError> {
-    static FOUND: OnceLock<Result<Found, KvmError>> = OnceLock::new();
+pub fn probe() -> Result<ProbeResult, KvmError> {
+    static FOUND: OnceLock<Result<ProbeResult, KvmError>> = OnceLock::new();
     let look_at_all = || {
         let doorbell = |selectors_left| look(Trap::Doorbell { selectors_left });
         look(Trap::Ring0).or_else(|first| doorbell(false).or_else(|_| doorbell(true)).map_err(|_| first))
@@ -76,7 +76,7 @@ fn page(start: u64) -> Span {
     Span { start, end: start + warmfork_abi::PAGE }
 }
 
-fn look(trap: Trap) -> Result<Found, KvmError> {
+fn look(trap: Trap) -> Result<ProbeResult, KvmError> {
     let mut platform = KvmPlatform::with(Vm::new(trap)?)?;
     let refused = |error: warmfork_memory::MapError| KvmError::Refused(error.to_string());
     platform.map(page(CODE), Protection::READ | Protection::EXEC, Source::Anonymous).map_err(refused)?;
@@ -113,10 +113,10 @@ fn look(trap: Trap) -> Result<Found, KvmError> {
             exit => return Err(wrong(operation, exit, &registers)),
         }
     }
-    Ok(Found { trap, exit })
+    Ok(ProbeResult { trap, exit })
 }
 
-/// Runs the guest until it ends by itself: the thread may have set its alarm for another guest. Whoever runs that sets it
+/// Runs the guest until it ends by itself: the thread may have set its alarm for another guest. That guest's run loop sets it
 /// again.
 fn run(platform: &mut KvmPlatform, registers: &mut Registers) -> Result<Exit, PlatformError> {
     loop {
@@ -139,7 +139,7 @@ fn wrong(operation: &'static str, exit: Exit, registers: &Registers) -> KvmError
     KvmError::Wrong { operation, exit: format!("{exit:?} at {:#x}", registers.rip) }
 }
 
-/// What a guest must not be able to do, and the address of the fault that it gets.
+/// The accesses that a guest must not be able to make, and the addresses of the faults that it gets.
 const REFUSED: [(&str, &[u8], u64); 4] = [
     ("reading a kernel page", &[0x8a, 0x04, 0x25, 0x00, 0x40, 0, 0], 0x4000),
     ("writing to a kernel page", &[0xc6, 0x04, 0x25, 0x00, 0x40, 0, 0, 1], 0x4000),

@@ -1,4 +1,4 @@
-//! Loading what the shared registers do not hold (vector state, FS and GS bases) without a call of KVM: the guest does it
+//! Loading the state that the shared registers do not hold (vector state, FS and GS bases) without a call of KVM: the guest does it
 //! itself, in ring 3, on its way into the context that it is to run.
 //!
 //! ```text
@@ -7,7 +7,7 @@
 //!   mov rax, rdx, rcx; jmp       <------   the context's RAX, RDX, RCX, RIP
 //! ```
 //!
-//! None of these instructions is privileged or changes RFLAGS. A guest that jumps here loads what it had before.
+//! None of these instructions is privileged or changes RFLAGS. A guest that jumps here loads its own state again.
 
 use warmfork_abi::Registers;
 
@@ -80,7 +80,7 @@ pub fn holds(address: u64) -> bool {
     (layout::RESUME..layout::RESUME + layout::RESUME_LENGTH as u64).contains(&address)
 }
 
-/// What the guest is to load when it next runs.
+/// The state for the guest to load when it next runs.
 #[derive(Default)]
 pub struct Resume {
     /// Vector state in the standard layout, checked.
@@ -109,7 +109,7 @@ impl Resume {
         self.bases = bases;
     }
 
-    /// Takes back what was to be loaded: it is loaded otherwise.
+    /// Takes the state back: it is loaded otherwise.
     pub fn take(&mut self) -> (Option<Vec<u8>>, Option<(u64, u64)>) {
         (self.state.take(), self.bases.take())
     }

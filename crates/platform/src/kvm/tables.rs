@@ -25,7 +25,7 @@ const ACCESSED: u64 = 1 << 5;
 const DIRTY: u64 = 1 << 6;
 const NO_EXECUTE: u64 = 1 << 63;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
-/// What every level above the last allows.
+/// The flags of every level above the last.
 const DIRECTORY: u64 = PRESENT | WRITABLE | USER | ACCESSED;
 
 /// Address space of the kernel pages: as many page tables as the largest arena can need, and more.
@@ -92,7 +92,7 @@ impl KernelMemory {
         }
     }
 
-    /// Makes the pages from guest-physical address `physical` on, to `end`, what they were at first.
+    /// Puts the pages from guest-physical address `physical` to `end` back to their first content.
     fn discard(&self, physical: u64, end: u64) {
         let start = self.word(physical);
         let bytes = usize::try_from(end - physical).unwrap_or(0);
@@ -138,7 +138,7 @@ impl Template {
 
 /// One guest's page tables.
 pub struct Tables {
-    /// What they began as; nothing for those that become a template.
+    /// Their first content; nothing for those that become a template.
     template: Option<&'static Template>,
     memory: KernelMemory,
     /// The page table of each granule, by its guest-physical address.

@@ -81,7 +81,7 @@ pub struct Vcpu {
     segments: Segments,
     at: At,
     interrupter: Arc<KvmInterrupter>,
-    /// What the guest is to load beside its registers.
+    /// The state for the guest to load beside its registers.
     pub resume: Resume,
     /// That has been prepared, and the guest runs it.
     resuming: bool,
@@ -198,7 +198,7 @@ impl Vcpu {
         self.trap == Trap::Doorbell { selectors_left: true }
     }
 
-    /// What KVM told at this exit.
+    /// The segments that KVM told at this exit.
     fn told_segments(&mut self) -> Segments {
         let sregs = self.fd.sync_regs_mut().sregs;
         self.segments_of(&sregs)
@@ -237,7 +237,7 @@ impl Vcpu {
         }
     }
 
-    /// Runs what is loaded until it stops; `registers` are then those of ring 3.
+    /// Runs the loaded context until it stops; `registers` are then those of ring 3.
     pub fn run(&mut self, memory: &KernelMemory, registers: &mut Registers) -> Result<Stop, PlatformError> {
         self.entries += 1;
         self.interrupter.enter();
@@ -452,7 +452,7 @@ fn store(registers: &mut Registers, regs: &kvm_regs, segments: Segments) {
     };
 }
 
-/// What can be loaded of what `registers` ask for: bases in user space, selectors of ring 3.
+/// The segments of `registers` as far as they can be loaded: bases in user space, selectors of ring 3.
 fn segments(registers: &Registers) -> Segments {
     let base = |value: u64| if value < USER_END { value } else { 0 };
     let selector = |value: u64| if matches!(value, USER_CS | USER_SS | OLD_CS | 1..4) { value } else { 0 };

@@ -59,7 +59,7 @@ pub struct Vm {
     pub state_bytes: usize,
 }
 
-/// What every machine of this process shares.
+/// The parts that all machines of this process share.
 struct Host {
     kvm: Kvm,
     cpuid: CpuId,

@@ -1,5 +1,5 @@
-//! A second stub with the same memory: the host forks the first one, so that what is private is copied on write and
-//! what is shared stays shared.
+//! A second stub with the same memory: the host forks the first one, so that private memory is copied on write and
+//! shared memory stays shared.
 //!
 //! ```text
 //!   parent thread                        stub                      its copy
@@ -33,7 +33,7 @@ impl ProcessPlatform {
         let files = [theirs.as_fd(), table.file()];
         self.caller.receive(&mut self.tracee, &files).map_err(failed)?;
         let clone = HostCall::new(libc::SYS_clone, [filter::CLONE_FLAGS.into(), 0, 0, 0, 0, 0]);
-        // Adopted before anything else can fail: who drops it kills it.
+        // Adopted before anything else can fail: dropping it kills it.
         let cloned = self.caller.call(&mut self.tracee, clone).map_err(failed);
         let adopted = cloned.and_then(|pid| Tracee::adopt(libc::pid_t::try_from(pid).unwrap_or(0)));
         let close = |number| HostCall::new(libc::SYS_close, [number, 0, 0, 0, 0, 0]);

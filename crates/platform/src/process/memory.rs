@@ -188,7 +188,7 @@ pub fn write_refused(
     Ok(())
 }
 
-/// Writes `pages`, whatever the guest's protection of them.
+/// Writes `pages`, regardless of their protection.
 pub fn restore(pid: libc::pid_t, memory: &File, pages: &[(Span, &[u8])]) -> Result<(), PlatformError> {
     let mut rest = pages;
     while !rest.is_empty() {

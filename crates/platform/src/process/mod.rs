@@ -7,7 +7,7 @@
 //!   map(span) ------PTRACE_CONT----->     resident code: mmap; int3
 //! ```
 //!
-//! A tracee belongs to the thread that started it, so this platform is not `Send`: whoever wants to drive a machine
+//! A tracee belongs to the thread that started it, so this platform is not `Send`: a caller that wants to drive a machine
 //! from several threads gives it a thread of its own. Interception was chosen by measurement; see benches/.
 
 mod calls;
@@ -78,10 +78,10 @@ impl ProcessPlatform {
         Ok(Self { tracee, caller, touched, memory, backwards: false, entries: 0, thread: PhantomData })
     }
 
-    /// A stop for a signal, as what the guest did.
+    /// The exit for a stop by a signal.
     fn signal_exit(&mut self, signal: i32, registers: &mut Registers) -> Result<Exit, PlatformError> {
         let details = self.tracee.signal_details()?;
-        // si_code tells what the CPU raised (positive) from what some process sent.
+        // si_code tells a signal that the CPU raised (positive) from one that some process sent.
         if details.code <= 0 {
             return Ok(Exit::Interrupted);
         }
@@ -119,7 +119,7 @@ const CONTEXT_ERROR: u64 = 192;
 const CONTEXT_TRAP: u64 = 200;
 const PAGE_FAULT: u64 = 14;
 
-/// What the CPU said of an exception: its number and error code.
+/// The CPU's report of an exception: its number and error code.
 struct Cause {
     trap: u64,
     error: u64,
@@ -149,7 +149,7 @@ impl ProcessPlatform {
     }
 }
 
-/// Opens the stub's memory, whatever its protection.
+/// Opens the stub's memory, readable and writable regardless of its protection.
 fn open_memory(tracee: &Tracee) -> Result<std::fs::File, PlatformError> {
     let path = format!("/proc/{}/mem", tracee.pid());
     let opened = std::fs::File::options().read(true).write(true).open(path);
@@ -323,7 +323,7 @@ impl Platform for ProcessPlatform {
                 Pristine::Image(offset) => [span.start, layout::IMAGE.start + offset, span.len()],
             })
             .collect();
-        // To and fro: what the last reset copied last is still in the cache, which does not hold all of it.
+        // To and fro: the pages that the last reset copied last are still in the cache, which does not hold all of them.
         self.backwards = !self.backwards;
         if self.backwards {
             copies.reverse();

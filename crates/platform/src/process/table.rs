@@ -77,7 +77,7 @@ impl Table {
         unsafe { self.memory.add(word).read_volatile() }
     }
 
-    /// What call `index` of the last batch returned.
+    /// The result of call `index` of the last batch.
     pub fn result(&self, index: usize) -> u64 {
         self.word(index * layout::ENTRY / 8 + 7)
     }
@@ -126,7 +126,7 @@ impl Table {
         layout::TABLE
     }
 
-    /// Zeroes the pages: what a guest has written there must not reach the next.
+    /// Zeroes the pages: a guest's bytes there must not reach the next.
     pub fn clear(&mut self) {
         // SAFETY: the whole of our mapping; the stub is stopped.
         unsafe { self.memory.write_bytes(0, WORDS) };

@@ -23,7 +23,7 @@ pub struct Tracee {
     known: Option<Registers>,
     /// Page faults up to its last stop.
     faults: u64,
-    /// What its page tables took when that was last asked for, and its page faults up to then.
+    /// The size of its page tables when last asked for, and its page faults up to then.
     tables: Cell<Option<(u64, u64)>>,
 }
 
@@ -49,7 +49,7 @@ pub enum Stopped {
     Gone(i32),
 }
 
-/// What `PTRACE_GETSIGINFO` tells of a signal that the CPU or the kernel raised.
+/// The answer of `PTRACE_GETSIGINFO` for a signal that the CPU or the kernel raised.
 #[derive(Clone, Copy, Debug)]
 pub struct SignalDetails {
     pub code: i32,
@@ -90,7 +90,7 @@ impl Tracee {
         self.faults
     }
 
-    /// What its page tables take, in bytes; 0 when it is gone.
+    /// The size of its page tables, in bytes; 0 when it is gone.
     pub fn table_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmPTE:"));
@@ -100,7 +100,7 @@ impl Tracee {
         bytes
     }
 
-    /// What its page tables take at most, in bytes: what they took when [`Self::table_bytes`] was last asked, and what its page
+    /// The largest possible size of its page tables, in bytes: the last answer of [`Self::table_bytes`], and what its page
     /// faults may have added. `u64::MAX` before that.
     pub fn table_bytes_at_most(&self) -> u64 {
         let Some((bytes, faults)) = self.tables.get() else { return u64::MAX };
@@ -200,7 +200,7 @@ impl Tracee {
         self.request("PTRACE_POKEUSER", libc::PTRACE_POKEUSER, offset_of!(Registers, rax), value)
     }
 
-    /// Sets the registers. What a guest can load into segment registers, but the host refuses to, becomes zero.
+    /// Sets the registers. Segment selectors that a guest can load, but the host refuses, become zero.
     pub fn set_registers(&mut self, registers: &Registers) -> Result<(), PlatformError> {
         self.known = None;
         let settable = settable(registers);

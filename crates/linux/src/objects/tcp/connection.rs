@@ -1,6 +1,6 @@
-//! What two ends of a TCP connection share, kept as plain data: two streams of bytes and how far each is closed.
+//! The state that two ends of a TCP connection share, kept as plain data: two streams of bytes, and how far each is closed.
 //!
-//! Both ends are the machine's own, or there is one only, whose peer was outside and is gone. States follow the standard
+//! Both ends are the machine's own; or only one end is there, because its peer was outside and is gone. States follow the standard
 //! (RFC 9293) as a program can observe them; the network between the ends takes no time.
 //!
 //! ```text
@@ -15,7 +15,7 @@ use warmfork_abi::Errno;
 use crate::events::Events;
 use crate::objects::registry::Registry;
 
-/// Buffers that nobody has set the size of: what Linux comes to on loopback.
+/// The size of buffers that nobody has set: Linux's on loopback.
 const SEND_BUFFER: usize = 2_626_560;
 const RECEIVE_BUFFER: usize = 131_072;
 /// Bytes that all connections of a machine may hold.
@@ -37,7 +37,7 @@ struct Connection {
     sides: [Side; 2],
 }
 
-/// What state an end is in, as TCP_INFO tells it.
+/// The state of an end, as TCP_INFO tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
     /// Both may send.
@@ -53,7 +53,7 @@ pub enum State {
 /// One end's state.
 #[derive(Clone, PartialEq, Debug)]
 struct Side {
-    /// What it may receive.
+    /// The bytes that it may receive.
     received: VecDeque<u8>,
     send_buffer: usize,
     receive_buffer: usize,
@@ -93,7 +93,7 @@ impl Side {
         self.write_edges += 1;
     }
 
-    /// The peer has reset the connection. Whoever knows already that the peer sends no more learns of it as of a broken
+    /// The peer has reset the connection. An end that knows already that the peer sends no more learns of it as of a broken
     /// pipe.
     fn reset(&mut self) {
         if !self.dead {
@@ -267,7 +267,7 @@ impl Connections {
         }
     }
 
-    /// What `side` is ready for, as tcp_poll of Linux says.
+    /// The events that `side` is ready for, as tcp_poll of Linux says.
     #[must_use]
     pub fn poll(&self, id: u64, side: usize) -> Events {
         let Some(connection) = self.table.get(id) else { return Events::HUP };
@@ -306,7 +306,7 @@ impl Connections {
         self.table.get(id).map_or(0, |connection| connection.sides[side].received.len())
     }
 
-    /// What state `side` is in.
+    /// The state of `side`.
     #[must_use]
     pub fn state(&self, id: u64, side: usize) -> State {
         let Some(connection) = self.table.get(id) else { return State::Close };

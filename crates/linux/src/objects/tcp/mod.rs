@@ -30,7 +30,7 @@ pub struct TcpEnd {
     /// Its own name.
     pub name: SocketAddr,
     peer: SocketAddr,
-    /// What the guest has set.
+    /// The options that the guest has set.
     pub options: Options,
     /// SO_RCVTIMEO in nanoseconds.
     pub receive_timeout: Option<u64>,

@@ -11,7 +11,7 @@ use crate::objects::options::Name;
 use crate::objects::tcp::TcpEnd;
 use crate::objects::tcp::connection::Connections;
 
-/// What a segment carries over loopback, whose packets have 65,535 bytes: less the headers of IPv4 or IPv6, and of TCP
+/// The payload of a segment over loopback: packets have 65,535 bytes, less the headers of IPv4 or IPv6, and of TCP
 /// with time stamps.
 const SEGMENT: [u32; 2] = [65_483, 65_463];
 /// The largest packet of loopback.
@@ -45,7 +45,7 @@ impl TcpEnd {
         }
     }
 
-    /// Fills in a `struct tcp_info` of the host's: the state, and what a connection over loopback comes to.
+    /// Fills in a `struct tcp_info` of the host's: the state, and the values of a connection over loopback.
     fn describe(&self, connections: &Connections, segment: u32, information: &mut [u8]) {
         let state = connections.state(self.connection, self.side) as u8;
         // Time stamps, selective acknowledgement and window scaling, by 7 bits either way.

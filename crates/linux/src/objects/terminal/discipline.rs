@@ -1,4 +1,4 @@
-//! The line discipline (N_TTY): what becomes of typed characters, and of what is written to the screen.
+//! The line discipline (N_TTY): it handles typed characters, and bytes that are written to the screen.
 //!
 //! ```text
 //!   typed -> input flags -> signal characters -> editing (canonical) -> lines, or bytes as they come -> reader
@@ -25,13 +25,13 @@ const MAX_OUTPUT: usize = 32768;
 /// A terminal's two directions.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Discipline {
-    /// What is set.
+    /// The settings.
     pub settings: Settings,
     /// Finished lines, each with its end; an empty one is an end of file.
     lines: VecDeque<Vec<u8>>,
     /// Their bytes, an empty one counting for one.
     queued: usize,
-    /// The line that is being edited, or what came without canonical mode.
+    /// The line that is being edited, or the bytes that came without canonical mode.
     editing: Vec<u8>,
     /// The column in which the edited line began.
     edit_column: usize,
@@ -54,7 +54,7 @@ impl Discipline {
         self.editing.len() + self.queued
     }
 
-    /// Changes what is set. What has come so far is one line for canonical mode, and plain bytes without it.
+    /// Changes the settings. The input so far is one line for canonical mode, and plain bytes without it.
     pub fn set(&mut self, settings: Settings) {
         let was = self.canonical();
         self.settings = settings;
@@ -69,7 +69,7 @@ impl Discipline {
     /// Whether the next typed character has a place.
     #[must_use]
     pub fn takes_input(&self) -> bool {
-        // A line without an end must not keep its end out: what is too much of it is dropped.
+        // A line that is too long must not keep its end out: the characters that are too many are dropped.
         self.waiting() < MAX_INPUT || self.canonical() && self.lines.is_empty()
     }
 
@@ -313,7 +313,7 @@ impl Discipline {
         !self.stopped && self.screen.len() + 8 <= MAX_OUTPUT
     }
 
-    /// Writes what there is room for; how much that is.
+    /// Writes as much as there is room for, and returns that length.
     pub fn write(&mut self, from: &[u8]) -> usize {
         let mut written = 0;
         while written < from.len() && self.takes_output() {
@@ -323,7 +323,7 @@ impl Discipline {
         written
     }
 
-    /// Takes from the screen what is to be shown.
+    /// Takes the bytes that the screen is to show.
     pub fn shown(&mut self, into: &mut [u8]) -> usize {
         let count = into.len().min(self.screen.len());
         for (place, byte) in into.iter_mut().zip(self.screen.drain(..count)) {
@@ -362,8 +362,8 @@ impl Discipline {
         (!waits).then(|| u64::from(codes[VTIME]) * 100_000_000)
     }
 
-    /// Reads: of the first line, or what is there, which need not be enough for who does not wait; `None` when a reader
-    /// has to wait.
+    /// Reads from the first line, or without canonical mode the bytes that are there; `None` when a reader has to wait. A reader
+    /// that does not wait is content with less than VMIN bytes.
     pub fn read(&mut self, into: &mut [u8], waits: bool) -> Option<usize> {
         if !self.canonical() {
             let wanted = if waits { usize::from(self.settings.codes[VMIN]).min(into.len()) } else { 1 };
@@ -388,7 +388,7 @@ impl Discipline {
         Some(count)
     }
 
-    /// Forgets what was typed and not read.
+    /// Forgets input that was not read.
     pub fn flush_input(&mut self) {
         self.lines.clear();
         self.queued = 0;
@@ -396,7 +396,7 @@ impl Discipline {
         self.literal = false;
     }
 
-    /// Forgets what was written and not shown.
+    /// Forgets output that was not shown.
     pub fn flush_output(&mut self) {
         self.screen.clear();
     }

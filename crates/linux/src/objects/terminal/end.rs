@@ -1,4 +1,4 @@
-//! What is done with one end of a pseudo-terminal.
+//! Operations on one end of a pseudo-terminal.
 
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::O_NONBLOCK;
@@ -116,13 +116,13 @@ fn slave_path(number: u32) -> Vec<u8> {
     format!("/dev/pts/{number}").into_bytes()
 }
 
-/// What stat shows of /dev/ptmx.
+/// The metadata of /dev/ptmx.
 #[must_use]
 pub fn multiplexer_metadata() -> Metadata {
     Metadata { mode: S_IFCHR | 0o666, represents: (5, 2), ..made_up(MULTIPLEXER) }
 }
 
-/// What stat shows of the slave of terminal `number`, which is its user's.
+/// The metadata of the slave of terminal `number`, which is its user's.
 #[must_use]
 pub fn slave_metadata(number: u32) -> Metadata {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());

@@ -1,4 +1,4 @@
-//! What a guest sets of a terminal: the kernel's `struct termios`, and the window's size.
+//! The settings of a terminal: the kernel's `struct termios`, and the window's size.
 
 use warmfork_abi::termios::{
     B38400, CREAD, CS8, ECHO, ECHOCTL, ECHOE, ECHOK, ECHOKE, ICANON, ICRNL, IEXTEN, ISIG, IXON, NCCS, ONLCR, OPOST,
@@ -67,7 +67,7 @@ impl Settings {
         bytes
     }
 
-    /// What the bytes of a `struct termios` say. A terminal without wires always has characters of eight bits.
+    /// Reads the bytes of a `struct termios`. A terminal without wires always has characters of eight bits.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; TERMIOS_SIZE]) -> Self {
         let mode = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);

@@ -1,4 +1,4 @@
-//! All pseudo-terminals of a machine: what both ends of each share.
+//! All pseudo-terminals of a machine, with the state that both ends of each share.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const MAX_TERMINALS: usize = 256;
 #[derive(Clone, PartialEq, Debug)]
 pub struct Terminals {
     table: BTreeMap<u32, Terminal>,
-    /// What the terminal that the machine was started on controls, if it was started on one.
+    /// The control by the terminal that the machine was started on, if it was started on one.
     pub inherited: Control,
     /// Makes edge numbers of different terminals with one number differ.
     opened: u64,
@@ -195,18 +195,18 @@ impl Terminals {
 }
 
 impl Terminal {
-    /// Something has changed that those who wait for it are to look at.
+    /// Something has changed that waiters have to look at.
     pub fn changed(&mut self) {
         self.typed_edges += 1;
         self.shown_edges += 1;
     }
 }
 
-/// What a descriptor of a terminal names: one of its ends.
+/// One end of a terminal, which a descriptor names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TerminalEnd {
     /// The terminal.
     pub number: u32,
-    /// The end of whoever plays the terminal.
+    /// The end of the program that plays the terminal.
     pub master: bool,
 }

@@ -31,7 +31,7 @@ static long must(long result, const char *what) {
 static int accepted, counted;
 static char known[64];
 
-// What may be done ahead: it is the same for every connection, and shows nobody.
+// What a program may do before the freeze: it is the same for every connection, and shows nobody.
 static void nothing(int connection) {}
 
 static void option(int connection) {

@@ -1,4 +1,4 @@
-"""A program is frozen with a connection accepted, where no fork can tell; each has its own in the place of that."""
+"""Early accept: a program is frozen with a connection accepted where no fork can tell. Each fork has its own instead."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ANSWER = re.compile(
 
 @pytest.fixture
 def frozen(guest: Callable[[str], str]) -> Callable[..., Snapshot]:
-    """Freezes the guest after one warm-up request, at one moment or the best of several."""
+    """Freezes the guest after one warm-up request, at one freeze point or the best of several."""
 
-    def freeze(*arguments: str, moments: int = 1, silent: bool = True) -> Snapshot:
+    def freeze(*arguments: str, freeze_points: int = 1, silent: bool = True) -> Snapshot:
         policy = Policy(allow_net=True)
-        with Machine([guest("ahead"), *arguments], policy=policy, stdio=None if silent else (0, 1, 2)) as machine:
+        with Machine([guest("early_accept"), *arguments], policy=policy, stdio=None if silent else (0, 1, 2)) as machine:
             machine.boot(scaled(20.0))
             machine.warm_up(1)
-            return machine.freeze(moments)
+            return machine.freeze(freeze_points)
 
     return freeze
 
@@ -59,7 +59,7 @@ SET = (1, 1, 77, 7, 3)
 
 @pytest.mark.parametrize("how", ["blocking", "epoll", "thread", "both"])
 @pytest.mark.parametrize("what", ["nothing", "option", "early-read", "monotonic"])
-def test_a_connection_is_accepted_ahead(frozen: Callable[..., Snapshot], how: str, what: str) -> None:
+def test_a_connection_is_accepted_early(frozen: Callable[..., Snapshot], how: str, what: str) -> None:
     snapshot = frozen(how, what)
     assert snapshot.info()["accepted"]
     with snapshot.serve() as server:
@@ -76,7 +76,7 @@ def test_a_connection_is_accepted_ahead(frozen: Callable[..., Snapshot], how: st
 
 @pytest.mark.parametrize("how", ["blocking", "epoll", "thread"])
 @pytest.mark.parametrize("what", ["name", "peer", "now", "luck", "said", "greeting", "child", "inode", "other-option"])
-def test_what_depends_on_the_connection_is_not_done_ahead(
+def test_calls_that_depend_on_the_connection_are_left_to_the_forks(
     frozen: Callable[..., Snapshot], how: str, what: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     snapshot = frozen(how, what, silent=what != "said")
@@ -119,12 +119,12 @@ def test_a_listening_socket_that_waits_for_the_first_bytes(frozen: Callable[...,
     assert server.statistics()["connections"] == 3
 
 
-def test_several_moments(frozen: Callable[..., Snapshot]) -> None:
-    snapshot = frozen("epoll", moments=5)
+def test_several_freeze_points(frozen: Callable[..., Snapshot]) -> None:
+    snapshot = frozen("epoll", freeze_points=5)
     assert snapshot.info()["accepted"]
     with snapshot.serve():
         told = [Told(port_of(snapshot)) for _ in range(5)]
-    # It has answered the requests between the moments, each on the connection that it was frozen with.
+    # It has answered the requests between the freeze points, each on the connection that it was frozen with.
     assert len({each.accepted for each in told}) == 1
     assert all(2 <= each.accepted == each.counted <= 6 for each in told)
 
@@ -179,15 +179,15 @@ def test_a_fork_is_handed_connections(frozen: Callable[..., Snapshot], request_o
             assert fork.differences() == []
 
 
-def test_no_moment_is_looked_for_unless_asked(frozen: Callable[..., Snapshot]) -> None:
-    snapshot = frozen("epoll", moments=0)
+def test_no_freeze_point_is_looked_for_unless_asked(frozen: Callable[..., Snapshot]) -> None:
+    snapshot = frozen("epoll", freeze_points=0)
     assert not snapshot.info()["accepted"]
     with snapshot.serve():
         assert Told(port_of(snapshot)).accepted == 2
 
 
 def test_strangers_are_not_taken_for_the_silent_client(guest: Callable[[str], str]) -> None:
-    with Machine([guest("ahead"), "epoll"], policy=Policy(allow_net=True)) as machine:
+    with Machine([guest("early_accept"), "epoll"], policy=Policy(allow_net=True)) as machine:
         port = int(machine.boot(scaled(20.0))[0].rsplit(":", 1)[1])
         machine.warm_up(1)
         with client_of(port) as stranger:
