@@ -22,7 +22,7 @@ DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
 
 class KernelError(Exception):
-    """No kernel could be had; ``hint`` says what to do."""
+    """No kernel could be had; ``hint`` has the next step."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -52,7 +52,7 @@ def kernel(cache: Path) -> Kernel:
 
 
 def _fetch(cache: Path) -> Path:
-    """Downloads the package; returns the directory with what is kept of it."""
+    """Downloads the package; returns the directory with the files kept of it."""
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise KernelError(
             "downloading a kernel failed: apt-get and dpkg-deb are not there", "this works on Debian 12 and later"
@@ -105,7 +105,7 @@ def _run(command: list[str], directory: Path) -> None:
 
 
 def _keep(unpacked: Path, kept: Path) -> None:
-    """Copies the kernel and what ``MODULES`` need, numbered in order."""
+    """Copies the kernel, and ``MODULES`` with those that they need, numbered in order."""
     images = sorted((unpacked / "boot").glob("vmlinuz-*"))
     if not images:
         raise KernelError("unpacking the kernel failed: there is none in its package", "report this")

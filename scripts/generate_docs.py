@@ -49,7 +49,7 @@ def system_calls() -> str:
         [
             NOTICE,
             "# System calls\n",
-            "What a guest's system calls come to, on every platform. `full`: as Linux does;",
+            "The support of each system call, on every platform. `full`: as Linux does;",
             "`partial`: with the limits that the note names; `refused`: always an error, and the note says which;",
             "`none`: ENOSYS, counted and named in the log once.\n",
             ", ".join(f"{count} {level}" for level, count in levels.items()) + ".\n",

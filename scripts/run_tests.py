@@ -131,12 +131,12 @@ def process(result: Result) -> None:
 
 
 def slow(result: Result) -> None:
-    """What takes long, on the process platform."""
+    """The slow tests, on the process platform."""
     result.run([sys.executable, "-m", "pytest", "-m", "slow"])
 
 
 def kvm(result: Result) -> None:
-    """What runs guests, on the kvm platform of this very host."""
+    """The tests that run guests, on the kvm platform of this very host."""
     from warmfork import _core
 
     fact = next(fact for fact in _core.doctor()["facts"] if fact["name"] == "kvm platform")
@@ -148,7 +148,7 @@ def kvm(result: Result) -> None:
 
 
 def compatibility(result: Result, platform: str = "process", slowness: int = 2) -> None:
-    """What docs/compatibility.md tells of, with many requests each, and recorded."""
+    """The tests behind docs/compatibility.md, with many requests each, and recorded."""
     options = [f"--platform={platform}", "--compatibility=record", f"--requests={MANY_REQUESTS}"]
     result.run([sys.executable, "-m", "pytest", *options, "tests/runtimes"], slowness)
 

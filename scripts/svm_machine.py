@@ -39,7 +39,7 @@ FAILED = 125
 
 
 class MachineError(Exception):
-    """The machine did not run the command to its end; ``hint`` says what to do, ``status`` what to exit with."""
+    """The machine did not run the command to its end; ``hint`` has the next step, ``status`` the exit status."""
 
     status = FAILED
 
@@ -64,7 +64,7 @@ class DiedError(MachineError):
 
 @dataclass(frozen=True)
 class Machine:
-    """What a machine is like."""
+    """The configuration of a machine."""
 
     seconds: float = 300.0
     """How long it may run, start included."""
@@ -187,7 +187,7 @@ def _forward(streams: Mapping[int, BinaryIO | bytearray], deadline: float) -> No
 
 
 def _console(file: Path) -> str:
-    """What the kernel said; what it complained of while the command ran also goes to standard error."""
+    """The kernel's messages; its warnings while the command ran also go to standard error."""
     said = file.read_text(errors="replace").replace("\r", "") if file.exists() else ""
     _, _, complaints = said.partition(initramfs.STARTED)
     for line in complaints.splitlines():

@@ -35,11 +35,11 @@ class HostProcess:
         return self.shared_pages()[0] - PAGE
 
     def files(self) -> list[str]:
-        """What its descriptors are."""
+        """The files of its descriptors."""
         return [str(file.readlink()).split(":")[0] for file in (self.directory / "fd").iterdir()]
 
     def read(self, address: int, length: int) -> bytes:
-        """Its memory, whatever the protection."""
+        """Its memory, regardless of the protection."""
         with (self.directory / "mem").open("rb", buffering=0) as memory:
             memory.seek(address)
             return memory.read(length)

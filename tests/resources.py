@@ -1,4 +1,4 @@
-"""What this process has in use, with the engine in it, and its guests' memory: for tests that nothing leaks."""
+"""The resources that this process uses, with the engine in it, and its guests' memory: for tests that nothing leaks."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Resources:
 
     @classmethod
     def now(cls) -> Resources:
-        """What is in use at the moment."""
+        """The present use."""
         own = Path("/proc/self")
         gc.collect()  # what earlier tests left is not to be counted
         machines, files = descriptors()

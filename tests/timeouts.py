@@ -1,4 +1,4 @@
-"""How long tests wait for what should come: more where every CPU is slow.
+"""The time that tests wait for an event: longer where every CPU is slow.
 
 Imported by tests. ``TEST_SLOWNESS`` in the environment says how many times longer; scripts/run_tests.py sets it for the
 emulated machine.

@@ -1,4 +1,4 @@
-"""What is served in which ways: a Hello on several runtimes, and pages that React renders on Node and on Deno."""
+"""The contests, each a program served in several ways: a Hello on several runtimes, pages that React renders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the programs that measure what the engine costs, and reads what they say as they say it.
+"""Runs the programs that measure the costs of the engine, and reads their results as they come.
 
 One is the bench of the engine (crates/engine/benches/costs): here, and in an emulated machine that has the KVM of
 hardware, where only ratios mean something. Another forks from Python (in_python.py).

@@ -1,4 +1,4 @@
-"""What SPECIFICATION.md promises of speed and size, as ratios within one run where time is meant."""
+"""The promises of SPECIFICATION.md about speed and size; those of time are ratios within one run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def at_least(promise: str, bound: float, measured: float | None) -> Check:
 
 
 def exactly(promise: str, count: int, measured: float | None) -> Check:
-    """A promise of a count. What is rare, such as an interrupt that costs one more, does not show in two digits."""
+    """A promise of a count. Rare events, such as an interrupt that costs one more, do not show in two digits."""
     return Check(promise, f"{count}", measured, None if measured is None else round(measured, 2) == count)
 
 
@@ -80,7 +80,7 @@ def errors(contests: list[Loads]) -> Check:
 
 
 def value(measured: Measured, name: str) -> float | None:
-    """What was measured by that name, if it was."""
+    """The measurement of that name, if there is one."""
     found = measured.get(name)
     return found.value if found else None
 

@@ -1,4 +1,4 @@
-"""The results of a run: in their file from when they are there, whatever comes after."""
+"""The results of a run. Each is in the file as soon as it is there, even if a later part fails."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Check:
 
 @dataclass
 class Results:
-    """What was measured, and what was not. :meth:`write` writes all of it."""
+    """The measurements, and the parts that failed. :meth:`write` writes all of it."""
 
     file: Path
     machine: dict[str, Any]

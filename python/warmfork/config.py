@@ -1,7 +1,7 @@
 """The settings of ``warmfork run`` and ``warmfork serve``: one model, three places to write them.
 
 A flag comes before an environment variable (``WARMFORK_MAX_REQUEST_TIME``), that before the configuration file
-(``max-request-time = "8s"``). The keys are the same everywhere, and what is unknown or wrong is an error that names
+(``max-request-time = "8s"``). The keys are the same everywhere. An unknown key or a bad value is an error that names
 the place. Plain pydantic: pydantic-settings would double the time that the command line takes to start.
 """
 
@@ -67,7 +67,7 @@ def _variable(key: str) -> str:
 
 
 class Settings(BaseModel):
-    """What both commands take. Each field's title says which kind of value it is, for help and for files."""
+    """The settings of both commands. Each field's title says which kind of value it is, for help and for files."""
 
     model_config = ConfigDict(alias_generator=_key, extra="forbid", frozen=True, validate_default=False)
 
@@ -89,7 +89,9 @@ class Settings(BaseModel):
     )
     env: Assignments = Field((), description="Set a variable for the guest; repeatable.", title="NAME=VALUE")
     cwd: str = Field("", description="The guest's working directory. Default: this one.", title="PATH")
-    platform: Platform = Field(DEFAULT_PLATFORM, description="What runs the guest: auto, process or kvm.", title="NAME")
+    platform: Platform = Field(
+        DEFAULT_PLATFORM, description="Platform of the guest: auto, process or kvm.", title="NAME"
+    )
     huge_pages: bool = Field(False, description="Let the host back a guest on kvm with huge pages.")
     max_memory: int = Field(Limits.memory, description="Memory that the program may map.", title="SIZE")
     max_address_space: int = Field(
@@ -98,14 +100,14 @@ class Settings(BaseModel):
     max_files: int = Field(Limits.files, description="Files that the guest may have open.", title="N")
     max_threads: int = Field(Limits.threads, description="Threads that the guest may have.", title="N")
     max_processes: int = Field(Limits.processes, description="Processes that the guest may have.", title="N")
-    verbose: bool = Field(False, description="Say more about what happens.", title="output")
+    verbose: bool = Field(False, description="Say more.", title="output")
     quiet: bool = Field(False, description="Say nothing but errors.", title="output")
     trace: bool = Field(False, description="Show each system call of the guest, and its answer.", title="output")
 
     @field_validator(*_CHECKED, mode="before", check_fields=False)
     @classmethod
     def _check(cls, value: object, field: ValidationInfo) -> object:
-        """Checks what the Python API has, too, as it does."""
+        """Checks the values that the Python API has too, in the same way."""
         return _CHECKED[str(field.field_name)].read(value)
 
     def limits(self) -> Limits:
@@ -129,7 +131,7 @@ class Settings(BaseModel):
         )
 
     def environment(self, variables: Mapping[str, str]) -> list[tuple[str, str]]:
-        """The guest's environment: what is allowed of ``variables``, then what ``env`` sets."""
+        """The guest's environment: the allowed ones of ``variables``, then those that ``env`` sets."""
         passed = dict(self.policy().environment(variables))
         for assignment in self.env:
             name, value = assignment.split("=", 1)
@@ -138,7 +140,7 @@ class Settings(BaseModel):
 
 
 class ServeSettings(Settings):
-    """What ``warmfork serve`` takes besides."""
+    """The further settings of ``warmfork serve``."""
 
     threads: int = Field(
         ServeOptions.threads, description="Forks that serve side by side; 0 is one for each CPU.", title="N"
@@ -147,7 +149,7 @@ class ServeSettings(Settings):
         ServeOptions.ephemeral, description="Reset the fork after each connection.", title="serving"
     )
     warmup: int = Field(BootOptions.warmup, description="Requests to make before freezing.", title="N")
-    warmup_path: str = Field(BootOptions.warmup_path, description="What warm-up requests ask for.", title="PATH")
+    warmup_path: str = Field(BootOptions.warmup_path, description="Path of the warm-up requests.", title="PATH")
     freeze_points: int = Field(
         BootOptions.freeze_points,
         description="Points to try freezing at after the warm-up; the fastest one is taken.",
@@ -201,10 +203,10 @@ def keys(model: type[Settings] = ServeSettings) -> list[str]:
 def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: str | None = None) -> ServeSettings:
     """Brings the three places together.
 
-    A file may be shared by the commands: each takes what concerns it, and all of it is checked.
+    The commands may share a file: each takes its own keys, and all of them are checked.
 
     Args:
-        flags: What the command line gave, by key.
+        flags: The values from the command line, by key.
         environment: The variables of the process.
         file: The configuration file; without one that of ``WARMFORK_CONFIG``, else ``warmfork.toml`` if it is there.
 

@@ -1,4 +1,4 @@
-"""The exceptions of warmfork: a short tree, each with a hint of what to do next.
+"""The exceptions of warmfork: a short tree, each with a hint for the next step.
 
 The native module raises these too; they live here, without imports, so that the command line starts quickly.
 """
@@ -25,7 +25,7 @@ class WarmforkError(Exception):
     """Anything that went wrong in warmfork.
 
     Attributes:
-        hint: What to do next, in one line; empty when there is nothing useful to say.
+        hint: The next step, in one line; empty when there is nothing useful to say.
     """
 
     hint: str
@@ -52,7 +52,7 @@ class PlatformError(WarmforkError):
 
 
 class GuestError(WarmforkError):
-    """The guest did not do what was needed of it: it exited or crashed before it was ready, or does not answer.
+    """The guest failed: it exited or crashed before it was ready, or does not answer.
 
     The text of the error ends in the last lines that the guest wrote.
 
@@ -85,7 +85,7 @@ class StateError(WarmforkError):
 
 
 def _last_lines(written: bytes) -> list[str]:
-    """The last lines of what a guest wrote, without what a terminal would act upon."""
+    """The last lines of a guest's output, without characters that a terminal would act upon."""
     text = written[-_SHOWN_BYTES:].decode(errors="backslashreplace").expandtabs()
     lines = text.rstrip().splitlines()[-_SHOWN_LINES:]
     return ["".join(char if char.isprintable() else ascii(char)[1:-1] for char in line) for line in lines]

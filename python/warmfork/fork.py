@@ -57,12 +57,12 @@ class Fork(Closing):
             something, so that the fork was made anew.
 
         Raises:
-            PlatformError: The host cannot give what a new fork needs; the fork can only be closed.
+            PlatformError: The host lacks resources for a new fork; the fork can only be closed.
         """
         return self._native.reset()
 
     def read_memory(self, address: int, length: int) -> bytes:
-        """Reads guest memory, whatever its protection.
+        """Reads guest memory, regardless of its protection.
 
         Raises:
             WarmforkError: Some of it is not mapped.
@@ -90,7 +90,7 @@ class Fork(Closing):
         return self._native.describe()
 
     def differences(self) -> list[str]:
-        """What differs from a new fork, one line each: pages, registers, fds, timers, mappings. Empty after reset."""
+        """Differences from a new fork, one line each: pages, registers, fds, timers, mappings. Empty after reset."""
         return self._native.differences()
 
     def statistics(self) -> dict[str, int]:
@@ -98,7 +98,7 @@ class Fork(Closing):
         return self._native.statistics()
 
     def output(self) -> tuple[bytes, bytes]:
-        """What it wrote to captured standard output and error since the last call."""
+        """The output on captured standard output and error since the last call."""
         return self._native.output()
 
     def interrupt(self) -> None:
@@ -106,5 +106,5 @@ class Fork(Closing):
         self._native.interrupt()
 
     def close(self) -> None:
-        """Ends the guest and gives back what it holds. Can be called twice."""
+        """Ends the guest and frees its memory and descriptors. Can be called twice."""
         self._native.close()

@@ -35,12 +35,12 @@ class Machine(Closing):
 
     Args:
         argv: The program and its arguments. The program is looked up in ``PATH``.
-        policy: What it may touch; by default nothing but itself and what its loader needs.
+        policy: The files and addresses that it may touch; by default only itself and the files that its loader needs.
         env: Its environment, whole; by default those of this process's variables that the policy allows.
         cwd: Its working directory; by default this process's.
         stdio: Host file descriptors for its standard streams; ``None`` for an empty input and captured outputs, which
             ``output`` returns.
-        platform: What runs it: ``"process"``, ``"kvm"``, or ``"auto"`` for the better one that works here.
+        platform: The platform: ``"process"``, ``"kvm"``, or ``"auto"`` for the better one that works here.
         huge_pages: The host may back its memory with huge pages (madvise(2)), and that of its forks: for guests that
             use much memory at once. On kvm only; resets of forks that touch it here and there become dearer.
         limits: How much it may use.
@@ -103,7 +103,7 @@ class Machine(Closing):
     def boot(self, timeout: float | None = BootOptions.max_boot_time) -> list[str]:
         """Runs the program until it is ready: every thread blocked, one of them waiting on a listening socket.
 
-        What it would do within two seconds, it does before: its clocks, but that of the day, are put ahead.
+        Work that is due within two seconds is done before that: the clocks, except the time of day, are put forward.
 
         Args:
             timeout: Seconds; ``None`` for no limit.
@@ -118,11 +118,11 @@ class Machine(Closing):
         return self._native.boot(timeout)
 
     def warm_up(self, count: int, path: str = BootOptions.warmup_path) -> None:
-        """Makes HTTP requests through the listening socket, so that what they load is in the snapshot.
+        """Makes HTTP requests through the listening socket, so that everything they load is in the snapshot.
 
         Args:
             count: How many, one after the other.
-            path: What to ask for.
+            path: The path to ask for.
 
         Raises:
             StateError: The machine is not booted.
@@ -154,9 +154,9 @@ class Machine(Closing):
         Args:
             freeze_points: How many to try, after a ``warm_up``; 0 freezes the machine as it is. Each next point is one
                 more warm-up request later. A fork of each is sent a few requests.
-            path: What those requests ask for.
-            keep_connections: ``HOST[:PORT]`` of peers whose connections all forks share: what one fork leaves in such a
-                connection, another gets.
+            path: The path that those requests ask for.
+            keep_connections: ``HOST[:PORT]`` of peers whose connections all forks share: bytes that one fork leaves in
+                such a connection, another gets.
             refuse_connections: Do not freeze a program that has other connections.
 
         Raises:
@@ -167,7 +167,7 @@ class Machine(Closing):
         return Snapshot(self._native.freeze(freeze_points, path, list(keep_connections), refuse_connections))
 
     def output(self) -> tuple[bytes, bytes]:
-        """What it wrote to captured standard output and error since the last call."""
+        """The output on captured standard output and error since the last call."""
         return self._native.output()
 
     def statistics(self) -> dict[str, int]:
@@ -181,7 +181,7 @@ class Machine(Closing):
     def press(self, signal: int) -> None:
         """Passes on a signal of a key (Ctrl-C, say) of the terminal that the program was started on.
 
-        Its processes in the foreground get it. What would stop the program as a whole stops this process instead.
+        Its processes in the foreground get it. A signal that would stop the whole program stops this process instead.
 
         Args:
             signal: Its number.
@@ -189,7 +189,7 @@ class Machine(Closing):
         self._native.press(signal)
 
     def close(self) -> None:
-        """Ends the guest and gives back what it holds. Can be called twice."""
+        """Ends the guest and frees its memory and descriptors. Can be called twice."""
         self._native.close()
 
 

@@ -90,7 +90,7 @@ class BootOptions:
     Attributes:
         max_boot_time: Time until the program must listen, in seconds or as text such as ``"20s"``; 0 is no limit.
         warmup: Requests to make before freezing, up to 1,000,000.
-        warmup_path: What warm-up requests ask for.
+        warmup_path: The path of the warm-up requests.
         freeze_points: Points to try freezing at after a warm-up, from 1 to 1,000; see ``Machine.freeze``.
         keep_connections: ``HOST[:PORT]`` of peers whose connections all forks share.
         refuse_connections: Do not freeze a program that has other connections to the outside.

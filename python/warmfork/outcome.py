@@ -24,7 +24,7 @@ class Outcome:
 
     @property
     def exit_status(self) -> int:
-        """What a shell would show: the exit code or 128 plus the signal; 124 for a timeout, 137 out of memory."""
+        """The exit status as of a shell: the exit code or 128 plus the signal; 124 for a timeout, 137 out of memory."""
         status: dict[OutcomeKind, int] = {
             "exited": self.code,
             "signaled": 128 + self.code,

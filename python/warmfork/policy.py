@@ -1,4 +1,4 @@
-"""What a guest may touch, in the manner of Deno: nothing, unless it is allowed.
+"""The policy of a guest, in the manner of Deno: it may touch nothing, unless it is allowed.
 
 The kernel enforces paths and the native module hosts; here a policy is written down, checked and made ready for it.
 """
@@ -21,7 +21,7 @@ Grant = bool | tuple[str, ...]
 """A permission: ``True`` for everything, ``False`` for nothing, or the names that are allowed."""
 
 EVERYTHING = "*"
-"""What stands for everything where a permission is written as text."""
+"""The word for everything where a permission is written as text."""
 
 _ENVIRONMENT_NAME = re.compile(r"[^=*\0]*\*?")
 
@@ -92,7 +92,7 @@ class Volume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a guest may touch. The default is nothing but the program itself and what its loader needs.
+    """The files, variables and addresses that a guest may touch. The default: the program and its loader's files.
 
     Each permission takes ``True`` (everything), ``False`` (nothing), a sequence of names, or text with names between
     commas.
@@ -166,7 +166,7 @@ class Policy:
         return [item for item in variables.items() if item[0] in exact or item[0].startswith(prefixes)]
 
     def native(self) -> PolicySpec:
-        """What the native module wants: absolute paths, and ``None`` where everything is allowed."""
+        """The form of the native module: absolute paths, and ``None`` where everything is allowed."""
 
         def names(*permissions: str) -> list[str] | None:
             grant = self._grant(*permissions)

@@ -46,12 +46,12 @@ def find_program(name: str, search_path: str | None = None) -> str:
 
 
 def _real_program(path: Path) -> str:
-    """What a shim stands for; any other path as it is."""
+    """The program behind a shim; any other path as it is."""
     try:
         with path.open("rb") as file:
             beginning = file.read(_SHIM_LIMIT)
     except OSError:
-        return os.fspath(path)  # the loader says what is wrong with it
+        return os.fspath(path)  # the loader reports the problem
     if not beginning.startswith(b"#!") or not (found := _SHIM.search(beginning)):
         return os.fspath(path)
     manager = os.fsdecode(found[1])

@@ -23,12 +23,12 @@ class Snapshot:
         """Makes a machine that goes on from the snapshot, with memory of its own.
 
         Raises:
-            PlatformError: The host cannot give what it needs.
+            PlatformError: The host lacks resources for it.
         """
         return Fork(self._native.fork())
 
     def info(self) -> SnapshotInfo:
-        """What is in it: pages and bytes of its image, bytes mapped, areas, threads, fds, listening addresses."""
+        """Its contents: pages and bytes of its image, bytes mapped, areas, threads, fds, listening addresses."""
         return self._native.info()
 
     def serve(self, options: ServeOptions | None = None) -> Server:
@@ -39,7 +39,7 @@ class Snapshot:
 
         Raises:
             StateError: The snapshot does not listen.
-            PlatformError: The host cannot give what the forks need.
+            PlatformError: The host lacks resources for the forks.
         """
         options = options or ServeOptions()
         return Server(self._native.serve(options), options)

@@ -1,4 +1,4 @@
-"""What a server counted, as Prometheus text on a TCP port or a Unix socket."""
+"""A server's counters, as Prometheus text on a TCP port or a Unix socket."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ServerCollector(Collector):
     """Reads the counters of a server each time somebody asks.
 
     Args:
-        statistics: What returns them: ``Server.statistics``.
+        statistics: The function that returns them: ``Server.statistics``.
     """
 
     def __init__(self, statistics: Callable[[], ServerStatistics]) -> None:
@@ -64,7 +64,7 @@ class ServerCollector(Collector):
         """Yields every metric."""
         now = self._statistics()
         yield GaugeMetricFamily("warmfork_workers", "Forks that serve side by side.", value=now["workers"])
-        platform = InfoMetricFamily("warmfork_platform", "What runs the guests, and why.")
+        platform = InfoMetricFamily("warmfork_platform", "The platform of the guests, and the reason for it.")
         platform.add_metric([], {"name": now["platform"], "reason": now["platform_reason"]})
         yield platform
         values = {name: value for name, value in now.items() if isinstance(value, int | float)}
@@ -100,7 +100,7 @@ class MetricsServer:
 
     Args:
         address: ``HOST:PORT``, ``:PORT`` (on 127.0.0.1), ``[IPv6]:PORT`` or ``unix:PATH``. Port 0 is any free one.
-        statistics: What returns the counters: ``Server.statistics``.
+        statistics: The function that returns the counters: ``Server.statistics``.
 
     Raises:
         ConfigError: The address is malformed or cannot be listened on.
@@ -172,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def address_string(self) -> str:
-        """The client, who has no address on a Unix socket."""
+        """The client, which has no address on a Unix socket."""
         return self.client_address[0] if self.client_address else "unix"
 
     def log_message(self, *_arguments: object) -> None:
@@ -192,12 +192,12 @@ def _host_and_port(address: str) -> tuple[str, int]:
 
 
 def _free_path(address: str) -> Path:
-    """The path of a Unix socket, free of what an earlier server left there."""
+    """The path of a Unix socket, after removing the socket of an earlier server."""
     path = Path(address.removeprefix(_UNIX))
     if not path.name:
         raise ConfigError(f"metrics: {address!r} is not an address", "write unix:PATH")
     if not path.exists() or not stat.S_ISSOCK(path.stat().st_mode):
-        return path  # bind says what is wrong, if anything
+        return path  # bind reports the problem, if there is one
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))

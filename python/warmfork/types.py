@@ -1,4 +1,4 @@
-"""What the native module takes and returns."""
+"""Types of the native module's arguments and results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ResetKind = Literal["rewritten", "dropped", "rebuilt"]
 
 
 class PolicySpec(TypedDict):
-    """What is allowed; ``None`` allows everything. Volumes are host path, guest path, writable."""
+    """Permissions; ``None`` allows everything. Volumes are host path, guest path, writable."""
 
     read: list[str] | None
     write: list[str] | None
@@ -32,7 +32,7 @@ class Connection(TypedDict):
 
 
 class SnapshotInfo(TypedDict):
-    """What is in a snapshot: its image in pages and bytes, the bytes it maps, and how many of the rest.
+    """The contents of a snapshot: its image in pages and bytes, the bytes it maps, and how many of the rest.
 
     ``accepted`` says whether it has accepted a connection, in the place of which each fork has its own.
     """
@@ -49,7 +49,7 @@ class SnapshotInfo(TypedDict):
 
 
 class Area(TypedDict):
-    """A mapping of a guest: addresses from ``start`` up to ``end``, and the file behind it or what it is."""
+    """A mapping of a guest: addresses from ``start`` up to ``end``, and the file behind it or its kind."""
 
     start: int
     end: int
@@ -78,7 +78,7 @@ class Latency(TypedDict):
 
 
 class ServerStatistics(TypedDict):
-    """What a server counted since its start; ``telemetry`` says what each is."""
+    """The counters of a server since its start; ``telemetry`` describes each."""
 
     platform: str
     platform_reason: str
@@ -110,7 +110,7 @@ class Fact(TypedDict):
 
 
 class Diagnosis(TypedDict):
-    """What ``doctor`` found; the platform is empty when none works."""
+    """The findings of ``doctor``; the platform is empty when none works."""
 
     platform: str
     facts: list[Fact]

@@ -1,4 +1,4 @@
-"""``make bench`` says what it has measured, whatever fails: with a load generator that is told what to do."""
+"""``make bench`` reports its results even when a part fails: tested with a load generator that follows orders."""
 
 from __future__ import annotations
 

@@ -48,20 +48,20 @@ class Streams:
         os.set_blocking(self._input, True)
 
     def offer(self, stdin: bytes) -> None:
-        """Makes ``stdin`` what is left to read, with nothing behind it."""
+        """Gives ``stdin`` the unread input, with nothing behind it."""
         writer = os.open(self._name, os.O_WRONLY)
         os.write(writer, stdin)
         os.close(writer)
 
     def rest(self) -> bytes:
-        """Takes what nobody has read of the input."""
+        """Takes the unread input."""
         os.set_blocking(self._input, False)
         taken = _drain(self._input)
         os.set_blocking(self._input, True)
         return taken
 
     def take(self) -> tuple[bytes, bytes]:
-        """What has been written since the last time."""
+        """The output since the last time."""
         return _drain(self._output), _drain(self._errors)
 
     def __enter__(self) -> Streams:
@@ -118,7 +118,7 @@ class Entry:
             os.mknod(self.path, mode)
 
     def put_back(self) -> None:
-        """Makes the content, the mode and the times of the file, which is there, what they were."""
+        """Puts back the content, the mode and the times of the file, which is there."""
         mode = self.status.st_mode
         if stat.S_ISREG(mode) and self.path.read_bytes() != self.content:
             self.path.write_bytes(self.content)
@@ -127,7 +127,7 @@ class Entry:
         self.set_times()
 
     def set_times(self) -> None:
-        """Makes the times of the file what they were."""
+        """Puts back the times of the file."""
         times = (self.status.st_atime_ns, self.status.st_mtime_ns)
         os.utime(self.path, ns=times, follow_symlinks=False)
 
@@ -152,7 +152,7 @@ class Kept:
                     os.link(entry.path, self._names[inode], follow_symlinks=False)
 
     def put_back(self) -> None:
-        """Makes the directory what it was."""
+        """Puts the directory back."""
         known = {entry.path: entry.status for entry in self._entries}
         for path in _walk(self._directory):
             if path in known and _same(path.lstat(), known[path]):
@@ -178,7 +178,7 @@ class Kept:
 
 
 def _walk(directory: Path) -> list[Path]:
-    """All that is below it, a directory before what is in it."""
+    """Everything below it, a directory before its entries."""
     found = []
     for path in sorted(directory.iterdir()):
         found.append(path)

@@ -45,7 +45,7 @@ def failures_of(program: Program, platform: str, points: Callable[[int], int], s
 
 
 def pattern_of(program: Program, platform: str) -> str | None:
-    """What is found in how it ends where it is an exception, which some are on one platform only."""
+    """The text to find in the end of an exception's run; some are exceptions on one platform only."""
     exception = EXCEPTIONS.get(program.name, {"ends": ""})
     return exception["ends"] or None if exception.get("platform", platform) == platform else None
 

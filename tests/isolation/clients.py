@@ -31,7 +31,7 @@ def ask(port: int, request: bytes) -> bytes:
 
 
 def all_of(connection: socket.socket) -> bytes:
-    """What comes until the connection ends, however it does."""
+    """All bytes until the connection ends, in any way."""
     answer = []
     try:
         while more := connection.recv(1 << 16):
@@ -51,7 +51,7 @@ def get(path: str, body: bytes = b"", **headers: str) -> bytes:
 
 
 def body_of(answer: bytes) -> bytes:
-    """What an HTTP answer says."""
+    """The body of an HTTP answer."""
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.split(b" ")[1] == b"200", answer
     return body

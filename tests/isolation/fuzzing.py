@@ -59,7 +59,7 @@ def freeze(guest: str, scratch: Path, platform: str, shown: bool) -> Snapshot:
 
 
 def tidy(scratch: Path) -> None:
-    """Has each seed find what the first one found."""
+    """Has each seed find the same as the first one."""
     scratch.chmod(0o700)
     for directory, names, _ in os.walk(scratch):
         for child in (Path(directory) / name for name in names):

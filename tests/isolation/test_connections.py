@@ -1,4 +1,4 @@
-"""Connections that are there when a program is frozen: no request gets what is for another, or what it has left."""
+"""Connections that are open at the freeze: no request gets bytes for another, or bytes that another left."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def asking(family: str, freeze: Callable[..., Snapshot], tmp_path: Path) -> Iter
 
 
 def all_users(port: int, requests: Callable[[str], list[tuple[str, str]]]) -> list[tuple[str, bytes]]:
-    """All users ask side by side what ``requests`` says; each one's first request whose answer was wrong, with that."""
+    """All users make ``requests`` side by side. Returns each one's first wrong answer, with its request."""
 
     def use(user: str) -> list[tuple[str, bytes]]:
         for number in range(REQUESTS):

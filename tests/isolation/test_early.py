@@ -1,4 +1,4 @@
-"""Who connects before a program is frozen is served by a fork: what he sends is in no other connection's memory."""
+"""A client that connects before the freeze is served by a fork: its bytes are in no other connection's memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def booted(guest: Callable[[str], str], directory: Path) -> tuple[Machine, list[
 
 
 def answers(strangers: list[socket.socket]) -> list[bytes]:
-    """What each of them is told."""
+    """The answer to each of them."""
     said = []
     for stranger in strangers:
         with stranger:

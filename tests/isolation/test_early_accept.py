@@ -1,4 +1,4 @@
-"""Early accept: a program is frozen with a connection accepted where no fork can tell. Each fork has its own instead."""
+"""Early accept: a program is frozen with a connection accepted where no fork can tell. Each has its own instead."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def frozen(guest: Callable[[str], str]) -> Callable[..., Snapshot]:
 
     def freeze(*arguments: str, freeze_points: int = 1, silent: bool = True) -> Snapshot:
         policy = Policy(allow_net=True)
-        with Machine([guest("early_accept"), *arguments], policy=policy, stdio=None if silent else (0, 1, 2)) as machine:
+        with Machine(
+            [guest("early_accept"), *arguments], policy=policy, stdio=None if silent else (0, 1, 2)
+        ) as machine:
             machine.boot(scaled(20.0))
             machine.warm_up(1)
             return machine.freeze(freeze_points)
@@ -39,7 +41,7 @@ def client_of(port: int) -> socket.socket:
 
 
 class Told:
-    """What a fork tells of its connection."""
+    """A fork's report of its connection."""
 
     def __init__(self, port: int) -> None:
         with client_of(port) as client:

@@ -1,4 +1,4 @@
-"""What the host would keep once for all forks is each one's own: memory files, files without a name, locks, futexes."""
+"""Each fork has its own of what the host would keep once: memory files, files without a name, locks, futexes."""
 
 from __future__ import annotations
 

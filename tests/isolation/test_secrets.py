@@ -1,4 +1,4 @@
-"""What one request brings is nowhere when the next one comes, and chance is the snapshot's where it should be."""
+"""A request finds nothing of an earlier one. Seeded generators go on from the snapshot; the host's do not."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def memcached(tool: Tool, directory: Path) -> Iterator[str]:
 
 @contextmanager
 def postgresql(tool: Tool, directory: Path) -> Iterator[str]:
-    """PostgreSQL, as somebody other than root, whom it refuses, in a directory that is theirs."""
+    """PostgreSQL, as another user than root, for it refuses root, in a directory of that user."""
     programs = next(iter(DEBIAN.glob("lib/postgresql/*/bin")), DEBIAN)
     server, initialise = (tool(str(programs / name), "postgresql") for name in ("postgres", "initdb"))
     user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
@@ -133,7 +133,7 @@ def postgresql(tool: Tool, directory: Path) -> Iterator[str]:
 
 @contextmanager
 def mariadb(tool: Tool, directory: Path) -> Iterator[str]:
-    """MariaDB, without tables of its own: whoever connects may do all."""
+    """MariaDB, without tables of its own: every client may do everything."""
     port = free_port()
     command = [
         tool(str(DEBIAN / "sbin" / "mariadbd"), "mariadb-server-core"),

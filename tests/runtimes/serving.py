@@ -122,7 +122,7 @@ def ask(connection: http.client.HTTPConnection, path: str, body: bytes | None = 
 def starting(
     command: Sequence[str | Path], *options: str, cwd: Path | None = None, env: dict[str, str] | None = None
 ) -> Iterator[Served]:
-    """Starts ``warmfork serve`` and kills whatever is left of it at the end."""
+    """Starts ``warmfork serve``, and kills its processes that are left at the end."""
     with subprocess.Popen(
         [WARMFORK, "serve", *options, "--", *command],
         cwd=cwd,

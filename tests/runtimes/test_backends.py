@@ -1,4 +1,4 @@
-"""Servers with real clients of real backends, connected before the freeze: no request gets what is for another.
+"""Servers with real clients of real backends, connected before the freeze: no request gets an answer for another.
 
 Four users ask side by side; some leave before they have read what the backend says. Where a client does not connect
 again by itself, the program asks again, and is told how often it had to: docs/guides/backends.md tells of that.
@@ -86,7 +86,7 @@ def parameters() -> list[Any]:
 
 @pytest.fixture(scope="module")
 def backend(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], list[str]]]:
-    """Starts a backend when it is first needed; what its clients are told."""
+    """Starts a backend when it is first needed; returns the settings for its clients."""
     started: dict[str, list[str]] = {}
     with ExitStack() as running:
 
@@ -136,7 +136,7 @@ def asking(server: Served, count: int, ending: str, leaving: Callable[[Served, s
 
 
 def said_of(address: str, connections: int) -> str:
-    """What is said of connections when the program is ready."""
+    """The words about connections when the program is ready."""
     return rf"{connections} connections? to {address} ends? in each fork"
 
 
@@ -165,7 +165,7 @@ def test_each_request_to_nginx_has_its_own_answer(
 
 @pytest.mark.shows("flags", of="warmfork serve")
 def test_a_connection_is_kept_where_it_is_asked_for(backend: Callable[[str], list[str]], command_of: CommandOf) -> None:
-    """All requests go over the one that there was; of who shares it with whom, the user has been told."""
+    """All requests go over the one connection; the user has been told that forks share it."""
     (address,) = backend("redis")
     options = (*OPTIONS, f"--keep-connections={address}")
     with (

@@ -82,7 +82,7 @@ def progress(records: Path) -> int:
 
 
 def watch(process: subprocess.Popen[bytes], records: Path) -> bool:
-    """Waits for the end, and kills what makes no progress; whether that was so."""
+    """Waits for the end, and kills a run that makes no progress. Returns whether it did."""
     seen, since = -1, time.monotonic()
     while True:
         try:
@@ -148,7 +148,7 @@ class Comparison:
         return [test for test in self.passed if self.ours_of(test).outcome != "passed"]
 
     def check(self) -> None:
-        """What passes natively passes, unless it is listed; what is listed does not pass."""
+        """A test that passes natively passes, unless it is listed; a listed one does not pass."""
         assert self.passed, f"nothing passes natively: {self.native}"
         failures = [f"{test}: {self.ours_of(test)}" for test in self.lost if test not in OPEN]
         assert not failures, "passed natively, not in warmfork:\n" + "\n".join(failures)

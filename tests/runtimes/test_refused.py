@@ -1,4 +1,4 @@
-"""What guests cannot have: who tries gets an error as Linux gives it, and goes on."""
+"""Features that guests do not have: a guest that tries one gets an error as Linux gives it, and goes on."""
 
 from __future__ import annotations
 

@@ -24,12 +24,12 @@ KIND = {kind.name: kind for kind in KINDS}
 
 @pytest.fixture(scope="module")
 def behaving(tool: Callable[[str, str], str]) -> list[str | Path]:
-    """The command of a server that does what a request says."""
+    """The command of a server that follows the orders of requests."""
     return [tool(DEBIAN_PYTHON, "python3"), "-B", SERVERS / "behaving.py"]
 
 
 class Speaker:
-    """Somebody to whom a request goes: it is in the middle while this side says nothing."""
+    """A server that the program asks: the program's request is unfinished until this side answers."""
 
     def __init__(self, listener: socket.socket) -> None:
         self.listener = listener
@@ -55,7 +55,7 @@ def speaker() -> Iterator[Speaker]:
 
 @contextmanager
 def in_background(call: Callable[[], str]) -> Iterator[Callable[[], str]]:
-    """Runs ``call`` in a thread; what is given waits for its result."""
+    """Runs ``call`` in a thread; the returned function waits for its result."""
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(call)
         yield lambda: future.result(TIMEOUT)

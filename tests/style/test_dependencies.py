@@ -1,4 +1,4 @@
-"""What the Rust crates depend on has a licence, and comes from a place, that deny.toml allows."""
+"""Each dependency of the Rust crates has a licence and a source that deny.toml allows."""
 
 from __future__ import annotations
 

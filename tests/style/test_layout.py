@@ -1,4 +1,4 @@
-"""The rules that no linter knows: who may import whom, how long a file may be, where unsafe code may be."""
+"""Rules that no linter knows: imports between crates, lengths of files, places of unsafe code."""
 
 from __future__ import annotations
 

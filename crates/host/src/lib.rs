@@ -59,8 +59,8 @@ fn is_plain(level: i32, name: i32) -> bool {
 const IPV6_AUTOFLOWLABEL: i32 = 70;
 const IPV6_ADDR_PREFERENCES: i32 = 72;
 
-/// A copy of the descriptor that is number `fd` in this process, closed on execve. Who names descriptors by number may
-/// find another one copied if somebody closes it meanwhile.
+/// A copy of the descriptor that is number `fd` in this process, closed on execve. If another thread closes the
+/// number meanwhile, the copy may be of another file.
 ///
 /// # Errors
 /// EBADF when there is none, EMFILE when there is no room.

@@ -1,4 +1,4 @@
-//! A connection that a program accepts early: before it is frozen, and before anybody's bytes have come over it.
+//! A connection that a program accepts early: before the freeze, and before any bytes have come over it.
 //!
 //! Between accept(2) and the wait for a request, a server does work that every fork would repeat. So it is offered a
 //! connection that sends nothing, and is frozen while it waits for the first bytes. Each fork gets its own connection in

@@ -88,7 +88,7 @@ mod tests {
         host.guest_ran();
         assert_ne!(fork.number(&mut host, &reader), seen);
         assert_eq!(fork, edges);
-        // Who begins when it has come is told as well.
+        // A fork that begins later sees it too.
         let mut late = edges;
         assert_ne!(late.number(&mut Host::new().unwrap(), &reader), seen);
     }

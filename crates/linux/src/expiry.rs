@@ -90,7 +90,7 @@ impl Process {
         }
     }
 
-    /// What `counter` shows when the monotonic clock shows `monotonic` and the process has had `cpu` nanoseconds of CPU time.
+    /// The value of `counter` when the monotonic clock shows `monotonic` and the process has had `cpu` nanoseconds of CPU time.
     #[must_use]
     pub fn counted(&self, counter: Counter, monotonic: u64, cpu: u64) -> u64 {
         match counter {

@@ -52,7 +52,7 @@ pub struct Gate {
     connections: BTreeSet<DescriptionId>,
     accepted: u64,
     ended: u64,
-    /// What the program does while it is offered a silent connection; see `early_accept.rs`.
+    /// The program's doings while it is offered a silent connection; see `early_accept.rs`.
     early: Option<EarlyAccept>,
 }
 
@@ -160,7 +160,7 @@ impl EarlyAccept {
 }
 
 impl Gate {
-    /// A gate before `listeners` that lets everything in, first what is `waiting`, and counts.
+    /// A gate before `listeners` that lets everything in, first the `waiting` connections, and counts.
     #[must_use]
     pub fn open(listeners: Arc<Vec<Arc<HostFile>>>, waiting: Vec<Offer>) -> Self {
         Self { listeners: Some(listeners), offered: waiting.len() as u64, offers: waiting, ..Self::default() }

@@ -65,7 +65,7 @@ pub fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((if slash == 0 { b"/" } else { &path[..slash] }, name))
 }
 
-/// What follows `prefix` in `path` when `path` is `prefix` or lies beneath it (by whole names); both plain.
+/// The rest of `path` after `prefix`, when `path` is `prefix` or lies beneath it (by whole names); both plain.
 #[must_use]
 pub fn beneath<'a>(path: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     if prefix == b"/" {

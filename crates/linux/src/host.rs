@@ -65,7 +65,7 @@ pub struct Host {
     idle: u64,
     /// Nanoseconds by which the guest's clocks are behind the host's, but those of the time of day.
     lag: i64,
-    /// Somebody wants this machine to stop; [`Host::take_interrupt`] answers.
+    /// Another thread asks this machine to stop; [`Host::take_interrupt`] answers.
     pub interrupt_asked: Arc<AtomicBool>,
     /// Denied paths that the log has named.
     pub(crate) denied: HashSet<Vec<u8>>,
@@ -166,7 +166,7 @@ impl Host {
         Waker(Arc::clone(&self.interrupt))
     }
 
-    /// Whether somebody asked this machine to stop since the last time this was called.
+    /// Whether another thread asked this machine to stop since the last call of this.
     #[must_use]
     pub fn take_interrupt(&self) -> bool {
         self.interrupt_asked.swap(false, Ordering::SeqCst)

@@ -172,8 +172,8 @@ impl Kernel {
 }
 
 impl Kernel {
-    /// A copy for a snapshot, with files of its own in the place of memory files and of those whose last name is gone: in its
-    /// descriptors and behind its mappings.
+    /// A copy for a snapshot. In its descriptors and behind its mappings, it has copies of memory files and of files without a
+    /// name.
     ///
     /// # Errors
     /// The host's refusal to copy files (ENOMEM, EMFILE); ENOSPC when they hold more than the guest may map.
@@ -184,8 +184,8 @@ impl Kernel {
         Ok(copy)
     }
 
-    /// A copy of a snapshot's for a fork, with files of its own where the snapshot has such. The host mappings of those are
-    /// the caller's to make, see [`Kernel::own_file`], and then [`Kernel::seal_own_files`].
+    /// A copy of a snapshot's kernel for a fork, with copies of the snapshot's own files. The caller maps those (see
+    /// [`Kernel::own_file`]), and then calls [`Kernel::seal_own_files`].
     ///
     /// # Errors
     /// The host's refusal to copy files (ENOMEM, EMFILE).
@@ -229,11 +229,11 @@ impl Kernel {
         }
     }
 
-    /// The files that no fork may share with this machine: memory files, and what has no name any more and is open or mapped
-    /// shared. A file that has a name is everybody's, by the policy.
+    /// The files that no fork may share with this machine: memory files, and files without a name that are open or mapped
+    /// shared. Forks share files that have a name, as the policy says.
     fn files_to_copy(&self) -> Result<BTreeMap<HostFileId, &Arc<HostFile>>, Errno> {
         let shared = self.mapped_files().filter(|(_, area)| area.shared).map(|(file, _)| file);
-        // Not the clock page, nor the library that reads it: of these each machine has its own anyway.
+        // Not the clock page, nor the library that reads it: each machine has its own anyway.
         let guests = |file: &&Arc<HostFile>| matches!(file.origin(), Origin::Opened { .. } | Origin::Memory { .. });
         let open = self.open_files().chain(shared).filter(guests);
         let open: BTreeMap<_, _> = open.map(|file| (file.id(), file)).collect();

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //!   engine: run loop -> Kernel::enter (dispatch.rs) -> table.rs -> syscalls/<family>.rs -> objects/<object>.rs
-//!                    -> Kernel::schedule (schedule.rs): the thread that runs next, or the deadline to wait for
+//!                    -> Kernel::next_thread (schedule.rs); Kernel::next_deadline (kernel.rs) when none can run
 //! ```
 //!
-//! [`Kernel`] is what a snapshot freezes: it clones and compares. What belongs to one running machine alone (the
-//! host's epoll, scratch buffers) is in [`Host`] beside it and holds no guest-visible state.
+//! A snapshot freezes a [`Kernel`]: it clones and compares. The parts of one running machine alone (the host's epoll set,
+//! scratch buffers, the gate) are in [`Host`] beside it; a freeze settles the little of them that a guest can observe.
 
 #![forbid(unsafe_code)]
 

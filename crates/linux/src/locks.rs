@@ -11,7 +11,7 @@ use crate::ids::Pid;
 /// Which file: device and inode number.
 pub type FileId = ((u32, u32), u64);
 
-/// Who holds a record lock.
+/// The owner of a record lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Owner {
     /// A process (F_SETLK).
@@ -23,7 +23,7 @@ pub enum Owner {
 /// A locked range of bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Record {
-    /// Who holds it.
+    /// Its owner.
     pub owner: Owner,
     /// First byte.
     pub first: u64,

@@ -54,7 +54,7 @@ fn from_statx(from: &Statx) -> Metadata {
     }
 }
 
-/// The metadata of `file`: the inode is what it was when it was opened, whatever the host has a fork's copy as.
+/// The metadata of `file`, with the inode that it had when it was opened, even if it is a fork's copy.
 ///
 /// # Errors
 /// The host's.
@@ -91,7 +91,7 @@ pub(crate) fn made_up(path: &[u8]) -> Metadata {
     Metadata { device: (0, 21), inode: made_up_inode(path), links: 1, block_size: 1024, ..Metadata::default() }
 }
 
-/// An inode number for a made-up path, the same each time: FNV-1a, kept within what 32-bit programs can hold.
+/// An inode number for a made-up path, the same each time: FNV-1a, small enough for 32-bit programs.
 pub(crate) fn made_up_inode(path: &[u8]) -> u64 {
     let plain = guest_path::plain(path);
     let hash = plain.iter().fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));

@@ -4,7 +4,7 @@
 //! ```text
 //!   a stream            ends in each fork as if its peer had reset it, so that clients and pools connect again
 //!   a datagram socket   is made anew in each fork, and connected to the same peer (objects/inherited.rs)
-//!   one that is kept    is shared by all forks, at the risk of who asked for it
+//!   one that is kept    is shared by all forks, at the user's risk
 //! ```
 
 use std::fmt;
@@ -33,7 +33,7 @@ pub struct OutsideRules {
 /// A connection to the outside that was open at the freeze.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outside {
-    /// At the other end; a Unix socket has a name seldom.
+    /// The other end. A Unix socket seldom has a name.
     pub peer: Address,
     /// The program accepted it.
     pub accepted: bool,
@@ -54,9 +54,9 @@ impl fmt::Display for Outside {
 }
 
 impl Kernel {
-    /// A copy of this machine's kernel that forks begin with: what the host has once for all of them is marked, and connections
-    /// to the outside end, as `rules` say, but for `except`. Also what has become of those. The caller seals the copy's own
-    /// files ([`Kernel::seal_own_files`]).
+    /// A copy of this machine's kernel that forks begin with. Objects of which the host has one for all forks are marked.
+    /// Connections to the outside, except `except`, end as `rules` say; they are returned. The caller seals the copy's own files
+    /// ([`Kernel::seal_own_files`]).
     ///
     /// # Errors
     /// The host's refusal to copy files (ENOMEM, EMFILE); ENOSPC when they hold more than the guest may map.
@@ -86,7 +86,7 @@ fn outside(socket: &Socket, rules: &OutsideRules) -> Option<Outside> {
     if !socket.has_peer() || socket.is_datagram() {
         return None;
     }
-    // Who has gone away already has no name any more.
+    // A peer that is gone already has no name any more.
     let peer = socket.peer().ok().or_else(|| Some(Address::Internet(socket.to?))).unwrap_or(Address::Unnamed);
     let kept = match &peer {
         Address::Internet(address) => rules.keep.iter().any(|pattern| pattern.matches(address)),

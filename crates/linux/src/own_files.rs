@@ -214,7 +214,7 @@ impl OwnFile {
         &self.original
     }
 
-    /// Whether anybody has had a descriptor of it for more than looking since this was last asked.
+    /// Whether the fork has used a descriptor of it for more than looking since the last call of this.
     fn take_used(&self) -> bool {
         self.files.values().fold(false, |used, file| used | file.take_used())
     }
@@ -297,8 +297,8 @@ impl OwnFile {
         })
     }
 
-    /// Tells `found` of each stretch of `part` that is not the same in the original, and what it is there. What lies behind the
-    /// end of either is not looked at.
+    /// Tells `found` of each stretch of `part` that differs from the original, with the original's bytes. It does not look
+    /// beyond the end of either.
     fn compare(&self, part: Span, found: &mut Found<'_>) -> Result<(), Errno> {
         let (file, original) = (self.file(), &self.original);
         let (mut own, mut others) = (vec![0; CHUNK], vec![0; CHUNK]);
@@ -320,8 +320,8 @@ impl OwnFile {
     }
 }
 
-/// Tells `found` of each run of pages that are not the same in `wanted`, all zeroes or none of them: where it begins, and what
-/// it should be.
+/// Tells `found` of each run of pages that differ from `wanted`, all zeroes or none of them: its start, and its right
+/// content.
 fn differing(own: &[u8], wanted: &[u8], found: &mut Found<'_>) -> Result<(), Errno> {
     let kind = |at: usize| {
         let page = at..wanted.len().min(at + PAGE);
@@ -350,7 +350,7 @@ fn reader(file: &HostFile) -> Result<Option<OwnedFd>, Errno> {
     rustix::fs::open(magic_path(file.as_fd()), again, Mode::empty()).map(Some).map_err(errno)
 }
 
-/// The seals of `file`: what cannot be sealed is as if it were sealed against that.
+/// The seals of `file`. A file that cannot be sealed counts as sealed against sealing.
 fn seals(file: &HostFile) -> Result<SealFlags, Errno> {
     match rustix::fs::fcntl_get_seals(file) {
         Err(HostErrno::INVAL) => Ok(SealFlags::SEAL),

@@ -271,7 +271,7 @@ impl Process {
         tid == self.pid || self.tasks.lookup(tid).is_some()
     }
 
-    /// Who it is, as others on a Unix socket are told.
+    /// Its credentials, as others on a Unix socket see them.
     #[must_use]
     pub fn credentials(&self) -> Credentials {
         Credentials { pid: self.pid, uid: self.uid, gid: self.gid }

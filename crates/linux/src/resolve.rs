@@ -124,7 +124,7 @@ impl<'a> Request<'a> {
 pub struct Resolver<'a> {
     /// The paths that it may touch.
     pub policy: &'a Policy,
-    /// Its kernel, for what /proc shows.
+    /// Its kernel, for the files of /proc.
     pub kernel: &'a Kernel,
     /// The host side, for the log of denials.
     pub host: &'a mut Host,
@@ -170,7 +170,7 @@ impl Resolver<'_> {
         Err(Errno::ELOOP)
     }
 
-    /// Tries the path as it is named, without a look at what is on the way. `None` when symlinks or `..` are, or when
+    /// Tries the path as it is named, without a look at the directories on the way. `None` when symlinks or `..` are, or when
     /// the policy has no place for that name.
     fn at_once<T>(
         &self,
@@ -241,7 +241,7 @@ struct Walk<'w, 'a> {
     /// RESOLVE_ flags, and the directory that they are about.
     bounds: u64,
     base: Vec<u8>,
-    /// What was asked for, by name, and for what: a denial is logged with it.
+    /// The path and the access that were asked for: a denial is logged with them.
     target: Vec<u8>,
     access: Access,
     /// Names still to go, the next one last.

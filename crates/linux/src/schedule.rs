@@ -20,7 +20,7 @@ pub enum Turn {
     Given,
 }
 
-/// Who has slept may run for so many nanoseconds before the others are as entitled to.
+/// A thread that has slept may run for so many nanoseconds before the others are as entitled to run.
 const CREDIT: u64 = 10_000_000;
 
 /// A thread runs for so many nanoseconds before others that may run have their turn.
@@ -50,7 +50,7 @@ impl Kernel {
     }
 
     /// The thread to run next, with its process: the one that has had the CPU for the shortest time, as the kernel's fair
-    /// scheduler has it. What a thread did not use while it slept does not count, but for [`CREDIT`].
+    /// scheduler has it. The time that a thread slept does not count in its favour, except for [`CREDIT`].
     #[must_use]
     pub fn next_thread(&self, turn: Turn) -> Option<(Pid, Tid)> {
         let current = self.process().tasks.current;

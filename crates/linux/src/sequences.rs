@@ -76,7 +76,7 @@ impl Descriptor {
         Ok(Self { version: half(0), flags: half(4), start: word(8), length: word(16), abort: word(24) })
     }
 
-    /// Refuses what Linux kills a program for: addresses outside of it, an abort handler within the sequence, or one
+    /// Refuses a sequence that Linux kills a program for: addresses outside of it, an abort handler within the sequence, or one
     /// without the signature before it.
     fn check(&self, memory: &dyn GuestMemory, signature: u32) -> Result<(), Errno> {
         let end = self.start.checked_add(self.length).ok_or(Errno::EINVAL)?;

@@ -42,15 +42,15 @@ pub struct Entry {
     pub number: u64,
     /// Linux's name.
     pub name: &'static str,
-    /// What answers it.
+    /// The function that answers it.
     pub handler: Option<Handler>,
-    /// How completely.
+    /// How completely it is emulated.
     pub support: Support,
-    /// What is missing or refused.
+    /// The parts that are missing or refused.
     pub note: &'static str,
     /// The argument that is the address of a path, if the trace is to show one.
     pub path: Option<usize>,
-    /// What the socket in its first argument holds back stays there: it adds to that, or pushes it itself.
+    /// Bytes that the socket in its first argument holds back stay there: the call adds to them, or pushes them itself.
     pub joins: bool,
     /// Whether a program may make it between an early accept and the freeze.
     pub early: Early,

@@ -164,7 +164,7 @@ impl Bench {
         self.call_by(self.pid(), number, args)
     }
 
-    /// What happens to `tid` before it returns to user code.
+    /// The delivery to `tid` before it returns to user code.
     pub fn deliver(&mut self, tid: Tid) -> Delivery {
         self.with_registers(tid, |kernel, host, guest, registers| {
             kernel.deliver_signals(host, guest, registers, tid).unwrap()

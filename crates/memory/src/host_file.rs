@@ -66,7 +66,7 @@ pub struct HostFile {
     id: HostFileId,
     fd: OwnedFd,
     origin: Origin,
-    /// Somebody has had the descriptor, and may have done anything with it.
+    /// The descriptor has been used, for anything.
     used: AtomicBool,
 }
 
@@ -136,7 +136,7 @@ impl HostFile {
         self.fd.as_fd()
     }
 
-    /// Whether anybody has had its descriptor for more than looking since this was last asked: else the file has been written
+    /// Whether its descriptor was used for more than looking since the last call of this: otherwise the file has been written
     /// to, if at all, where it is mapped.
     #[must_use]
     pub fn take_used(&self) -> bool {

@@ -1,5 +1,5 @@
 //! The standard streams of a machine whose output is captured: an empty input, and two pipes that a thread empties, so
-//! that a guest that writes much does not wait for anybody who reads. Shared by a machine, its snapshot and its forks.
+//! that a guest that writes much does not have to wait for a reader. Shared by a machine, its snapshot and its forks.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

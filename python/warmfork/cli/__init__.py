@@ -1,6 +1,6 @@
 """The command line: ``warmfork run``, ``serve``, ``doctor`` and ``syscalls``.
 
-What a command needs is imported when it runs, so that the program starts quickly.
+A command's modules are imported when it runs, so that the program starts quickly.
 """
 
 from __future__ import annotations

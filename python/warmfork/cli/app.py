@@ -20,7 +20,7 @@ app = typer.Typer(
 
 Program = Annotated[
     list[str] | None,
-    typer.Argument(metavar="PROGRAM", help="The program, and what it gets.", show_default=False, hidden=True),
+    typer.Argument(metavar="PROGRAM", help="The program, and its arguments.", show_default=False, hidden=True),
 ]
 ConfigFile = Annotated[
     str | None,
@@ -60,8 +60,8 @@ def _main(
 def run(program: Program = None, *, config: ConfigFile = None, **flags: Any) -> None:
     """Run a program to its end, with this terminal; the exit code is the program's.
 
-    Nothing is allowed to it but itself and what its loader needs, unless a flag allows it.
-    Options come before the program; what follows the program is the program's.
+    The program may touch only itself and its loader's files, unless a flag allows more.
+    Options come before the program; everything after it is the program's.
     """
     from warmfork.cli.run import run_program
 
@@ -81,8 +81,8 @@ def serve(
 ) -> None:
     """Boot a server, freeze it when it is ready, and give every connection a pristine fork.
 
-    Nothing is allowed to it but itself and what its loader needs, unless a flag allows it.
-    Options come before the program; what follows the program is the program's.
+    The program may touch only itself and its loader's files, unless a flag allows more.
+    Options come before the program; everything after it is the program's.
     """
     from warmfork.cli.serve import serve_program, show_config
 
@@ -93,7 +93,7 @@ def serve(
 
 @app.command()
 def doctor(*, as_json: AsJson = False) -> None:
-    """Say what this host can do, and why."""
+    """Say which platforms work on this host, and why."""
     from warmfork.cli.tables import show_doctor
 
     raise typer.Exit(show_doctor(as_json))

@@ -1,4 +1,4 @@
-"""What the command line says: to standard error, readable without colour, with colour on a terminal."""
+"""The output of the command line: to standard error, readable without colour, with colour on a terminal."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class _Handler(logging.Handler):
 
 
 def set_up_logging(settings: Settings) -> None:
-    """Shows the engine's warnings; with ``verbose`` what it tells besides, with ``quiet`` only errors."""
+    """Shows the engine's warnings; with ``verbose`` also its other messages, with ``quiet`` only errors."""
     logger = logging.getLogger()
     logger.addHandler(_Handler(settings.verbose))
     logger.setLevel(logging.ERROR if settings.quiet else logging.INFO if settings.verbose else logging.WARNING)

@@ -16,7 +16,7 @@ from warmfork.machine import Machine
 from warmfork.units import format_size
 
 _KEYS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH)
-"""What a terminal sends to those in its foreground."""
+"""The signals that a terminal sends to its foreground."""
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def serve_program(program: list[str], flags: dict[str, Any], config: str | None)
 
 
 def _boot(program: list[str], settings: ServeSettings) -> tuple[Snapshot, str]:
-    """Boots, warms up and freezes the program; also says what came of it in a line."""
+    """Boots, warms up and freezes the program; also returns a line about that."""
     options = settings.boot_options()
     start = time.perf_counter()
     with make_machine(program, settings) as machine:
@@ -110,7 +110,7 @@ def _boot(program: list[str], settings: ServeSettings) -> tuple[Snapshot, str]:
 
 
 def _connections(connections: list[Connection]) -> list[str]:
-    """What has become of the program's connections to the outside, those of one peer together."""
+    """The fate of the program's connections to the outside, those of one peer together."""
     counts = Counter((connection["peer"], connection["kept"]) for connection in connections)
     told = []
     for (peer, kept), count in counts.items():

@@ -1,4 +1,4 @@
-"""From settings to a machine: what ``run`` and ``serve`` have in common."""
+"""From settings to a machine, for ``run`` and ``serve``."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ def make_machine(program: list[str], settings: Settings) -> Machine:
 def _allow_descriptors() -> None:
     """Lets this process open as many files as it may: each guest's own are among them, and no guest may take all."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # An operator's own choice may be beyond what the host takes; then it stays.
+    # The host may refuse an operator's own choice; then the old value stays.
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

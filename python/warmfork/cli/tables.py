@@ -1,4 +1,4 @@
-"""What the command line shows as tables: system calls, what the host can do, what a server counted."""
+"""The tables of the command line: system calls, abilities of the host, counters of a server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def show_syscalls(as_json: bool) -> int:
 
 
 def show_doctor(as_json: bool) -> int:
-    """Shows what was probed on this host and which platform ``auto`` is.
+    """Shows the results of the probes on this host, and the platform of ``auto``.
 
     Returns:
         The exit code: 1 when no platform works.
@@ -61,7 +61,7 @@ def show_doctor(as_json: bool) -> int:
 
 
 def show_statistics(statistics: ServerStatistics) -> None:
-    """Shows what a server counted, and what its latency was."""
+    """Shows a server's counters and its latency."""
     from rich.table import Table
 
     table = Table(box=None, show_header=False)

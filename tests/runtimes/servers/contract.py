@@ -25,7 +25,7 @@ def count() -> bytes:
 
 
 def file() -> bytes:
-    """Writes a file, reads it and leaves it to whoever comes next to find."""
+    """Writes a file, reads it and leaves it for the next request."""
     before = len(list(Path(tempfile.gettempdir()).glob("request-*")))
     with tempfile.NamedTemporaryFile("w+", prefix="request-") as scratch:
         scratch.write("written by a request")

@@ -111,7 +111,7 @@ pub fn in_family(address: SocketAddr, family: u16) -> SocketAddr {
     }
 }
 
-/// `address` without mapping: what is mapped leads to an IPv4 address.
+/// `address` without mapping: a mapped address leads to an IPv4 address.
 #[must_use]
 pub fn plain(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {

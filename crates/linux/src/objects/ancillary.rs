@@ -1,7 +1,7 @@
-//! Ancillary data of the Internet protocols' datagrams: which of it guests may send and see.
+//! Ancillary data of the Internet protocols' datagrams that guests may send and see.
 //!
-//! Not among it, so refused or left out: what chooses addresses and interfaces (IP_PKTINFO and its like), about which
-//! the policy would have to be asked, and what needs privileges.
+//! Other data is refused or left out: data that chooses addresses and interfaces (IP_PKTINFO and its like), about which the
+//! policy would have to be asked, and data that needs privileges.
 
 use std::os::fd::AsFd as _;
 
@@ -57,7 +57,7 @@ impl Socket {
             return Ok(Received::default());
         }
         let size = into.len();
-        // MSG_TRUNC asks for the whole length, of which the caller decides what to tell the guest.
+        // MSG_TRUNC asks for the whole length; the caller decides how much of that to tell the guest.
         let message = warmfork_host::receive_message(self.handle().as_fd(), into, flags | MSG_TRUNC)?;
         Ok(Received {
             length: message.bytes.min(size),

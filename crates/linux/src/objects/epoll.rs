@@ -1,7 +1,7 @@
 //! Epoll sets: the descriptions that a guest watches, and the events that it has been told.
 //!
 //! A member is named by descriptor and description, as on Linux: it lives until the description's last reference is
-//! gone. What members are ready for is asked when somebody wants to know (`readiness/epoll.rs`), and what may be in a set is
+//! gone. The readiness of members is asked when it is needed (`readiness/epoll.rs`); the rules for members are
 //! checked when it is added (`readiness/nesting.rs`).
 
 use warmfork_abi::Errno;

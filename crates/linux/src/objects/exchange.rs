@@ -56,7 +56,7 @@ impl Socket {
         let size = into.len();
         let mut control = rustix::net::RecvAncillaryBuffer::default();
         let mut vector = [std::io::IoSliceMut::new(into)];
-        // MSG_TRUNC asks for the whole length, of which the caller decides what to tell the guest.
+        // MSG_TRUNC asks for the whole length; the caller decides how much of that to tell the guest.
         let host_flags = RecvFlags::from_bits_retain(flags | if self.is_stream() { 0 } else { MSG_TRUNC });
         let message = rustix::net::recvmsg(self.handle(), &mut vector, &mut control, host_flags).map_err(errno)?;
         let returned = message.flags & (ReturnFlags::TRUNC | ReturnFlags::EOR | ReturnFlags::OOB | ReturnFlags::CTRUNC);

@@ -3,12 +3,12 @@
 //!
 //! ```text
 //!   neither bound nor connected    the fork opens one of its own when it first uses it
-//!   datagrams, at no port that     likewise, connected to the same peer; the guest goes on to see the name that it had
+//!   datagrams, at no port that     likewise, connected to the same peer; the guest still sees the old name
 //!   the program has asked for
 //!   a stream, only bound           likewise once it connects; it listens for the machine's own processes alone
-//!   listening, or at such a port   options and shutdown(2) are written down here, listen(2) has happened already; what comes
-//!                                  to it goes to the fork that takes it first
-//!   connected by a stream          ends (outside.rs), or was to be kept: bytes go to and come from the one that there is
+//!   listening, or at such a port   options and shutdown(2) are written down here, listen(2) has happened already; the fork
+//!                                  that takes a connection or a datagram first has it
+//!   connected by a stream          ends (outside.rs); or is kept: all forks use the host's one
 //! ```
 
 use std::net::SocketAddr;

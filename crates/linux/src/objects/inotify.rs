@@ -183,7 +183,8 @@ impl Inotify {
         }
     }
 
-    /// Watches `file`, which is at `place`, for what `mask` says; the watch's number, which is that of an earlier watch of the same file.
+    /// Watches `file`, which is at `place`, for the events of `mask`. Returns the watch's number, which is that of an earlier
+    /// watch of the same file.
     ///
     /// # Errors
     /// ENOSPC when there are too many, EEXIST with IN_MASK_CREATE; the host's.

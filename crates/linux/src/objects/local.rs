@@ -32,7 +32,7 @@ pub enum Connected {
 }
 
 impl Connected {
-    /// Who connected.
+    /// The credentials of the process that connected.
     #[must_use]
     pub fn peer(&self) -> Address {
         match self {
@@ -55,7 +55,7 @@ impl Connected {
 pub struct Local {
     /// The name that it is bound to.
     pub name: Option<LocalName>,
-    /// Who listens, since it listens.
+    /// The credentials of the listening process, since it listens.
     pub owner: Option<Credentials>,
     /// Connections that nobody has accepted yet.
     waiting: VecDeque<Connected>,

@@ -43,7 +43,7 @@ pub struct Datagram {
     pub data: Vec<u8>,
     /// Descriptions that go along; the box holds their references.
     pub rights: Vec<DescriptionId>,
-    /// Who sent it.
+    /// The credentials of the sender.
     pub sender: Credentials,
     /// The sending socket's name.
     pub from: Address,

@@ -30,8 +30,8 @@ use OptionAccess::{Both, Get};
 
 /// Options of the host's socket: level, name, access, size of the value.
 ///
-/// Not in it, so ENOPROTOOPT: what needs privileges that the host's user may have (SO_MARK, SO_BINDTODEVICE, ...),
-/// filters, joining multicast groups, and what asks for ancillary data that warmfork does not pass on.
+/// Other options are ENOPROTOOPT: those that need privileges that the host's user may have (SO_MARK, SO_BINDTODEVICE, ...),
+/// filters, joining multicast groups, and those that ask for ancillary data that warmfork does not pass on.
 static OPTIONS: &[(u32, u32, OptionAccess, usize)] = &[
     (SOL_SOCKET, SO_REUSEADDR, Both, 4),
     (SOL_SOCKET, SO_TYPE, Get, 4),

@@ -32,7 +32,7 @@ pub struct PairEnd {
     pub name: Address,
     /// Its peer's.
     pub peer_name: Address,
-    /// Who made the other end (SO_PEERCRED).
+    /// The credentials of the other end's maker (SO_PEERCRED).
     pub peer: Credentials,
 }
 

@@ -15,7 +15,7 @@ use crate::objects::{Context, Operations};
 pub struct Path {
     /// The guest's plain path of it.
     pub path: Vec<u8>,
-    /// The host's O_PATH handle, or what kind of made-up file it is.
+    /// The host's O_PATH handle, or the kind of a made-up file.
     pub target: Target,
 }
 

@@ -20,7 +20,7 @@ pub struct Received {
     pub address: Option<Address>,
     /// Descriptions that came with it (SCM_RIGHTS); the receiver owns their references.
     pub rights: Vec<DescriptionId>,
-    /// Who sent it, when that is one of the machine's own processes.
+    /// The sender's credentials, when that is one of the machine's own processes.
     pub credentials: Option<Credentials>,
     /// Other ancillary data that a guest may see.
     pub ancillary: Vec<Ancillary>,

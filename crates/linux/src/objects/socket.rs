@@ -1,7 +1,7 @@
 //! Sockets of the host: TCP, UDP, named Unix sockets (to the machine's own processes these lead as [`Local`] says).
 //!
-//! The host's socket is always non-blocking; whether the guest's blocks is the description's business. What becomes of one
-//! in forks is in `inherited.rs`, and of connections in `outside.rs`.
+//! The host's socket is always non-blocking; the description says whether the guest's blocks. `inherited.rs` has sockets in forks,
+//! and `outside.rs` connections.
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;

@@ -12,7 +12,7 @@ use crate::objects::options::Options;
 use crate::objects::socket::Socket;
 
 impl Socket {
-    /// What a fork makes in its place, if it is to have one of its own.
+    /// The socket that a fork makes in its place, if it is to have one of its own.
     pub(super) fn renewal(&self) -> Option<Renewal> {
         if self.listening() {
             return None;
@@ -32,7 +32,7 @@ impl Socket {
         (unbound && !self.has_peer()).then(Renewal::default)
     }
 
-    /// Whether it is a datagram socket that a fork has to make anew before it can be asked what it is ready for.
+    /// Whether it is a datagram socket that a fork has to make anew before it can be asked for its readiness.
     pub(super) fn is_stale(&self) -> bool {
         self.is_datagram() && self.inherited.as_ref().is_some_and(|inherited| inherited.renewal.is_some())
     }

@@ -338,7 +338,7 @@ pub(super) fn descriptor_info(scope: &Scope<'_>) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Takes what the guest writes to comm and to files whose value does not matter here.
+/// Takes the bytes that the guest writes to comm, and to files whose value does not matter here.
 pub(super) fn write(kernel: &mut Kernel, path: &[u8], bytes: &[u8]) -> Result<(), Errno> {
     let Some((directory, b"comm")) = guest_path::split(path) else { return Ok(()) };
     let last = guest_path::split(directory).map_or(&b""[..], |(_, name)| name);

@@ -69,9 +69,9 @@ pub(super) fn memory_information(scope: &Scope<'_>) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Memory of the machine and what of it is not mapped, in kilobytes.
+/// Memory of the machine, and the part that is not mapped, in kilobytes.
 fn memory(scope: &Scope<'_>) -> (u64, u64) {
-    /// What a machine without a limit shows, for programs that size caches by it.
+    /// The size that a machine without a limit shows, for programs that size caches by it.
     const UNLIMITED: u64 = 8 << 30;
     let limit = scope.space().limits().accessible_bytes;
     let total = if limit >= warmfork_abi::USER_END { UNLIMITED } else { limit };

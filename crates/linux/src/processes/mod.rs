@@ -7,7 +7,7 @@
 //!   zombies[pid]       ended, not yet waited for
 //!
 //!   fork.rs: a new process     end.rs: exit, orphans, SIGCHLD     wait.rs: wait4, waitid
-//!   exec.rs: another program   group.rs: who is signalled, stop and continue   sharing.rs: memory that both have
+//!   exec.rs: another program   group.rs: signalling, stop and continue   sharing.rs: memory that both have
 //! ```
 //!
 //! A system call is made by the current process, so handlers mean that one unless they name another. A switch assigns

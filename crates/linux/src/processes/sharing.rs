@@ -45,7 +45,7 @@ impl Kernel {
             at = chunk.end;
             let pages = usize::try_from(chunk.len() / PAGE).unwrap_or(0);
             memory.resident(chunk, &mut present[..pages]);
-            // What an image holds is there, though nobody has touched it.
+            // Pages that an image holds are there, though no access has touched them.
             if imaged.within(chunk).next().is_none() && present[..pages].iter().all(|&page| page & 1 == 0) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Several processes over a memory that they all share here: what the kernel alone decides.
+//! Several processes over one fake memory: the parts that the kernel alone decides.
 
 use warmfork_abi::process::{P_ALL, P_PID, WCONTINUED, WEXITED, WNOHANG, WNOWAIT, WUNTRACED};
 use warmfork_abi::signals::{
@@ -198,7 +198,7 @@ fn vfork_lends_its_memory() {
     let child = bench.kernel.processes.pids()[1];
     assert_eq!(bench.kernel.processes.find(child).unwrap().space, bench.kernel.process().space);
     run(&mut bench, child);
-    // What it maps, its parent has.
+    // Its parent has its mappings.
     let mapped = bench.call(MMAP, &[0, 4096, 3, 0x22, u64::MAX, 0]).unwrap();
     run(&mut bench, parent);
     assert!(bench.kernel.space().areas().find(mapped).is_some());

@@ -18,7 +18,7 @@ impl Kernel {
     }
 
     /// As [`Kernel::poll`], for a caller that only wants to know about `interest` (errors and hang-ups are always
-    /// told): asks the host for less, and has it wake us for what is not there yet.
+    /// told): asks the host for less, and has it watch for the events that are not there yet.
     pub fn poll_for(&mut self, host: &mut Host, id: DescriptionId, interest: Events) -> Events {
         match self.files.find(id).map(|description| &description.object) {
             None => Events::NVAL,

@@ -15,7 +15,7 @@ impl Scratch {
     }
 }
 
-/// What [`read`] says of a file that warmfork makes up.
+/// The answer of [`read`] for a file that warmfork makes up.
 const MADE_UP: Errno = Errno::ENXIO;
 
 /// Reads a file as a guest with `policy` would; also the path it is told.

@@ -178,7 +178,7 @@ pub fn read(memory: &dyn GuestMemory, registers: &Registers, current: &[u8]) -> 
         *value = get(&bytes, CONTEXT + index * 8);
     }
     let [r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags] = general;
-    // As Linux: levels are those of a program, and what cannot be returned to is found out in returning.
+    // As Linux: levels are those of a program; returning finds out an impossible target.
     let selectors = get(&bytes, SELECTORS);
     let strict = get(&bytes, UCONTEXT) & UC_STRICT_RESTORE_SS != 0;
     let (cs, ss) = (selectors & 0xffff | 3, if strict { selectors >> 48 | 3 } else { USER_SS });

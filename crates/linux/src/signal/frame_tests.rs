@@ -26,7 +26,7 @@ fn the_vector_area_of_a_frame_is_as_linux_lays_it_out() {
     assert_eq!(bench.read_half(area + 480), 832);
     assert_eq!(bench.read_half(area + 832), FP_XSTATE_MAGIC2);
     assert_eq!(bench.read(area + 160), 0xaaaa_aaaa_aaaa_aaaa);
-    // What a handler writes there is what the thread goes on with.
+    // The thread goes on with the values that a handler writes there.
     bench.write(area + 160, &[0x1111]);
     bench.write(area + 576, &[0x2222]);
     leave_handler(&mut bench, pid);

@@ -21,7 +21,7 @@ impl Kernel {
     /// handler.
     ///
     /// # Errors
-    /// What its area or its descriptor is wrong: Linux sends SIGSEGV.
+    /// Its area or its descriptor is wrong: Linux sends SIGSEGV.
     pub(crate) fn restart_sequence(
         &mut self,
         memory: &dyn GuestMemory,

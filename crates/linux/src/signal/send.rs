@@ -158,7 +158,7 @@ impl Process {
     }
 
     /// The signals pending for the process that thread `tid` shall take out of `unblocked`. The first thread takes
-    /// what it does not block, as Linux prefers it; others take the rest, and what ends the program at once.
+    /// those that it does not block, as Linux prefers it; others take the rest, and those that end the program at once.
     pub(super) fn shared_due(&self, tid: Tid, unblocked: u64) -> u64 {
         let shared = self.signals.pending.set() & unblocked;
         if shared == 0 || tid == self.pid {

@@ -112,7 +112,7 @@ fn a_handler_runs_and_returns_to_where_it_was() {
     assert_eq!(bench.guest.fpu[160..176], [0; 16]);
     assert_eq!(u64::from_le_bytes(bench.guest.fpu[512..520].try_into().unwrap()), 3);
 
-    // It may change what it returns to.
+    // It may change the place that it returns to.
     bench.write(inside.rdx + 40 + 11 * 8, &[0x5678]); // rbx
     assert_eq!(leave_handler(&mut bench, pid), Entered::Continue);
     let after = *bench.registers(pid);

@@ -213,7 +213,7 @@ fn reset_unused_legacy(state: &mut [u8], used: u64) {
     }
 }
 
-/// XCR0 as the platform reports it at offset 464, else what the state itself shows to exist.
+/// XCR0 as the platform reports it at offset 464; without that, the features that the state itself has.
 fn feature_mask(state: &[u8]) -> u64 {
     match word(state, SOFTWARE) {
         Some(mask) if mask & LEGACY_FEATURES == LEGACY_FEATURES => mask,

@@ -28,7 +28,7 @@ fn connected() -> (Bench, u64, TcpStream) {
     (bench, connection, client)
 }
 
-/// What has come to `client` already; `None` when nothing has.
+/// The bytes that have come to `client` already; `None` when none have.
 fn arrived(client: &mut TcpStream) -> Option<Vec<u8>> {
     let mut bytes = [0; 100];
     match client.read(&mut bytes) {

@@ -1,4 +1,4 @@
-//! What a program may do with a connection that it accepts early, and how a fork gets its own.
+//! Calls that a program may make with a connection that it accepts early; and a fork gets its own connection.
 
 use std::io::Write as _;
 use std::net::TcpStream;

@@ -58,7 +58,7 @@ impl Bench {
         self.kernel.close(&mut self.host, i32::try_from(fd).unwrap()).unwrap();
     }
 
-    /// poll of one descriptor: what it returns, and revents.
+    /// poll of one descriptor: its result, and revents.
     fn poll_one(&mut self, fd: u64, events: u32) -> (u64, u32) {
         self.write(AT, &[fd | u64::from(events) << 32]);
         let count = self.call(POLL, &[AT, 1, 0]).unwrap();

@@ -306,7 +306,7 @@ fn bad_vectors_are_refused_before_anything_moves() {
     assert_eq!(guest.bench.call(WRITEV, &[fd, BUFFER, 1025]), Err(Errno::EINVAL));
     assert_eq!(guest.bench.call(WRITEV, &[fd, 0x10, 1]), Err(Errno::EFAULT));
     assert_eq!(guest.bench.call(LSEEK, &[fd, 0, SEEK_END.into()]), Ok(0));
-    // What can be read is written, up to the hole.
+    // Readable bytes are written, up to the hole.
     guest.bench.write(BUFFER, &[PATH, 4, 0x10, 4]);
     assert_eq!(guest.bench.call(WRITEV, &[fd, BUFFER, 2]), Ok(4));
 }

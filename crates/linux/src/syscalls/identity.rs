@@ -1,5 +1,5 @@
 //! Ids: processes, users, groups, capabilities, names of the system. They never change, so setting succeeds only for
-//! what is already so.
+//! the present values.
 
 use warmfork_abi::Errno;
 use warmfork_abi::process::{

@@ -41,7 +41,7 @@ pub fn inotify_init1(call: &mut Call<'_>) -> SyscallResult {
     open(call, flags)
 }
 
-/// inotify_add_watch(2): what warmfork makes up (/proc, /dev) never changes, so it cannot be watched.
+/// inotify_add_watch(2): made-up files (/proc, /dev) never change, so they cannot be watched.
 pub fn inotify_add_watch(call: &mut Call<'_>) -> SyscallResult {
     let (fd, path, mask) = (call.int(0), call.args[1], call.uint(2));
     let id = call.description_id(fd)?;
@@ -77,7 +77,7 @@ pub fn inotify_add_watch(call: &mut Call<'_>) -> SyscallResult {
     if mask & IN_ALL_EVENTS == 0 {
         return Err(Errno::EINVAL.into());
     }
-    // What has been resolved is named by its descriptor, which is a link itself.
+    // The resolved file is named by its descriptor, which is a link itself.
     let mask = mask & KNOWN & !IN_DONT_FOLLOW;
     match call.object(id).0 {
         Object::Inotify(inotify) => Ok(u64::from(inotify.watch(&file, place, mask)?.unsigned_abs())),

@@ -89,7 +89,7 @@ fn mincore_tells_what_is_there() {
     assert_eq!(bench.call(MINCORE, &[address, PAGE, 0]), Err(Errno::EFAULT));
     assert_eq!(bench.call(MINCORE, &[address, PAGE, USER_END]), Err(Errno::EFAULT));
     assert_eq!(bench.call(MINCORE, &[address, u64::MAX, AT]), Err(Errno::ENOMEM));
-    // What comes before a hole is told of all the same.
+    // Pages before a hole are told of all the same.
     bench.call(MUNMAP, &[address + 3 * PAGE, PAGE]).unwrap();
     bench.write(AT, &[u64::MAX]);
     assert_eq!(bench.call(MINCORE, &[address, 4 * PAGE, AT]), Err(Errno::ENOMEM));
@@ -99,7 +99,7 @@ fn mincore_tells_what_is_there() {
 #[test]
 fn mincore_reports_more_than_one_buffer() {
     let mut bench = Bench::new();
-    // Nothing lies behind what is mapped first.
+    // Nothing lies behind the first mapping.
     let (vector, address) = (bench.anonymous(3), bench.anonymous(10_000));
     bench.write(address + 9_999 * PAGE, &[1]);
     assert_eq!(bench.call(MINCORE, &[address, 10_000 * PAGE, vector]), Ok(0));

@@ -51,7 +51,7 @@ pub fn sendto(call: &mut Call<'_>) -> SyscallResult {
 /// Sends `vectors` on the socket `id`: all of it when a stream may block, else as much as there is room for.
 ///
 /// # Errors
-/// As sendto(2); blocks, with what has been sent remembered.
+/// As sendto(2); blocks, and remembers the bytes that have been sent.
 pub(crate) fn send(
     call: &mut Call<'_>,
     id: DescriptionId,
@@ -218,7 +218,7 @@ pub(crate) fn told(received: &Received, flags: u32) -> usize {
 /// Receives into `vectors` from the socket `id`.
 ///
 /// # Errors
-/// As recvfrom(2); blocks, with what has been received remembered.
+/// As recvfrom(2); blocks, and remembers the bytes that have been received.
 pub(crate) fn receive(
     call: &mut Call<'_>,
     id: DescriptionId,
@@ -231,7 +231,7 @@ pub(crate) fn receive(
         Object::Tcp(end) => (true, end.receive_timeout),
         _ => return Err(Errno::ENOTSOCK.into()),
     };
-    // What is only looked at, or taken out of line, comes in one piece.
+    // Bytes that are only looked at, or taken out of line, come in one piece.
     let stream = stream && wanted.flags & (MSG_PEEK | MSG_TRUNC | MSG_OOB) == 0;
     let all = stream && wanted.flags & MSG_WAITALL != 0;
     let mut scratch = call.host.take_scratch(vectors.total());

@@ -163,8 +163,8 @@ fn new_name(call: &mut Call<'_>, path: &[u8]) -> Result<HostAddress, Errno> {
     }
 }
 
-/// Whether the policy lets `socket` have the local address. Any free port is nothing more than what connecting or
-/// sending takes anyway; whether a stream socket may listen there is asked at listen(2).
+/// Whether the policy lets `socket` have the local address. Connecting and sending take any free
+/// port anyway; listen(2) asks whether a stream socket may listen there.
 fn may_bind(call: &Call<'_>, socket: &Socket, local: &SocketAddr) -> bool {
     let policy = &call.kernel.policy;
     let any_port = local.port() == 0 && (socket.is_stream() || policy.rules().connect != Rule::Nothing);

@@ -126,7 +126,7 @@ pub fn waitid(call: &mut Call<'_>) -> SyscallResult {
     }
     if info != 0 {
         let details = found.map(|found| details(&found)).unwrap_or_default();
-        // What is behind the details stays as it was, as on Linux.
+        // The bytes behind the details stay as they were, as on Linux.
         for (at, value) in details.into_iter().enumerate() {
             let at = [0, 4, 8, 16, 20, 24][at];
             call.memory().write_u32(info.wrapping_add(at), value)?;

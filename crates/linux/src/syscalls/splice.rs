@@ -119,7 +119,7 @@ pub fn splice(call: &mut Call<'_>) -> SyscallResult {
     result
 }
 
-/// What the other side takes leaves the pipe; the rest stays.
+/// Bytes that the other side takes leave the pipe; the rest stays.
 fn out_of_pipe(
     call: &mut Call<'_>,
     (from, end): (Side, &PipeEnd),

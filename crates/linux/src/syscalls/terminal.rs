@@ -55,8 +55,8 @@ impl Kernel {
         }
     }
 
-    /// Sends `signal` of a key of the terminal that the machine was started on to who is in its foreground. True when that
-    /// would stop the first process, which nobody here would let go on: then nothing has been sent.
+    /// Sends `signal`, of a key of the terminal that the machine was started on, to the group in its foreground. Returns true,
+    /// and sends nothing, if that would stop the first process: nothing here could let it go on.
     #[must_use]
     pub fn press_key(&mut self, signal: u32) -> bool {
         let foreground = self.shared.terminals.inherited.foreground;
@@ -129,8 +129,8 @@ impl Kernel {
 }
 
 impl Call<'_> {
-    /// Lets a process in the background read from its terminal, write to it or change it only as Linux does: `signal` is
-    /// what stops it otherwise.
+    /// Lets a process in the background read from its terminal, write to it or change it only as Linux does: otherwise
+    /// `signal` stops it.
     ///
     /// # Errors
     /// EIO when nobody could let it go on; else the call starts again when it does.
@@ -183,7 +183,7 @@ impl Call<'_> {
     pub(super) fn open_slave(&mut self, number: u32, plain: bool) -> Result<Object, Errno> {
         let end = self.kernel.shared.terminals.open(number)?;
         if !plain {
-            // Who has one already just opens another.
+            // A session that has a terminal already just opens another.
             let _ = self.kernel.acquire(Tty::Slave(number));
         }
         Ok(Object::Terminal(end))

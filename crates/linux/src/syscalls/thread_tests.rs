@@ -32,7 +32,7 @@ fn waits(bench: &Bench, tid: Tid) -> bool {
     matches!(bench.kernel.process().tasks.get(tid).state, State::Blocked(_))
 }
 
-/// The waits of `tid` being over, what its call returns.
+/// The result of the call of `tid`, whose waits are over.
 fn finish(bench: &mut Bench, tid: Tid) -> Result<u64, Errno> {
     assert!(matches!(bench.kernel.process().tasks.get(tid).state, State::Retry(_)));
     assert_eq!(bench.enter(tid), Entered::Continue);

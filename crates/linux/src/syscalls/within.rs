@@ -40,7 +40,7 @@ pub(super) fn named(socket: &mut Socket, shared: &mut Shared) {
         return;
     }
     socket.local.name = match (&socket.bound, socket.name()) {
-        // Who removes the file at once has a socket that nobody finds.
+        // If a process has removed the file already, nobody finds the socket.
         (Some(bound), _) => host_metadata_at(&bound.host).ok().map(|file| LocalName::File(file.device, file.inode)),
         (None, Ok(Address::Abstract(name))) => Some(LocalName::Abstract(name)),
         _ => None,
@@ -66,7 +66,7 @@ pub(super) fn mailbox(call: &Call<'_>, target: &HostAddress) -> Option<u64> {
     call.kernel.find_local(target.local.as_ref())?.1.local.mailbox
 }
 
-/// Connects socket `id` to `target` when that is one of the machine's own and takes such connections; what came of it,
+/// Connects socket `id` to `target` when that is one of the machine's own and takes such connections. Returns the outcome,
 /// or `None` when the host is to be asked.
 pub(super) fn connect(
     call: &mut Call<'_>,
@@ -110,7 +110,7 @@ pub(super) fn connect(
     Some(Ok(()))
 }
 
-/// Where a connection to Internet address `to` comes from that has no address of its own yet: what Linux's routes say of
+/// The source of a connection to Internet address `to` that has no address of its own yet, as Linux's routes have it for
 /// addresses of this host.
 fn source(to: IpAddr) -> IpAddr {
     if to.is_ipv4() && to.is_loopback() { Ipv4Addr::LOCALHOST.into() } else { to }
@@ -177,8 +177,8 @@ fn only_v6(socket: &Socket) -> bool {
     value.is_ok_and(|value| value != [0; 4])
 }
 
-/// Connects TCP socket `id` to Internet address `address`, if one of the machine's own sockets listens there; what came of
-/// it, or `None` when the host is to be asked.
+/// Connects TCP socket `id` to Internet address `address`, if one of the machine's own sockets listens there. Returns the
+/// outcome, or `None` when the host is to be asked.
 pub(super) fn connect_tcp(call: &mut Call<'_>, id: DescriptionId, address: SocketAddr) -> Option<Result<(), Errno>> {
     let Object::Socket(socket) = &call.kernel.files.description(id).object else { return None };
     if !socket.is_internet() || !socket.is_stream() || socket.listening() {
@@ -200,7 +200,7 @@ pub(super) fn connect_tcp(call: &mut Call<'_>, id: DescriptionId, address: Socke
     let listening = listeners[usize::from(port) % listeners.len()];
     let Object::Socket(listener) = &call.kernel.files.description(listening).object else { return None };
     let room = match listener.local.room() {
-        // Who does not wait is in the queue at once. Linux would have it try again, later and later.
+        // A non-blocking connect is in the queue at once. Linux would have it try again, later and later.
         Err(Errno::EAGAIN) if nonblocking => Ok(()),
         room => room.map(drop),
     };

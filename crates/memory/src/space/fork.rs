@@ -11,7 +11,7 @@ use crate::host_file::HostFile;
 use crate::span::Span;
 
 impl AddressSpace {
-    /// The mappings that are shared and have no file: private memory of the host, until somebody is there to share them.
+    /// The mappings that are shared and have no file: private memory of the host, until there is a process to share them.
     #[must_use]
     pub fn shared_without_file(&self) -> Vec<Area> {
         self.areas.iter().filter(|area| area.shared && area.is_anonymous()).cloned().collect()

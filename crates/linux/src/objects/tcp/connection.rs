@@ -289,7 +289,7 @@ impl Connections {
         let Some(connection) = self.table.get(id) else { return 0 };
         let own = &connection.sides[side];
         let writes = events.contains(Events::OUT);
-        // Who waits for neither waits for an error or a hang-up, which are among both.
+        // A waiter for neither waits for an error or a hang-up, which are among both.
         let reads = !writes || events.intersects(Events::IN | Events::RDHUP);
         let counted = |counts: bool, edges: u64| if counts { edges } else { 0 };
         counted(reads, own.read_edges).wrapping_add(counted(writes, own.write_edges))

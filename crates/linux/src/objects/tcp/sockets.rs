@@ -14,7 +14,7 @@ use crate::objects::tcp::connection::Connections;
 const FIRST_INODE: u64 = 2 << 32;
 
 impl TcpEnd {
-    /// Both ends of a new connection: of `client`, and of what comes to `listener`, with their names.
+    /// Both ends of a new connection: of `client`, and of the socket accepted from `listener`, with their names.
     pub fn connect(
         connections: &mut Connections,
         (client, name): (&Socket, SocketAddr),
@@ -29,7 +29,8 @@ impl TcpEnd {
         (near, far)
     }
 
-    /// What is left of `socket`, which was connected as `name` to `peer`, when that has reset the connection; or had refused it.
+    /// The end that is left of `socket`, which was connected as `name` to `peer`, after the peer has reset or refused the
+    /// connection.
     pub fn reset(connections: &mut Connections, socket: &Socket, name: SocketAddr, peer: SocketAddr) -> Self {
         let id = connections.create_ended(socket.error.unwrap_or(Errno::ECONNRESET));
         Self { inode: socket.inode(), ..Self::new(socket, (id, 0), name, peer) }
@@ -64,7 +65,7 @@ impl TcpEnd {
         Ok(socket)
     }
 
-    /// A socket of the host with the same options: what knows their values, and which may be set.
+    /// A socket of the host with the same options: the host knows their values, and which may be set.
     pub(super) fn like(&self) -> Result<Socket, Errno> {
         Socket::with_options(self.family, SOCK_STREAM, 0, &self.options)
     }

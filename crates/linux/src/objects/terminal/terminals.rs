@@ -38,7 +38,7 @@ pub struct Notice {
     pub signal: u32,
 }
 
-/// Who gets a signal.
+/// The receiver of a signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Receiver {
     /// A process group.
