@@ -2,11 +2,14 @@
 
 mod touching;
 
-use touching::{FEW, MANY, platforms, serve, snapshot};
-use warmfork_engine::PlatformKind;
+use std::fs::File;
 
-/// Calls of the host that an interrupted virtual CPU takes at most.
-const CALLS_OF_AN_INTERRUPT: u64 = 4;
+use touching::{FEW, MANY, platforms, serve, snapshot};
+use warmfork_engine::{Fork, PlatformKind};
+use warmfork_platform::Counts;
+
+/// Hundreds of requests that are looked at.
+const ROUNDS: usize = 8;
 
 #[test]
 fn a_fork_in_steady_state_takes_no_fault_and_no_call_of_the_host() {
@@ -17,19 +20,25 @@ fn a_fork_in_steady_state_takes_no_fault_and_no_call_of_the_host() {
         for _ in 0..70 {
             serve(&mut fork, &mut requests, b'b');
         }
-        let (before, calls) = (fork.machine().counts(), fork.machine().counters().syscalls);
-        for _ in 0..100 {
-            serve(&mut fork, &mut requests, b'b');
-        }
-        let (after, calls) = (fork.machine().counts(), fork.machine().counters().syscalls - calls);
-        assert_eq!(after.fills - before.fills, 0, "{platform:?}");
-        // The alarm may interrupt a request on a slow machine: one more entry, what it takes to read where the CPU is, and now
-        // and then a fault for the signal's own frame.
-        let entries = after.entries - before.entries;
-        assert!((calls..calls + 20).contains(&entries), "{entries} entries for {calls} system calls on {platform:?}");
-        assert!(after.faults - before.faults <= entries - calls, "{} page faults", after.faults - before.faults);
-        let most = CALLS_OF_AN_INTERRUPT * (entries - calls);
-        assert!(after.calls - before.calls <= most, "{} calls of the host on {platform:?}", after.calls - before.calls);
+        // The alarm rings now and then, and some code runs for the first time: that is not the steady state.
+        let taken: Vec<_> = (0..ROUNDS).map(|_| take_a_hundred(&mut fork, &mut requests)).collect();
+        let steady = taken.iter().filter(|taken| **taken == Counts::default()).count();
+        assert!(steady > 0, "more than entries for system calls in each hundred requests on {platform:?}: {taken:?}");
+    }
+}
+
+/// What a hundred requests take of the host, beside one entry for each system call.
+fn take_a_hundred(fork: &mut Fork, requests: &mut File) -> Counts {
+    let (before, calls) = (fork.machine().counts(), fork.machine().counters().syscalls);
+    for _ in 0..100 {
+        serve(fork, requests, b'b');
+    }
+    let (after, calls) = (fork.machine().counts(), fork.machine().counters().syscalls - calls);
+    Counts {
+        entries: after.entries - before.entries - calls,
+        calls: after.calls - before.calls,
+        faults: after.faults - before.faults,
+        fills: after.fills - before.fills,
     }
 }
 
