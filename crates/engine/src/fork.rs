@@ -163,7 +163,7 @@ impl Fork {
     /// accept until the next reset, or has accepted, if its snapshot was frozen then. The next run ends as
     /// [`Outcome::Served`] when the guest closes it or shuts it down.
     pub fn offer(&mut self, listener: Arc<HostFile>, connection: OwnedFd) {
-        self.take(Offer { listener, connection: HostFile::socket(connection) });
+        self.take(Offer { listener, connection: HostFile::socket(connection), peer: None });
     }
 
     /// The same with a connection that is an offer already.
