@@ -292,7 +292,7 @@ impl Memory {
     }
 }
 
-/// What `source` makes of an area of `length` bytes.
+/// The backing of an area of `length` bytes with `source`.
 fn kind(source: Source<'_>, length: u64) -> Kind {
     match source {
         Source::Anonymous => Kind::Anonymous,
