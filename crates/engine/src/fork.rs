@@ -163,7 +163,7 @@ impl Fork {
     /// accept until the next reset, or has accepted, if its snapshot was frozen then. The next run ends as
     /// [`Outcome::Served`] when the guest closes it or shuts it down.
     pub fn offer(&mut self, listener: Arc<HostFile>, connection: OwnedFd) {
-        self.take(Offer { listener, connection: HostFile::socket(connection) });
+        self.take(Offer { listener, connection: HostFile::socket(connection), peer: None });
     }
 
     /// The same with a connection that is an offer already.
@@ -319,7 +319,7 @@ impl Fork {
             if id == self.snapshot.kernel.process().space {
                 self.snapshot.learn(&touched);
             }
-            *plan = Plan::new(image, touched);
+            *plan = Plan { given_back: std::mem::take(&mut plan.given_back), ..Plan::new(image, touched) };
         }
         let settled;
         let plan = if trim::due(self.resets.rewritten) {
@@ -374,6 +374,8 @@ struct Plan {
     pages: Vec<(Span, Pristine)>,
     /// Dropped, which brings back the image's or the file's own pages.
     returned: Vec<Span>,
+    /// Dropped once already, because requests seemed to leave them alone.
+    given_back: SpanSet,
 }
 
 impl Plan {
@@ -390,13 +392,15 @@ impl Plan {
         plan
     }
 
-    /// The same for once, but for pages that are what they were already: those are dropped too.
-    fn settled(&self, platform: &dyn Platform, image: &Image) -> std::io::Result<Self> {
-        let mut plan = Self { returned: self.returned.clone(), ..Self::default() };
+    /// The same for once, but for pages that are what they were already: those are dropped too, each once.
+    fn settled(&mut self, platform: &dyn Platform, image: &Image) -> std::io::Result<Self> {
+        let (mut same, mut changed) = (Vec::new(), Vec::new());
         for &(span, pristine) in &self.pages {
-            trim::sort(platform, image.all_bytes(), span, pristine, &mut plan.returned, &mut plan.pages)?;
+            trim::sort(platform, image.all_bytes(), span, pristine, &self.given_back, &mut same, &mut changed)?;
         }
-        Ok(plan)
+        same.iter().for_each(|&span| self.given_back.insert(span));
+        same.extend(&self.returned);
+        Ok(Self { pages: changed, returned: same, ..Self::default() })
     }
 }
 

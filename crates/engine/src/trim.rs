@@ -2,10 +2,11 @@
 //!
 //! A fork's first requests touch pages that later ones leave alone: caches being filled, code being looked up for the first
 //! time. They would be rewritten for ever. So a reset now and then looks for touched pages that are what they were, and
-//! gives them back to the image; a page given back too early costs one page fault.
+//! gives them back to the image. A page given back too early costs one page fault, and is not given back again: it belongs to
+//! those that requests write to and leave as they were, as they do with counters of references.
 
 use warmfork_abi::PAGE;
-use warmfork_memory::Span;
+use warmfork_memory::{Span, SpanSet};
 use warmfork_platform::{Platform, Pristine};
 
 const PAGE_BYTES: usize = 4096;
@@ -18,7 +19,8 @@ pub const fn due(resets: u64) -> bool {
     number >= 8 && number.is_power_of_two() && number.trailing_zeros().is_multiple_of(3)
 }
 
-/// Sorts the pages of `span`, which are to be `pristine`, into those that are the `same` already and the `changed` ones.
+/// Sorts the pages of `span`, which are to be `pristine`, into those that are the `same` already and the `changed` ones,
+/// among which are all that were `given_back` before.
 ///
 /// # Errors
 /// The host's refusal to read them.
@@ -27,6 +29,7 @@ pub fn sort(
     image: &[u8],
     span: Span,
     pristine: Pristine,
+    given_back: &SpanSet,
     same: &mut Vec<Span>,
     changed: &mut Vec<(Span, Pristine)>,
 ) -> std::io::Result<()> {
@@ -41,6 +44,10 @@ pub fn sort(
             }
         };
         let page = Span { start, end: start + PAGE };
+        if given_back.contains(start) {
+            changed.push((page, pristine));
+            continue;
+        }
         platform.read_any(start, &mut own)?;
         if expected == Some(&own[..]) {
             push(same, page);

@@ -20,7 +20,8 @@ fn a_fork_in_steady_state_takes_no_fault_and_no_call_of_the_host() {
         for _ in 0..70 {
             serve(&mut fork, &mut requests, b'b');
         }
-        // The alarm rings now and then, and some code runs for the first time: that is not the steady state.
+        // Now and then the alarm interrupts a request, and takes a page that only interrupts look at, such as that of the
+        // restartable sequences, where it was given back: that is not the steady state.
         let taken: Vec<_> = (0..ROUNDS).map(|_| take_a_hundred(&mut fork, &mut requests)).collect();
         let steady = taken.iter().filter(|taken| **taken == Counts::default()).count();
         assert!(steady > 0, "more than entries for system calls in each hundred requests on {platform:?}: {taken:?}");

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
-use rustix::net::SocketFlags;
+use rustix::net::{SocketAddrAny, SocketFlags};
 use warmfork_memory::HostFile;
 
 use crate::events::DescriptionId;
@@ -63,6 +63,8 @@ pub struct Offer {
     pub listener: Arc<HostFile>,
     /// The host's socket of the connection.
     pub connection: Arc<HostFile>,
+    /// Whom it came from, where accepting it has told.
+    pub peer: Option<SocketAddrAny>,
 }
 
 impl Offer {
@@ -71,8 +73,10 @@ impl Offer {
     /// # Errors
     /// The host's refusal of a descriptor.
     pub fn accept(listener: &Arc<HostFile>) -> Result<Option<Self>, Errno> {
-        match rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            Ok(connection) => Ok(Some(Self { listener: listener.clone(), connection: HostFile::socket(connection) })),
+        match rustix::net::acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok((connection, peer)) => {
+                Ok(Some(Self { listener: listener.clone(), connection: HostFile::socket(connection), peer }))
+            }
             Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => Ok(None),
             Err(error) => Err(error),
         }
@@ -185,7 +189,7 @@ impl Gate {
         if self.admission != Admission::Own || self.client.as_ref().is_some_and(|client| client.made(connection)) {
             return true;
         }
-        Offer { listener: listener.clone(), connection: connection.clone() }.hold(&mut self.held);
+        Offer { listener: listener.clone(), connection: connection.clone(), peer: None }.hold(&mut self.held);
         false
     }
 
@@ -234,9 +238,9 @@ impl Gate {
     }
 
     /// Hands out the connection offered on `listener`.
-    pub fn take_offer(&mut self, listener: &Arc<HostFile>) -> Option<Arc<HostFile>> {
+    pub fn take_offer(&mut self, listener: &Arc<HostFile>) -> Option<Offer> {
         let first = self.offers.iter().position(|offer| offer.listener == *listener)?;
-        Some(self.offers.remove(first).connection)
+        Some(self.offers.remove(first))
     }
 
     /// A connection that came to `listener` was accepted as `id`.

@@ -1,5 +1,5 @@
-/* Waits for a connection or a byte on standard input; for a byte, dirties 10 pages, for an 'a' 100 others too, and waits
- * for a connection. */
+/* Waits for a connection or a byte on standard input; for a byte, dirties 10 pages, for an 'a' 100 others too, for a 'c'
+ * writes to those and leaves them as they were, and waits for a connection. */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <string.h>
@@ -22,6 +22,10 @@ int main(void)
         return 2;
     for (int i = 0; i < (what == 'a' ? FEW + MANY : FEW); i++)
         area[i * PAGE] = 1;
+    for (int i = FEW; what == 'c' && i < FEW + MANY; i++) {
+        area[i * PAGE]++;
+        area[i * PAGE]--;
+    }
     accept(listener, NULL, NULL);
     return 3;
 }

@@ -261,7 +261,7 @@ impl Socket {
         let gate = &mut context.host.gate;
         let offered = if self.listening { gate.take_offer(&self.handle) } else { None };
         let (handle, address) = match offered {
-            Some(connection) => (connection, None),
+            Some(offer) => (offer.connection, offer.peer.map(Address::from_host)),
             None if self.listening && gate.guards(&self.handle) => return Err(Errno::EAGAIN),
             None if self.listens_within() => return Err(Errno::EAGAIN),
             None => loop {
@@ -335,6 +335,10 @@ impl Socket {
         };
         context.host.changed(&self.handle);
         if how != SHUT_RD {
+            if result.is_ok() {
+                // The end of the stream takes what was held back along.
+                context.host.let_go(&self.handle);
+            }
             context.host.gate.closed(context.id);
         }
         result.map_err(errno)

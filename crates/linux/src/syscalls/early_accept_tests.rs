@@ -53,7 +53,7 @@ fn what_is_the_same_for_all_may_be_done_early() {
     fork.hang_up(&accepted).unwrap();
     let mut other = TcpStream::connect(bench.name(GETSOCKNAME, listener).unwrap()).unwrap();
     let come = rustix::net::accept(&accepted.listener).unwrap();
-    let offer = Offer { listener: accepted.listener.clone(), connection: HostFile::socket(come) };
+    let offer = Offer { listener: accepted.listener.clone(), connection: HostFile::socket(come), peer: None };
     let elsewhere = Offer { listener: offer.connection.clone(), ..offer.clone() };
     bench.kernel = fork;
     assert_eq!(bench.call(READ, &[connection, BUFFER, 8]), Ok(0));

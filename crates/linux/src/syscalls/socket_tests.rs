@@ -290,7 +290,8 @@ fn offer(bench: &mut Bench, listener: u64) {
     };
     rustix::io::ioctl_fionbio(&connection, true).unwrap();
     let listeners = Arc::new(bench.kernel.listeners());
-    bench.host.gate = Gate::offering(listeners, Offer { listener: handle, connection: HostFile::socket(connection) });
+    bench.host.gate =
+        Gate::offering(listeners, Offer { listener: handle, connection: HostFile::socket(connection), peer: None });
 }
 
 #[test]

@@ -244,7 +244,8 @@ impl HostClock {
 
 /// The resolution of the host's coarse clocks, which is that of the guest's.
 fn coarse_tick() -> u64 {
-    nanoseconds(clock_getres(ClockId::RealtimeCoarse)).max(1)
+    static TICK: OnceLock<u64> = OnceLock::new();
+    *TICK.get_or_init(|| nanoseconds(clock_getres(ClockId::RealtimeCoarse)).max(1))
 }
 
 /// Whether the counters of all CPUs run alike and at one rate: the host kernel takes its own time from them, or the

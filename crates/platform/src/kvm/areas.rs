@@ -11,7 +11,7 @@ pub enum Kind {
     Untouched,
     /// Private zeroes.
     Anonymous,
-    /// Private, of a memory file that cannot shrink.
+    /// Private, of a memory file that has all of it and cannot shrink.
     Sealed,
     /// Private, of a file that may end before the area does.
     PrivateFile,

@@ -67,7 +67,8 @@ impl Arena {
         let bytes = length(size + WINDOW);
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a new mapping wherever the host likes.
-        let start = check(unsafe { libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) })?.addr();
+        let start = check(unsafe { libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) })?
+            .expose_provenance();
         let base = start.next_multiple_of(length(WINDOW));
         let after = base + length(size);
         // SAFETY: what alignment leaves over at both ends of the mapping just made.
@@ -101,6 +102,11 @@ impl Arena {
     /// Offset in the arena of guest address `address`.
     pub fn offset(&self, address: u64) -> Option<u64> {
         self.windows.get(&(address / WINDOW)).map(|window| window * WINDOW + address % WINDOW)
+    }
+
+    /// Where guest address `address` is in this process, and how many bytes of its window begin there.
+    pub fn from(&self, address: u64) -> Option<(usize, u64)> {
+        self.offset(address).map(|offset| (self.host(offset), WINDOW - address % WINDOW))
     }
 
     /// The parts of `span` that have windows, neighbours in both worlds joined.

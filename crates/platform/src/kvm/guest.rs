@@ -55,11 +55,6 @@ pub fn touched(arena: &Arena, pagemap: &mut Pagemap, span: Span, found: &mut Vec
     Ok(())
 }
 
-/// A range of this process, which process_vm_readv and its like check: they fail where memcpy would raise a signal.
-fn own(address: usize, length: usize) -> libc::iovec {
-    libc::iovec { iov_base: std::ptr::without_provenance_mut(address), iov_len: length }
-}
-
 /// This process.
 pub fn own_pid() -> libc::pid_t {
     libc::pid_t::try_from(std::process::id()).unwrap_or(0)
@@ -76,28 +71,12 @@ pub fn faults() -> u64 {
 
 impl GuestMemory for KvmPlatform {
     fn read_some(&self, address: u64, into: &mut [u8]) -> usize {
-        let base = into.as_mut_ptr();
-        self.memory.borrow_mut().transfer(address, into.len(), |host, done, bytes| {
-            // SAFETY: `done + bytes` is at most the buffer's length.
-            let start = unsafe { base.add(done) };
-            let local = libc::iovec { iov_base: start.cast(), iov_len: bytes };
-            let remote = own(host, bytes);
-            // SAFETY: the local vector is a part of `into`, writable; the remote one is only an address.
-            let got = unsafe { libc::process_vm_readv(own_pid(), &raw const local, 1, &raw const remote, 1, 0) };
-            usize::try_from(got).unwrap_or(0)
-        })
+        self.memory.borrow_mut().read_some(address, into)
     }
 
     fn write_some(&self, address: u64, from: &[u8]) -> usize {
         self.touched.written([Span { start: address, end: address.saturating_add(from.len() as u64) }]);
-        self.memory.borrow_mut().transfer(address, from.len(), |host, done, bytes| {
-            let part = &from[done..done + bytes];
-            let local = libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: bytes };
-            let remote = own(host, bytes);
-            // SAFETY: the local vector is a part of `from` and only read; the remote one is only an address.
-            let put = unsafe { libc::process_vm_writev(own_pid(), &raw const local, 1, &raw const remote, 1, 0) };
-            usize::try_from(put).unwrap_or(0)
-        })
+        self.memory.borrow_mut().write_some(address, from)
     }
 
     fn map(&mut self, span: Span, protection: Protection, source: Source<'_>) -> Result<(), MapError> {

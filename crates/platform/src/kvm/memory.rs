@@ -4,11 +4,8 @@
 //! the host mapping. The last makes the second safe to change behind KVM's back: whatever takes something away from the
 //! guest also changes the host mapping, and KVM then drops all that it and the CPU know of those pages.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::FileExt;
-use std::sync::OnceLock;
 
 use warmfork_abi::PAGE;
 use warmfork_memory::{MapError, Protection, Source, Span};
@@ -17,7 +14,7 @@ use super::areas::{Area, Areas, Kind};
 use super::arena::{Arena, Piece, WINDOW};
 use super::tables::Tables;
 use super::vm::{ARENA, Slots};
-use crate::{PlatformError, Pristine};
+use crate::PlatformError;
 
 /// Page tables that may be left over from mappings that are gone, beside twice those in use.
 const STALE_TABLES: usize = 512;
@@ -31,6 +28,8 @@ pub struct Memory {
     pub areas: Areas,
     pub tables: Tables,
     pub slots: Slots,
+    /// This process.
+    pub pid: libc::pid_t,
     /// A page of a file was not there when the guest touched it: entries for files' pages are made one by one.
     careful: bool,
 }
@@ -51,8 +50,8 @@ pub enum TouchOutcome {
 }
 
 impl Memory {
-    pub fn new(arena: Arena, tables: Tables, slots: Slots) -> Self {
-        Self { arena, areas: Areas::default(), tables, slots, careful: false }
+    pub fn new(arena: Arena, tables: Tables, slots: Slots, pid: libc::pid_t) -> Self {
+        Self { arena, areas: Areas::default(), tables, slots, pid, careful: false }
     }
 
     pub fn map(&mut self, span: Span, protection: Protection, source: Source<'_>) -> Result<(), MapError> {
@@ -65,7 +64,7 @@ impl Memory {
     }
 
     fn try_map(&mut self, span: Span, protection: Protection, source: Source<'_>) -> io::Result<()> {
-        if kind(source) == Kind::Anonymous && (protection.is_empty() || span.len() > AT_ONCE) {
+        if matches!(source, Source::Anonymous) && (protection.is_empty() || span.len() > AT_ONCE) {
             self.try_unmap(span)?;
             self.areas.insert(Area { span, protection, kind: Kind::Untouched });
             return Ok(());
@@ -76,22 +75,26 @@ impl Memory {
     fn map_in_host(&mut self, span: Span, protection: Protection, source: Source<'_>) -> io::Result<()> {
         self.arena.allot(span)?;
         self.tables.clear(span);
+        self.areas.remove(span);
         for piece in self.arena.pieces(span) {
             self.arena.map(piece, protection, source, piece.span.start - span.start)?;
         }
-        self.areas.insert(Area { span, protection, kind: kind(source) });
+        self.areas.insert(Area { span, protection, kind: kind(source, span.len()) });
         Ok(())
     }
 
-    /// Has the host map the accessible, untouched parts of the granules of `span`. Whether there were any.
-    fn back(&mut self, span: Span) -> io::Result<bool> {
+    /// Has the host map the accessible, untouched parts of the granules of `span`.
+    pub fn back(&mut self, span: Span) -> io::Result<()> {
         let granules = Span { start: span.start / WINDOW * WINDOW, end: span.end.next_multiple_of(WINDOW) };
         let unbacked = |area: &Area| area.kind == Kind::Untouched && !area.protection.is_empty();
         let parts: Vec<Area> = self.areas.within(granules).filter(unbacked).collect();
         for part in &parts {
-            self.map_in_host(part.span, part.protection, Source::Anonymous)?;
+            if let Err(error) = self.map_in_host(part.span, part.protection, Source::Anonymous) {
+                self.areas.insert(*part);
+                return Err(error);
+            }
         }
-        Ok(!parts.is_empty())
+        Ok(())
     }
 
     pub fn unmap(&mut self, span: Span) -> Result<(), MapError> {
@@ -100,10 +103,10 @@ impl Memory {
 
     fn try_unmap(&mut self, span: Span) -> io::Result<()> {
         self.tables.clear(span);
+        self.areas.remove(span);
         for piece in self.arena.pieces(span) {
             self.arena.reserve(piece)?;
         }
-        self.areas.remove(span);
         let areas = &self.areas;
         self.arena.release(span, |granule| areas.within(granule).all(|area| area.kind == Kind::Untouched));
         self.slots.uncover(self.arena.used()).map_err(|error| io::Error::other(error.to_string()))
@@ -122,10 +125,16 @@ impl Memory {
             let known = self.tables.clear(area.span);
             // What the host allows may stay the same when the guest may not run the pages any more.
             let forced = known && area.protection.difference(protection).contains(Protection::EXEC);
-            for piece in self.arena.pieces(area.span) {
-                self.arena.protect(piece, protection, forced)?;
-            }
-            self.areas.insert(Area { protection, ..area });
+            let mut pieces = self.arena.pieces(area.span).into_iter();
+            let protected = pieces.try_for_each(|piece| self.arena.protect(piece, protection, forced));
+            let allowed = match &protected {
+                Ok(()) => protection,
+                // The host may have done some of it.
+                Err(_) if forced => Protection::empty(),
+                Err(_) => protection.intersection(area.protection),
+            };
+            self.areas.insert(Area { protection: allowed, ..area });
+            protected?;
         }
         Ok(())
     }
@@ -153,7 +162,9 @@ impl Memory {
                 self.arena.allot(target)?;
                 self.move_pages(part.span, target)?;
             }
-            self.areas.insert(Area { span: target, ..part });
+            // Its file may end before what it has become longer by.
+            let kind = if stretched && part.kind == Kind::Sealed { Kind::PrivateFile } else { part.kind };
+            self.areas.insert(Area { span: target, kind, ..part });
         }
         if let Some(longer) = longer.filter(|_| last.kind == Kind::Anonymous) {
             self.try_map(longer, last.protection, Source::Anonymous)?;
@@ -279,149 +290,22 @@ impl Memory {
         let cleared = spans.into_iter().filter(|&span| self.tables.clear(span));
         cleared.count() > 0
     }
-
-    /// As [`super::KvmPlatform`]'s reading and writing. Stops at the first page that is not accessible.
-    pub fn transfer(&mut self, address: u64, length: usize, copy: impl Fn(usize, usize, usize) -> usize) -> usize {
-        let mut done = self.transfer_backed(address, length, &copy);
-        while done < length && self.back_at(address.saturating_add(done as u64)) {
-            let more = self.transfer_backed(address + done as u64, length - done, |host, first, bytes| {
-                copy(host, done + first, bytes)
-            });
-            if more == 0 {
-                break;
-            }
-            done += more;
-        }
-        done
-    }
-
-    fn back_at(&mut self, address: u64) -> bool {
-        Span::new(address / PAGE * PAGE, PAGE).is_some_and(|page| self.back(page).unwrap_or(false))
-    }
-
-    fn transfer_backed(&self, address: u64, length: usize, copy: impl Fn(usize, usize, usize) -> usize) -> usize {
-        let end = address.saturating_add(length as u64);
-        let Some(span) = Span::new(address, length as u64).filter(|span| span.end == end) else { return 0 };
-        let mut done = 0;
-        for piece in self.arena.pieces(span) {
-            if piece.span.start != address + done as u64 {
-                break;
-            }
-            let bytes = usize::try_from(piece.span.len()).unwrap_or(0);
-            let copied = copy(self.arena.host(piece.offset), done, bytes);
-            done += copied;
-            if copied < bytes {
-                break;
-            }
-        }
-        done
-    }
-
-    /// Reads regardless of the guest's protection.
-    pub fn read_any(&self, address: u64, into: &mut [u8]) -> io::Result<()> {
-        let missing = || io::Error::from_raw_os_error(libc::EIO);
-        let span = Span::new(address, into.len() as u64).ok_or_else(missing)?;
-        let mut at = span.start;
-        for area in self.areas.within(span) {
-            if area.span.start != at {
-                return Err(missing());
-            }
-            let first = usize::try_from(at - address).unwrap_or(0);
-            let part = &mut into[first..][..usize::try_from(area.span.len()).unwrap_or(0)];
-            if area.kind == Kind::Untouched {
-                part.fill(0);
-            } else {
-                self.read_pieces(area.span, part)?;
-            }
-            at = area.span.end;
-        }
-        if at == span.end { Ok(()) } else { Err(missing()) }
-    }
-
-    fn read_pieces(&self, span: Span, into: &mut [u8]) -> io::Result<()> {
-        for piece in self.arena.pieces(span) {
-            let first = usize::try_from(piece.span.start - span.start).unwrap_or(0);
-            let part = &mut into[first..][..usize::try_from(piece.span.len()).unwrap_or(0)];
-            own_memory()?.read_exact_at(part, self.arena.host(piece.offset) as u64)?;
-        }
-        Ok(())
-    }
-
-    /// Writes regardless of the guest's protection.
-    pub fn write_any(&mut self, address: u64, from: &[u8]) -> io::Result<()> {
-        let span = Span::new(address, from.len() as u64).ok_or_else(|| io::Error::from_raw_os_error(libc::EIO))?;
-        self.back(span)?;
-        let mut at = span.start;
-        for piece in self.arena.pieces(span) {
-            let first = usize::try_from(piece.span.start - span.start).unwrap_or(0);
-            let part = &from[first..][..usize::try_from(piece.span.len()).unwrap_or(0)];
-            own_memory()?.write_all_at(part, self.arena.host(piece.offset) as u64)?;
-            at = piece.span.end;
-        }
-        if at == span.end { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EIO)) }
-    }
-
-    /// Puts the pages of `span` back.
-    pub fn put_back(&mut self, image: &[u8], span: Span, pristine: Pristine) -> io::Result<()> {
-        let length = usize::try_from(span.len()).unwrap_or(0);
-        let bytes = match pristine {
-            Pristine::Zero => None,
-            Pristine::Image(offset) => {
-                let bytes = usize::try_from(offset).ok().and_then(|at| image.get(at..at.checked_add(length)?));
-                Some(bytes.ok_or(io::ErrorKind::UnexpectedEof)?)
-            }
-        };
-        let fast = |area: Area| area.protection.contains(Protection::WRITE) && !area.kind.may_end();
-        let area = self.areas.find(span.start).filter(|area| area.span.end >= span.end);
-        if !area.is_some_and(|area| area.kind != Kind::Untouched && fast(area)) {
-            let zeroes;
-            let bytes = match bytes {
-                Some(bytes) => bytes,
-                None => {
-                    zeroes = vec![0; length];
-                    &zeroes
-                }
-            };
-            return self.write_any(span.start, bytes);
-        }
-        let one = self.arena.piece(span);
-        let several = if one.is_some() { Vec::new() } else { self.arena.pieces(span) };
-        for piece in one.into_iter().chain(several) {
-            let target: *mut u8 = std::ptr::with_exposed_provenance_mut(self.arena.host(piece.offset));
-            let length = usize::try_from(piece.span.len()).unwrap_or(0);
-            let first = usize::try_from(piece.span.start - span.start).unwrap_or(0);
-            match bytes {
-                // SAFETY: the piece is mapped and writable (its area says so, and the host mapping always is as the area
-                // says), private, and backed by memory that does not go away; the guest does not run now.
-                Some(bytes) => unsafe { target.copy_from_nonoverlapping(bytes[first..][..length].as_ptr(), length) },
-                // SAFETY: as above.
-                None => unsafe { target.write_bytes(0, length) },
-            }
-        }
-        Ok(())
-    }
 }
 
-/// The backing of an area with `source`.
-fn kind(source: Source<'_>) -> Kind {
+/// The backing of an area of `length` bytes with `source`.
+fn kind(source: Source<'_>, length: u64) -> Kind {
     match source {
         Source::Anonymous => Kind::Anonymous,
         Source::File { shared: true, .. } => Kind::SharedFile,
-        Source::File { fd, .. } if cannot_shrink(fd) => Kind::Sealed,
+        Source::File { fd, offset, .. } if lasts(fd, offset.saturating_add(length)) => Kind::Sealed,
         Source::File { .. } => Kind::PrivateFile,
     }
 }
 
-fn cannot_shrink(fd: BorrowedFd<'_>) -> bool {
-    rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(rustix::fs::SealFlags::SHRINK))
-}
-
-/// This process's memory as a file, through which read-only pages can be written.
-fn own_memory() -> io::Result<&'static File> {
-    static MEMORY: OnceLock<File> = OnceLock::new();
-    if let Some(file) = MEMORY.get() {
-        return Ok(file);
-    }
-    let file = File::options().read(true).write(true).open("/proc/self/mem")?;
-    Ok(MEMORY.get_or_init(|| file))
+/// Whether a file has all pages up to `end`, and will.
+fn lasts(fd: BorrowedFd<'_>, end: u64) -> bool {
+    let cannot_shrink = |seals: rustix::fs::SealFlags| seals.contains(rustix::fs::SealFlags::SHRINK);
+    let is_long =
+        |found: rustix::fs::Stat| u64::try_from(found.st_size).is_ok_and(|size| size.next_multiple_of(PAGE) >= end);
+    rustix::fs::fcntl_get_seals(fd).is_ok_and(cannot_shrink) && rustix::fs::fstat(fd).is_ok_and(is_long)
 }

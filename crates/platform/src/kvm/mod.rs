@@ -11,6 +11,7 @@
 //! `layout` has what the guest's kernel pages hold; `vm` makes a machine; `vcpu` runs it; `arena`, `areas` and `tables`
 //! are its memory, which `memory` keeps in step.
 
+mod access;
 mod areas;
 mod arena;
 mod cpuid;
@@ -81,9 +82,10 @@ impl KvmPlatform {
     fn with(vm: Vm) -> Result<Self, PlatformError> {
         let Vm { vcpu, slots, arena, tables, trap, state, state_bytes } = vm;
         let vcpu = Vcpu::new(vcpu, trap)?;
-        let memory = RefCell::new(Memory::new(arena, tables, slots));
+        let pid = guest::own_pid();
+        let memory = RefCell::new(Memory::new(arena, tables, slots, pid));
         let state = State { parts: state, bytes: state_bytes };
-        Ok(Self { vcpu, memory, state, touched: Touched::open(guest::own_pid())?, fills: 0, thread: PhantomData })
+        Ok(Self { vcpu, memory, state, touched: Touched::open(pid)?, fills: 0, thread: PhantomData })
     }
 
     /// The exit for an exception; `None` when the guest can go on.
