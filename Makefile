@@ -10,7 +10,7 @@ test-kvm: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py sl
 test-all: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py process kvm machine
 bench: .make/build .make/packages ; @.venv/bin/python -m benches.compare
 lint: .make/venv ; @scripts/lint.sh
-compatibility: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py compatibility compatibility-kvm; $(MAKE) docs
+compatibility: .make/build .make/packages ; @.venv/bin/python scripts/run_tests.py compatibility; $(MAKE) docs
 lune: ; @scripts/lune.sh
 docs: .make/build ; @.venv/bin/python scripts/generate_docs.py
 clean: ; @rm -rf .make .venv target python/warmfork/*.so

@@ -6,8 +6,9 @@ scripts/toolchain.sh || exit 1
 failed=
 check() {
     name=$1
+    began=$(date +%s)
     shift
-    if "$@"; then echo "ok: $name"; else
+    if "$@"; then echo "ok: $name in $(($(date +%s) - began)) s"; else
         echo "failed: $name" >&2
         failed="$failed $name"
     fi

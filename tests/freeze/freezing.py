@@ -26,6 +26,8 @@ EVERYTHING = Policy(allow_read=True, allow_write=True, allow_env=True, allow_net
 PIPE_BYTES = 1 << 20
 """A program must be able to write all that it writes before anybody reads."""
 TURN_SECONDS = scaled(10)
+ENDLESS_TURN_SECONDS = scaled(1)
+"""Of a program that is known to have no end in some turns."""
 SHOWS_NAMES = re.compile(r"_nlink|inotify|/proc/self/(fd|maps)")
 """In the source of a program that shows how many names its files have, or whether they are gone."""
 
@@ -198,8 +200,9 @@ def _same(one: os.stat_result, other: os.stat_result) -> bool:
 class Frozen:
     """Runs a program on a platform, in a directory of its own, up to one of its calls."""
 
-    def __init__(self, program: Program, platform: str, scratch: Path) -> None:
+    def __init__(self, program: Program, platform: str, scratch: Path, turn_seconds: float = TURN_SECONDS) -> None:
         self.program = program
+        self.turn_seconds = turn_seconds
         self.platform = platform
         self.scratch = scratch
         scratch.mkdir()
@@ -243,15 +246,15 @@ class Frozen:
                             yield turn, Outcome("differs", "", "\n".join(differences) + "\n")
                             return
                     streams.offer(rest)
-                    status = _status(fork)
+                    status = _status(fork, self.turn_seconds)
                     output, errors = (one + more for one, more in zip(before, streams.take(), strict=True))
                     streams.rest()
                     yield turn, Outcome(status, output.decode(errors="replace"), errors.decode(errors="replace"))
 
 
-def _status(fork: Fork) -> int | str:
-    outcome = fork.run(TURN_SECONDS)
-    return f"no end within {TURN_SECONDS} s" if outcome.kind == "timeout" else outcome.exit_status
+def _status(fork: Fork, seconds: float) -> int | str:
+    outcome = fork.run(seconds)
+    return f"no end within {seconds} s" if outcome.kind == "timeout" else outcome.exit_status
 
 
 def spread(calls: int, most: int) -> list[int]:
@@ -263,13 +266,18 @@ def spread(calls: int, most: int) -> list[int]:
 
 
 def failures(
-    program: Program, platform: str, expected: Outcome, points: Callable[[int], int], scratch: Path
+    program: Program,
+    platform: str,
+    expected: Outcome,
+    points: Callable[[int], int],
+    scratch: Path,
+    turn_seconds: float = TURN_SECONDS,
 ) -> list[str]:
     """Freezes a program at up to ``points(calls)`` of its calls; what went otherwise than natively."""
     calls = Frozen(program, platform, scratch / "counted").calls()
     found = []
     for call in spread(calls, points(calls)):
-        frozen = Frozen(program, platform, scratch / str(call))
+        frozen = Frozen(program, platform, scratch / str(call), turn_seconds)
         for turn, outcome in frozen.turns(call):
             if text := difference(expected, outcome):
                 found.append(f"frozen at call {call} of {calls}, {turn}:\n{text}")

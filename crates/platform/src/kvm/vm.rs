@@ -393,3 +393,38 @@ impl Slots {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::RwLock;
+
+    use super::super::probe::probe;
+    use super::*;
+    use crate::alarm;
+
+    /// Each has mappings, and KVM looks at all of them when it makes a machine: that takes a millisecond then.
+    const THREADS: usize = 1000;
+    const MACHINES: u64 = 40;
+
+    #[test]
+    #[expect(clippy::print_stderr, reason = "a test that was skipped must say so")]
+    fn a_machine_is_made_though_an_alarm_rings_meanwhile() {
+        let Ok(found) = probe() else { return eprintln!("skipped: the kvm platform does not work here") };
+        let end = RwLock::new(());
+        let made: Result<Vec<Vm>, _> = std::thread::scope(|scope| {
+            let _not_yet = end.write().unwrap();
+            for _ in 0..THREADS {
+                std::thread::Builder::new().stack_size(1 << 16).spawn_scoped(scope, || drop(end.read())).unwrap();
+            }
+            (0..MACHINES).map(|number| make_at_alarm(found.trap, number * 50_000)).collect()
+        });
+        made.unwrap();
+    }
+
+    fn make_at_alarm(trap: Trap, nanoseconds: u64) -> Result<Vm, PlatformError> {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let now = u64::try_from(now.tv_sec * 1_000_000_000 + now.tv_nsec).unwrap();
+        alarm::set_anew(now + nanoseconds)?;
+        Vm::new(trap)
+    }
+}
