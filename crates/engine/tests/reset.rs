@@ -65,3 +65,21 @@ fn pages_are_given_back(platform: PlatformKind) {
     assert!(serve(&mut fork, &mut requests, b'a') >= FEW + MANY);
     assert_eq!(fork.differences().unwrap(), [""; 0]);
 }
+
+#[test]
+fn pages_that_requests_write_to_and_leave_as_they_were_are_given_back_once() {
+    for platform in platforms() {
+        let (snapshot, mut requests) = snapshot(platform);
+        let mut fork = snapshot.fork().unwrap();
+        // The 8th reset gives pages back.
+        let pages: Vec<u64> = (0..12).map(|_| serve(&mut fork, &mut requests, b'c')).collect();
+        assert!(pages[7] < MANY && pages[11] >= FEW + MANY, "{pages:?} pages on {platform:?}");
+        let before = fork.machine().counts();
+        for _ in 12..70 {
+            assert!(serve(&mut fork, &mut requests, b'c') >= FEW + MANY, "on {platform:?}");
+        }
+        let after = fork.machine().counts();
+        let faults = after.faults + after.fills - before.faults - before.fills;
+        assert!(faults < FEW, "{faults} faults on {platform:?}");
+    }
+}
