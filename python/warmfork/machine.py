@@ -180,7 +180,7 @@ class Machine(Closing):
         """Makes a ``run`` or ``boot`` in another thread return soon, as ``"interrupted"``."""
         self._native.interrupt()
 
-    def press(self, signal: int) -> None:
+    def forward_signal(self, signal: int) -> None:
         """Passes on a signal of a key (Ctrl-C, say) of the terminal that the program was started on.
 
         Its processes in the foreground get it. A signal that would stop the whole program stops this process instead.
@@ -188,7 +188,7 @@ class Machine(Closing):
         Args:
             signal: Its number.
         """
-        self._native.press(signal)
+        self._native.forward_signal(signal)
 
     def close(self) -> None:
         """Ends the guest and frees its memory and descriptors. Can be called twice."""

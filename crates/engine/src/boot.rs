@@ -19,11 +19,11 @@ use warmfork_loader::{Loaded, Request};
 use warmfork_memory::{AddressSpace, HostFile, Layout, Limits, Origin};
 use warmfork_platform::process::RESERVED;
 
-use crate::choice::Choice;
 use crate::error::EngineError;
 use crate::files::HostFiles;
 use crate::identity::{identity, name};
 use crate::machine::Machine;
+use crate::platform_choice::PlatformChoice;
 
 /// How much a machine may use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,7 +58,7 @@ pub struct Program {
     /// Standard input, output and error.
     pub stdio: [OwnedFd; 3],
     /// What runs it.
-    pub platform: Choice,
+    pub platform: PlatformChoice,
     /// The host may back its memory with huge pages, and that of its forks: fewer faults for guests that use much at once,
     /// dearer resets for those that touch it here and there. Only on kvm.
     pub huge_pages: bool,
@@ -70,12 +70,12 @@ pub struct Program {
 /// [`EngineError::Load`] for a program that cannot be run, [`EngineError::Policy`] for rules that name what cannot
 /// be opened, [`EngineError::Platform`] when the host has no guest to give.
 pub fn boot(mut program: Program) -> Result<Machine, EngineError> {
-    let kind = program.platform.choose(program.huge_pages);
+    let kind = program.platform.select(program.huge_pages);
     let mut platform = kind.guest()?;
     let limits = Limits {
         reserved_bytes: program.limits.address_space_bytes,
         accessible_bytes: program.limits.memory_bytes,
-        areas: kind.kind.most_areas(),
+        areas: kind.kind.max_areas(),
     };
     let mut space = AddressSpace::new(Layout::new(RESERVED.start, &[RESERVED]), limits);
     let mut files = HostFiles::new(&program.rules, &program.cwd);

@@ -3,8 +3,8 @@
 use warmfork_loader::vdso::HostClock;
 use warmfork_platform::process::ProcessPlatform;
 
-use crate::choice::{self, PlatformKind};
 use crate::cpu;
+use crate::platform_choice::{self, PlatformKind};
 
 /// One thing that was probed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,7 +34,7 @@ const WHY_AUTO: &str = "the platform that guests get unless --platform chooses a
 #[must_use]
 pub fn diagnose() -> Diagnosis {
     let process = process_platform();
-    let (automatic, reason) = choice::automatic();
+    let (automatic, reason) = platform_choice::automatic();
     let works = process.good || automatic == PlatformKind::Kvm;
     let platform = works.then_some(automatic.name());
     let choice = Fact { name: "auto", good: works, value: format!("{}: {reason}", automatic.name()), why: WHY_AUTO };

@@ -20,7 +20,7 @@ use crate::error::EngineError;
 use crate::guest::Guest;
 
 /// No thread: nobody's state is to be kept.
-pub(crate) const NOBODY: Tid = 0;
+pub(crate) const NO_THREAD: Tid = 0;
 
 /// The platforms of a guest's processes.
 pub(crate) struct Executor {
@@ -32,17 +32,17 @@ pub(crate) struct Executor {
     pub loaded: Tid,
     /// The address space that the platform holds.
     space: SpaceId,
-    others: BTreeMap<SpaceId, Body>,
+    others: BTreeMap<SpaceId, IdlePlatform>,
 }
 
 /// A platform that does not run.
-struct Body {
+struct IdlePlatform {
     platform: Box<dyn Platform>,
     loaded: Tid,
     interrupter: Arc<dyn Interrupter>,
 }
 
-impl Body {
+impl IdlePlatform {
     fn new(platform: Box<dyn Platform>, loaded: Tid) -> Self {
         let interrupter = platform.interrupter();
         Self { platform, loaded, interrupter }
@@ -164,7 +164,7 @@ impl Executor {
             let loaded = std::mem::replace(&mut self.loaded, body.loaded);
             let left = std::mem::replace(&mut self.space, space);
             if kernel.processes.find_space(left).is_some() {
-                self.others.insert(left, Body::new(platform, loaded));
+                self.others.insert(left, IdlePlatform::new(platform, loaded));
             }
         }
         let (current, loaded) = (kernel.process().tasks.current, self.loaded);
@@ -199,7 +199,7 @@ impl Executor {
 
     /// Gives the processes with address space `space` their `platform`, which has loaded thread `loaded`'s state.
     pub fn add(&mut self, space: SpaceId, platform: Box<dyn Platform>, loaded: Tid) {
-        self.others.insert(space, Body::new(platform, loaded));
+        self.others.insert(space, IdlePlatform::new(platform, loaded));
     }
 
     /// Loads the FPU state that thread `loaded` has in `kernel` into the platform that holds address space `space`.

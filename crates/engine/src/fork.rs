@@ -26,7 +26,7 @@ use warmfork_memory::{Area, Backing, HostFile, HostFileId, Span, SpanSet};
 use warmfork_platform::{Platform, Pristine};
 
 use crate::error::EngineError;
-use crate::executor::NOBODY;
+use crate::executor::NO_THREAD;
 use crate::goal::{Goal, Outcome, RunLimits};
 use crate::guest::Guest;
 use crate::machine::Machine;
@@ -113,7 +113,7 @@ impl Fork {
     fn begin(&mut self, others: Vec<(SpaceId, Box<dyn Platform>)>) -> Result<(), EngineError> {
         self.machine.guest.frozen = Some(self.snapshot.frozen);
         for (space, platform) in others {
-            self.machine.executor.add(space, platform, NOBODY);
+            self.machine.executor.add(space, platform, NO_THREAD);
         }
         for (space, _, loaded) in self.snapshot.spaces() {
             self.machine.executor.load_fpu(&self.snapshot.kernel, space, loaded)?;
@@ -126,8 +126,8 @@ impl Fork {
     /// # Errors
     /// The platform's failure: throw the fork away then.
     pub fn prepare(&mut self) -> Result<(), EngineError> {
-        let familiar = self.snapshot.familiar();
-        Ok(self.machine.executor.platform.prepare(&familiar)?)
+        let pages = self.snapshot.working_set();
+        Ok(self.machine.executor.platform.prepare(&pages)?)
     }
 
     /// Takes a pristine fork from this thread, for another to [`DetachedFork::attach`] it.
@@ -311,13 +311,13 @@ impl Fork {
         let image = self.snapshot.image(id)?;
         if touched.iter().map(|span| span.len()).sum::<u64>() > self.rewrite_limit {
             platform.discard_all(&touched)?;
-            platform.put_back(image.all_bytes(), &[])?;
+            platform.rewrite_pages(image.all_bytes(), &[])?;
             return Ok(None);
         }
         let plan = self.plans.entry(id).or_default();
         if touched != plan.touched {
             if id == self.snapshot.kernel.process().space {
-                self.snapshot.learn(&touched);
+                self.snapshot.learn_working_set(&touched);
             }
             *plan = Plan { given_back: std::mem::take(&mut plan.given_back), ..Plan::new(image, touched) };
         }
@@ -329,7 +329,7 @@ impl Fork {
             &*plan
         };
         platform.discard_all(&plan.returned)?;
-        platform.put_back(image.all_bytes(), &plan.pages)?;
+        platform.rewrite_pages(image.all_bytes(), &plan.pages)?;
         Ok(Some(plan.pages.iter().map(|(span, _)| span.len()).sum::<u64>() / warmfork_abi::PAGE))
     }
 }
@@ -356,7 +356,7 @@ impl Parts {
             let everything = Span { start: 0, end: kernel.space().layout().top() };
             platform.map_all(&snapshot.mappings(space, everything, &kernel, clock)?)?;
             let image = snapshot.image(space)?;
-            platform.hold_image(image.file(), image.all_bytes().len() as u64)?;
+            platform.set_image(image.file(), image.all_bytes().len() as u64)?;
             platforms.push((space, platform));
         }
         kernel.seal_own_files().map_err(failed)?;

@@ -27,7 +27,7 @@ pub enum Goal<'a> {
     /// It has made this many system calls since it was made, all processes and threads together: behind the last one, or where
     /// that blocks.
     Calls(u64),
-    /// This is set. Whoever sets it calls [`crate::Handle::look`] then.
+    /// This is set. Whoever sets it calls [`crate::Handle::notify`] then.
     Flag(&'a AtomicBool),
 }
 

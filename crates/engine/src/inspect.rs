@@ -53,7 +53,7 @@ pub struct ThreadInfo {
 }
 
 /// The most that is read at once.
-pub const LARGEST_READ: usize = 1 << 30;
+pub const MAX_READ: usize = 1 << 30;
 
 impl Machine {
     /// Where the program listens.
@@ -112,10 +112,10 @@ impl Machine {
     /// Reads guest memory, whatever its protection.
     ///
     /// # Errors
-    /// [`EngineError::Memory`] where nothing is mapped, and for more than [`LARGEST_READ`] bytes.
+    /// [`EngineError::Memory`] where nothing is mapped, and for more than [`MAX_READ`] bytes.
     pub fn read_memory(&self, address: u64, length: usize) -> Result<Vec<u8>, EngineError> {
         let failed = |source| EngineError::Memory { operation: "reading", address, length, source };
-        if length > LARGEST_READ {
+        if length > MAX_READ {
             return Err(failed(std::io::ErrorKind::InvalidInput.into()));
         }
         let mut bytes = vec![0; length];

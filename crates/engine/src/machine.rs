@@ -8,10 +8,10 @@ use warmfork_linux::process::Ending;
 use warmfork_loader::vdso::MachineClock;
 use warmfork_platform::Platform;
 
-use crate::choice::Chosen;
 use crate::error::EngineError;
 use crate::executor::Executor;
 use crate::guest::Guest;
+use crate::platform_choice::SelectedPlatform;
 
 pub use crate::guest::{Counters, Handle};
 
@@ -24,7 +24,7 @@ pub struct Machine {
 impl Machine {
     /// A machine from its parts; the current thread's registers are taken from the kernel's.
     pub(crate) fn new(
-        kind: Chosen,
+        kind: SelectedPlatform,
         platform: Box<dyn Platform>,
         kernel: Kernel,
         host: Host,
@@ -59,7 +59,7 @@ impl Machine {
 
     /// What runs it.
     #[must_use]
-    pub fn platform(&self) -> Chosen {
+    pub fn platform(&self) -> SelectedPlatform {
         self.guest.kind
     }
 

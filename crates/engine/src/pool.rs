@@ -103,7 +103,7 @@ impl Worker {
             .name(format!("warmfork-pool-{index}"))
             .spawn(move || {
                 cpu::pin(index);
-                Thread { worker: shared, set, queue, slots: BTreeMap::new(), ready: VecDeque::new() }.work();
+                Thread { worker: shared, set, queue, slots: BTreeMap::new(), ready: VecDeque::new() }.run();
             })
             .map_err(EngineError::host("starting a pool's thread"))?;
         Ok(worker)
@@ -243,12 +243,12 @@ struct Thread {
 }
 
 impl Thread {
-    fn work(mut self) {
+    fn run(mut self) {
         let mut deadlines = BTreeMap::new();
         loop {
             loop {
                 match self.queue.try_recv() {
-                    Ok(command) => self.obey(command),
+                    Ok(command) => self.execute(command),
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return,
                 }
@@ -264,7 +264,7 @@ impl Thread {
         }
     }
 
-    fn obey(&mut self, command: Command) {
+    fn execute(&mut self, command: Command) {
         let key = match &command {
             Command::Make(key, _) | Command::Do(key, _) | Command::Run(key, _) | Command::Drop(key, _) => *key,
         };
@@ -285,7 +285,7 @@ impl Thread {
             Command::Make(..) => {}
             Command::Do(_, job) => {
                 if catch_unwind(AssertUnwindSafe(|| job(&mut slot.value))).is_err() {
-                    self.lose(key);
+                    self.discard(key);
                 }
             }
             Command::Run(_, begin) => match catch_unwind(AssertUnwindSafe(|| begin(&mut slot.value))) {
@@ -294,17 +294,17 @@ impl Thread {
                     self.ready.push_back(key);
                 }
                 Ok(None) => {}
-                Err(_) => self.lose(key),
+                Err(_) => self.discard(key),
             },
             Command::Drop(_, done) => {
-                self.lose(key);
+                self.discard(key);
                 drop(done);
             }
         }
     }
 
     /// Drops the value `key`, with all that waits for it.
-    fn lose(&mut self, key: u64) {
+    fn discard(&mut self, key: u64) {
         self.ready.retain(|ready| *ready != key);
         let slot = self.slots.remove(&key);
         let _ = catch_unwind(AssertUnwindSafe(|| drop(slot)));
@@ -332,7 +332,7 @@ impl Thread {
             Ok(Ok(Progress::Over(outcome))) => Ok(outcome),
             Ok(Err(error)) => Err(error),
             Err(_) => {
-                self.lose(key);
+                self.discard(key);
                 return None;
             }
         };
@@ -352,7 +352,7 @@ impl Thread {
             let _ = running.answer.send(outcome);
         }
         for command in std::mem::take(&mut slot.queue) {
-            self.obey(command);
+            self.execute(command);
         }
     }
 

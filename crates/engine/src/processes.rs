@@ -15,7 +15,7 @@ use warmfork_memory::{AddressSpace, Backing, HostFile, Source, Span, SpanSet};
 use warmfork_platform::{Mapping, Platform};
 
 use crate::error::EngineError;
-use crate::executor::NOBODY;
+use crate::executor::NO_THREAD;
 use crate::identity::{identity, name};
 use crate::machine::Machine;
 use crate::platform_guest::PlatformGuest;
@@ -121,7 +121,7 @@ impl Machine {
         let space = self.guest.kernel.execute(&mut self.guest.host, guest.memory(), tid, program);
         self.executor.add(space, platform, self.guest.kernel.process().pid);
         // Its thread's old state is nobody's.
-        self.executor.loaded = NOBODY;
+        self.executor.loaded = NO_THREAD;
         self.executor.follow(&mut self.guest)
     }
 

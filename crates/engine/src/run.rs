@@ -13,7 +13,7 @@ use warmfork_linux::ids::FIRST_PID;
 use warmfork_linux::schedule::Turn;
 use warmfork_platform::alarm;
 
-use crate::clock::Rest;
+use crate::clock::ClockSkip;
 use crate::error::EngineError;
 use crate::goal::{Goal, Outcome, RunLimits};
 use crate::machine::Machine;
@@ -31,7 +31,7 @@ pub struct Run<'a> {
     turn: Turn,
     /// When the turn began, on the guest's clock.
     began: u64,
-    rest: Rest,
+    skip: ClockSkip,
     /// What the gate had counted when the run began.
     connections: (u64, u64),
     /// When [`Machine::advance`] last came back, on the host's clock.
@@ -72,7 +72,7 @@ impl Machine {
         }
         let connections = self.guest.host.gate.counts();
         let began = self.guest.host.monotonic();
-        Run { goal, limits, turn: Turn::Lasts, began, rest: Rest::default(), connections, left: None }
+        Run { goal, limits, turn: Turn::Lasts, began, skip: ClockSkip::default(), connections, left: None }
     }
 
     /// Goes on with `run`: until it is over, or only to the end of `slice`, an instant in nanoseconds of the host's
@@ -147,7 +147,7 @@ impl Machine {
                 Step::Switch => Turn::Over,
                 Step::Yield => Turn::Given,
                 Step::Interrupted => {
-                    self.pass_on_keys();
+                    self.forward_terminal_signals();
                     if let Some(outcome) = self.asked(run) {
                         return Ok(Progress::Over(outcome));
                     }
@@ -202,7 +202,7 @@ impl Machine {
     fn tick(&mut self, run: &Run<'_>) -> Result<Option<Outcome>, EngineError> {
         let pid = self.guest.kernel.process().pid;
         self.guest.kernel.processes.expire_timers(&self.guest.host, pid);
-        self.pass_on_keys();
+        self.forward_terminal_signals();
         if let Some(outcome) = self.asked(run) {
             return Ok(Some(outcome));
         }
@@ -247,7 +247,7 @@ impl Machine {
             Goal::EarlyAccept if self.guest.kernel.awaits_request(&self.guest.host) => return over(Outcome::Ready),
             Goal::Ready if self.guest.kernel.awaits_connection() => {
                 // What others have been asked for would not come in time.
-                if !self.guest.kernel.is_connected() && run.rest.step(&mut self.guest.host, next) {
+                if !self.guest.kernel.is_connected() && run.skip.skip_to(&mut self.guest.host, next) {
                     self.refresh_clock();
                     return Ok(None);
                 }
@@ -265,7 +265,7 @@ impl Machine {
         let woken =
             self.guest.host.wait(if may_wait { deadline.map(|at| self.guest.host.to_guest_time(at)) } else { Some(0) });
         if woken == Woken::Interrupted {
-            self.pass_on_keys();
+            self.forward_terminal_signals();
             if let Some(outcome) = self.asked(run) {
                 return over(outcome);
             }

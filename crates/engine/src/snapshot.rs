@@ -15,19 +15,19 @@ use warmfork_memory::image::{Image, ImageBuilder, SegmentSource};
 use warmfork_memory::{Backing, HostFile, Source, Span};
 use warmfork_platform::Mapping;
 
-use crate::choice::Chosen;
 use crate::clock::FrozenAt;
 use crate::error::EngineError;
 use crate::fork::Fork;
 use crate::machine::Machine;
+use crate::platform_choice::SelectedPlatform;
 
 /// Above so many bytes, what a fork has written to is not made ready for others.
-const MAX_FAMILIAR: u64 = 16 << 20;
+const MAX_WORKING_SET: u64 = 16 << 20;
 
 /// A frozen machine, shared by all its forks on all threads.
 pub struct Snapshot {
     /// What runs its forks: what ran the machine.
-    pub(crate) platform: Chosen,
+    pub(crate) platform: SelectedPlatform,
     /// The memory of each process, by address space.
     images: BTreeMap<SpaceId, FrozenSpace>,
     pub(crate) kernel: Kernel,
@@ -42,7 +42,7 @@ pub struct Snapshot {
     /// Connections that came before it was frozen, the last first. The lock is held for moments.
     waiting: Mutex<Vec<Offer>>,
     /// Pages that the first process of its forks writes to, as far as they have told. The lock is held for moments.
-    familiar: Mutex<Vec<Span>>,
+    working_set: Mutex<Vec<Span>>,
 }
 
 /// One address space of a frozen machine.
@@ -78,16 +78,16 @@ impl Snapshot {
     /// [`EngineError::State`] when the program has ended; [`EngineError::Outside`] when it has connections that `outside`
     /// refuses; [`EngineError`] when its memory can't be read or stored.
     pub fn freeze(mut machine: Machine, outside: &OutsideRules) -> Result<Arc<Self>, EngineError> {
-        let mut snapshot = Self::of(&mut machine, None, outside)?;
+        let mut snapshot = Self::capture(&mut machine, None, outside)?;
         snapshot.kernel.own_files.let_go_of_memory();
         snapshot.keep_waiting(machine.take_waiting());
-        snapshot.tell_of_connections();
+        snapshot.log_outside_connections();
         Ok(Arc::new(snapshot))
     }
 
     /// A snapshot of `machine`, which may go on: the connections that it holds for forks stay with it. What it has `accepted`
     /// ahead goes on with it as well; each fork has its own in the place of that.
-    pub(crate) fn of(
+    pub(crate) fn capture(
         machine: &mut Machine,
         accepted: Option<Accepted>,
         rules: &OutsideRules,
@@ -131,14 +131,14 @@ impl Snapshot {
             }
         }
         let listeners = Arc::new(kernel.listeners());
-        let (waiting, familiar) = (Mutex::default(), Mutex::default());
+        let (waiting, working_set) = (Mutex::default(), Mutex::default());
         let frozen = FrozenAt::now(&machine.guest.host);
         let platform = machine.guest.kind;
-        Ok(Self { platform, images, kernel, frozen, listeners, outside, accepted, waiting, familiar })
+        Ok(Self { platform, images, kernel, frozen, listeners, outside, accepted, waiting, working_set })
     }
 
     /// Says in the log what has become of connections to the outside.
-    pub(crate) fn tell_of_connections(&self) {
+    pub(crate) fn log_outside_connections(&self) {
         for connection in &self.outside {
             if connection.kept {
                 log::warn!("all forks share the connection {connection}: what one leaves in it, another gets");
@@ -194,20 +194,20 @@ impl Snapshot {
 
     /// What its forks run on.
     #[must_use]
-    pub fn platform(&self) -> Chosen {
+    pub fn platform(&self) -> SelectedPlatform {
         self.platform
     }
 
     /// A fork has written to these pages: others will, unless it was an odd one.
-    pub(crate) fn learn(&self, touched: &[Span]) {
-        if touched.iter().map(|span| span.len()).sum::<u64>() <= MAX_FAMILIAR {
-            touched.clone_into(&mut self.familiar.lock().unwrap_or_else(PoisonError::into_inner));
+    pub(crate) fn learn_working_set(&self, touched: &[Span]) {
+        if touched.iter().map(|span| span.len()).sum::<u64>() <= MAX_WORKING_SET {
+            touched.clone_into(&mut self.working_set.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 
     /// The pages that forks are known to write to.
-    pub(crate) fn familiar(&self) -> Vec<Span> {
-        self.familiar.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn working_set(&self) -> Vec<Span> {
+        self.working_set.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The kernel state that every fork begins with.

@@ -197,18 +197,18 @@ pub trait Platform: GuestMemory {
     /// As [`Platform::run`].
     fn discard_all(&mut self, spans: &[Span]) -> Result<(), PlatformError>;
 
-    /// Keeps `image`, a memory file of `length` bytes that never changes, at hand for [`Platform::put_back`].
+    /// Keeps `image`, a memory file of `length` bytes that never changes, at hand for [`Platform::rewrite_pages`].
     ///
     /// # Errors
     /// As [`Platform::run`]; EFBIG for an image that is too large for that.
-    fn hold_image(&mut self, image: BorrowedFd<'_>, length: u64) -> Result<(), PlatformError>;
+    fn set_image(&mut self, image: BorrowedFd<'_>, length: u64) -> Result<(), PlatformError>;
 
     /// Puts pages back, regardless of their protection: the steady state of a reset. `image` is
     /// the bytes of the image that the platform holds.
     ///
     /// # Errors
     /// As [`Platform::run`].
-    fn put_back(&mut self, image: &[u8], pages: &[(Span, Pristine)]) -> Result<(), PlatformError>;
+    fn rewrite_pages(&mut self, image: &[u8], pages: &[(Span, Pristine)]) -> Result<(), PlatformError>;
 
     /// Writes page-aligned bytes regardless of their protection: for restoring pages.
     ///

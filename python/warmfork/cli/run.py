@@ -26,10 +26,10 @@ def _passing_keys_to(machine: Machine) -> Iterator[None]:
         yield
         return
 
-    def press(number: int, _frame: FrameType | None) -> None:
-        machine.press(number)
+    def forward(number: int, _frame: FrameType | None) -> None:
+        machine.forward_signal(number)
 
-    before = [signal.signal(number, press) for number in _KEYS]
+    before = [signal.signal(number, forward) for number in _KEYS]
     try:
         yield
     finally:

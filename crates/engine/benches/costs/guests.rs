@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use warmfork_engine::boot::MachineLimits;
 use warmfork_engine::outside::OutsideRules;
-use warmfork_engine::{Choice, Goal, Machine, Outcome, PlatformKind, Program, RunLimits, Snapshot, boot};
+use warmfork_engine::{Goal, Machine, Outcome, PlatformChoice, PlatformKind, Program, RunLimits, Snapshot, boot};
 use warmfork_linux::policy::Rules;
 use warmfork_linux::process::Ending;
 
@@ -107,7 +107,7 @@ impl Guests {
             rules: Rules::everything(),
             limits: LIMITS,
             stdio: [null()?, output, null()?],
-            platform: Choice::Only(place.platform),
+            platform: PlatformChoice::Only(place.platform),
             huge_pages: place.huge_pages,
         })?)
     }

@@ -9,7 +9,7 @@ use warmfork_platform::process::ProcessPlatform;
 use crate::error::EngineError;
 
 /// With `auto`, a system call on kvm may cost this much: about what one costs on the process platform.
-pub const DEAREST_EXIT: Duration = Duration::from_micros(4);
+pub const MAX_EXIT_COST: Duration = Duration::from_micros(4);
 
 /// What runs guests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,7 +28,7 @@ fn host_areas() -> Option<usize> {
 impl PlatformKind {
     /// How many mappings a guest may have. A traced process has Linux's usual number for itself; virtual machines share
     /// that of this process, and none may take more than an eighth of it: others would go without.
-    pub(crate) fn most_areas(self) -> usize {
+    pub(crate) fn max_areas(self) -> usize {
         let usual = warmfork_memory::Limits::default().areas;
         match self {
             Self::Kvm => usual.min(host_areas().unwrap_or(usual) / 8),
@@ -48,7 +48,7 @@ impl PlatformKind {
 
 /// The platform of a machine, and of all that is forked from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Chosen {
+pub struct SelectedPlatform {
     /// What runs the guest.
     pub kind: PlatformKind,
     /// `auto` chose it.
@@ -57,7 +57,7 @@ pub struct Chosen {
     pub huge_pages: bool,
 }
 
-impl Chosen {
+impl SelectedPlatform {
     /// Why it is this platform.
     #[must_use]
     pub fn reason(self) -> String {
@@ -83,7 +83,7 @@ impl Chosen {
 
 /// What a caller wants.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Choice {
+pub enum PlatformChoice {
     /// The better one that works here.
     #[default]
     Auto,
@@ -91,7 +91,7 @@ pub enum Choice {
     Only(PlatformKind),
 }
 
-impl Choice {
+impl PlatformChoice {
     /// The choice that `--platform` names.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
@@ -105,7 +105,7 @@ impl Choice {
 
     /// The platform to use.
     #[must_use]
-    pub fn choose(self, huge_pages: bool) -> Chosen {
+    pub fn select(self, huge_pages: bool) -> SelectedPlatform {
         let (kind, automatic) = match self {
             Self::Only(kind) => (kind, false),
             Self::Auto => {
@@ -114,7 +114,7 @@ impl Choice {
                 (kind, true)
             }
         };
-        Chosen { kind, automatic, huge_pages }
+        SelectedPlatform { kind, automatic, huge_pages }
     }
 }
 
@@ -122,7 +122,7 @@ impl Choice {
 #[must_use]
 pub fn automatic() -> (PlatformKind, String) {
     match kvm::probe() {
-        Ok(found) if found.exit <= DEAREST_EXIT => {
+        Ok(found) if found.exit <= MAX_EXIT_COST => {
             (PlatformKind::Kvm, format!("a system call of a virtual machine costs {:.1?}", found.exit))
         }
         Ok(found) => {
