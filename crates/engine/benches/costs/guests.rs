@@ -233,7 +233,7 @@ impl Guests {
         }
         let counts = fork.machine().counts();
         let each = |after: u64, before: u64| (after - before) as f64 / resets as f64;
-        let calls = each(counts.calls, counted.calls);
+        let calls = each(counts.calls + counts.copies, counted.calls + counted.copies);
         let faults = each(counts.faults + counts.fills, counted.faults + counted.fills);
         let pages = (fork.resets.pages - before.pages) / resets as u64;
         if pages < PAGES || fork.resets.rewritten - before.rewritten != resets as u64 {

@@ -234,6 +234,7 @@ impl Platform for KvmPlatform {
             calls: self.vcpu.calls() + self.memory.borrow().slots.calls,
             faults: guest::faults(),
             fills: self.fills,
+            copies: 0,
         }
     }
 

@@ -257,7 +257,8 @@ impl Platform for ProcessPlatform {
     }
 
     fn counts(&self) -> Counts {
-        Counts { entries: self.entries, calls: self.caller.calls, faults: self.tracee.faults(), fills: 0 }
+        let Caller { calls, copies, .. } = self.caller;
+        Counts { entries: self.entries, calls, faults: self.tracee.faults(), fills: 0, copies }
     }
 
     fn interrupter(&self) -> Arc<dyn Interrupter> {

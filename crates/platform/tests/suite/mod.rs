@@ -190,7 +190,10 @@ fn more_pages_are_put_back_than_one_stop_takes() {
         platform.protect(page(number), Protection::READ).unwrap();
     }
     let even: Vec<_> = (0..pages).step_by(2).map(|number| (page(number), Pristine::Zero)).collect();
+    let before = platform.counts().copies;
     platform.rewrite_pages(&[], &even).unwrap();
+    // Each page that the stub cannot write to ends a stop.
+    assert_eq!(platform.counts().copies - before, crate::STOPS_OF_A_LONG_REWRITE);
     for number in 0..pages {
         let mut byte = [1];
         platform.read_any(page(number).start, &mut byte).unwrap();
