@@ -1,8 +1,8 @@
 //! A machine's clocks stand still while it is frozen.
 //!
-//! Else every deadline that a program has set would be due in each of its forks some time after the freeze, and each of
-//! them would do again what is meant to be done once: V8 collects all garbage when that was last done 100 seconds ago.
-//! The time of day is the host's all the same.
+//! Otherwise each deadline of a program would pass in each of its forks some time after the freeze, and each fork would repeat
+//! work that is meant to be done once: V8, for one, collects all garbage 100 seconds after the last time. The time of day
+//! does not stand still: it is the host's.
 
 use warmfork_linux::host::{Host, monotonic};
 
@@ -29,15 +29,15 @@ impl FrozenAt {
         Self { at: monotonic(), lag: host.lag() }
     }
 
-    /// By how much the clocks of a fork are behind the host's that begins to run when the host's shows `now`.
+    /// The nanoseconds by which a fork's clocks are behind the host's, if the fork begins to run when the host's clock shows `now`.
     fn lag_at(self, now: u64) -> i64 {
         let frozen = now.saturating_sub(self.at);
         let unseen = i64::try_from(frozen.saturating_sub(MAX_SEEN)).unwrap_or(i64::MAX);
         self.lag.saturating_add(unseen)
     }
 
-    /// Has the clocks of the machine that has `host` go on from here.
-    pub fn go_on(self, host: &mut Host) {
+    /// Lets the clocks of the machine that has `host` go on from here.
+    pub fn resume(self, host: &mut Host) {
         host.set_lag(self.lag_at(monotonic()));
         host.restart_busy();
     }

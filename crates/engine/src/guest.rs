@@ -12,7 +12,7 @@ use warmfork_platform::Interrupter;
 use crate::clock::FrozenAt;
 use crate::platform_choice::SelectedPlatform;
 
-/// What a machine has done so far.
+/// Counters of a machine since it was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counters {
     /// System calls answered.
@@ -23,21 +23,21 @@ pub struct Counters {
     pub switches: u64,
 }
 
-/// A guest without what runs it. It may go from thread to thread; an [`crate::executor::Executor`] may not.
+/// A guest without its executor. It may go from thread to thread; an [`crate::executor::Executor`] may not.
 pub(crate) struct Guest {
     pub kind: SelectedPlatform,
     pub kernel: Kernel,
     pub host: Host,
     pub clock: MachineClock,
-    /// What its clocks go on from when it runs next; `None` once it has run since it was made or reset.
+    /// The clocks that it continues from when it runs next; `None` once it has run since it was made or reset.
     pub frozen: Option<FrozenAt>,
-    /// When what is due every tick is due next, in nanoseconds of the host's CLOCK_MONOTONIC.
+    /// The time of the next tick, in nanoseconds of the host's CLOCK_MONOTONIC.
     pub next_tick: u64,
-    /// Signals of the terminal's terminal_signals that have not been passed on; see `terminal_signals.rs`.
+    /// Signals of the terminal that have not been forwarded, one bit each; see `terminal_signals.rs`.
     pub terminal_signals: Arc<AtomicU64>,
     pub counters: Counters,
     pub ended: Option<Ending>,
-    /// Interrupts what runs it.
+    /// Interrupts the platform that runs it.
     pub interrupter: Arc<Current>,
 }
 
@@ -94,7 +94,7 @@ impl Handle {
         self.notify();
     }
 
-    /// Makes the machine's current or next run look at [`crate::Goal::Flag`].
+    /// Makes the machine's current or next run check [`crate::Goal::Flag`] soon.
     pub fn notify(&self) {
         self.interrupter.interrupt();
         self.waker.wake();

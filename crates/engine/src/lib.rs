@@ -10,8 +10,8 @@
 //!                           Server (one worker thread a fork)
 //! ```
 //!
-//! A machine stays on the thread that made it (ptrace wants that). For callers that come from several, the threads of a
-//! [`pool`] own forks and drive them by turns, and a [`machine_thread::MachineThread`] is one machine's own, while it boots.
+//! A machine stays on the thread that made it, because ptrace requires that. For callers on several threads, the threads of a
+//! [`pool`] own forks and run them by turns, and a [`machine_thread::MachineThread`] owns one machine while it boots.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Which platform runs a guest. `auto` takes kvm where leaving a guest is cheap, else process: see `warmfork doctor`.
+//! Chooses the platform that runs a guest. `auto` takes kvm where leaving a guest is cheap, else process: see `warmfork doctor`.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use warmfork_platform::process::ProcessPlatform;
 
 use crate::error::EngineError;
 
-/// With `auto`, a system call on kvm may cost this much: about what one costs on the process platform.
+/// The longest time that a system call on kvm may take for `auto` to choose it: about that of one on the process platform.
 pub const MAX_EXIT_COST: Duration = Duration::from_micros(4);
 
-/// What runs guests.
+/// A kind of platform.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PlatformKind {
     /// A virtual machine.
@@ -20,14 +20,14 @@ pub enum PlatformKind {
     Process,
 }
 
-/// How many mappings the host lets a process have.
+/// The most mappings that the host lets a process have.
 fn host_areas() -> Option<usize> {
     std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
 }
 
 impl PlatformKind {
-    /// How many mappings a guest may have. A traced process has Linux's usual number for itself; virtual machines share
-    /// that of this process, and none may take more than an eighth of it: others would go without.
+    /// The most mappings that a guest may have. A traced process has Linux's usual number for itself. Virtual machines share this
+    /// process's number; none may take more than an eighth of it, so that others get some.
     pub(crate) fn max_areas(self) -> usize {
         let usual = warmfork_memory::Limits::default().areas;
         match self {
@@ -46,19 +46,19 @@ impl PlatformKind {
     }
 }
 
-/// The platform of a machine, and of all that is forked from it.
+/// The platform of a machine and of all of its forks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SelectedPlatform {
-    /// What runs the guest.
+    /// The platform's kind.
     pub kind: PlatformKind,
-    /// `auto` chose it.
+    /// Whether `auto` chose it.
     pub automatic: bool,
-    /// The host may back the guest's memory with huge pages.
+    /// Whether the host may back the guest's memory with huge pages.
     pub huge_pages: bool,
 }
 
 impl SelectedPlatform {
-    /// Why it is this platform.
+    /// The reason for this platform, for people.
     #[must_use]
     pub fn reason(self) -> String {
         if self.automatic { automatic().1 } else { "it was asked for".into() }
@@ -81,7 +81,7 @@ impl SelectedPlatform {
     }
 }
 
-/// What a caller wants.
+/// The platform that a caller asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum PlatformChoice {
     /// The better one that works here.
@@ -92,7 +92,7 @@ pub enum PlatformChoice {
 }
 
 impl PlatformChoice {
-    /// The choice that `--platform` names.
+    /// The choice of this name, as `--platform` has it; `None` for an unknown name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         match name {
@@ -103,7 +103,7 @@ impl PlatformChoice {
         }
     }
 
-    /// The platform to use.
+    /// The platform to use; probes the host once for [`Self::Auto`].
     #[must_use]
     pub fn select(self, huge_pages: bool) -> SelectedPlatform {
         let (kind, automatic) = match self {
@@ -118,7 +118,7 @@ impl PlatformChoice {
     }
 }
 
-/// What `auto` is on this host, and why.
+/// The platform that `auto` chooses on this host, and the reason.
 #[must_use]
 pub fn automatic() -> (PlatformKind, String) {
     match kvm::probe() {
