@@ -23,7 +23,9 @@ fn a_fork_in_steady_state_takes_no_fault_and_no_call_of_the_host() {
         // Now and then the alarm interrupts a request, and takes a page that only interrupts look at, such as that of the
         // restartable sequences, where it was given back: that is not the steady state.
         let taken: Vec<_> = (0..ROUNDS).map(|_| take_a_hundred(&mut fork, &mut requests)).collect();
-        let steady = taken.iter().filter(|taken| **taken == Counts::default()).count();
+        // A reset of a traced process stops it once, and has it rewrite its pages.
+        let copies = if platform == PlatformKind::Process { 100 } else { 0 };
+        let steady = taken.iter().filter(|taken| **taken == Counts { copies, ..Counts::default() }).count();
         assert!(steady > 0, "more than entries for system calls in each hundred requests on {platform:?}: {taken:?}");
     }
 }
@@ -40,6 +42,7 @@ fn take_a_hundred(fork: &mut Fork, requests: &mut File) -> Counts {
         calls: after.calls - before.calls,
         faults: after.faults - before.faults,
         fills: after.fills - before.fills,
+        copies: after.copies - before.copies,
     }
 }
 

@@ -77,13 +77,13 @@ pub(crate) fn write_address(call: &mut Call<'_>, address: u64, length: u64, valu
 
 /// Refuses an access that the policy does not allow, with a line in the log.
 fn deny(call: &mut Call<'_>, doing: &str, address: impl Display, flag: &str) -> Errno {
-    call.host.deny(format!("{doing} {address} is denied: {flag}={address} would allow it"));
+    call.host.deny(&format!("{doing} {address} is denied: {flag}={address} would allow it"));
     Errno::EACCES
 }
 
 /// As [`deny`], for an access that only the whole flag allows.
 fn deny_abstract(call: &mut Call<'_>, doing: &str, flag: &str) -> Errno {
-    call.host.deny(format!("{doing} an abstract Unix socket is denied: {flag} (without a list) would allow it"));
+    call.host.deny(&format!("{doing} an abstract Unix socket is denied: {flag} (without a list) would allow it"));
     Errno::EACCES
 }
 
