@@ -31,6 +31,7 @@ pub mod kernel;
 pub mod locks;
 mod memory_file;
 mod metadata;
+pub mod news;
 pub mod objects;
 pub mod outside;
 pub mod own_files;
@@ -49,6 +50,8 @@ pub mod task;
 pub mod timers;
 pub mod trace;
 pub mod wait;
+pub mod wait_queues;
+mod wake;
 
 #[cfg(test)]
 pub(crate) mod testing;

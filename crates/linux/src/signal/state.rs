@@ -5,6 +5,8 @@ use warmfork_abi::signals::{
 };
 
 use super::PendingSignals;
+use crate::ids::Pid;
+use crate::news::News;
 use crate::wait::Wait;
 
 /// Signals there are.
@@ -124,11 +126,13 @@ pub struct ProcessSignals {
     /// Pending for any thread.
     pub pending: PendingSignals,
     actions: [Action; SIGNALS],
+    /// The process, when a signal has come for it or for one of its threads.
+    pub(crate) news: News<Pid>,
 }
 
 impl Default for ProcessSignals {
     fn default() -> Self {
-        Self { pending: PendingSignals::default(), actions: [Action::default(); SIGNALS] }
+        Self { pending: PendingSignals::default(), actions: [Action::default(); SIGNALS], news: News::default() }
     }
 }
 
