@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   engine: run loop -> Kernel::enter (dispatch.rs) -> table.rs -> syscalls/<family>.rs -> objects/<object>.rs
-//!                    -> Kernel::next_thread (schedule.rs); Kernel::next_deadline (kernel.rs) when none can run
+//!                    -> Kernel::wake (wake.rs), Kernel::next_thread (schedule.rs)
+//!                    -> Kernel::next_deadline (kernel.rs) when none can run
 //! ```
 //!
 //! A snapshot freezes a [`Kernel`]: it clones and compares. The parts of one running machine alone (the host's epoll set,
