@@ -13,6 +13,7 @@ use crate::kernel::Kernel;
 use crate::process::{Process, RLIMIT_SIGPENDING};
 use crate::processes::ProcessTable;
 use crate::task::{State, Task};
+use crate::wait::Wait;
 
 /// Whom a signal is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,7 +110,11 @@ impl Process {
         if added == Added::Queued {
             self.prefer(target, bit);
         }
-        self.wake_for_signals();
+        self.signals.news.add(self.pid);
+        match target {
+            Target::Process | Target::Runner(_) => self.wake_for_signals(),
+            Target::Thread(tid) => self.wake_for_signal(tid),
+        }
         Ok(Some(added))
     }
 
@@ -191,16 +196,24 @@ impl Process {
     }
 
     /// Ends the waits of threads that have a signal to act on.
-    fn wake_for_signals(&mut self) {
-        let blocked = |task: &Task| matches!(task.state, State::Blocked(_)).then_some(task.tid);
-        let sleepers: Vec<Tid> = self.tasks.iter().filter_map(blocked).collect();
-        for tid in sleepers {
-            let State::Blocked(wait) = &self.tasks.get(tid).state else { continue };
-            let sought = wait.signals & self.pending_signals(tid) != 0;
-            if sought || self.signal_due(tid, wait.mask) {
-                self.tasks.get_mut(tid).wake();
-            }
+    pub(crate) fn wake_for_signals(&mut self) {
+        let over = self.tasks.blocked().filter(|(tid, wait)| self.signal_ends(*tid, wait));
+        let over: Vec<Tid> = over.map(|(tid, _)| tid).collect();
+        over.into_iter().for_each(|tid| self.tasks.wake(tid));
+    }
+
+    /// Ends the wait of thread `tid`, if it waits and has a signal to act on.
+    fn wake_for_signal(&mut self, tid: Tid) {
+        if let Some(State::Blocked(wait)) = self.tasks.lookup(tid).map(Task::state)
+            && self.signal_ends(tid, wait)
+        {
+            self.tasks.wake(tid);
         }
+    }
+
+    /// Whether a signal ends `wait`, which is thread `tid`'s.
+    pub(crate) fn signal_ends(&self, tid: Tid, wait: &Wait) -> bool {
+        wait.signals & self.pending_signals(tid) != 0 || self.signal_due(tid, wait.mask)
     }
 
     /// Drops pending signals of `set` everywhere, timers' included.
@@ -244,7 +257,7 @@ impl Process {
 
 /// The signals that a thread waits for with sigtimedwait or signalfd.
 fn sought(task: &Task) -> u64 {
-    match &task.state {
+    match task.state() {
         State::Blocked(wait) | State::Retry(wait) => wait.signals,
         State::Ready => 0,
     }
@@ -252,7 +265,7 @@ fn sought(task: &Task) -> u64 {
 
 /// The signals that a thread blocks now: its mask, or that of the call it waits in, without those that sigtimedwait waits for.
 fn effective_mask(task: &Task) -> u64 {
-    match &task.state {
+    match task.state() {
         State::Blocked(wait) | State::Retry(wait) => wait.mask.unwrap_or(task.signals.mask) & !wait.signals,
         State::Ready => task.signals.mask,
     }

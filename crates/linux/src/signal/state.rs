@@ -5,7 +5,8 @@ use warmfork_abi::signals::{
 };
 
 use super::PendingSignals;
-use crate::ids::Tid;
+use crate::ids::{Pid, Tid};
+use crate::news::News;
 use crate::wait::Wait;
 
 /// Signals there are.
@@ -129,11 +130,19 @@ pub struct ProcessSignals {
     /// The thread that ran when a timer expired that counts CPU time.
     pub(super) runner: Tid,
     actions: [Action; SIGNALS],
+    /// The process, when a signal has come for it or for one of its threads.
+    pub(crate) news: News<Pid>,
 }
 
 impl Default for ProcessSignals {
     fn default() -> Self {
-        Self { pending: PendingSignals::default(), timed: 0, runner: 0, actions: [Action::default(); SIGNALS] }
+        Self {
+            pending: PendingSignals::default(),
+            timed: 0,
+            runner: 0,
+            actions: [Action::default(); SIGNALS],
+            news: News::default(),
+        }
     }
 }
 
