@@ -18,6 +18,7 @@ FORK_KIBIBYTES = 300.0
 SLEEP_MILLISECONDS = 3.0
 ALARMS_A_SECOND = 400.0
 ALARMS_OF_NATIVE = 0.8
+BLOCKED_OF_NONE = 1.5
 PYTHON_OF_ENGINE = 2.0
 CROWD_KIBIBYTES = 150.0
 
@@ -119,9 +120,11 @@ def time_slices(platform: str, measured: Measured) -> list[Check]:
     """Of how threads share a CPU."""
     native = value(measured, f"native/{slices.ALARMS}")
     alarms = ALARMS_A_SECOND if native is None else min(ALARMS_A_SECOND, round(ALARMS_OF_NATIVE * native, 1))
+    blocked = value(measured, f"{platform}/{slices.TOKEN_BLOCKED}, {slices.OF_NONE}")
     return [
         at_most(f"{slices.SLEEP} on {platform}, ms", SLEEP_MILLISECONDS, value(measured, f"{platform}/{slices.SLEEP}")),
         at_least(f"{slices.ALARMS} on {platform}", alarms, value(measured, f"{platform}/{slices.ALARMS}")),
+        at_most(f"a switch on {platform} with {slices.BLOCKED:,} blocked threads, of none", BLOCKED_OF_NONE, blocked),
     ]
 
 

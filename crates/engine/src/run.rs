@@ -70,6 +70,7 @@ impl Machine {
             frozen.resume(&mut self.guest.host);
             self.guest.kernel.begin();
         }
+        self.guest.host.ask_all();
         let connections = self.guest.host.gate.counts();
         let began = self.guest.host.monotonic();
         Run { goal, limits, turn: Turn::Lasts, began, skip: ClockSkip::default(), connections, left: None }
@@ -241,7 +242,7 @@ impl Machine {
 
     /// No thread can run: ends the run, or waits for the host if `may_wait`. `None` when a thread may be able to run now.
     fn idle(&mut self, run: &mut Run<'_>, may_wait: bool) -> Result<Option<Progress>, EngineError> {
-        self.guest.kernel.wake(&mut self.guest.host);
+        self.guest.kernel.wake_all(&mut self.guest.host);
         if self.guest.kernel.next_thread(Turn::Lasts).is_some() {
             return Ok(None);
         }

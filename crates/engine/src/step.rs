@@ -33,7 +33,7 @@ pub(crate) enum Step {
 impl Machine {
     /// Runs thread `tid`, which is loaded, until it leaves user code once.
     pub(crate) fn step(&mut self, tid: Tid) -> Result<Step, EngineError> {
-        if matches!(self.guest.kernel.process().tasks.get(tid).state, State::Retry(_)) {
+        if matches!(self.guest.kernel.process().tasks.get(tid).state(), State::Retry(_)) {
             match self.enter(tid)? {
                 Step::Same => {}
                 other => return Ok(other),
@@ -57,7 +57,7 @@ impl Machine {
             if self.guest.kernel.process().tasks.stopped {
                 return Ok(Step::Switch);
             }
-            if !matches!(self.guest.kernel.process().tasks.get(tid).state, State::Ready) {
+            if !matches!(self.guest.kernel.process().tasks.get(tid).state(), State::Ready) {
                 return Ok(Step::Same);
             }
         }

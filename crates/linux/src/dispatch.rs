@@ -13,7 +13,7 @@ use crate::process::Ending;
 use crate::processes::Forked;
 use crate::signal::Interrupted;
 use crate::table::{self, Entry};
-use crate::task::{Restart, State};
+use crate::task::Restart;
 use crate::trace;
 
 /// The outcome of a system call.
@@ -40,22 +40,19 @@ pub enum Entered {
 
 impl Kernel {
     /// Answers the system call that thread `tid` has just made (`orig_rax`, arguments), or tries it again when the
-    /// thread's state is [`State::Retry`].
+    /// thread's state is [`State::Retry`](crate::task::State::Retry).
     pub fn enter(&mut self, host: &mut Host, guest: &mut dyn Guest, registers: &mut Registers, tid: Tid) -> Entered {
         host.asking = tid;
-        let task = self.process_mut().tasks.get_mut(tid);
-        let retried = match std::mem::replace(&mut task.state, State::Ready) {
-            State::Retry(wait) => Some(wait),
-            State::Ready | State::Blocked(_) => {
-                host.guest_ran();
-                task.restart = Restart::default();
-                if let Some(given_up) = task.opening.take() {
-                    self.shared.orphans.extend(given_up.reader);
-                    self.release_orphans(host);
-                }
-                None
+        let retried = self.process_mut().tasks.begin_call(tid);
+        if retried.is_none() {
+            host.guest_ran();
+            let task = self.process_mut().tasks.get_mut(tid);
+            task.restart = Restart::default();
+            if let Some(given_up) = task.opening.take() {
+                self.shared.orphans.extend(given_up.reader);
+                self.release_orphans(host);
             }
-        };
+        }
         // Linux takes the low half of the register.
         let number = registers.orig_rax & 0xffff_ffff;
         let entry = table::find(number);
@@ -143,7 +140,7 @@ impl Kernel {
             task.signals.interrupted = Some(Interrupted { wait });
             return Entered::Continue;
         }
-        task.state = State::Blocked(wait);
+        self.process_mut().tasks.block(tid, wait);
         Entered::Blocked
     }
 }

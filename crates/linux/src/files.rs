@@ -7,6 +7,7 @@ use warmfork_abi::fcntl::O_NONBLOCK;
 
 use crate::assign::assign_entries;
 use crate::events::DescriptionId;
+use crate::news::News;
 use crate::objects::Object;
 
 /// An open file description (open(2)), which descriptors made by dup share.
@@ -151,12 +152,14 @@ impl DescriptorTable {
 pub struct Files {
     descriptions: BTreeMap<DescriptionId, Description>,
     next_id: u64,
+    /// The descriptions that may have changed, or are gone.
+    pub(crate) news: News<DescriptionId>,
 }
 
 impl Files {
     /// Assigns `from` to these files.
     pub fn assign(&mut self, from: &Self) {
-        let Self { descriptions, next_id } = self;
+        let Self { descriptions, next_id, news: _ } = self;
         assign_entries(descriptions, &from.descriptions);
         *next_id = from.next_id;
     }
@@ -172,14 +175,18 @@ impl Files {
 
     /// One more reference to `id`.
     pub fn retain(&mut self, id: DescriptionId) {
-        self.description_mut(id).references += 1;
+        self.unchanged_mut(id).references += 1;
     }
 
     /// One reference to `id` less; the description itself when that was the last.
     pub fn release(&mut self, id: DescriptionId) -> Option<Description> {
-        let description = self.description_mut(id);
+        let description = self.unchanged_mut(id);
         description.references -= 1;
-        if description.references == 0 { self.descriptions.remove(&id) } else { None }
+        if description.references > 0 {
+            return None;
+        }
+        self.news.add(id);
+        self.descriptions.remove(&id)
     }
 
     /// The description `id`, if it still exists (epoll sets may outlive the descriptions that they watch).
@@ -202,8 +209,17 @@ impl Files {
     ///
     /// # Panics
     /// As [`Files::description`].
-    #[expect(clippy::expect_used, reason = "documented: ids that are referred to")]
     pub fn description_mut(&mut self, id: DescriptionId) -> &mut Description {
+        self.news.add(id);
+        self.unchanged_mut(id)
+    }
+
+    /// As [`Files::description_mut`], for a change that nobody waits for: asking whether it is ready is one.
+    ///
+    /// # Panics
+    /// As [`Files::description`].
+    #[expect(clippy::expect_used, reason = "documented: ids that are referred to")]
+    pub(crate) fn unchanged_mut(&mut self, id: DescriptionId) -> &mut Description {
         self.descriptions.get_mut(&id).expect("a live description")
     }
 
@@ -224,11 +240,12 @@ impl Files {
 
     /// The objects of all descriptions, to change them.
     pub fn objects_mut(&mut self) -> impl Iterator<Item = &mut Object> {
-        self.descriptions.values_mut().map(|description| &mut description.object)
+        self.descriptions_mut().map(|(_, description)| &mut description.object)
     }
 
     /// All descriptions, to change them.
     pub fn descriptions_mut(&mut self) -> impl Iterator<Item = (DescriptionId, &mut Description)> {
+        self.news.add_all();
         self.descriptions.iter_mut().map(|(id, description)| (*id, description))
     }
 

@@ -10,7 +10,7 @@ use warmfork_memory::{Backing, Fault, GuestMemory};
 
 use crate::ids::Tid;
 use crate::kernel::Kernel;
-use crate::task::{FutexKey, Queued, State, Task, Word};
+use crate::task::{FutexKey, Queued, Task, Word};
 
 impl Kernel {
     /// The futex word at `address`. One in a file that is mapped shared is the same wherever the file is mapped, unless
@@ -38,23 +38,17 @@ impl Kernel {
 
     /// The threads that `matches` accepts among those that wait on futex `word`, first come first.
     fn futex_waiters(&self, word: Word, matches: impl Fn(&Queued) -> bool) -> Vec<Tid> {
-        let place = |task: &Task| match (task.state.waits(), task.restart.queued) {
-            (true, Some(queued)) if !queued.woken && queued.word.key == word.key && matches(&queued) => {
-                Some((queued.sequence, task.tid))
-            }
-            _ => None,
-        };
-        let mut waiters: Vec<_> = self.processes.tasks().filter_map(place).collect();
+        let waiters = self.processes.iter().flat_map(|process| process.tasks.futex_waiters(word.key));
+        let chosen = waiters.filter(|(_, task)| task.queued().is_some_and(|queued| matches(&queued)));
+        let mut waiters: Vec<_> = chosen.map(|(sequence, task)| (sequence, task.tid)).collect();
         waiters.sort_unstable();
         waiters.into_iter().map(|(_, tid)| tid).collect()
     }
 
     fn wake_waiter(&mut self, tid: Tid) {
-        let Some(task) = self.processes.find_task_mut(tid) else { return };
-        if let Some(queued) = &mut task.restart.queued {
-            queued.woken = true;
-        }
-        task.wake();
+        let Some(tasks) = self.processes.tasks_with(tid) else { return };
+        tasks.change_queued(tid, |queued| queued.woken = true);
+        tasks.wake(tid);
     }
 
     /// Wakes up to `count` threads that wait on `word` with a bit of `bitset`; how many.
@@ -74,8 +68,8 @@ impl Kernel {
         waiters.truncate(moves);
         for &tid in &waiters {
             let place = self.futex_place(to, FUTEX_BITSET_MATCH_ANY, false);
-            if let Some(queued) = self.processes.find_task_mut(tid).and_then(|task| task.restart.queued.as_mut()) {
-                *queued = Queued { bitset: queued.bitset, ..place };
+            if let Some(tasks) = self.processes.tasks_with(tid) {
+                tasks.change_queued(tid, |queued| *queued = Queued { bitset: queued.bitset, ..place });
             }
         }
         woken + waiters.len() as u64
@@ -142,6 +136,7 @@ impl Kernel {
             self.futex_wake(self.futex_word(clear, false), 1, FUTEX_BITSET_MATCH_ANY);
         }
         let gone = self.process_mut().tasks.remove(tid);
+        self.processes.ends.add(tid);
         self.shared.orphans.extend(gone.and_then(|task| task.opening?.reader));
     }
 
@@ -202,11 +197,8 @@ impl Kernel {
 
     /// Hands over every priority-inheritance lock that the dying thread `tid` owns and others wait for.
     fn release_locks(&mut self, memory: &dyn GuestMemory, tid: Tid) {
-        let awaited = |task: &Task| match (task.state.waits(), task.restart.queued) {
-            (true, Some(queued)) if queued.lock && !queued.woken => Some(queued.word),
-            _ => None,
-        };
-        let words: Vec<Word> = self.process().tasks.iter().filter_map(awaited).collect();
+        let queued = self.process().tasks.all_futex_waiters().filter_map(Task::queued);
+        let words: Vec<Word> = queued.filter(|queued| queued.lock).map(|queued| queued.word).collect();
         for word in words {
             let owner = memory.read_u32(word.address).map(|word| word & FUTEX_TID_MASK);
             if owner == Ok(tid.cast_unsigned()) {
@@ -214,13 +206,5 @@ impl Kernel {
                 let _ = self.futex_hand_over(memory, word, FUTEX_OWNER_DIED);
             }
         }
-    }
-}
-
-impl State {
-    /// Whether the thread is in a call that has not come to its end.
-    #[must_use]
-    pub fn waits(&self) -> bool {
-        matches!(self, Self::Blocked(_) | Self::Retry(_))
     }
 }

@@ -29,6 +29,7 @@ use warmfork_memory::HostFile;
 use crate::events::Events;
 use crate::gate::Gate;
 use crate::ids::Tid;
+use crate::wait_queues::{Queue, WaitQueues};
 
 struct Watched {
     /// The file itself: a fork's own has the same id as its snapshot's, and another descriptor.
@@ -71,6 +72,8 @@ pub struct Host {
     pub(crate) held: Option<Arc<HostFile>>,
     /// Which connections come to the guest.
     pub gate: Gate,
+    /// The threads that are to be asked again when something changes.
+    pub(crate) queues: WaitQueues,
     /// The last answer of [`Kernel::next_interruption`](crate::Kernel::next_interruption) may be too late.
     deadlines_moved: Cell<bool>,
 }
@@ -141,6 +144,7 @@ impl Host {
             interrupt_asked: Arc::default(),
             held: None,
             gate: Gate::default(),
+            queues: WaitQueues::default(),
             deadlines_moved: Cell::new(false),
         })
     }
@@ -283,6 +287,11 @@ impl Host {
         self.fresh = false;
     }
 
+    /// Every blocked thread is to be asked whether its wait is over: nobody may have told of what has changed.
+    pub fn ask_all(&mut self) {
+        self.queues.ask_all();
+    }
+
     /// A new round of questions of readiness begins: it will see every edge collected so far.
     pub fn begin_round(&mut self) {
         self.unseen = false;
@@ -291,6 +300,7 @@ impl Host {
     /// The events out of `events` (and errors) that `handle` is ready for now. Watches it when it is not ready, so that the
     /// next [`Host::wait`] ends when it becomes so.
     pub fn poll(&mut self, handle: &Arc<HostFile>, events: Events) -> Events {
+        self.queues.join(Queue::File(handle.as_fd().as_raw_fd()));
         if self.watched(handle).is_some() {
             self.freshen();
         }
@@ -320,6 +330,7 @@ impl Host {
 
     /// The number of the last edge that the host has reported for `handle`; changes with each.
     pub fn edges(&mut self, handle: &Arc<HostFile>) -> u64 {
+        self.queues.join(Queue::File(handle.as_fd().as_raw_fd()));
         self.watch(handle);
         self.freshen();
         self.watched(handle).map_or(0, |watched| watched.edge)
@@ -328,6 +339,7 @@ impl Host {
     /// Makes the next [`Host::poll`] of `handle` ask the host: for calls that change the file itself (connect,
     /// listen, options).
     pub fn changed(&mut self, handle: &Arc<HostFile>) {
+        self.queues.files.add(handle.as_fd().as_raw_fd());
         if let Some(watched) = self.watched(handle) {
             watched.idle = Events::empty();
         }
@@ -362,7 +374,7 @@ impl Host {
     }
 
     /// Collects the edges that are there already, unless that was done since the guest last ran.
-    fn freshen(&mut self) {
+    pub(crate) fn freshen(&mut self) {
         if self.fresh || self.watched.is_empty() {
             return;
         }
@@ -414,10 +426,13 @@ impl Host {
             if token == INTERRUPT {
                 let _ = rustix::io::read(&self.interrupt, &mut [0; 8]);
                 self.interrupted = true;
-            } else if let Some(watched) = RawFd::try_from(token).ok().and_then(|raw| self.watched.get_mut(&raw)) {
+            } else if let Ok(raw) = RawFd::try_from(token)
+                && let Some(watched) = self.watched.get_mut(&raw)
+            {
                 self.last_edge += 1;
                 watched.edge = self.last_edge;
                 watched.idle = Events::empty();
+                self.queues.files.add(raw);
                 files = true;
             }
         }

@@ -18,7 +18,6 @@ use crate::own_files::{MappedWrites, OwnFiles};
 use crate::policy::Policy;
 use crate::process::Process;
 use crate::processes::ProcessTable;
-use crate::task::State;
 
 pub use crate::signal::TaskSignals;
 
@@ -73,7 +72,8 @@ impl Kernel {
         id: DescriptionId,
         operation: impl FnOnce(&mut dyn Operations, &mut Context<'_>) -> T,
     ) -> T {
-        let result = self.with_interest(host, id, Events::all(), operation);
+        let (object, mut context) = self.object(host, id);
+        let result = operation(object.operations(), &mut context);
         self.release_orphans(host);
         result
     }
@@ -95,7 +95,7 @@ impl Kernel {
         (&mut description.object, context)
     }
 
-    /// As [`Kernel::with_object`], for an operation that is about `interest` alone and gives up no descriptions.
+    /// As [`Kernel::with_object`], for a question about `interest`, which changes nothing that others wait for.
     pub(crate) fn with_interest<T>(
         &mut self,
         host: &mut Host,
@@ -104,7 +104,7 @@ impl Kernel {
         operation: impl FnOnce(&mut dyn Operations, &mut Context<'_>) -> T,
     ) -> T {
         let asking = self.process().credentials();
-        let description = self.files.description_mut(id);
+        let description = self.files.unchanged_mut(id);
         let mut context = Context {
             shared: &mut self.shared,
             host,
@@ -161,13 +161,9 @@ impl Kernel {
     /// When the next timer or timeout of any kind runs out, in monotonic nanoseconds.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
-        let waits = self.processes.tasks().filter_map(|task| match &task.state {
-            State::Blocked(wait) => wait.deadline,
-            _ => None,
-        });
-        let objects = self.files.descriptions().filter_map(|(_, description)| description.object.deadline());
+        let waits = self.processes.iter().filter_map(|process| process.tasks.next_deadline());
         let timers = self.processes.iter().filter_map(|process| process.timers.next_deadline());
-        waits.chain(objects).chain(timers).min()
+        waits.chain(self.shared.timers.next()).chain(timers).min()
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   engine: run loop -> Kernel::enter (dispatch.rs) -> table.rs -> syscalls/<family>.rs -> objects/<object>.rs
-//!                    -> Kernel::next_thread (schedule.rs); Kernel::next_deadline (kernel.rs) when none can run
+//!                    -> Kernel::wake (wake.rs), Kernel::next_thread (schedule.rs)
+//!                    -> Kernel::next_deadline (kernel.rs) when none can run
 //! ```
 //!
 //! A snapshot freezes a [`Kernel`]: it clones and compares. The parts of one running machine alone (the host's epoll set,
@@ -31,6 +32,7 @@ pub mod kernel;
 pub mod locks;
 mod memory_file;
 mod metadata;
+pub mod news;
 pub mod objects;
 pub mod outside;
 pub mod own_files;
@@ -49,6 +51,8 @@ pub mod task;
 pub mod timers;
 pub mod trace;
 pub mod wait;
+pub mod wait_queues;
+mod wake;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -91,67 +91,6 @@ impl Kernel {
         self.processes.fair_time = self.processes.fair_time.max(began);
     }
 
-    /// Lets every blocked thread try again whose wait is over: an event, a timeout, or a signal that is due.
-    ///
-    /// Call it after everything that may have ended a wait (a system call, a signal, [`Host::wait`]), and before
-    /// [`Host::wait`]: it has the host watch everything that threads wait for.
-    pub fn wake(&mut self, host: &mut Host) {
-        self.settle_timerfds(host);
-        let mut begun = false;
-        for index in 0..self.processes.len() {
-            self.wake_threads(host, index, &mut begun);
-        }
-    }
-
-    /// [`Kernel::wake`], for the process at `index`; `begun` says whether this round of questions has begun.
-    fn wake_threads(&mut self, host: &mut Host, index: usize, begun: &mut bool) {
-        let pid = self.processes.at(index).pid;
-        self.processes.expire_timers(host, pid);
-        let Some(mut next) = self.processes.at(index).tasks.first_blocked(Tid::MIN) else { return };
-        if !std::mem::replace(begun, true) {
-            host.begin_round();
-        }
-        let now = host.monotonic();
-        loop {
-            let task = self.processes.at_mut(index).tasks.get_mut(next);
-            if let State::Blocked(wait) = std::mem::replace(&mut task.state, State::Ready) {
-                let over = self.is_over(host, index, next, &wait, now);
-                let task = self.processes.at_mut(index).tasks.get_mut(next);
-                task.state = if over { State::Retry(wait) } else { State::Blocked(wait) };
-            }
-            let Some(tid) = self.processes.at(index).tasks.first_blocked(next.saturating_add(1)) else { return };
-            next = tid;
-        }
-    }
-
-    /// Counts the expirations of timerfds, so that their next wake-up lies in the future.
-    fn settle_timerfds(&mut self, host: &Host) {
-        if self.shared.timers == 0 {
-            return;
-        }
-        let now = host.monotonic();
-        for object in self.files.objects_mut() {
-            if let Object::TimerFd(timer) = object {
-                timer.settle(now);
-            }
-        }
-    }
-
-    /// Whether `wait`, of thread `tid` of the process at `index`, is over.
-    fn is_over(&mut self, host: &mut Host, index: usize, tid: Tid, wait: &Wait, now: u64) -> bool {
-        host.asking = tid;
-        let process = self.processes.at(index);
-        wait.deadline.is_some_and(|at| at <= now)
-            || process.signal_due(tid, wait.mask)
-            || wait.signals & process.pending_signals(tid) != 0
-            || self.any_ready(host, wait)
-    }
-
-    fn any_ready(&mut self, host: &mut Host, wait: &Wait) -> bool {
-        let always = if wait.exact { Events::NVAL } else { Events::ERR | Events::HUP | Events::NVAL };
-        wait.descriptions.iter().any(|&(id, events)| self.poll_for(host, id, events).intersects(events | always))
-    }
-
     /// Whether every thread is blocked and one of them waits for a connection: the program is *ready*.
     #[must_use]
     pub fn awaits_connection(&self) -> bool {
@@ -163,7 +102,7 @@ impl Kernel {
         let mut awaited = false;
         for process in self.processes.iter() {
             for task in process.tasks.iter() {
-                match &task.state {
+                match task.state() {
                     State::Blocked(wait) => awaited |= self.waits_for(wait, wanted),
                     State::Ready | State::Retry(_) if process.tasks.stopped => {}
                     State::Ready | State::Retry(_) => return false,

@@ -1,15 +1,16 @@
 //! Guest threads: contexts that one executor switches between. Plain data.
 
-use std::collections::BTreeMap;
+mod table;
 
 use warmfork_abi::Registers;
 use warmfork_abi::process::SCHED_NORMAL;
 use warmfork_memory::Inode;
 
-use crate::assign::assign_entries;
 use crate::ids::{SpaceId, Tid};
 use crate::sequences::Sequences;
 use crate::wait::Wait;
+
+pub use table::Tasks;
 
 /// The memory of a blocked call from one attempt to the next; cleared when a new call begins.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -21,13 +22,13 @@ pub struct Restart {
     /// Messages already moved by recvmmsg, which returns them instead of bytes.
     pub messages: u64,
     /// Where it queues for a futex.
-    pub queued: Option<Queued>,
+    queued: Option<Queued>,
     /// The child of its vfork, which has its memory.
     pub lent_to: Option<Tid>,
 }
 
 /// The identity of a futex word: two words with the same key are one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum FutexKey {
     /// An address in an address space.
     Private(SpaceId, u64),
@@ -79,8 +80,7 @@ pub struct Task {
     pub registers: Registers,
     /// FPU and vector state while another thread's is loaded. Out of date, or `None`, while its own is.
     pub fpu: Option<Vec<u8>>,
-    /// Whether it may run.
-    pub state: State,
+    state: State,
     /// The memory of its blocked call.
     pub restart: Restart,
     /// The open(2) of a FIFO that it waits in.
@@ -125,124 +125,48 @@ impl Task {
         }
     }
 
+    /// Whether it may run; [`Tasks`] changes that.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
     /// Whether it may run.
     #[must_use]
     pub fn is_runnable(&self) -> bool {
         !matches!(self.state, State::Blocked(_))
     }
 
-    /// Ends its wait, if it waits: its call runs again.
-    pub fn wake(&mut self) {
-        if let State::Blocked(wait) = &mut self.state {
-            self.state = State::Retry(std::mem::take(wait));
+    /// Where the call that it makes queues for a futex.
+    #[must_use]
+    pub fn queued(&self) -> Option<Queued> {
+        self.restart.queued
+    }
+
+    /// Its call, which is about to block, queues for a futex at `place`.
+    pub fn queue(&mut self, place: Queued) {
+        debug_assert!(self.futex_place().is_none(), "a thread that waits for a futex changes its place by Tasks alone");
+        self.restart.queued = Some(place);
+    }
+
+    /// Its place among the waiters of a futex, while it waits: until its call has come to its end, or it was woken.
+    fn futex_place(&self) -> Option<(FutexKey, u64, Tid)> {
+        let queued = self.restart.queued.filter(|queued| !queued.woken && self.state.waits())?;
+        Some((queued.word.key, queued.sequence, self.tid))
+    }
+
+    fn deadline(&self) -> Option<(u64, Tid)> {
+        match &self.state {
+            State::Blocked(wait) => Some((wait.deadline?, self.tid)),
+            State::Ready | State::Retry(_) => None,
         }
     }
 }
 
-/// All threads of a process.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Tasks {
-    tasks: BTreeMap<Tid, Task>,
-    /// The thread that runs, or that ran last. While its process runs, the platform has its registers and FPU state.
-    pub current: Tid,
-    /// A signal has stopped the process: none of them may run.
-    pub stopped: bool,
-}
-
-impl Tasks {
-    /// Assigns `from` to these threads.
-    pub fn assign(&mut self, from: &Self) {
-        let Self { tasks, current, stopped } = self;
-        assign_entries(tasks, &from.tasks);
-        (*current, *stopped) = (from.current, from.stopped);
-    }
-
-    /// Adds a thread.
-    pub fn insert(&mut self, task: Task) {
-        self.tasks.insert(task.tid, task);
-    }
-
-    /// Removes and returns a thread.
-    pub fn remove(&mut self, tid: Tid) -> Option<Task> {
-        self.tasks.remove(&tid)
-    }
-
-    /// The live thread `tid`.
-    ///
-    /// # Panics
-    /// When there is none: for ids that came from [`Tasks`] itself.
+impl State {
+    /// Whether the thread is in a call that has not come to its end.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "documented: ids of live threads only")]
-    pub fn get(&self, tid: Tid) -> &Task {
-        self.tasks.get(&tid).expect("a live thread")
-    }
-
-    /// As [`Tasks::get`], to change it.
-    ///
-    /// # Panics
-    /// As [`Tasks::get`].
-    #[expect(clippy::expect_used, reason = "documented: ids of live threads only")]
-    pub fn get_mut(&mut self, tid: Tid) -> &mut Task {
-        self.tasks.get_mut(&tid).expect("a live thread")
-    }
-
-    /// The thread that runs, or that ran last.
-    ///
-    /// # Panics
-    /// When it has ended since.
-    #[must_use]
-    pub fn running(&self) -> &Task {
-        self.get(self.current)
-    }
-
-    /// Thread `tid`, if it lives.
-    #[must_use]
-    pub fn lookup(&self, tid: Tid) -> Option<&Task> {
-        self.tasks.get(&tid)
-    }
-
-    /// The thread that a guest named, if it lives.
-    pub fn find(&mut self, tid: Tid) -> Option<&mut Task> {
-        self.tasks.get_mut(&tid)
-    }
-
-    /// All threads in order of id.
-    pub fn iter(&self) -> impl Iterator<Item = &Task> {
-        self.tasks.values()
-    }
-
-    /// All threads, to change them.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Task> {
-        self.tasks.values_mut()
-    }
-
-    /// How many live.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.tasks.len()
-    }
-
-    /// Whether none lives.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.tasks.is_empty()
-    }
-
-    /// Whether thread `tid` lives and may run.
-    #[must_use]
-    pub fn runnable(&self, tid: Tid) -> bool {
-        !self.stopped && self.tasks.get(&tid).is_some_and(|task| !matches!(task.state, State::Blocked(_)))
-    }
-
-    /// The blocked thread with the lowest id from `minimum` on.
-    #[must_use]
-    pub fn first_blocked(&self, minimum: Tid) -> Option<Tid> {
-        let mut blocked = self.tasks.range(minimum..).filter(|(_, task)| matches!(task.state, State::Blocked(_)));
-        blocked.next().map(|(tid, _)| *tid)
-    }
-
-    /// The threads that may run.
-    pub fn all_runnable(&self) -> impl Iterator<Item = &Task> {
-        self.tasks.values().filter(|task| !self.stopped && task.is_runnable())
+    pub fn waits(&self) -> bool {
+        matches!(self, Self::Blocked(_) | Self::Retry(_))
     }
 }

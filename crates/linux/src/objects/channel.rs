@@ -7,6 +7,7 @@ use warmfork_abi::socket::{MSG_TRUNC, SOCK_DGRAM, SOCK_STREAM};
 
 use crate::events::{DescriptionId, Events};
 use crate::ids::Credentials;
+use crate::news::News;
 use crate::objects::received::Received;
 use crate::objects::registry::Registry;
 
@@ -84,6 +85,11 @@ impl Side {
 }
 
 impl Channels {
+    /// The socket pairs that may have changed.
+    pub fn news(&mut self) -> &mut News<u64> {
+        self.table.news()
+    }
+
     /// A new pair of sockets of `kind`; its id.
     pub fn create(&mut self, kind: u32) -> u64 {
         self.table.insert(Channel { kind, sides: [Side::new(), Side::new()] })

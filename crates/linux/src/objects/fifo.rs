@@ -23,6 +23,7 @@ use crate::metadata::{host_metadata, host_path};
 use crate::objects::fifos::FifoId;
 use crate::objects::pipes::{Ends, PipeEnd};
 use crate::objects::{Context, Operations, Shared};
+use crate::wait_queues::Queue;
 
 /// An opening of a FIFO.
 #[derive(Clone, PartialEq, Debug)]
@@ -150,6 +151,10 @@ impl Operations for Fifo {
 
     fn host_file(&self) -> Option<BorrowedFd<'_>> {
         Some(self.outside.as_ref().unwrap_or(&self.place).as_fd())
+    }
+
+    fn queues(&self) -> [Option<Queue>; 2] {
+        [&self.reader, &self.writer].map(|end| end.as_ref().map(PipeEnd::queue))
     }
 
     fn link_text(&self) -> Vec<u8> {

@@ -21,6 +21,7 @@ use crate::objects::pair::PairEnd;
 use crate::objects::received::Received;
 use crate::objects::tcp::TcpEnd;
 use crate::objects::{Context, Shared};
+use crate::wait_queues::Queue;
 
 /// The server's end of a connection within the machine.
 #[derive(Clone, PartialEq, Debug)]
@@ -124,6 +125,13 @@ impl Local {
         let full = self.peer.as_ref().is_some_and(|(peer, _)| shared.mailboxes.is_full(*peer));
         let not = if full { Events::OUT | Events::WRNORM } else { Events::empty() };
         (events, not)
+    }
+
+    /// The queues of those that wait for a datagram, and for room for one.
+    #[must_use]
+    pub fn queues(&self) -> [Option<Queue>; 2] {
+        let peer = self.peer.as_ref().map(|(peer, _)| *peer);
+        [self.mailbox, peer].map(|mailbox| mailbox.map(Queue::Mailbox))
     }
 
     /// A number that changes when something comes, or when there is room for a datagram again.

@@ -9,6 +9,7 @@ use warmfork_abi::socket::{MSG_PEEK, MSG_TRUNC};
 
 use crate::events::DescriptionId;
 use crate::ids::Credentials;
+use crate::news::News;
 use crate::objects::address::Address;
 use crate::objects::received::Received;
 use crate::objects::registry::Registry;
@@ -50,6 +51,11 @@ pub struct Datagram {
 }
 
 impl Mailboxes {
+    /// The boxes that may have changed.
+    pub fn news(&mut self) -> &mut News<u64> {
+        self.table.news()
+    }
+
     /// A new box; its id.
     pub fn create(&mut self) -> u64 {
         self.table.insert(Mailbox::default())

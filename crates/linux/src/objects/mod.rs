@@ -41,6 +41,7 @@ pub mod synthetic;
 pub mod tcp;
 pub mod terminal;
 pub mod timerfd;
+pub mod timerfds;
 
 use std::sync::Arc;
 
@@ -159,12 +160,6 @@ impl Object {
     #[must_use]
     pub fn directory_path(&self) -> Option<&[u8]> {
         self.view().directory_path()
-    }
-
-    /// As [`Operations::deadline`].
-    #[must_use]
-    pub fn deadline(&self) -> Option<u64> {
-        self.view().deadline()
     }
 
     /// Whether it is a listening socket.

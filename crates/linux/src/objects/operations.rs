@@ -12,6 +12,7 @@ use crate::events::{DescriptionId, Events};
 use crate::host::Host;
 use crate::ids::Credentials;
 use crate::objects::shared::Shared;
+use crate::wait_queues::Queue;
 
 /// The context of an operation: what it may use beside its object.
 pub struct Context<'a> {
@@ -61,6 +62,12 @@ pub trait Operations {
     /// The events that the object is ready for now. The caller wants to know about `interest` of the context.
     fn poll(&mut self, _context: &mut Context<'_>) -> Events {
         Events::IN | Events::OUT | Events::RDNORM | Events::WRNORM
+    }
+
+    /// The queues of the state that it shares with other objects, so that its readiness depends on that too. A host file's
+    /// queue is [`Host::poll`]'s business.
+    fn queues(&self) -> [Option<Queue>; 2] {
+        [None, None]
     }
 
     /// A number that changes whenever Linux would wake waiters for one of `events` (or for an error or a
@@ -162,11 +169,6 @@ pub trait Operations {
 
     /// The guest path of a directory (or an O_PATH descriptor), from which the *at calls start.
     fn directory_path(&self) -> Option<&[u8]> {
-        None
-    }
-
-    /// When it next becomes ready by itself (an armed timerfd), in monotonic nanoseconds.
-    fn deadline(&self) -> Option<u64> {
         None
     }
 

@@ -10,6 +10,7 @@ use crate::objects::address::Address;
 use crate::objects::channel::Channels;
 use crate::objects::received::Received;
 use crate::objects::{Context, Operations, Shared, anonymous};
+use crate::wait_queues::Queue;
 
 /// One end of a socketpair.
 #[derive(Clone, PartialEq, Debug)]
@@ -171,6 +172,10 @@ impl Operations for PairEnd {
 
     fn send_timeout(&self) -> Option<u64> {
         self.send_timeout
+    }
+
+    fn queues(&self) -> [Option<Queue>; 2] {
+        [Some(Queue::Pair(self.channel)), None]
     }
 
     fn link_text(&self) -> Vec<u8> {

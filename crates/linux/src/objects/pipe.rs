@@ -7,6 +7,7 @@ use warmfork_abi::stat::{Metadata, S_IFIFO};
 use crate::events::Events;
 use crate::objects::pipes::PipeEnd;
 use crate::objects::{Context, Operations, anonymous};
+use crate::wait_queues::Queue;
 
 impl Operations for PipeEnd {
     fn read(&mut self, context: &mut Context<'_>, into: &mut [u8], at: Option<u64>) -> Result<usize, Errno> {
@@ -31,11 +32,11 @@ impl Operations for PipeEnd {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Events {
-        context.shared.pipes.of(self).map_or(Events::NVAL, |pipe| pipe.events(self.is_writer()))
+        context.shared.pipes.look(self).map_or(Events::NVAL, |pipe| pipe.events(self.is_writer()))
     }
 
     fn edges(&mut self, context: &mut Context<'_>, _events: Events) -> u64 {
-        context.shared.pipes.of(self).map_or(0, |pipe| pipe.edges(self.is_writer()))
+        context.shared.pipes.look(self).map_or(0, |pipe| pipe.edges(self.is_writer()))
     }
 
     fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
@@ -52,6 +53,10 @@ impl Operations for PipeEnd {
 
     fn set_pipe_size(&mut self, context: &mut Context<'_>, size: u32) -> Result<u32, Errno> {
         context.shared.pipes.resize(self, size)
+    }
+
+    fn queues(&self) -> [Option<Queue>; 2] {
+        [Some(self.queue()), None]
     }
 
     fn link_text(&self) -> Vec<u8> {

@@ -8,7 +8,9 @@ use std::collections::VecDeque;
 use warmfork_abi::Errno;
 
 use crate::events::Events;
+use crate::news::News;
 use crate::objects::registry::Registry;
+use crate::wait_queues::Queue;
 
 /// Bytes in one buffer; a write of no more than this is atomic (PIPE_BUF).
 pub const BUFFER: usize = 4096;
@@ -57,6 +59,11 @@ struct Buffer {
 }
 
 impl Pipes {
+    /// The pipes that may have changed.
+    pub fn news(&mut self) -> &mut News<u64> {
+        self.table.news()
+    }
+
     /// A new pipe: its read end and its write end.
     pub fn create(&mut self) -> (PipeEnd, PipeEnd) {
         let pipe = self.insert(1, 1);
@@ -112,7 +119,13 @@ impl Pipes {
         self.ends(end.pipe).writes
     }
 
-    /// The pipe that `end` is of.
+    /// The pipe that `end` is of, unless it is gone.
+    #[must_use]
+    pub fn look(&self, end: &PipeEnd) -> Option<&Pipe> {
+        self.table.get(end.pipe)
+    }
+
+    /// As [`Pipes::look`], to change it.
     ///
     /// # Errors
     /// EBADF when it is gone.
@@ -298,6 +311,12 @@ impl PipeEnd {
     /// As reading.
     pub fn peek(&self, pipes: &mut Pipes, into: &mut [u8]) -> Result<usize, Errno> {
         pipes.table.get_mut(self.pipe).ok_or(Errno::EBADF)?.read(into, false)
+    }
+
+    /// The queue of those that wait for its pipe.
+    #[must_use]
+    pub fn queue(&self) -> Queue {
+        Queue::Pipe(self.pipe)
     }
 
     /// How many bytes a write could place now, at most.

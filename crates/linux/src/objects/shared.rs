@@ -10,6 +10,8 @@ use crate::objects::pipes::Pipes;
 use crate::objects::shared_memory::SharedMemory;
 use crate::objects::tcp::connection::Connections;
 use crate::objects::terminal::terminals::Terminals;
+use crate::objects::timerfds::TimerFds;
+use crate::wait_queues::Queue;
 
 /// State that several objects share, by id.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -26,8 +28,8 @@ pub struct Shared {
     pub mailboxes: Mailboxes,
     /// Names of Unix sockets that a fork has from its snapshot and has closed: the host's are open still.
     pub closed_names: Vec<LocalName>,
-    /// How many timerfds are open.
-    pub timers: usize,
+    /// The armed timerfds.
+    pub timers: TimerFds,
     /// Pseudo-terminals.
     pub terminals: Terminals,
     /// How many process descriptors are open.
@@ -39,4 +41,18 @@ pub struct Shared {
     pub locks: Locks,
     /// The files in /dev/shm.
     pub memory: SharedMemory,
+}
+
+impl Shared {
+    /// Takes the news of all tables: `changed` is told the queue of everything that may have changed. Whether anything may have.
+    pub fn take_news(&mut self, mut changed: impl FnMut(Queue)) -> bool {
+        let tables = [
+            self.pipes.news().take(|id| changed(Queue::Pipe(id))),
+            self.pairs.news().take(|id| changed(Queue::Pair(id))),
+            self.connections.news().take(|id| changed(Queue::Connection(id))),
+            self.mailboxes.news().take(|id| changed(Queue::Mailbox(id))),
+            self.terminals.news.take(|number| changed(Queue::Terminal(number))),
+        ];
+        tables.contains(&true)
+    }
 }

@@ -26,6 +26,7 @@ use crate::objects::option_values::read_int;
 use crate::objects::options::{Name, Options};
 use crate::objects::received::Conversation;
 use crate::objects::{Context, Operations};
+use crate::wait_queues::Queue;
 
 /// The name of a Unix socket that is bound to a path.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -381,6 +382,10 @@ impl Operations for Socket {
         }
         let events = context.host.poll(&self.handle, context.interest);
         own | self.offered(context) | (events - not)
+    }
+
+    fn queues(&self) -> [Option<Queue>; 2] {
+        self.local.queues()
     }
 
     fn edges(&mut self, context: &mut Context<'_>, _events: Events) -> u64 {

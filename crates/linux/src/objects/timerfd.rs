@@ -59,23 +59,50 @@ impl TimerFd {
         self.clock
     }
 
-    /// Arms the timer for the instant `next` (monotonic nanoseconds), or disarms it. Unread expirations are gone.
-    pub fn set(&mut self, next: Option<u64>, interval: u64) {
+    /// Arms the timer for the instant `next` (monotonic nanoseconds), or disarms it. Unread expirations are gone. The time that
+    /// was left.
+    pub fn arm(&mut self, context: &mut Context<'_>, next: Option<u64>, interval: u64) -> Remaining {
+        self.at_present(context, |timer, now| {
+            let before = timer.remaining(now);
+            timer.set(next, interval);
+            before
+        })
+    }
+
+    /// The time that is left.
+    pub fn time_left(&mut self, context: &mut Context<'_>) -> Remaining {
+        self.at_present(context, Self::remaining)
+    }
+
+    /// Counts the expirations up to now.
+    pub fn look(&mut self, context: &mut Context<'_>) {
+        self.at_present(context, Self::settle);
+    }
+
+    /// Does `change` at the present time, and has the table of armed timers follow.
+    fn at_present<T>(&mut self, context: &mut Context<'_>, change: impl FnOnce(&mut Self, u64) -> T) -> T {
+        let before = self.wake_at;
+        let result = change(self, context.host.monotonic());
+        if self.wake_at != before {
+            context.shared.timers.change(context.id, before, self.wake_at);
+        }
+        result
+    }
+
+    fn set(&mut self, next: Option<u64>, interval: u64) {
         self.next = next;
         self.interval = interval;
         self.ticks = 0;
         self.wake_at = next;
     }
 
-    /// The time that is left at `now`.
-    pub fn remaining(&mut self, now: u64) -> Remaining {
+    fn remaining(&mut self, now: u64) -> Remaining {
         self.settle(now);
         let value = self.next.map_or(0, |at| at.saturating_sub(now).max(1));
         Remaining { value, interval: self.interval }
     }
 
-    /// Counts the expirations up to `now`.
-    pub fn settle(&mut self, now: u64) {
+    fn settle(&mut self, now: u64) {
         let Some(next) = self.next.filter(|&next| next <= now) else { return };
         let late = now - next;
         let more = late.checked_div(self.interval).unwrap_or(0);
@@ -104,7 +131,7 @@ impl Operations for TimerFd {
 
     fn read(&mut self, context: &mut Context<'_>, into: &mut [u8], _at: Option<u64>) -> Result<usize, Errno> {
         let into: &mut [u8; 8] = into.first_chunk_mut().ok_or(Errno::EINVAL)?;
-        *into = self.take(context.host.monotonic())?.to_le_bytes();
+        *into = self.at_present(context, Self::take)?.to_le_bytes();
         Ok(8)
     }
 
@@ -113,21 +140,17 @@ impl Operations for TimerFd {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Events {
-        self.settle(context.host.monotonic());
+        self.look(context);
         if self.ticks > 0 { Events::IN } else { Events::empty() }
     }
 
     fn edges(&mut self, context: &mut Context<'_>, _events: Events) -> u64 {
-        self.settle(context.host.monotonic());
+        self.look(context);
         self.edges
     }
 
     fn close(&mut self, context: &mut Context<'_>) {
-        context.shared.timers -= 1;
-    }
-
-    fn deadline(&self) -> Option<u64> {
-        self.wake_at
+        self.at_present(context, |timer, _| timer.wake_at = None);
     }
 }
 
@@ -139,12 +162,12 @@ mod tests {
     fn a_single_shot_runs_out_once() {
         let mut timer = TimerFd::new(Clock::Monotonic);
         timer.set(Some(1000), 0);
-        assert_eq!(timer.deadline(), Some(1000));
+        assert_eq!(timer.wake_at, Some(1000));
         assert_eq!(timer.remaining(400), Remaining { value: 600, interval: 0 });
         assert_eq!(timer.take(999), Err(Errno::EAGAIN));
         assert_eq!(timer.take(1000), Ok(1));
         assert_eq!(timer.take(5000), Err(Errno::EAGAIN));
-        assert_eq!(timer.deadline(), None);
+        assert_eq!(timer.wake_at, None);
     }
 
     #[test]
@@ -170,9 +193,9 @@ mod tests {
         let mut timer = TimerFd::new(Clock::Monotonic);
         timer.set(Some(10), 1);
         timer.settle(1000);
-        assert_eq!(timer.deadline(), Some(1000 + UNREAD_INTERVAL));
+        assert_eq!(timer.wake_at, Some(1000 + UNREAD_INTERVAL));
         timer.take(2000).unwrap();
-        assert_eq!(timer.deadline(), Some(2001));
+        assert_eq!(timer.wake_at, Some(2001));
     }
 
     #[test]

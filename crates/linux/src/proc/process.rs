@@ -144,7 +144,7 @@ fn state(scope: &Scope<'_>) -> &'static str {
     if scope.process.tasks.stopped {
         return "T (stopped)";
     }
-    match task(scope).state {
+    match task(scope).state() {
         State::Blocked(_) => "S (sleeping)",
         State::Ready | State::Retry(_) => "R (running)",
     }

@@ -10,7 +10,6 @@ use crate::ids::{FIRST_PID, Pid, Tid};
 use crate::kernel::Kernel;
 use crate::process::{Ending, Process};
 use crate::signal::{SignalInfo, Target};
-use crate::task::{State, Task};
 
 /// The process that takes orphans when nobody else does.
 const INIT: Pid = 1;
@@ -54,6 +53,7 @@ impl Kernel {
             name: name.unwrap_or_default(),
         };
         self.processes.zombies.insert(pid, zombie);
+        self.processes.ends.add(pid);
         self.processes.announce(pid);
         Entered::ProcessEnded
     }
@@ -100,7 +100,7 @@ impl ProcessTable {
     /// Tells the parent of zombie `pid`; the zombie goes when nobody is going to wait for it.
     fn announce(&mut self, pid: Pid) {
         if !self.tell_of_end(pid) {
-            self.zombies.remove(&pid);
+            self.remove_zombie(pid);
         }
     }
 
@@ -125,7 +125,8 @@ impl ProcessTable {
 
     /// Threads of `parent` that wait for children look again.
     pub(super) fn wake_parent(&mut self, parent: Pid) {
-        let tasks = self.find_mut(parent).into_iter().flat_map(|parent| parent.tasks.iter_mut());
-        tasks.filter(|task| matches!(&task.state, State::Blocked(wait) if wait.children)).for_each(Task::wake);
+        if let Some(parent) = self.find_mut(parent) {
+            parent.tasks.wake_where(|_, wait| wait.children);
+        }
     }
 }

@@ -113,6 +113,7 @@ impl Kernel {
             let _ = self.close(host, fd);
         }
         if let Some(child) = self.processes.remove(pid) {
+            self.processes.ends.add(pid);
             self.close_all(host, &child.descriptors);
         }
     }
@@ -134,7 +135,8 @@ impl ProcessTable {
 
     /// Process `pid` gives up the memory that it has from its vfork: its maker goes on.
     pub(super) fn give_memory_back(&mut self, pid: Pid) {
-        self.tasks_mut().filter(|task| task.restart.lent_to == Some(pid)).for_each(Task::wake);
+        let borrowed = |task: &Task| task.restart.lent_to == Some(pid);
+        self.living.iter_mut().for_each(|process| process.tasks.wake_where(|task, _| borrowed(task)));
     }
 }
 

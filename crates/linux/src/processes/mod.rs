@@ -30,8 +30,9 @@ use warmfork_memory::AddressSpace;
 
 use crate::assign::{assign, assign_entries};
 use crate::ids::{FIRST_PID, Pid, SpaceId, Tid};
+use crate::news::News;
 use crate::process::{Ending, Process};
-use crate::task::Task;
+use crate::task::{Task, Tasks};
 
 pub use exec::Executed;
 pub use fork::{ForkRequest, Forked};
@@ -69,6 +70,8 @@ pub struct ProcessTable {
     current: usize,
     spaces: BTreeMap<SpaceId, AddressSpace>,
     zombies: BTreeMap<Pid, Zombie>,
+    /// The threads and processes that have ended, and the zombies that have been waited for.
+    pub(crate) ends: News<Pid>,
     next_id: Tid,
     next_space: SpaceId,
     /// The process that [`crate::Host::busy`] counts for.
@@ -95,6 +98,7 @@ impl ProcessTable {
             living: vec![first],
             current: 0,
             zombies: BTreeMap::new(),
+            ends: News::default(),
             next_id: FIRST_PID + 1,
             max_threads,
             max_processes,
@@ -110,6 +114,7 @@ impl ProcessTable {
             current,
             spaces,
             zombies,
+            ends: _,
             next_id,
             next_space,
             running,
@@ -219,11 +224,6 @@ impl ProcessTable {
         self.living.iter().flat_map(|process| process.tasks.iter())
     }
 
-    /// As [`ProcessTable::tasks`], to change them.
-    pub fn tasks_mut(&mut self) -> impl Iterator<Item = &mut Task> {
-        self.living.iter_mut().flat_map(|process| process.tasks.iter_mut())
-    }
-
     /// Thread `tid` of any process.
     #[must_use]
     pub fn find_task(&self, tid: Tid) -> Option<&Task> {
@@ -233,6 +233,16 @@ impl ProcessTable {
     /// As [`ProcessTable::find_task`], to change it.
     pub fn find_task_mut(&mut self, tid: Tid) -> Option<&mut Task> {
         self.living.iter_mut().find_map(|process| process.tasks.find(tid))
+    }
+
+    /// The index of the process that thread `tid` is of, if it lives.
+    pub(crate) fn index_with(&self, tid: Tid) -> Option<usize> {
+        self.living.iter().position(|process| process.tasks.lookup(tid).is_some())
+    }
+
+    /// The threads of the process that thread `tid` is of, to change them.
+    pub fn tasks_with(&mut self, tid: Tid) -> Option<&mut Tasks> {
+        self.index_with(tid).map(|index| &mut self.living[index].tasks)
     }
 
     /// Threads of all processes.
@@ -313,6 +323,12 @@ impl ProcessTable {
     #[must_use]
     pub fn zombie(&self, pid: Pid) -> Option<&Zombie> {
         self.zombies.get(&pid)
+    }
+
+    /// Takes zombie `pid` out: it has been waited for, or nobody is going to.
+    fn remove_zombie(&mut self, pid: Pid) {
+        self.zombies.remove(&pid);
+        self.ends.add(pid);
     }
 
     /// All zombies, in order of id.

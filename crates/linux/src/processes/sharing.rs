@@ -67,15 +67,13 @@ impl Kernel {
             .process()
             .tasks
             .iter()
-            .filter_map(|task| task.restart.queued.map(|queued| (task.tid, queued.word)))
+            .filter_map(|task| task.queued().map(|queued| (task.tid, queued.word)))
             .filter(|(_, word)| named(word.key, word.address))
             .map(|(tid, word)| (tid, word.address))
             .collect();
         for (tid, address) in waiting {
             let word = self.futex_word(address, false);
-            if let Some(queued) = &mut self.process_mut().tasks.get_mut(tid).restart.queued {
-                queued.word = word;
-            }
+            self.process_mut().tasks.change_queued(tid, |queued| queued.word = word);
         }
     }
 }

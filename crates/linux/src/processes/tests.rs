@@ -202,7 +202,7 @@ fn vfork_lends_its_memory() {
     let mapped = bench.call(MMAP, &[0, 4096, 3, 0x22, u64::MAX, 0]).unwrap();
     run(&mut bench, parent);
     assert!(bench.kernel.space().areas().find(mapped).is_some());
-    assert!(matches!(bench.kernel.process().tasks.get(parent).state, State::Blocked(_)));
+    assert!(matches!(bench.kernel.process().tasks.get(parent).state(), State::Blocked(_)));
     run(&mut bench, child);
     let program = executed(&bench);
     let memory = crate::call::Guest::memory(&mut bench.guest);

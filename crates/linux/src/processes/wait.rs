@@ -119,7 +119,7 @@ impl ProcessTable {
         if !leave {
             let parent = &mut self.living[self.current];
             parent.children_cpu_time = parent.children_cpu_time.saturating_add(zombie.cpu_time);
-            self.zombies.remove(&pid);
+            self.remove_zombie(pid);
         }
         Some(reaped)
     }

@@ -32,10 +32,9 @@ pub(super) fn find_mut(kernel: &mut Kernel, id: DescriptionId) -> Result<&mut Ep
 /// Whether the set `id` has something to report: POLLIN.
 pub fn poll(kernel: &mut Kernel, host: &mut Host, id: DescriptionId) -> Events {
     let count = find(kernel, id).map_or(0, |set| set.members.len());
-    let mut ready = false;
-    for index in 0..count {
-        ready = ready || examine(kernel, host, id, index).is_some();
-    }
+    let asked = host.queues.ask_for_set(id);
+    let ready = (0..count).any(|index| examine(kernel, host, id, index).is_some());
+    host.queues.ask_for(asked);
     if ready { Events::IN | Events::RDNORM } else { Events::empty() }
 }
 
@@ -44,9 +43,11 @@ pub fn edges(kernel: &mut Kernel, host: &mut Host, id: DescriptionId) -> u64 {
     let Some(set) = find(kernel, id) else { return 0 };
     let mut mixed = set.changes;
     let members: Vec<_> = set.members.iter().map(|member| (member.id, member.events)).collect();
+    let asked = host.queues.ask_for_set(id);
     for (member, events) in members {
         mixed = mix(mixed, kernel.edges(host, member, events));
     }
+    host.queues.ask_for(asked);
     mixed
 }
 

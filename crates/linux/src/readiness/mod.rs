@@ -10,6 +10,7 @@ use crate::events::{DescriptionId, Events};
 use crate::host::Host;
 use crate::kernel::Kernel;
 use crate::objects::Object;
+use crate::wait_queues::Queue;
 
 impl Kernel {
     /// The events that description `id` is ready for. An id that nothing refers to any more polls POLLNVAL.
@@ -20,23 +21,35 @@ impl Kernel {
     /// As [`Kernel::poll`], for a caller that only wants to know about `interest` (errors and hang-ups are always
     /// told): asks the host for less, and has it watch for the events that are not there yet.
     pub fn poll_for(&mut self, host: &mut Host, id: DescriptionId, interest: Events) -> Events {
+        self.join_queues(host, id);
         match self.files.find(id).map(|description| &description.object) {
             None => Events::NVAL,
             Some(Object::Epoll(_)) => epoll::poll(self, host, id),
-            Some(Object::SignalFd(_)) => signalfd::poll(self, id, host.asking),
-            Some(Object::PidFd(_)) => pidfd::poll(self, id),
+            Some(Object::SignalFd(_)) => signalfd::poll(self, host, id),
+            Some(Object::PidFd(_)) => pidfd::poll(self, host, id),
             Some(_) => self.with_interest(host, id, interest, |object, context| object.poll(context)),
         }
     }
 
     /// A number that changes when a wait for `events` of description `id` would end.
     pub fn edges(&mut self, host: &mut Host, id: DescriptionId, events: Events) -> u64 {
+        self.join_queues(host, id);
         match self.files.find(id).map(|description| &description.object) {
             None => 0,
             Some(Object::Epoll(_)) => epoll::edges(self, host, id),
-            Some(Object::SignalFd(_)) => signalfd::edges(self, id, host.asking),
-            Some(Object::PidFd(_)) => pidfd::edges(self, id),
+            Some(Object::SignalFd(_)) => signalfd::edges(self, host, id),
+            Some(Object::PidFd(_)) => pidfd::edges(self, host, id),
             Some(_) => self.with_interest(host, id, events, |object, context| object.edges(context, events)),
         }
+    }
+
+    /// The present question depends on description `id`.
+    fn join_queues(&self, host: &mut Host, id: DescriptionId) {
+        if !host.queues.asks() {
+            return;
+        }
+        host.queues.join(Queue::Description(id));
+        let shared = self.files.find(id).map(|description| description.object.view().queues());
+        shared.into_iter().flatten().flatten().for_each(|queue| host.queues.join(queue));
     }
 }

@@ -1,10 +1,12 @@
 //! The readiness of process descriptors, which tells the states of their processes.
 
 use crate::events::{DescriptionId, Events};
+use crate::host::Host;
 use crate::ids::Pid;
 use crate::kernel::Kernel;
 use crate::objects::Object;
 use crate::objects::pidfd::{PidFd, ProcessState};
+use crate::wait_queues::Queue;
 
 impl Kernel {
     /// The state of the process (or thread) that `pidfd` names.
@@ -38,7 +40,10 @@ impl Kernel {
 
 /// Whether the process has ended.
 #[must_use]
-pub fn poll(kernel: &Kernel, id: DescriptionId) -> Events {
+pub fn poll(kernel: &Kernel, host: &mut Host, id: DescriptionId) -> Events {
+    if let Some(pidfd) = kernel.pidfd(id) {
+        host.queues.join(Queue::End(pidfd.id));
+    }
     match kernel.pidfd(id).map(|pidfd| kernel.process_state(pidfd)) {
         Some(ProcessState::Ended) => Events::IN | Events::RDNORM,
         Some(ProcessState::Gone) => Events::IN | Events::RDNORM | Events::HUP,
@@ -48,6 +53,6 @@ pub fn poll(kernel: &Kernel, id: DescriptionId) -> Events {
 
 /// A number that changes when the process ends, and when it has been waited for.
 #[must_use]
-pub fn edges(kernel: &Kernel, id: DescriptionId) -> u64 {
-    u64::from(poll(kernel, id).bits())
+pub fn edges(kernel: &Kernel, host: &mut Host, id: DescriptionId) -> u64 {
+    u64::from(poll(kernel, host, id).bits())
 }

@@ -8,11 +8,19 @@ use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::objects::Object;
 use crate::objects::signalfd::{SIGINFO, SignalFd, layout};
+use crate::wait_queues::Queue;
 
 fn find(kernel: &mut Kernel, id: DescriptionId) -> Result<&mut SignalFd, Errno> {
     match &mut kernel.files.description_mut(id).object {
         Object::SignalFd(signals) => Ok(signals),
         _ => Err(Errno::EINVAL),
+    }
+}
+
+fn look(kernel: &Kernel, id: DescriptionId) -> Option<&SignalFd> {
+    match &kernel.files.find(id)?.object {
+        Object::SignalFd(signals) => Some(signals),
+        _ => None,
     }
 }
 
@@ -35,21 +43,23 @@ pub fn read(kernel: &mut Kernel, id: DescriptionId, tid: Tid, host: &Host, into:
     if done == 0 { Err(Errno::EAGAIN) } else { Ok(done) }
 }
 
-/// Whether thread `tid` would find a signal.
-pub fn poll(kernel: &mut Kernel, id: DescriptionId, tid: Tid) -> Events {
-    if pending(kernel, id, tid) == 0 { Events::empty() } else { Events::IN }
+/// Whether the thread that asks would find a signal.
+pub fn poll(kernel: &Kernel, host: &mut Host, id: DescriptionId) -> Events {
+    if pending(kernel, host, id) == 0 { Events::empty() } else { Events::IN }
 }
 
 /// A number that changes when a signal comes.
-pub fn edges(kernel: &mut Kernel, id: DescriptionId, tid: Tid) -> u64 {
+pub fn edges(kernel: &Kernel, host: &mut Host, id: DescriptionId) -> u64 {
     /// Any odd number with bits all over: the same set is told apart before and after a read.
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let taken = find(kernel, id).map_or(0, |signals| signals.taken);
-    pending(kernel, id, tid).wrapping_add(taken.wrapping_mul(SPREAD))
+    let taken = look(kernel, id).map_or(0, |signals| signals.taken);
+    pending(kernel, host, id).wrapping_add(taken.wrapping_mul(SPREAD))
 }
 
-fn pending(kernel: &mut Kernel, id: DescriptionId, tid: Tid) -> u64 {
-    let mask = find(kernel, id).map_or(0, |signals| signals.mask);
-    let owner = kernel.processes.owner(tid).filter(|owner| owner.tasks.lookup(tid).is_some());
-    owner.map_or(0, |owner| owner.pending_signals(tid) & mask)
+fn pending(kernel: &Kernel, host: &mut Host, id: DescriptionId) -> u64 {
+    let tid = host.asking;
+    let mask = look(kernel, id).map_or(0, |signals| signals.mask);
+    let Some(owner) = kernel.processes.owner(tid).filter(|owner| owner.tasks.lookup(tid).is_some()) else { return 0 };
+    host.queues.join(Queue::Signals(owner.pid));
+    owner.pending_signals(tid) & mask
 }

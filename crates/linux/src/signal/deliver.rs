@@ -15,7 +15,6 @@ use crate::ids::Tid;
 use crate::kernel::Kernel;
 use crate::process::Ending;
 use crate::process::Process;
-use crate::task::State;
 
 /// Length of the `syscall` instruction: how far a restarted call goes back.
 const SYSCALL_LENGTH: u64 = 2;
@@ -23,7 +22,7 @@ const SYSCALL_LENGTH: u64 = 2;
 /// The outcome of a delivery.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Delivery {
-    /// Run the thread from its registers, or try its call again when its state is [`State::Retry`]: no handler ran.
+    /// Run the thread from its registers, or try its call again when its state is [`State::Retry`](crate::task::State::Retry): no handler ran.
     Run,
     /// A default action ended the program.
     End(Ending),
@@ -78,7 +77,7 @@ impl Kernel {
             task.signals.mask = mask;
         }
         if let Some(call) = interrupted {
-            task.state = State::Retry(call.wait);
+            self.process_mut().tasks.retry(tid, call.wait);
         }
         Ok(Delivery::Run)
     }

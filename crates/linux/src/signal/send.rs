@@ -13,12 +13,15 @@ use crate::kernel::Kernel;
 use crate::process::{Process, RLIMIT_SIGPENDING};
 use crate::processes::ProcessTable;
 use crate::task::{State, Task};
+use crate::wait::Wait;
 
 /// Whom a signal is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Target {
-    /// Any thread of the process.
+    /// Any thread of the process; the first, if it may.
     Process,
+    /// Any thread of the process; this one, if it may: it ran when a timer expired that counts CPU time.
+    Runner(Tid),
     /// One thread.
     Thread(Tid),
 }
@@ -97,14 +100,21 @@ impl Process {
             _ => info,
         };
         let queue = match target {
-            Target::Process => &mut self.signals.pending,
+            Target::Process | Target::Runner(_) => &mut self.signals.pending,
             Target::Thread(tid) => &mut self.tasks.get_mut(tid).signals.pending,
         };
         if full && signal >= SIGRTMIN && source.is_none() && queue.set() & bit != 0 {
             return Ok(Some(Added::Collapsed)); // only "pending" can be remembered, and it is
         }
         let added = queue.add(Pending { info, source });
-        self.wake_for_signals();
+        if added == Added::Queued {
+            self.prefer(target, bit);
+        }
+        self.signals.news.add(self.pid);
+        match target {
+            Target::Process | Target::Runner(_) => self.wake_for_signals(),
+            Target::Thread(tid) => self.wake_for_signal(tid),
+        }
         Ok(Some(added))
     }
 
@@ -157,28 +167,53 @@ impl Process {
         task.signals.pending.set() & unblocked != 0 || self.shared_due(tid, unblocked) != 0
     }
 
-    /// The signals pending for the process that thread `tid` shall take out of `unblocked`. The first thread takes
-    /// those that it does not block, as Linux prefers it; others take the rest, and those that end the program at once.
+    /// The signals pending for the process that thread `tid` shall take out of `unblocked`.
     pub(super) fn shared_due(&self, tid: Tid, unblocked: u64) -> u64 {
         let shared = self.signals.pending.set() & unblocked;
-        if shared == 0 || tid == self.pid {
-            return shared;
+        if shared == 0 {
+            return 0;
         }
-        let Some(leader) = self.tasks.lookup(self.pid) else { return shared };
-        shared & (effective_mask(leader) | self.signals.fatal() & !sought(leader))
+        let timed = self.signals.timed;
+        self.left_to(tid, self.signals.runner, shared & timed) | self.left_to(tid, self.pid, shared & !timed)
+    }
+
+    /// Notes which thread takes the signal with this `bit`, which has become pending for `target`, if it may.
+    fn prefer(&mut self, target: Target, bit: u64) {
+        let signals = &mut self.signals;
+        match target {
+            Target::Process => signals.timed &= !bit,
+            Target::Runner(tid) if tid == signals.runner => signals.timed |= bit,
+            Target::Runner(tid) => (signals.runner, signals.timed) = (tid, bit),
+            Target::Thread(_) => {}
+        }
+    }
+
+    /// Those of `signals` that thread `tid` takes. Linux prefers thread `preferred`, which takes those that it does not block;
+    /// others take the rest, and those that end the program at once.
+    fn left_to(&self, tid: Tid, preferred: Tid, signals: u64) -> u64 {
+        let Some(preferred) = self.tasks.lookup(preferred).filter(|preferred| preferred.tid != tid) else { return signals };
+        signals & (effective_mask(preferred) | self.signals.fatal() & !sought(preferred))
     }
 
     /// Ends the waits of threads that have a signal to act on.
-    fn wake_for_signals(&mut self) {
-        let blocked = |task: &Task| matches!(task.state, State::Blocked(_)).then_some(task.tid);
-        let sleepers: Vec<Tid> = self.tasks.iter().filter_map(blocked).collect();
-        for tid in sleepers {
-            let State::Blocked(wait) = &self.tasks.get(tid).state else { continue };
-            let sought = wait.signals & self.pending_signals(tid) != 0;
-            if sought || self.signal_due(tid, wait.mask) {
-                self.tasks.get_mut(tid).wake();
-            }
+    pub(crate) fn wake_for_signals(&mut self) {
+        let over = self.tasks.blocked().filter(|(tid, wait)| self.signal_ends(*tid, wait));
+        let over: Vec<Tid> = over.map(|(tid, _)| tid).collect();
+        over.into_iter().for_each(|tid| self.tasks.wake(tid));
+    }
+
+    /// Ends the wait of thread `tid`, if it waits and has a signal to act on.
+    fn wake_for_signal(&mut self, tid: Tid) {
+        if let Some(State::Blocked(wait)) = self.tasks.lookup(tid).map(Task::state)
+            && self.signal_ends(tid, wait)
+        {
+            self.tasks.wake(tid);
         }
+    }
+
+    /// Whether a signal ends `wait`, which is thread `tid`'s.
+    pub(crate) fn signal_ends(&self, tid: Tid, wait: &Wait) -> bool {
+        wait.signals & self.pending_signals(tid) != 0 || self.signal_due(tid, wait.mask)
     }
 
     /// Drops pending signals of `set` everywhere, timers' included.
@@ -196,7 +231,7 @@ impl Process {
         // A handler may be set before the signal is unblocked. Linux asks the first thread for all.
         let tid = match target {
             Target::Process => self.pid,
-            Target::Thread(tid) => tid,
+            Target::Thread(tid) | Target::Runner(tid) => tid,
         };
         let task = self.tasks.lookup(tid).or_else(|| self.tasks.iter().next());
         task.is_some_and(|task| (effective_mask(task) | task.signals.mask) & bit & !signal_bit(SIGKILL) != 0)
@@ -222,7 +257,7 @@ impl Process {
 
 /// The signals that a thread waits for with sigtimedwait or signalfd.
 fn sought(task: &Task) -> u64 {
-    match &task.state {
+    match task.state() {
         State::Blocked(wait) | State::Retry(wait) => wait.signals,
         State::Ready => 0,
     }
@@ -230,7 +265,7 @@ fn sought(task: &Task) -> u64 {
 
 /// The signals that a thread blocks now: its mask, or that of the call it waits in, without those that sigtimedwait waits for.
 fn effective_mask(task: &Task) -> u64 {
-    match &task.state {
+    match task.state() {
         State::Blocked(wait) | State::Retry(wait) => wait.mask.unwrap_or(task.signals.mask) & !wait.signals,
         State::Ready => task.signals.mask,
     }

@@ -5,6 +5,8 @@ use warmfork_abi::signals::{
 };
 
 use super::PendingSignals;
+use crate::ids::{Pid, Tid};
+use crate::news::News;
 use crate::wait::Wait;
 
 /// Signals there are.
@@ -123,12 +125,24 @@ impl TaskSignals {
 pub struct ProcessSignals {
     /// Pending for any thread.
     pub pending: PendingSignals,
+    /// Those among them that `runner` takes, if it may, and not the first thread.
+    pub(super) timed: u64,
+    /// The thread that ran when a timer expired that counts CPU time.
+    pub(super) runner: Tid,
     actions: [Action; SIGNALS],
+    /// The process, when a signal has come for it or for one of its threads.
+    pub(crate) news: News<Pid>,
 }
 
 impl Default for ProcessSignals {
     fn default() -> Self {
-        Self { pending: PendingSignals::default(), actions: [Action::default(); SIGNALS] }
+        Self {
+            pending: PendingSignals::default(),
+            timed: 0,
+            runner: 0,
+            actions: [Action::default(); SIGNALS],
+            news: News::default(),
+        }
     }
 }
 

@@ -334,9 +334,9 @@ fn suspend_takes_its_mask_and_gives_the_old_one_back() {
     bench.write(SCRATCH, &[signal_bit(SIGTERM)]);
     assert_eq!(bench.start(pid, RT_SIGSUSPEND, &[SCRATCH, 8]), Entered::Blocked);
     send(&mut bench, pid, SIGTERM);
-    assert!(matches!(bench.kernel.process().tasks.get(pid).state, State::Blocked(_)));
+    assert!(matches!(bench.kernel.process().tasks.get(pid).state(), State::Blocked(_)));
     send(&mut bench, pid, SIGUSR1);
-    assert!(matches!(bench.kernel.process().tasks.get(pid).state, State::Retry(_)));
+    assert!(matches!(bench.kernel.process().tasks.get(pid).state(), State::Retry(_)));
     assert_eq!(bench.enter(pid), Entered::Continue);
     assert_eq!(bench.deliver(pid), Delivery::Run);
     assert_eq!(bench.registers(pid).rip, HANDLER);
@@ -353,12 +353,12 @@ fn a_signal_without_a_handler_does_not_end_a_wait() {
     let pid = bench.pid();
     assert_eq!(bench.start(pid, PAUSE, &[]), Entered::Blocked);
     send(&mut bench, pid, SIGCHLD);
-    assert!(matches!(bench.kernel.process().tasks.get(pid).state, State::Blocked(_)));
+    assert!(matches!(bench.kernel.process().tasks.get(pid).state(), State::Blocked(_)));
     // One that would stop the process is acted on, and then the wait goes on.
     send(&mut bench, pid, SIGSTOP);
     assert_eq!(bench.enter(pid), Entered::Continue);
     assert_eq!(bench.deliver(pid), Delivery::Run);
-    assert!(matches!(bench.kernel.process().tasks.get(pid).state, State::Retry(_)));
+    assert!(matches!(bench.kernel.process().tasks.get(pid).state(), State::Retry(_)));
     assert_eq!(bench.enter(pid), Entered::Blocked);
 }
 

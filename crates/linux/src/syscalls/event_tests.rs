@@ -87,7 +87,7 @@ impl Bench {
     }
 
     fn blocked(&self, tid: Tid) -> bool {
-        matches!(self.kernel.process().tasks.get(tid).state, State::Blocked(_))
+        matches!(self.kernel.process().tasks.get(tid).state(), State::Blocked(_))
     }
 
     /// Wakes whoever can go on, and lets `tid` do so.
@@ -447,7 +447,7 @@ fn a_timer_runs_out_when_it_should() {
     assert_eq!(bench.read_from(timer, &mut bytes), Err(Errno::EAGAIN));
     assert_eq!(bench.kernel.next_deadline(), None);
     bench.close(timer);
-    assert_eq!(bench.kernel.shared.timers, 0);
+    assert_eq!(bench.kernel.shared.timers.next(), None);
 }
 
 #[test]

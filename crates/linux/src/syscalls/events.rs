@@ -81,7 +81,6 @@ pub fn timerfd_create(call: &mut Call<'_>) -> SyscallResult {
         CLOCK_REALTIME_ALARM | CLOCK_BOOTTIME_ALARM => return Err(Errno::EPERM.into()),
         _ => return Err(Errno::EINVAL.into()),
     };
-    call.kernel.shared.timers += 1;
     call.open(Object::TimerFd(TimerFd::new(clock)), O_RDWR | flags & O_NONBLOCK, flags & O_CLOEXEC != 0)
 }
 
@@ -102,10 +101,9 @@ pub fn timerfd_settime(call: &mut Call<'_>) -> SyscallResult {
         return Err(Errno::EINVAL.into());
     }
     let id = call.description_id(call.int(0))?;
-    let (timer, context) = timer(call, id)?;
-    let before = timer.remaining(context.host.monotonic());
+    let (timer, mut context) = timer(call, id)?;
     let next = (value > 0).then(|| expiry(context.host, timer.clock(), value, flags & TFD_TIMER_ABSTIME != 0));
-    timer.set(next, interval);
+    let before = timer.arm(&mut context, next, interval);
     context.host.move_deadlines();
     if old != 0 {
         write_remaining(call, old, before)?;
@@ -128,8 +126,8 @@ fn expiry(host: &Host, clock: Clock, value: u64, absolute: bool) -> u64 {
 /// timerfd_gettime(2)
 pub fn timerfd_gettime(call: &mut Call<'_>) -> SyscallResult {
     let id = call.description_id(call.int(0))?;
-    let (timer, context) = timer(call, id)?;
-    let remaining = timer.remaining(context.host.monotonic());
+    let (timer, mut context) = timer(call, id)?;
+    let remaining = timer.time_left(&mut context);
     let into = call.args[1];
     write_remaining(call, into, remaining)?;
     Ok(0)

@@ -95,12 +95,12 @@ fn go_on(call: &mut Call<'_>, queued: Queued, always_restarts: bool) -> SyscallR
 /// Puts the caller into the queue of `word` and to sleep.
 fn queue(call: &mut Call<'_>, word: Word, bitset: u32, lock: bool) -> SyscallResult {
     let place = call.kernel.futex_place(word, bitset, lock);
-    call.task().restart.queued = Some(place);
+    call.task().queue(place);
     go_on(call, place, lock)
 }
 
 fn wait(call: &mut Call<'_>, word: Word, bitset: u32, timeout: Timeout) -> SyscallResult {
-    if let Some(queued) = call.task().restart.queued {
+    if let Some(queued) = call.task().queued() {
         return go_on(call, queued, false);
     }
     if bitset == 0 {
@@ -176,7 +176,7 @@ fn wake_operation(call: &mut Call<'_>, first: Word) -> SyscallResult {
 
 /// FUTEX_LOCK_PI: as a lock without the priorities, of which there are none here.
 fn lock(call: &mut Call<'_>, word: Word, timeout: Timeout) -> SyscallResult {
-    if let Some(queued) = call.task().restart.queued {
+    if let Some(queued) = call.task().queued() {
         return go_on(call, queued, true);
     }
     deadline(call, timeout)?;

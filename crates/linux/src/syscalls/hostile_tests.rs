@@ -4,7 +4,6 @@ use warmfork_abi::USER_END;
 
 use crate::call::Guest;
 use crate::table::TABLE;
-use crate::task::State;
 use crate::testing::{Bench, DATA};
 
 /// Rounds over the whole table.
@@ -63,7 +62,8 @@ fn no_argument_makes_a_call_panic() {
             bench.kernel.wake(&mut bench.host);
             bench.registers(pid).rsp = DATA.end - 0x4000;
             bench.deliver(pid);
-            bench.kernel.process_mut().tasks.get_mut(pid).state = State::Ready;
+            bench.kernel.process_mut().tasks.wake(pid);
+            bench.kernel.process_mut().tasks.begin_call(pid);
         }
     }
 }

@@ -184,9 +184,9 @@ fn what_names_another_file_is_told() {
     kernel.space_mut().replace_files(|_| Some(Arc::clone(&other.file)));
     assert!(kernel.space() != snapshot.space(), "mappings");
     let key = kernel.futex_word(address, false).key;
-    let queued = kernel.process_mut().tasks.get_mut(waiter).restart.queued.as_mut().unwrap();
+    let queued = kernel.process().tasks.get(waiter).queued().unwrap();
     assert!(queued.word.key != key && kernel.process().tasks == snapshot.process().tasks, "as it was frozen");
-    kernel.process_mut().tasks.get_mut(waiter).restart.queued.as_mut().unwrap().word.key = key;
+    kernel.process_mut().tasks.change_queued(waiter, |queued| queued.word.key = key);
     assert!(kernel.process().tasks != snapshot.process().tasks, "futexes");
     for object in kernel.files.objects_mut() {
         object.file_mut().into_iter().for_each(|file| *file = Arc::clone(&other.file));

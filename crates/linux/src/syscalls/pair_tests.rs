@@ -59,7 +59,7 @@ fn a_blocking_send_goes_on_until_all_is_sent() {
     while total < 20_000 {
         total += bench.call_by(reader, RECVFROM, &[other, DATA.end - 0x8000, 20_000, 0, 0, 0]).unwrap();
         bench.kernel.wake(&mut bench.host);
-        if matches!(bench.kernel.process().tasks.get(tid).state, State::Retry(_)) {
+        if matches!(bench.kernel.process().tasks.get(tid).state(), State::Retry(_)) {
             bench.enter(tid);
         }
     }

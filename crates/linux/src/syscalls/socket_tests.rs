@@ -127,7 +127,7 @@ impl Bench {
     pub(super) fn await_call(&mut self, tid: Tid) -> Result<u64, Errno> {
         loop {
             self.kernel.wake(&mut self.host);
-            if !matches!(self.kernel.process().tasks.get(tid).state, State::Blocked(_)) {
+            if !matches!(self.kernel.process().tasks.get(tid).state(), State::Blocked(_)) {
                 match self.enter(tid) {
                     Entered::Continue => return result(self.registers(tid).rax),
                     Entered::Blocked => {}

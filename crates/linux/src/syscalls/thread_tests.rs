@@ -29,12 +29,12 @@ const HANDLER: u64 = 0x40_2000;
 const THREAD: u64 = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 
 fn waits(bench: &Bench, tid: Tid) -> bool {
-    matches!(bench.kernel.process().tasks.get(tid).state, State::Blocked(_))
+    matches!(bench.kernel.process().tasks.get(tid).state(), State::Blocked(_))
 }
 
 /// The result of the call of `tid`, whose waits are over.
 fn finish(bench: &mut Bench, tid: Tid) -> Result<u64, Errno> {
-    assert!(matches!(bench.kernel.process().tasks.get(tid).state, State::Retry(_)));
+    assert!(matches!(bench.kernel.process().tasks.get(tid).state(), State::Retry(_)));
     assert_eq!(bench.enter(tid), Entered::Continue);
     result(bench.registers(tid).rax)
 }
@@ -81,7 +81,7 @@ fn a_futex_wake_that_comes_with_the_timeout_is_not_lost() {
     bench.write(SCRATCH, &[1000, 0]);
     let wait = [WORD, FUTEX_WAIT.into(), 0, SCRATCH];
     assert_eq!(bench.start(waiter, FUTEX, &wait), Entered::Blocked);
-    bench.kernel.process_mut().tasks.get_mut(waiter).wake(); // as when its time is up
+    bench.kernel.process_mut().tasks.wake(waiter); // as when its time is up
     assert_eq!(bench.call(FUTEX, &[WORD, FUTEX_WAKE.into(), 1]), Ok(1));
     assert_eq!(finish(&mut bench, waiter), Ok(0));
     // And it is in the queue no longer.

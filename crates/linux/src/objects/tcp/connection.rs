@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use warmfork_abi::Errno;
 
 use crate::events::Events;
+use crate::news::News;
 use crate::objects::registry::Registry;
 
 /// The size of buffers that nobody has set: Linux's on loopback.
@@ -126,6 +127,11 @@ impl Side {
 }
 
 impl Connections {
+    /// The connections that may have changed.
+    pub fn news(&mut self) -> &mut News<u64> {
+        self.table.news()
+    }
+
     /// A new connection; its id. The ends are numbers 0 and 1.
     pub fn create(&mut self) -> u64 {
         self.table.insert(Connection { sides: [Side::new(), Side::new()] })

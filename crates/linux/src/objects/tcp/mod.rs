@@ -18,6 +18,7 @@ use crate::events::Events;
 use crate::objects::options::Options;
 use crate::objects::received::Received;
 use crate::objects::{Context, Operations, Shared, anonymous};
+use crate::wait_queues::Queue;
 use connection::{Connections, State};
 
 /// One end of a connection.
@@ -142,6 +143,10 @@ impl Operations for TcpEnd {
 
     fn send_timeout(&self) -> Option<u64> {
         self.send_timeout
+    }
+
+    fn queues(&self) -> [Option<Queue>; 2] {
+        [Some(Queue::Connection(self.connection)), None]
     }
 
     fn link_text(&self) -> Vec<u8> {

@@ -8,6 +8,7 @@ use super::terminals::{Terminal, TerminalEnd};
 use crate::events::Events;
 use crate::metadata::made_up;
 use crate::objects::{Context, Operations};
+use crate::wait_queues::Queue;
 
 /// Major number of the slaves.
 const SLAVES: u32 = 136;
@@ -68,7 +69,7 @@ impl Operations for TerminalEnd {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Events {
-        let Ok(terminal) = self.terminal(context) else { return Events::HUP };
+        let Some(terminal) = context.shared.terminals.get(self.number) else { return Events::HUP };
         let (readable, writable) = (Events::IN | Events::RDNORM, Events::OUT | Events::WRNORM);
         let discipline = &terminal.discipline;
         let mut events = Events::empty();
@@ -87,7 +88,11 @@ impl Operations for TerminalEnd {
 
     fn edges(&mut self, context: &mut Context<'_>, _events: Events) -> u64 {
         let master = self.master;
-        self.terminal(context).map_or(0, |terminal| if master { terminal.shown_edges } else { terminal.typed_edges })
+        context
+            .shared
+            .terminals
+            .get(self.number)
+            .map_or(0, |terminal| if master { terminal.shown_edges } else { terminal.typed_edges })
     }
 
     fn available(&mut self, context: &mut Context<'_>) -> Result<usize, Errno> {
@@ -98,6 +103,10 @@ impl Operations for TerminalEnd {
 
     fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
         Ok(if self.master { multiplexer_metadata() } else { slave_metadata(self.number) })
+    }
+
+    fn queues(&self) -> [Option<Queue>; 2] {
+        [Some(Queue::Terminal(self.number)), None]
     }
 
     fn link_text(&self) -> Vec<u8> {

@@ -8,6 +8,7 @@ use warmfork_abi::signals::{SIGCONT, SIGHUP, SIGWINCH};
 use super::discipline::Discipline;
 use super::settings::WindowSize;
 use crate::ids::{FIRST_PID, Pid};
+use crate::news::News;
 
 /// Most terminals of a machine.
 const MAX_TERMINALS: usize = 256;
@@ -15,6 +16,8 @@ const MAX_TERMINALS: usize = 256;
 #[derive(Clone, PartialEq, Debug)]
 pub struct Terminals {
     table: BTreeMap<u32, Terminal>,
+    /// The terminals that may have changed, or are gone.
+    pub(crate) news: News<u32>,
     /// The control by the terminal that the machine was started on, if it was started on one.
     pub inherited: Control,
     /// Makes edge numbers of different terminals with one number differ.
@@ -25,7 +28,8 @@ pub struct Terminals {
 
 impl Default for Terminals {
     fn default() -> Self {
-        Self { table: BTreeMap::new(), inherited: Control::inherited(), opened: 0, notices: Vec::new() }
+        let (table, news) = (BTreeMap::new(), News::default());
+        Self { table, news, inherited: Control::inherited(), opened: 0, notices: Vec::new() }
     }
 }
 
@@ -115,7 +119,7 @@ impl Terminals {
     /// # Errors
     /// ENXIO when there is none, EIO while it is locked or hung up.
     pub fn open(&mut self, number: u32) -> Result<TerminalEnd, Errno> {
-        let terminal = self.table.get_mut(&number).ok_or(Errno::ENXIO)?;
+        let terminal = self.get_mut(number).ok_or(Errno::ENXIO)?;
         if terminal.locked || !terminal.master {
             return Err(Errno::EIO);
         }
@@ -133,6 +137,7 @@ impl Terminals {
 
     /// As [`Terminals::get`], to change it.
     pub fn get_mut(&mut self, number: u32) -> Option<&mut Terminal> {
+        self.news.add(number);
         self.table.get_mut(&number)
     }
 
@@ -155,7 +160,7 @@ impl Terminals {
 
     /// Changes the window's size; those in the foreground learn of it.
     pub fn resize(&mut self, number: u32, size: WindowSize) {
-        let Some(terminal) = self.table.get_mut(&number) else { return };
+        let Some(terminal) = self.get_mut(number) else { return };
         if terminal.size != size {
             terminal.size = size;
             let foreground = terminal.control.foreground;
@@ -177,6 +182,7 @@ impl Terminals {
     }
 
     pub(super) fn close(&mut self, end: TerminalEnd) {
+        self.news.add(end.number);
         let Some(terminal) = self.table.get_mut(&end.number) else { return };
         terminal.changed();
         if end.master {
