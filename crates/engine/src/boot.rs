@@ -17,7 +17,7 @@ use warmfork_linux::task::Task;
 use warmfork_loader::vdso::MachineClock;
 use warmfork_loader::{Loaded, Request};
 use warmfork_memory::{AddressSpace, HostFile, Layout, Limits, Origin};
-use warmfork_platform::process::RESERVED;
+use warmfork_platform::RESERVED;
 
 use crate::error::EngineError;
 use crate::files::HostFiles;

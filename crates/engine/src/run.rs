@@ -85,6 +85,10 @@ impl Machine {
         if let Some(ending) = self.guest.ended {
             return Ok(Progress::Over(Outcome::Ended(ending)));
         }
+        // An interrupt of a guest that no thread ran has reached no platform.
+        if self.guest.host.take_interrupt() {
+            return Ok(Progress::Over(Outcome::Interrupted));
+        }
         if let Some(left) = run.left.take() {
             self.guest.host.count_idle(monotonic().saturating_sub(left));
             run.began = self.guest.host.monotonic();

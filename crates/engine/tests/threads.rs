@@ -3,6 +3,7 @@
 mod touching;
 
 use touching::{FEW, MANY, platforms, serve, snapshot};
+use warmfork_engine::{Goal, Outcome, RunLimits};
 
 /// Forks of one thread, and what they are forks of.
 const FORKS: usize = 200;
@@ -34,10 +35,11 @@ fn a_guest_is_driven_by_one_thread_and_then_by_another() {
         assert!(serve(&mut fork, &mut requests, b'a') >= FEW + MANY);
         assert_eq!(fork.differences().unwrap(), [""; 0], "{platform:?}");
         let detached = fork.detach().unwrap();
-        // Of a guest that no thread runs, this is remembered.
+        // No thread runs the guest: its next run, on any thread, is interrupted.
         handle.interrupt();
         let elsewhere = std::thread::spawn(move || {
             let mut fork = detached.attach().unwrap();
+            assert_eq!(fork.run(Goal::Ready, RunLimits::default()).unwrap(), Outcome::Interrupted, "{platform:?}");
             let calls = fork.machine().counters().syscalls;
             serve(&mut fork, &mut requests, b'b');
             let differences = fork.differences().unwrap();
@@ -57,7 +59,7 @@ fn a_guest_that_has_run_stays_with_its_thread() {
         let (snapshot, mut requests) = snapshot(platform);
         let mut fork = snapshot.fork().unwrap();
         std::io::Write::write_all(&mut requests, b"b").unwrap();
-        fork.run(warmfork_engine::Goal::Ready, warmfork_engine::RunLimits::default()).unwrap();
+        fork.run(Goal::Ready, RunLimits::default()).unwrap();
         let error = fork.detach().err().unwrap();
         assert!(error.to_string().contains("reset it first"), "{error}");
     }

@@ -170,7 +170,7 @@ impl Host {
     /// Whether another thread asked this machine to stop since the last call of this.
     #[must_use]
     pub fn take_interrupt(&self) -> bool {
-        self.interrupt_asked.swap(false, Ordering::SeqCst)
+        self.interrupt_asked.load(Ordering::SeqCst) && self.interrupt_asked.swap(false, Ordering::SeqCst)
     }
 
     /// CLOCK_MONOTONIC of the guest in nanoseconds.

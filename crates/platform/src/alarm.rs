@@ -4,7 +4,7 @@
 //!   run loop: set(at)             a host call only when `at` is earlier than the time that is set
 //!   Platform::run: bell.aim()     from now on the alarm interrupts this platform; spare() while no guest is about to run
 //!   the timer runs out            a signal for this thread; its handler rings the bell and notes that it has rung
-//!   run loop: has_rung()          somebody's time has come: time limits, timers, sleepers, the end of a time slice
+//!   run loop: has_rung()          a time has come: time limits, timers, sleepers, the end of a time slice
 //! ```
 //!
 //! A signal costs a guest on a virtual CPU some calls of the host's: a run loop that has met the deadline in time sets it
@@ -53,7 +53,7 @@ impl Bell {
         Box::new(Self { ring, of })
     }
 
-    /// The calling thread's alarm rings this bell from now on. Whether it has rung already, and nobody has asked.
+    /// Lets the calling thread's alarm ring this bell from now on. Returns whether it has rung since [`has_rung`] was asked last.
     #[must_use]
     pub fn aim(&self) -> bool {
         ALARM.with(|alarm| {
@@ -99,7 +99,7 @@ pub fn has_rung() -> bool {
     ALARM.with(|alarm| alarm.rung.load(Ordering::Relaxed) && alarm.rung.swap(false, Ordering::Relaxed))
 }
 
-/// The calling thread's alarm interrupts nobody until a guest runs again: that it rings is only noted.
+/// Lets the calling thread's alarm interrupt no platform until a guest runs again: that it rings is only noted.
 pub fn spare() {
     ALARM.with(|alarm| {
         alarm.bell.store(std::ptr::null_mut(), Ordering::Relaxed);
@@ -162,7 +162,7 @@ impl Alarm {
 impl Drop for Alarm {
     fn drop(&mut self) {
         if let Some(timer) = self.timer.take() {
-            // SAFETY: this thread's own timer, which nobody uses any more.
+            // SAFETY: this thread's own timer, which is not used any more.
             unsafe { libc::timer_delete(timer) };
         }
     }
@@ -195,7 +195,7 @@ fn install() -> Result<(), i32> {
         // SAFETY: sigaction is plain bytes, for which zero is valid.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         action.sa_sigaction = rings as extern "C" fn(i32) as usize;
-        // The thread's other calls go on; KVM_RUN and the wait for a stub end by what the handler does.
+        // The handler ends KVM_RUN and the wait for a stub; the thread's other calls go on.
         action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
         // SAFETY: the handler uses atomics and one system call: it is safe at any moment.
         let result = unsafe { libc::sigaction(signal(), &raw const action, std::ptr::null_mut()) };

@@ -1,4 +1,4 @@
-//! Platforms run guest instructions. A platform knows memory and registers, and never what a system call means.
+//! Platforms run guest instructions. A platform knows memory and registers, and never the meaning of a system call.
 
 pub mod alarm;
 pub mod kvm;
@@ -12,7 +12,11 @@ use std::sync::Arc;
 use warmfork_abi::Registers;
 use warmfork_memory::{GuestMemory, Protection, Source, Span};
 
-/// Why the guest stopped running.
+/// The part of the address space that guests cannot map, on any platform: on process it holds the stub, and guests on kvm see the
+/// same layout.
+pub const RESERVED: Span = process::RESERVED;
+
+/// The reason why the guest stopped running.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
     /// It made a system call: number in `orig_rax`, arguments in the registers. Answer in `rax` and run again.
@@ -21,7 +25,7 @@ pub enum Exit {
     Fault(FaultInfo),
     /// It raised a CPU exception other than a page fault.
     Exception(ExceptionInfo),
-    /// Somebody called [`Interrupter::interrupt`]; the registers are those of the interrupted instruction.
+    /// [`Interrupter::interrupt`] was called; the registers are those of the interrupted instruction.
     Interrupted,
     /// The host took the guest away (killed from outside). The machine is lost.
     Dead,

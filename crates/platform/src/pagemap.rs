@@ -152,7 +152,7 @@ impl Pagemap {
     }
 }
 
-/// The mappings that have private pages, of what /proc/PID/smaps says.
+/// The mappings of /proc/PID/smaps that have private pages.
 fn with_private_pages(smaps: &str) -> Vec<Span> {
     let mut found: Vec<Span> = Vec::new();
     let mut mapping = None;

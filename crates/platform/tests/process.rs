@@ -6,8 +6,8 @@ use std::os::fd::AsFd;
 
 use suite::{CODE, DATA, guest};
 use warmfork_memory::{GuestMemory, Protection, Source, Span};
-use warmfork_platform::process::{ProcessPlatform, RESERVED};
-use warmfork_platform::{Exit, Platform};
+use warmfork_platform::process::ProcessPlatform;
+use warmfork_platform::{Exit, Platform, RESERVED};
 
 type Tested = ProcessPlatform;
 

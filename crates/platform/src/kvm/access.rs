@@ -1,13 +1,13 @@
 //! Copies between warmfork and the guest's memory, which is this process's.
 //!
 //! ```text
-//!   private memory that cannot end (zeroes, sealed files)    plain copies: its area says what may be done with it
-//!   mapped files, which anybody may make shorter meanwhile   process_vm_readv and its like: they fail where a plain
+//!   private memory that cannot end (zeroes, sealed files)    plain copies: its area has the permissions
+//!   mapped files, which any process may shorten meanwhile    process_vm_readv and its like: they fail where a plain
 //!                                                            copy would raise a signal
 //!   regardless of the protection                             /proc/self/mem
 //! ```
 //!
-//! A plain copy must find its page: the host allows what the area says at all times, if need be the area says less.
+//! A plain copy must find its page: at all times the host grants at least the permissions of the area.
 
 use std::fs::File;
 use std::io;
@@ -202,7 +202,7 @@ impl Part {
     }
 }
 
-/// This process's memory as a file, through which what is read-only here can be written.
+/// This process's memory as a file, through which read-only pages can be written.
 fn own_memory() -> io::Result<&'static File> {
     static MEMORY: OnceLock<File> = OnceLock::new();
     if let Some(file) = MEMORY.get() {

@@ -7,7 +7,7 @@ use warmfork_memory::{Protection, Span};
 /// Where the bytes of an area come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Private zeroes that nobody has touched, accessible or not: the host has nothing mapped there.
+    /// Private zeroes that neither guest nor warmfork has touched, accessible or not: the host has nothing mapped there.
     Untouched,
     /// Private zeroes.
     Anonymous,

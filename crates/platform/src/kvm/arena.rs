@@ -53,7 +53,7 @@ fn length(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-/// The host's protection for this process, and so for the guest: x86 cannot write or run what it cannot read, and KVM does not
+/// The host's protection for this process, and so for the guest: x86 cannot write or run a page that it cannot read, and KVM does not
 /// ask the host whether the guest may run a page.
 pub fn host_protection(protection: Protection) -> i32 {
     let read = if protection.is_empty() { libc::PROT_NONE } else { libc::PROT_READ };
@@ -200,7 +200,7 @@ impl Arena {
         check(unsafe { libc::mmap(address, bytes, protection, flags, file, offset) }).map(drop)
     }
 
-    /// Changes the protection of `piece`; if `forced`, KVM forgets what it knew of it even if this changes nothing.
+    /// Changes the protection of `piece`; if `forced`, KVM drops its entries of it even if this changes nothing.
     pub fn protect(&self, piece: Piece, protection: Protection, forced: bool) -> io::Result<()> {
         let (address, bytes) = self.range(piece);
         let mprotect = |bits: i32| {
@@ -259,7 +259,7 @@ impl Arena {
     }
 }
 
-/// `mremap` to a fixed place that leaves the old place mapped, so that nobody else can map anything in the hole.
+/// `mremap` to a fixed place that leaves the old place mapped, so that no other thread can map anything in the hole.
 fn remap(from: usize, bytes: usize, to: usize, new: usize) -> io::Result<()> {
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
     let (from, to) = (std::ptr::without_provenance_mut(from), std::ptr::without_provenance_mut::<libc::c_void>(to));

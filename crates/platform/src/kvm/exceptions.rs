@@ -68,7 +68,7 @@ fn float_code(status: u32) -> i32 {
 
 /// A page fault at an address that is not mapped.
 pub fn unmapped(address: u64, error: u64) -> FaultInfo {
-    // Linux hides what it has mapped for itself above the programs' part.
+    // Linux hides its own mappings above the programs' part.
     let present = if address >= USER_END { PRESENT } else { 0 };
     FaultInfo { signal: signals::SIGSEGV, code: signals::SEGV_MAPERR, address, error: error & !PRESENT | present }
 }

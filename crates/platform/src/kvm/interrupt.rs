@@ -1,7 +1,7 @@
 //! Interrupting a virtual CPU from another thread.
 //!
 //! KVM looks at `immediate_exit` once when it is asked to run, and a signal brings it back later; so the flag is set
-//! first and the signal sent then. What was asked stays so until the platform takes it: an interrupt is neither lost nor
+//! first and the signal sent then. The request stays until the platform takes it: an interrupt is neither lost nor
 //! late. The flag may be set without that, and then costs one return from KVM.
 
 use std::io;

@@ -1,5 +1,5 @@
 //! The guest's kernel pages: the little of an operating system that the CPU itself needs, and the stubs that leave the
-//! guest. Address 0x1000 on, below what guests may map, and only ring 0 may touch them.
+//! guest. They begin at 0x1000, below the addresses that guests may map, and only ring 0 may touch them.
 //!
 //! ```text
 //!   0x1000  GDT, TSS with the I/O bitmap     0x2000  IDT       0x3000  stubs (below)

@@ -44,7 +44,7 @@ pub fn read(memory: &Memory) -> Result<Vec<String>, PlatformError> {
             }
         }
     }
-    // What is untouched has none.
+    // Untouched memory has no mapping.
     lines.extend(memory.areas.iter().filter(|area| area.kind == Kind::Untouched).map(|area| Line {
         start: area.span.start,
         end: area.span.end,

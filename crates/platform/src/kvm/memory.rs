@@ -1,8 +1,8 @@
 //! Guest memory of the kvm platform: the guest's mappings are mappings of this process, in the arena.
 //!
 //! A change is made in three places: the areas (the guest's rights), the page tables (which the guest's CPU reads) and
-//! the host mapping. The last makes the second safe to change behind KVM's back: whatever takes something away from the
-//! guest also changes the host mapping, and KVM then drops all that it and the CPU know of those pages.
+//! the host mapping. The last makes the second safe to change without KVM: each change that takes access away from the
+//! guest also changes the host mapping, and KVM then drops its own and the CPU's entries of those pages.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -18,8 +18,8 @@ use crate::PlatformError;
 
 /// Page tables that may be left over from mappings that are gone, beside twice those in use.
 const STALE_TABLES: usize = 512;
-/// Bytes of accessible zeroes that are mapped at once. Of more the host gets to see what is touched, granule by granule: a
-/// program may ask for far more than an arena holds, and use little of it.
+/// Bytes of accessible zeroes that are mapped at once. Larger mappings are mapped granule by granule, as they are
+/// touched: a program may ask for far more than an arena holds, and use little of it.
 const AT_ONCE: u64 = 128 << 20;
 
 /// One guest's memory.
@@ -57,7 +57,7 @@ impl Memory {
     pub fn map(&mut self, span: Span, protection: Protection, source: Source<'_>) -> Result<(), MapError> {
         let mapped = self.try_map(span, protection, source);
         if mapped.is_err() {
-            // Parts of it may be there. That this fails too costs nothing but what they hold.
+            // Parts of it may be mapped. If this fails too, they only stay mapped.
             let _ = self.try_unmap(span);
         }
         mapped.map_err(|source| MapError { operation: "map", span, source })
@@ -123,7 +123,7 @@ impl Memory {
                 continue;
             }
             let known = self.tables.clear(area.span);
-            // What the host allows may stay the same when the guest may not run the pages any more.
+            // The host's permissions may stay the same when the guest may not run the pages any more.
             let forced = known && area.protection.difference(protection).contains(Protection::EXEC);
             let mut pieces = self.arena.pieces(area.span).into_iter();
             let protected = pieces.try_for_each(|piece| self.arena.protect(piece, protection, forced));
@@ -162,7 +162,7 @@ impl Memory {
                 self.arena.allot(target)?;
                 self.move_pages(part.span, target)?;
             }
-            // Its file may end before what it has become longer by.
+            // Its file may end before the part that the mapping has grown by.
             let kind = if stretched && part.kind == Kind::Sealed { Kind::PrivateFile } else { part.kind };
             self.areas.insert(Area { span: target, kind, ..part });
         }
@@ -249,7 +249,7 @@ impl Memory {
         for &span in spans {
             self.back(span).map_err(failed)?;
             for piece in self.arena.pieces(span) {
-                // What is refused (a read-only page, a file's end) is the guest's to find out.
+                // Where the host refuses (a read-only page, a file's end), the guest takes the fault itself.
                 let _ = self.arena.populate(piece, true);
             }
             for start in (span.start / WINDOW * WINDOW..span.end).step_by(usize::try_from(WINDOW).unwrap_or(1)) {

@@ -8,7 +8,7 @@
 //!   map(span): mmap in the arena, areas              page tables: filled as the guest touches its memory
 //! ```
 //!
-//! `layout` has what the guest's kernel pages hold; `vm` makes a machine; `vcpu` runs it; `arena`, `areas` and `tables`
+//! `layout` has the content of the guest's kernel pages; `vm` makes a machine; `vcpu` runs it; `arena`, `areas` and `tables`
 //! are its memory, which `memory` keeps in step.
 
 mod access;

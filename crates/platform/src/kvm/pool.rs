@@ -51,7 +51,7 @@ pub fn take(trap: Trap) -> Result<Vm, PlatformError> {
 }
 
 fn fill(of: Option<(u32, Trap)>, trap: Trap) {
-    // Who takes the first machine may be bound to one CPU, where it has other things to do.
+    // The thread that takes the first machine, and whose CPUs this one inherits, may be bound to one CPU and busy there.
     let everywhere = rustix::thread::sched_getaffinity(rustix::thread::Pid::from_raw(own_pid()));
     let _ = everywhere.and_then(|cpus| rustix::thread::sched_setaffinity(None, &cpus));
     let mut pool = lock();

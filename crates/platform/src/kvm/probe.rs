@@ -31,7 +31,7 @@ impl ProbeResult {
     }
 }
 
-/// KVM is not there, or a guest on it did not do what it does natively.
+/// There is no KVM, or a guest on it did not run as natively.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum KvmError {
     /// KVM refused something.

@@ -1,9 +1,9 @@
 //! The guest's page tables: derived from its areas, filled as it touches memory, never the truth.
 //!
 //! Only the last level ever changes back: a page table belongs to its 2 MiB of guest addresses until [`Tables::rebuild`].
-//! For KVM may shadow these tables, or the CPU hold entries of them, and neither sees what this process writes there.
+//! KVM may shadow these tables, or the CPU hold entries of them, and neither sees this process's writes there.
 //! Entries of the last level are safe to take away, because the host mapping behind them changes with them, and KVM
-//! drops what it knew of that page: see memory.rs.
+//! drops its entries of that page: see memory.rs.
 
 use std::collections::BTreeMap;
 use std::fs::File;

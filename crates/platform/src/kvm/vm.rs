@@ -355,8 +355,8 @@ impl Slots {
         Ok(())
     }
 
-    /// Makes sure that the byte at `offset` of the arena is in a slot. KVM keeps some bytes for each page of a slot: what a
-    /// guest does not touch gets none.
+    /// Makes sure that the byte at `offset` of the arena is in a slot. KVM keeps some bytes for each page of a slot, so
+    /// memory that a guest does not touch gets no slot.
     pub fn cover(&mut self, arena: &Arena, offset: u64) -> Result<(), PlatformError> {
         let start = chunk(offset);
         if self.arena_slots.contains_key(&start) {

@@ -92,7 +92,7 @@ impl Caller {
                 continue;
             }
             tracee.registers(&mut registers)?;
-            // rbp counts down: what is left of the chunk begins with the copy that failed.
+            // rbp counts down: the rest of the chunk begins with the copy that failed.
             let left = usize::try_from(registers.rbp).unwrap_or(0).clamp(1, chunk.len());
             done += chunk.len() - left;
             refused.push(done);

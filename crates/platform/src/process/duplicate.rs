@@ -48,8 +48,8 @@ impl ProcessPlatform {
         install(&mut tracee, &mut caller).map_err(failed)?;
         let memory = open_memory(&tracee)?;
         let touched = Touched::open(tracee.pid())?;
-        // Its pages are shared with the copy now: what is written next is counted as a fault, but not what the copy
-        // made private.
+        // Its pages are shared with the copy now: a later write to one is counted as a fault, but a page that the
+        // copying itself made private is not.
         self.touched.forget();
         Ok(Self { tracee, caller, touched, memory, backwards: false, entries: 0, thread: std::marker::PhantomData })
     }

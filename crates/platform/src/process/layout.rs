@@ -16,12 +16,12 @@ mod offsets {
 /// shares with its parent.
 pub const RESERVED: Span = Span { start: IMAGE.start, end: USER_END };
 /// Where a fork's memory image is mapped, so that the stub can copy pages back by itself: four times as fast as the
-/// parent can. The guest can read it: it is its own memory of the moment when it was frozen. Sanitizers know where Linux
-/// maps what, and refuse to run where mappings would begin much further down.
+/// parent can. The guest can read it: it is its own memory of the moment when it was frozen. Sanitizers know Linux's
+/// address layout, and refuse to run where mappings would begin much further down.
 pub const IMAGE: Span = Span { start: CODE - (256 << 30), end: CODE };
 /// Address of the resident code (one page, read and execute).
 pub const CODE: u64 = USER_END - 0xf000;
-/// Address of the shared pages. The guest can read and write them, so every use rewrites what it reads.
+/// Address of the shared pages. The guest can read and write them, so every use writes them before it reads them.
 pub const TABLE: u64 = CODE + 0x1000;
 /// Bytes of the shared pages: the call table, and above it the stack for signal frames.
 pub const SHARED_SIZE: usize = 0xa000;

@@ -21,6 +21,8 @@ mod spawn;
 mod table;
 mod tracee;
 
+pub(crate) use self::layout::RESERVED;
+
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -34,9 +36,6 @@ use self::tracee::{INTERRUPT, Stopped, Tracee, send_signal};
 use crate::pagemap::Pagemap;
 use crate::touched::Touched;
 use crate::{Counts, ExceptionInfo, Exit, FaultInfo, Interrupter, Mapping, Platform, PlatformError, Pristine};
-
-/// The part of the address space that guests of this platform cannot map.
-pub const RESERVED: Span = layout::RESERVED;
 
 /// `si_code` of a SIGSYS from a seccomp filter.
 const SYS_SECCOMP: i32 = 1;

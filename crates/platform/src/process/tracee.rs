@@ -74,7 +74,7 @@ impl Tracee {
             unsafe { libc::kill(pid, libc::SIGKILL) };
             return Err(error);
         };
-        // SAFETY: the descriptor was just made for us and nobody else has it.
+        // SAFETY: the descriptor was just made for us and has no other owner.
         let pidfd = unsafe { OwnedFd::from_raw_fd(fd) };
         let pidfd = std::sync::Arc::new(pidfd);
         let bell = Bell::new(interrupt, std::ptr::without_provenance(usize::try_from(fd).unwrap_or(usize::MAX)));
@@ -100,8 +100,8 @@ impl Tracee {
         bytes
     }
 
-    /// The largest possible size of its page tables, in bytes: the last answer of [`Self::table_bytes`], and what its page
-    /// faults may have added. `u64::MAX` before that.
+    /// The largest possible size of its page tables, in bytes: the last answer of [`Self::table_bytes`], and the tables
+    /// that its page faults may have added. `u64::MAX` before that.
     pub fn table_bytes_at_most(&self) -> u64 {
         let Some((bytes, faults)) = self.tables.get() else { return u64::MAX };
         let added = self.faults.saturating_sub(faults).saturating_mul(TABLES_OF_A_FAULT);
@@ -223,7 +223,7 @@ impl Tracee {
         // SAFETY: siginfo_t is plain bytes, for which zero is valid.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         self.request("PTRACE_GETSIGINFO", libc::PTRACE_GETSIGINFO, 0, (&raw mut info).addr())?;
-        // SAFETY: reading the union member si_addr is reading plain bytes, whatever the signal.
+        // SAFETY: reading the union member si_addr is reading plain bytes, for any signal.
         let address = unsafe { info.si_addr() }.addr() as u64;
         Ok(SignalDetails { code: info.si_code, address })
     }

@@ -6,8 +6,7 @@ use std::os::fd::AsFd;
 
 use warmfork_abi::{Registers, signals};
 use warmfork_memory::{GuestMemory, Protection, Source, Span};
-use warmfork_platform::process::RESERVED;
-use warmfork_platform::{Exit, Mapping, Platform, Pristine};
+use warmfork_platform::{Exit, Mapping, Platform, Pristine, RESERVED};
 
 use crate::{Tested, empty};
 
