@@ -9,6 +9,7 @@ scripts/compatibility.py.
 from __future__ import annotations
 
 import json
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -97,7 +98,7 @@ class Recorder:
         """Writes the results."""
         from subjects import SUBJECTS  # beside the tests of runtimes, and only they are recorded
 
-        results = read()
+        results, commit = read(), described_commit()
         for key, tally in self.tallies.items():
             if key in self.incomplete or not (tally.passed or tally.failed or tally.skipped):
                 continue
@@ -106,7 +107,7 @@ class Recorder:
             subject |= {"about": known.about, "kind": known.kind, "version": known.version()}
             subject.setdefault(self.platform, {})[key.aspect] = {
                 name: sorted(value) if isinstance(value, set) else value for name, value in vars(tally).items() if value
-            }
+            } | {"commit": commit}
         RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
 
 
@@ -121,6 +122,17 @@ class Lister:
         for item, key in keys.items():
             if key is None:
                 print(f"nothing\t{item.nodeid}")
+
+
+def described_commit(root: Path = ROOT) -> str:
+    """The commit that is checked out; it ends in ``-dirty`` if files other than the results differ from it."""
+    git = ["git", "-C", str(root)]
+    commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
+    if commit.returncode:
+        return "unknown"
+    others = f":(exclude){RESULTS.relative_to(ROOT)}"
+    changes = subprocess.run([*git, "status", "--porcelain", "--", ".", others], capture_output=True, check=True)
+    return commit.stdout.strip() + ("-dirty" if changes.stdout else "")
 
 
 def read() -> dict[str, Any]:

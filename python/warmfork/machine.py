@@ -43,8 +43,8 @@ class Machine(Closing):
         platform: The platform: ``"process"``, ``"kvm"``, or ``"auto"`` for the better one that works here.
         huge_pages: The host may back its memory with huge pages (madvise(2)), and that of its forks: for guests that
             use much memory at once. On kvm only. A byte that a fork writes there makes two megabytes its own.
-            The first resets rewrite them all, and the 8th compares them and gives back what has not changed, which
-            splits the huge page: not for guests that write here and there, or must answer soon.
+            The first resets rewrite them all, and the 8th compares them and gives back those that have not changed.
+            That splits the huge page: not for guests that write here and there, or must answer soon.
         limits: How much it may use.
 
     Raises:
@@ -180,7 +180,7 @@ class Machine(Closing):
         """Makes a ``run`` or ``boot`` in another thread return soon, as ``"interrupted"``."""
         self._native.interrupt()
 
-    def press(self, signal: int) -> None:
+    def forward_signal(self, signal: int) -> None:
         """Passes on a signal of a key (Ctrl-C, say) of the terminal that the program was started on.
 
         Its processes in the foreground get it. A signal that would stop the whole program stops this process instead.
@@ -188,7 +188,7 @@ class Machine(Closing):
         Args:
             signal: Its number.
         """
-        self._native.press(signal)
+        self._native.forward_signal(signal)
 
     def close(self) -> None:
         """Ends the guest and frees its memory and descriptors. Can be called twice."""

@@ -47,7 +47,7 @@ _REQUEST_TIMEOUT = 10.0
 
 
 class ServerCollector(Collector):
-    """Reads the counters of a server each time somebody asks.
+    """Reads the counters of a server each time they are asked for.
 
     Args:
         statistics: The function that returns them: ``Server.statistics``.
@@ -204,5 +204,5 @@ def _free_path(address: str) -> Path:
         except ConnectionRefusedError:
             path.unlink()
         else:
-            raise ConfigError(f"metrics: somebody listens on {address}")
+            raise ConfigError(f"metrics: another program listens on {address}")
     return path

@@ -48,7 +48,8 @@ class Served:
         self._said: list[str] = []
         self._changed = threading.Condition()
         self._ended = False
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def _listen(self) -> None:
         assert self.process.stderr is not None
@@ -67,22 +68,26 @@ class Served:
         with self._changed:
             return "".join(self._said)
 
-    def expect(self, pattern: str | re.Pattern[str]) -> re.Match[str]:
-        """Waits until a line of what it writes has ``pattern`` in it."""
+    def expect(self, pattern: str | re.Pattern[str], times: int = 1) -> re.Match[str]:
+        """Waits until so many lines that it writes have ``pattern`` in them, and returns the first match."""
         with self._changed:
             found: list[re.Match[str]] = []
 
             def come() -> bool:
-                found.extend(match for line in self._said if (match := re.search(pattern, line)))
-                return bool(found) or self._ended
+                found[:] = [match for line in self._said if (match := re.search(pattern, line))]
+                return len(found) >= times or self._ended
 
             self._changed.wait_for(come, TIMEOUT)
-            assert found, f"no line with {pattern!r}:\n{''.join(self._said)}"
+            assert len(found) >= times, f"{len(found)} lines with {pattern!r}, not {times}:\n{''.join(self._said)}"
             return found[0]
 
     def wait_until_ready(self) -> None:
         """Reads on which port it listens from its status line."""
         self.port = int(self.expect(READY)[1])
+
+    def wait_until_silent(self) -> None:
+        """Waits until nobody holds its standard error any more."""
+        self._listener.join(TIMEOUT)
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection, which may be kept for several requests."""
@@ -133,10 +138,12 @@ def starting(
         text=True,
         errors="replace",
     ) as process:
+        server = Served(process)
         try:
-            yield Served(process)
+            yield server
         finally:
             process.kill()
+            server.wait_until_silent()
 
 
 @contextmanager

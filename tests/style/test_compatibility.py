@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from compatibility import RESULTS, ROOT, described_commit
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +42,24 @@ def test_each_subject_is_on_the_page(repository: Path, collected: list[list[str]
     assert [
         name for name, subject in results.items() if not any(row.startswith(subject["about"]) for row in rows)
     ] == []
+
+
+def test_a_record_names_its_commit(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        identity = ["-c", "user.name=tests", "-c", "user.email=tests@localhost"]
+        command = ["git", "-C", str(tmp_path), *identity, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert described_commit(tmp_path / "nowhere") == "unknown"
+    git("init", "--quiet")
+    results = tmp_path / RESULTS.relative_to(ROOT)
+    results.parent.mkdir(parents=True)
+    for file in (results, tmp_path / "program"):
+        file.write_text("before")
+    git("add", ".")
+    git("commit", "--quiet", "--message=first")
+    commit = git("rev-parse", "--short=12", "HEAD")
+    results.write_text("after")
+    assert described_commit(tmp_path) == commit
+    (tmp_path / "program").write_text("after")
+    assert described_commit(tmp_path) == f"{commit}-dirty"

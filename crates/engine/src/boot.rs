@@ -19,13 +19,13 @@ use warmfork_loader::{Loaded, Request};
 use warmfork_memory::{AddressSpace, HostFile, Layout, Limits, Origin};
 use warmfork_platform::process::RESERVED;
 
-use crate::choice::Choice;
 use crate::error::EngineError;
 use crate::files::HostFiles;
 use crate::identity::{identity, name};
 use crate::machine::Machine;
+use crate::platform_choice::PlatformChoice;
 
-/// How much a machine may use.
+/// The resource limits of a machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MachineLimits {
     /// Bytes in accessible mappings.
@@ -40,7 +40,7 @@ pub struct MachineLimits {
     pub processes: usize,
 }
 
-/// A program to boot, and what it may touch.
+/// A program to boot, with its policy and limits.
 #[derive(Debug)]
 pub struct Program {
     /// Its path as the guest sees it, absolute.
@@ -51,31 +51,31 @@ pub struct Program {
     pub environment: Vec<Vec<u8>>,
     /// Its working directory, a guest path.
     pub cwd: Vec<u8>,
-    /// What it may touch; the program itself is added.
+    /// The paths and addresses that it may touch; the program itself is added.
     pub rules: Rules,
-    /// How much it may use.
+    /// Its resource limits.
     pub limits: MachineLimits,
     /// Standard input, output and error.
     pub stdio: [OwnedFd; 3],
-    /// What runs it.
-    pub platform: Choice,
-    /// The host may back its memory with huge pages, and that of its forks: fewer faults for guests that use much at once,
-    /// dearer resets for those that touch it here and there. Only on kvm.
+    /// The platform that runs it.
+    pub platform: PlatformChoice,
+    /// Whether the host may back its memory, and that of its forks, with huge pages. Guests that use much memory at once then take
+    /// fewer faults; resets of guests that touch single pages cost more. Only on kvm.
     pub huge_pages: bool,
 }
 
 /// Loads `program` into a new machine on the calling thread.
 ///
 /// # Errors
-/// [`EngineError::Load`] for a program that cannot be run, [`EngineError::Policy`] for rules that name what cannot
-/// be opened, [`EngineError::Platform`] when the host has no guest to give.
+/// [`EngineError::Load`] for a program that cannot be run; [`EngineError::Policy`] for rules with a path that cannot be
+/// opened or a host without an address; [`EngineError::Platform`] when the host refuses a new guest.
 pub fn boot(mut program: Program) -> Result<Machine, EngineError> {
-    let kind = program.platform.choose(program.huge_pages);
+    let kind = program.platform.select(program.huge_pages);
     let mut platform = kind.guest()?;
     let limits = Limits {
         reserved_bytes: program.limits.address_space_bytes,
         accessible_bytes: program.limits.memory_bytes,
-        areas: kind.kind.most_areas(),
+        areas: kind.kind.max_areas(),
     };
     let mut space = AddressSpace::new(Layout::new(RESERVED.start, &[RESERVED]), limits);
     let mut files = HostFiles::new(&program.rules, &program.cwd);

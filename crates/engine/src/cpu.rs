@@ -1,5 +1,5 @@
-//! Keeping a guest and the thread that drives it on one CPU: a hand-off across CPUs costs a wake-up interrupt, twenty
-//! times the price of one within a CPU.
+//! Keeps a guest and the thread that drives it on one CPU: a hand-off across CPUs costs a wake-up interrupt, twenty times as
+//! much as one within a CPU.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -15,8 +15,8 @@ pub fn count() -> usize {
     allowed().len().max(1)
 }
 
-/// The place of the CPU that the calling thread is on among those it may use: where the first of several threads goes,
-/// so that programs started side by side do not all meet on the first CPU.
+/// The index of the calling thread's CPU among those that it may use. The first of several threads goes there, so that programs
+/// that are started side by side do not all use the first CPU.
 #[must_use]
 pub fn here() -> usize {
     let cpu = rustix::thread::sched_getcpu();

@@ -1,30 +1,30 @@
-//! What this host can do for guests, probed once, cheaply, and why that matters. `warmfork doctor` shows it.
+//! Probes what guests need of this host. `warmfork doctor` shows the result.
 
 use warmfork_loader::vdso::HostClock;
 use warmfork_platform::process::ProcessPlatform;
 
-use crate::choice::{self, PlatformKind};
 use crate::cpu;
+use crate::platform_choice::{self, PlatformKind};
 
-/// One thing that was probed.
+/// One property of the host.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fact {
-    /// What was probed.
+    /// The property's name.
     pub name: &'static str,
     /// Whether it is as it should be.
     pub good: bool,
-    /// What was found.
+    /// The finding, for people.
     pub value: String,
-    /// Why it matters.
+    /// The reason why it matters.
     pub why: &'static str,
 }
 
-/// Everything that was probed, and what comes of it.
+/// All properties that were probed, and the platform that follows from them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Diagnosis {
-    /// What `auto` chooses; nothing when no platform works.
+    /// The platform that `auto` chooses; `None` when no platform works.
     pub platform: Option<&'static str>,
-    /// What was probed.
+    /// The properties.
     pub facts: Vec<Fact>,
 }
 
@@ -34,7 +34,7 @@ const WHY_AUTO: &str = "the platform that guests get unless --platform chooses a
 #[must_use]
 pub fn diagnose() -> Diagnosis {
     let process = process_platform();
-    let (automatic, reason) = choice::automatic();
+    let (automatic, reason) = platform_choice::automatic();
     let works = process.good || automatic == PlatformKind::Kvm;
     let platform = works.then_some(automatic.name());
     let choice = Fact { name: "auto", good: works, value: format!("{}: {reason}", automatic.name()), why: WHY_AUTO };

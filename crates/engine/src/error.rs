@@ -1,4 +1,4 @@
-//! What can go wrong in the engine, as opposed to in a guest.
+//! Errors of the engine, as opposed to a guest's.
 
 use warmfork_abi::Errno;
 use warmfork_linux::outside::Outside;
@@ -26,38 +26,38 @@ pub enum EngineError {
     /// A call of the engine's own failed.
     #[error("{operation} failed: {source}")]
     Host {
-        /// What was tried.
+        /// The operation that failed.
         operation: &'static str,
-        /// What the host said.
+        /// The host's error.
         source: std::io::Error,
     },
     /// The emulated kernel could not go on (out of host memory or descriptors).
     #[error("{operation} failed: {source}")]
     Kernel {
-        /// What was tried.
+        /// The operation that failed.
         operation: &'static str,
-        /// Why.
+        /// The cause.
         source: Errno,
     },
     /// Guest memory could not be looked at or changed from outside.
     #[error("{operation} {length} bytes of guest memory at {address:#x} failed: {source}")]
     Memory {
-        /// What was tried.
+        /// The operation that failed.
         operation: &'static str,
         /// The first address.
         address: u64,
         /// How many bytes.
         length: usize,
-        /// Why not.
+        /// The host's error.
         source: std::io::Error,
     },
-    /// The program has connections to the outside, which were to be none at the freeze.
+    /// The program has connections to the outside at a freeze that refuses them.
     #[error("freezing is refused: the program has connections {}", list(.0))]
     Outside(Vec<Outside>),
     /// A request of the warm-up was not answered.
     #[error("a warm-up request failed: {0}")]
     WarmUp(std::io::Error),
-    /// Asked for in the wrong order.
+    /// A call in the wrong order.
     #[error("{0}")]
     State(&'static str),
     /// The thread that owns the machine is gone.

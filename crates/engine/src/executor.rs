@@ -1,7 +1,7 @@
-//! What runs a guest, bound to the thread that made it: a platform for each address space, and what they have loaded.
+//! Runs a guest, bound to the thread that made it: a platform for each address space, with the loaded thread's state.
 //!
 //! ```text
-//!   platform, registers       the current process: its thread `loaded` has its FPU state there, the current one its registers here
+//!   platform, registers       the current process: thread `loaded` has its FPU state there, the current thread its registers here
 //!   others[address space]     the platforms of the other processes
 //! ```
 //!
@@ -19,12 +19,12 @@ use warmfork_platform::{Interrupter, Platform};
 use crate::error::EngineError;
 use crate::guest::Guest;
 
-/// No thread: nobody's state is to be kept.
-pub(crate) const NOBODY: Tid = 0;
+/// No thread: the loaded state belongs to none.
+pub(crate) const NO_THREAD: Tid = 0;
 
 /// The platforms of a guest's processes.
 pub(crate) struct Executor {
-    /// The current process's.
+    /// The current process's platform.
     pub platform: Box<dyn Platform>,
     /// Registers of the current thread.
     pub registers: Registers,
@@ -32,17 +32,17 @@ pub(crate) struct Executor {
     pub loaded: Tid,
     /// The address space that the platform holds.
     space: SpaceId,
-    others: BTreeMap<SpaceId, Body>,
+    others: BTreeMap<SpaceId, IdlePlatform>,
 }
 
 /// A platform that does not run.
-struct Body {
+struct IdlePlatform {
     platform: Box<dyn Platform>,
     loaded: Tid,
     interrupter: Arc<dyn Interrupter>,
 }
 
-impl Body {
+impl IdlePlatform {
     fn new(platform: Box<dyn Platform>, loaded: Tid) -> Self {
         let interrupter = platform.interrupter();
         Self { platform, loaded, interrupter }
@@ -50,7 +50,7 @@ impl Body {
 }
 
 impl Executor {
-    /// One for `guest`, whose current process's memory is on `platform`. The others' are to be [`Self::add`]ed.
+    /// An executor for `guest`, whose current process's memory is on `platform`. [`Self::add`] adds those of the others.
     pub fn new(guest: &Guest, platform: Box<dyn Platform>) -> Self {
         guest.interrupter.set(Some(platform.interrupter()));
         let process = guest.kernel.process();
@@ -58,7 +58,7 @@ impl Executor {
         Self { platform, registers, loaded, space: process.space, others: BTreeMap::new() }
     }
 
-    /// The guest's current thread is what runs next; whoever calls this loads its FPU state.
+    /// Lets the guest's current thread run next. The caller loads its FPU state.
     pub fn begin(&mut self, guest: &Guest) {
         let tasks = &guest.kernel.process().tasks;
         self.registers = tasks.running().registers;
@@ -81,7 +81,7 @@ impl Executor {
         Ok(bytes)
     }
 
-    /// What `of` says of the processes' platforms, in all.
+    /// The sum of `of` over the processes' platforms.
     pub fn sum(&self, of: fn(&dyn Platform) -> u64) -> u64 {
         let others = self.others.values().map(|body| of(body.platform.as_ref()));
         others.fold(of(self.platform.as_ref()), u64::saturating_add)
@@ -108,7 +108,7 @@ impl Executor {
         Ok(())
     }
 
-    /// Makes another thread the current one when that has ended: a snapshot needs one that lives.
+    /// Makes another thread the current one if that has ended: a snapshot needs a living one.
     pub fn ensure_current(&mut self, guest: &mut Guest) -> Result<(), EngineError> {
         let tasks = &guest.kernel.process().tasks;
         let first = tasks.iter().next().map(|task| task.tid);
@@ -135,7 +135,7 @@ impl Executor {
         self.follow(guest)
     }
 
-    /// Makes `pid` the current process, to look at it or to put it back: no CPU time is booked.
+    /// Makes `pid` the current process, to examine or to reset it: no CPU time is counted.
     pub fn visit_process(&mut self, guest: &mut Guest, pid: Pid) -> Result<(), EngineError> {
         if pid == guest.kernel.process().pid {
             return Ok(());
@@ -152,8 +152,8 @@ impl Executor {
         }
     }
 
-    /// Takes the platform and the registers of the kernel's current process, and drops the platforms that no process
-    /// has any more.
+    /// Loads the platform and the registers of the kernel's current process. Drops the platform of the last one if no process has
+    /// its address space any more.
     pub fn follow(&mut self, guest: &mut Guest) -> Result<(), EngineError> {
         let kernel = &mut guest.kernel;
         let space = kernel.process().space;
@@ -164,7 +164,7 @@ impl Executor {
             let loaded = std::mem::replace(&mut self.loaded, body.loaded);
             let left = std::mem::replace(&mut self.space, space);
             if kernel.processes.find_space(left).is_some() {
-                self.others.insert(left, Body::new(platform, loaded));
+                self.others.insert(left, IdlePlatform::new(platform, loaded));
             }
         }
         let (current, loaded) = (kernel.process().tasks.current, self.loaded);
@@ -183,7 +183,7 @@ impl Executor {
         Ok(())
     }
 
-    /// Drops the memory of the processes that are not among `pristine`; whether all of those still have theirs.
+    /// Drops the memory of the processes that are not among `pristine`. Returns whether all of those still have theirs.
     pub fn keep_only(&mut self, guest: &mut Guest, pristine: &[(SpaceId, Pid, Tid)]) -> Result<bool, EngineError> {
         let has = |&(space, owner, _): &(SpaceId, Pid, Tid)| {
             let own = guest.kernel.processes.find(owner).is_some_and(|process| process.space == space);
@@ -199,7 +199,7 @@ impl Executor {
 
     /// Gives the processes with address space `space` their `platform`, which has loaded thread `loaded`'s state.
     pub fn add(&mut self, space: SpaceId, platform: Box<dyn Platform>, loaded: Tid) {
-        self.others.insert(space, Body::new(platform, loaded));
+        self.others.insert(space, IdlePlatform::new(platform, loaded));
     }
 
     /// Loads the FPU state that thread `loaded` has in `kernel` into the platform that holds address space `space`.
@@ -217,7 +217,7 @@ impl Executor {
         }
     }
 
-    /// Stores the FPU state that the current platform has loaded in its thread's task; whose it is.
+    /// Stores the FPU state that the current platform has loaded in its thread's task. Returns that thread.
     pub fn save_loaded(&mut self, guest: &mut Guest) -> Result<Tid, EngineError> {
         let loaded = self.loaded;
         if let Some(task) = guest.kernel.processes.find_task_mut(loaded) {

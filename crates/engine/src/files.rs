@@ -1,5 +1,5 @@
-//! How the loader opens the program itself: from the host, through the volumes, whatever the rules say. The user has
-//! named the program; what was opened for it becomes readable for the guest.
+//! Opens the program itself for the loader: from the host, through the volumes. The rules do not matter here, because the user has
+//! named the program. The files that were opened become readable for the guest.
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
@@ -14,7 +14,7 @@ use warmfork_linux::policy::{Rules, Volume};
 use warmfork_loader::ProgramFiles;
 use warmfork_memory::HostFile;
 
-/// Opens program files and remembers which.
+/// Opens program files and remembers their paths.
 pub struct HostFiles<'a> {
     rules: &'a Rules,
     cwd: PathBuf,
@@ -27,7 +27,7 @@ impl<'a> HostFiles<'a> {
         Self { rules, cwd: PathBuf::from(std::ffi::OsString::from_vec(cwd.to_vec())), opened: Vec::new() }
     }
 
-    /// The guest paths of what was opened.
+    /// The guest paths of the files that were opened.
     pub fn opened(self) -> Vec<PathBuf> {
         self.opened
     }
@@ -47,8 +47,8 @@ impl<'a> HostFiles<'a> {
         }
     }
 
-    /// The guest's path of `file`, which it calls `path`, without symlinks: what its mappings and /proc/self/exe are
-    /// called. A file that a symlink in a volume found outside of it keeps the name that it was called by.
+    /// The guest's path, without symlinks, of `file`, which was opened as `path`: the name of its mappings and of /proc/self/exe. A
+    /// file outside of the volume, to which a symlink in the volume leads, keeps `path`.
     fn real_path(&self, file: &File, path: &Path) -> PathBuf {
         let Ok(host) = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) else {
             return path.to_owned();

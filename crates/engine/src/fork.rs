@@ -9,8 +9,8 @@
 //!           3. the kernel's plain data is assigned, registers and FPU state are loaded; clocks stand still until it runs
 //! ```
 //!
-//! Where that cannot be, for a process of the snapshot has ended or runs another program, or the host refuses a call, the
-//! fork is rebuilt: it gets new platforms, mapped as a new fork's are, and goes on under the same handle.
+//! If a process of the snapshot has ended or runs another program, or the host refuses a call, the fork is rebuilt instead: it
+//! gets new platforms, mapped as a new fork's are. Its handles stay valid.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -26,7 +26,7 @@ use warmfork_memory::{Area, Backing, HostFile, HostFileId, Span, SpanSet};
 use warmfork_platform::{Platform, Pristine};
 
 use crate::error::EngineError;
-use crate::executor::NOBODY;
+use crate::executor::NO_THREAD;
 use crate::goal::{Goal, Outcome, RunLimits};
 use crate::guest::Guest;
 use crate::machine::Machine;
@@ -39,20 +39,20 @@ use crate::trim;
 pub enum ResetKind {
     /// Touched pages were rewritten in place.
     Rewritten,
-    /// There were too many: private pages were dropped.
+    /// Private pages were dropped, because there were too many to rewrite.
     Dropped,
-    /// What the fork ran on was not to be put back: it was made anew.
+    /// The fork could not be put back: it got new platforms.
     Rebuilt,
 }
 
-/// What resets have done so far.
+/// Counters of a fork's resets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ResetCounters {
     /// Resets that rewrote pages.
     pub rewritten: u64,
     /// Resets that dropped pages.
     pub dropped: u64,
-    /// Resets that made the fork anew.
+    /// Resets that rebuilt the fork.
     pub rebuilt: u64,
     /// Pages rewritten in all.
     pub pages: u64,
@@ -70,7 +70,7 @@ pub struct DetachedFork {
 }
 
 impl DetachedFork {
-    /// The fork again, on the calling thread: with platforms of this thread's, the host side and the handles that it had.
+    /// Makes it a fork of the calling thread: with new platforms, and with its host side and handles as before.
     ///
     /// # Errors
     /// The host's refusal of a process or its memory.
@@ -89,11 +89,11 @@ impl DetachedFork {
 pub struct Fork {
     machine: Machine,
     snapshot: Arc<Snapshot>,
-    /// How pages were put back last, of each address space.
+    /// The last reset's plan of each address space.
     plans: BTreeMap<SpaceId, Plan>,
     /// Above this many touched bytes, private pages are dropped and not rewritten.
     pub rewrite_limit: u64,
-    /// What resets have done.
+    /// Counters of its resets.
     pub resets: ResetCounters,
 }
 
@@ -109,11 +109,11 @@ impl Fork {
         Ok(fork)
     }
 
-    /// Gives the machine, whose first process has its platform, those of the `others`, and every one its thread's state.
+    /// Adds the platforms of the `others` to the machine, whose first process has its own, and loads each platform's FPU state.
     fn begin(&mut self, others: Vec<(SpaceId, Box<dyn Platform>)>) -> Result<(), EngineError> {
         self.machine.guest.frozen = Some(self.snapshot.frozen);
         for (space, platform) in others {
-            self.machine.executor.add(space, platform, NOBODY);
+            self.machine.executor.add(space, platform, NO_THREAD);
         }
         for (space, _, loaded) in self.snapshot.spaces() {
             self.machine.executor.load_fpu(&self.snapshot.kernel, space, loaded)?;
@@ -121,16 +121,16 @@ impl Fork {
         Ok(())
     }
 
-    /// Makes ready what forks of this snapshot are known to write to, so that the first run takes no page faults for it.
+    /// Takes the page faults of the pages that forks of this snapshot usually write to, so that the first run takes none for them.
     ///
     /// # Errors
     /// The platform's failure: throw the fork away then.
     pub fn prepare(&mut self) -> Result<(), EngineError> {
-        let familiar = self.snapshot.familiar();
-        Ok(self.machine.executor.platform.prepare(&familiar)?)
+        let pages = self.snapshot.working_set();
+        Ok(self.machine.executor.platform.prepare(&pages)?)
     }
 
-    /// Takes a pristine fork from this thread, for another to [`DetachedFork::attach`] it.
+    /// Detaches a pristine fork from this thread; another thread can [`DetachedFork::attach`] it.
     ///
     /// # Errors
     /// [`EngineError::State`] when it has run since it was made or reset: its memory stays with this thread.
@@ -148,19 +148,19 @@ impl Fork {
         &self.machine
     }
 
-    /// The machine, to drive or change it.
+    /// The machine, to run or change it.
     pub fn machine_mut(&mut self) -> &mut Machine {
         &mut self.machine
     }
 
-    /// What it is a fork of.
+    /// Its snapshot.
     #[must_use]
     pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
     }
 
-    /// Hands the guest `connection`, as one that came to its listening socket `listener`: the only one that it can
-    /// accept until the next reset, or has accepted, if its snapshot was frozen then. The next run ends as
+    /// Hands `connection` to the guest, as one that came to its listening socket `listener`. It is the only one that the guest can
+    /// accept until the next reset; if the snapshot has accepted early, the guest has accepted it already. The next run ends as
     /// [`Outcome::Served`] when the guest closes it or shuts it down.
     pub fn offer(&mut self, listener: Arc<HostFile>, connection: OwnedFd) {
         self.take(Offer { listener, connection: HostFile::socket(connection), peer: None });
@@ -171,7 +171,7 @@ impl Fork {
         let Guest { kernel, host, frozen, .. } = &mut self.machine.guest;
         let listeners = Arc::clone(&self.snapshot.listeners);
         let gate = match &self.snapshot.accepted {
-            // A fork that has run has seen that nobody is at the other end.
+            // A fork that has run has seen that its accepted connection has no peer.
             Some(accepted) if frozen.is_some() && kernel.connect_accepted(host, accepted, &offer) => {
                 Gate::serving(listeners, accepted.id)
             }
@@ -180,7 +180,7 @@ impl Fork {
         host.gate = gate;
     }
 
-    /// Lets the guest accept what comes to the snapshot's listening sockets, and counts it.
+    /// Lets the guest accept connections from the snapshot's listening sockets, and counts them.
     pub fn open(&mut self) {
         let waiting = std::iter::from_fn(|| self.snapshot.take_waiting()).collect();
         self.machine.guest.host.gate = Gate::open(Arc::clone(&self.snapshot.listeners), waiting);
@@ -192,7 +192,7 @@ impl Fork {
         self.machine.guest.host.gate.shut();
     }
 
-    /// Drives the fork; see [`Machine::run`].
+    /// Runs the fork; see [`Machine::run`].
     ///
     /// # Errors
     /// As [`Machine::run`].
@@ -203,7 +203,7 @@ impl Fork {
     /// Returns the fork to the snapshot's state.
     ///
     /// # Errors
-    /// [`EngineError`] when the host does not even give what a new fork needs: throw the fork away then.
+    /// [`EngineError`] when the host refuses the resources of a new fork: throw the fork away then.
     pub fn reset(&mut self) -> Result<ResetKind, EngineError> {
         let spaces = self.snapshot.spaces();
         let whole = self.machine.executor.keep_only(&mut self.machine.guest, &spaces);
@@ -217,7 +217,7 @@ impl Fork {
         Ok(ResetKind::Rebuilt)
     }
 
-    /// Makes the fork anew. Its host side stays: handles to it are out.
+    /// Gives the fork new platforms. Its host side stays, because handles refer to it.
     fn rebuild(&mut self) -> Result<(), EngineError> {
         let Parts { kernel, platform, others } = Parts::of(&self.snapshot, &self.machine.guest.clock)?;
         self.machine.replace(platform, kernel);
@@ -226,7 +226,7 @@ impl Fork {
         self.prepare()
     }
 
-    /// Returns the fork to the snapshot's state on what it runs on.
+    /// Returns the fork to the snapshot's state on its present platforms.
     fn rewind(&mut self, spaces: &[(SpaceId, Pid, Tid)]) -> Result<ResetKind, EngineError> {
         let resetting = |source| EngineError::Kernel { operation: "resetting", source };
         let written = mapped_writes(&mut self.machine, &self.snapshot)?;
@@ -278,7 +278,7 @@ impl Fork {
         }
         let platform = self.machine.executor.platform.as_mut();
         for &span in &remapped {
-            // What is mapped now goes where the snapshot has nothing; elsewhere the new mapping replaces it.
+            // Present mappings are removed where the snapshot has none; elsewhere the new mapping replaces them.
             let mut gone = SpanSet::default();
             for area in self.machine.guest.kernel.space().areas().overlapping(span) {
                 gone.insert(area.span.intersection(span).unwrap_or(area.span));
@@ -302,7 +302,7 @@ impl Fork {
         Ok(())
     }
 
-    /// Makes every private page of the current process, which has `id`'s memory, what the image says. How many were
+    /// Restores every private page of the current process, which has `id`'s memory, from the image. Returns how many pages were
     /// rewritten; `None` when they were dropped.
     fn restore_pages(&mut self, id: SpaceId) -> Result<Option<u64>, EngineError> {
         let spans = self.machine.private_spans();
@@ -311,30 +311,30 @@ impl Fork {
         let image = self.snapshot.image(id)?;
         if touched.iter().map(|span| span.len()).sum::<u64>() > self.rewrite_limit {
             platform.discard_all(&touched)?;
-            platform.put_back(image.all_bytes(), &[])?;
+            platform.rewrite_pages(image.all_bytes(), &[])?;
             return Ok(None);
         }
         let plan = self.plans.entry(id).or_default();
         if touched != plan.touched {
             if id == self.snapshot.kernel.process().space {
-                self.snapshot.learn(&touched);
+                self.snapshot.learn_working_set(&touched);
             }
             *plan = Plan { given_back: std::mem::take(&mut plan.given_back), ..Plan::new(image, touched) };
         }
         let settled;
-        let plan = if trim::due(self.resets.rewritten) {
+        let plan = if trim::is_due(self.resets.rewritten) {
             settled = plan.settled(platform, image).map_err(EngineError::host("reading the guest's memory"))?;
             &settled
         } else {
             &*plan
         };
         platform.discard_all(&plan.returned)?;
-        platform.put_back(image.all_bytes(), &plan.pages)?;
+        platform.rewrite_pages(image.all_bytes(), &plan.pages)?;
         Ok(Some(plan.pages.iter().map(|(span, _)| span.len()).sum::<u64>() / warmfork_abi::PAGE))
     }
 }
 
-/// What a new fork begins with.
+/// The parts of a new fork.
 struct Parts {
     kernel: Kernel,
     /// The first process's.
@@ -344,11 +344,11 @@ struct Parts {
 }
 
 impl Parts {
-    /// Those of a fork of `snapshot` that has `clock`.
+    /// The parts of a fork of `snapshot` that has `clock`.
     fn of(snapshot: &Snapshot, clock: &MachineClock) -> Result<Self, EngineError> {
         let failed = |source| EngineError::Kernel { operation: "forking", source };
         let mut kernel = snapshot.kernel.fork().map_err(failed)?;
-        // Again when it runs; what that needs of the host, a new fork has.
+        // It begins again when it runs; this call makes the host's resources for that now.
         kernel.begin();
         let mut platforms = Vec::new();
         for (space, ..) in snapshot.spaces() {
@@ -356,7 +356,7 @@ impl Parts {
             let everything = Span { start: 0, end: kernel.space().layout().top() };
             platform.map_all(&snapshot.mappings(space, everything, &kernel, clock)?)?;
             let image = snapshot.image(space)?;
-            platform.hold_image(image.file(), image.all_bytes().len() as u64)?;
+            platform.set_image(image.file(), image.all_bytes().len() as u64)?;
             platforms.push((space, platform));
         }
         kernel.seal_own_files().map_err(failed)?;
@@ -366,7 +366,7 @@ impl Parts {
     }
 }
 
-/// How to put back a set of touched pages; seldom another from one reset to the next.
+/// How to put back a set of touched pages. It seldom changes from one reset to the next.
 #[derive(Default)]
 struct Plan {
     touched: Vec<Span>,
@@ -374,7 +374,7 @@ struct Plan {
     pages: Vec<(Span, Pristine)>,
     /// Dropped, which brings back the image's or the file's own pages.
     returned: Vec<Span>,
-    /// Dropped once already, because requests seemed to leave them alone.
+    /// Dropped once already, because requests seemed to leave them unchanged.
     given_back: SpanSet,
 }
 
@@ -392,7 +392,7 @@ impl Plan {
         plan
     }
 
-    /// The same for once, but for pages that are what they were already: those are dropped too, each once.
+    /// A plan for one reset that also drops the pages that have not changed, each page once.
     fn settled(&mut self, platform: &dyn Platform, image: &Image) -> std::io::Result<Self> {
         let (mut same, mut changed) = (Vec::new(), Vec::new());
         for &(span, pristine) in &self.pages {

@@ -1,4 +1,4 @@
-//! What a machine is driven to, how far, and why that ended.
+//! The goal of a run, its limits, and its outcome.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -6,42 +6,43 @@ use std::time::Duration;
 use warmfork_linux::host::monotonic;
 use warmfork_linux::process::Ending;
 
-/// What a machine is driven to, beside its own end and the end of what its gate has let in ([`Outcome::Served`]).
+/// The condition that ends a run, beside the program's end and the end of the connections that its gate has let in
+/// ([`Outcome::Served`]).
 #[derive(Clone, Copy, Debug, Default)]
 pub enum Goal<'a> {
-    /// Nothing else.
+    /// No other condition.
     #[default]
     End,
-    /// That somebody who waits to be served, and whom [`warmfork_linux::gate::Gate`] does not see, can be: the program only
-    /// waits, and is done with its client.
+    /// The program only waits, and is done with its client: another client, of which [`warmfork_linux::gate::Gate`] does not know,
+    /// waits to be served.
     NextClient,
     /// The program is ready: every thread blocked, one of them waiting for a connection, and nothing to do within two seconds.
-    /// It does not wait for that: its clocks are put ahead.
+    /// The run does not wait for those two seconds: it skips the clocks.
     Ready,
-    /// It has accepted a connection since it is watched, and every thread is blocked, one of them for the first bytes of that
-    /// or for another; or it has done something that it must not do early, which
-    /// [`warmfork_linux::gate::Gate::is_disqualified`] tells.
+    /// The program has accepted a connection since [`warmfork_linux::gate::Gate::watch_early_accept`], and every thread is blocked,
+    /// one of them for that connection's first bytes or for another connection. Or the program has made a call that it must not
+    /// make early, as [`warmfork_linux::gate::Gate::is_disqualified`] says.
     EarlyAccept,
-    /// It has accepted or ended a connection that its gate counts.
+    /// The program has accepted or ended a connection that its gate counts.
     Connection,
-    /// It has made this many system calls since it was made, all processes and threads together: behind the last one, or where
-    /// that blocks.
+    /// The machine has made this many system calls since it was made, all processes and threads together. The run ends behind the
+    /// last one, or where that blocks.
     Calls(u64),
-    /// This is set. Whoever sets it calls [`crate::Handle::look`] then.
+    /// This flag is set. The thread that sets it calls [`crate::Handle::notify`] afterwards.
     Flag(&'a AtomicBool),
 }
 
-/// How much a machine may take on the way.
+/// The limits of a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RunLimits {
-    /// When it is stopped, in nanoseconds of the host's CLOCK_MONOTONIC.
+    /// The time at which the run ends, in nanoseconds of the host's CLOCK_MONOTONIC.
     pub deadline: Option<u64>,
-    /// Bytes that it may have written to privately, or in memory files; checked each tick of 10 ms.
+    /// The most bytes that the machine may have written to privately, or in memory files; checked each tick of 10 ms.
     pub touched_bytes: Option<u64>,
 }
 
 impl RunLimits {
-    /// No more than `time`, if any, from now on.
+    /// Limits that end the run when `time`, if any, has passed from now on.
     #[must_use]
     pub fn within(time: Option<Duration>) -> Self {
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
@@ -50,7 +51,7 @@ impl RunLimits {
     }
 }
 
-/// Why driving a machine stopped.
+/// The reason why a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// The program ended.

@@ -9,10 +9,10 @@ use warmfork_linux::process::Ending;
 use warmfork_loader::vdso::MachineClock;
 use warmfork_platform::Interrupter;
 
-use crate::choice::Chosen;
 use crate::clock::FrozenAt;
+use crate::platform_choice::SelectedPlatform;
 
-/// What a machine has done so far.
+/// Counters of a machine since it was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counters {
     /// System calls answered.
@@ -23,21 +23,21 @@ pub struct Counters {
     pub switches: u64,
 }
 
-/// A guest without what runs it. It may go from thread to thread; an [`crate::executor::Executor`] may not.
+/// A guest without its executor. It may go from thread to thread; an [`crate::executor::Executor`] may not.
 pub(crate) struct Guest {
-    pub kind: Chosen,
+    pub kind: SelectedPlatform,
     pub kernel: Kernel,
     pub host: Host,
     pub clock: MachineClock,
-    /// What its clocks go on from when it runs next; `None` once it has run since it was made or reset.
+    /// The clocks that it continues from when it runs next; `None` once it has run since it was made or reset.
     pub frozen: Option<FrozenAt>,
-    /// When what is due every tick is due next, in nanoseconds of the host's CLOCK_MONOTONIC.
+    /// The time of the next tick, in nanoseconds of the host's CLOCK_MONOTONIC.
     pub next_tick: u64,
-    /// Signals of the terminal's keys that have not been passed on; see `terminal_signals.rs`.
-    pub keys: Arc<AtomicU64>,
+    /// Signals of the terminal that have not been forwarded, one bit each; see `terminal_signals.rs`.
+    pub terminal_signals: Arc<AtomicU64>,
     pub counters: Counters,
     pub ended: Option<Ending>,
-    /// Interrupts what runs it.
+    /// Interrupts the platform that runs it.
     pub interrupter: Arc<Current>,
 }
 
@@ -45,10 +45,10 @@ const fn may_go_to_another_thread<T: Send>() {}
 const _: () = may_go_to_another_thread::<Guest>();
 
 impl Guest {
-    pub fn new(kind: Chosen, kernel: Kernel, host: Host, clock: MachineClock) -> Self {
+    pub fn new(kind: SelectedPlatform, kernel: Kernel, host: Host, clock: MachineClock) -> Self {
         let (frozen, next_tick, ended) = (None, 0, None);
-        let (keys, counters, interrupter) = (Arc::default(), Counters::default(), Arc::default());
-        Self { kind, kernel, host, clock, frozen, next_tick, keys, counters, ended, interrupter }
+        let (terminal_signals, counters, interrupter) = (Arc::default(), Counters::default(), Arc::default());
+        Self { kind, kernel, host, clock, frozen, next_tick, terminal_signals, counters, ended, interrupter }
     }
 
     /// A handle that stops it from another thread.
@@ -57,7 +57,7 @@ impl Guest {
             interrupter: Arc::clone(&self.interrupter),
             waker: self.host.waker(),
             asked: Arc::clone(&self.host.interrupt_asked),
-            keys: Arc::clone(&self.keys),
+            terminal_signals: Arc::clone(&self.terminal_signals),
         }
     }
 }
@@ -84,18 +84,18 @@ pub struct Handle {
     interrupter: Arc<Current>,
     waker: Waker,
     asked: Arc<AtomicBool>,
-    pub(crate) keys: Arc<AtomicU64>,
+    pub(crate) terminal_signals: Arc<AtomicU64>,
 }
 
 impl Handle {
     /// Makes the machine's current or next run return [`crate::Outcome::Interrupted`].
     pub fn interrupt(&self) {
         self.asked.store(true, Ordering::SeqCst);
-        self.look();
+        self.notify();
     }
 
-    /// Makes the machine's current or next run look at [`crate::Goal::Flag`].
-    pub fn look(&self) {
+    /// Makes the machine's current or next run check [`crate::Goal::Flag`] soon.
+    pub fn notify(&self) {
         self.interrupter.interrupt();
         self.waker.wake();
     }

@@ -1,8 +1,8 @@
-//! What a program that is started is told of itself: whom it runs as, its first thread's name.
+//! The identity of a program that is started: its user and group, and its first thread's name.
 
 use warmfork_loader::Identity;
 
-/// Whom programs run as: the user of this process.
+/// The user and group that programs run as: this process's.
 pub(crate) fn identity() -> Identity {
     Identity {
         uid: rustix::process::getuid().as_raw(),

@@ -1,4 +1,4 @@
-//! Looking into a machine from outside: its mappings and its memory. For the Python API and for tests.
+//! Shows a machine's mappings, threads and memory to the Python API and to tests.
 
 use warmfork_linux::Kernel;
 use warmfork_memory::{Backing, Protection};
@@ -13,7 +13,7 @@ fn addresses(kernel: &Kernel) -> Vec<Address> {
 }
 
 impl Snapshot {
-    /// Where its forks listen.
+    /// The addresses that its forks listen on.
     #[must_use]
     pub fn listening(&self) -> Vec<Address> {
         addresses(self.kernel())
@@ -35,7 +35,7 @@ pub struct AreaInfo {
     pub executable: bool,
     /// MAP_SHARED
     pub shared: bool,
-    /// The file behind it, or what it is (`[stack]`); empty for other anonymous memory.
+    /// The file behind it, or its kind (`[stack]`); empty for other anonymous memory.
     pub name: String,
 }
 
@@ -52,11 +52,11 @@ pub struct ThreadInfo {
     pub vectors: Vec<u8>,
 }
 
-/// The most that is read at once.
-pub const LARGEST_READ: usize = 1 << 30;
+/// The most bytes that one [`Machine::read_memory`] reads.
+pub const MAX_READ: usize = 1 << 30;
 
 impl Machine {
-    /// Where the program listens.
+    /// The addresses that the program listens on.
     #[must_use]
     pub fn listening(&self) -> Vec<Address> {
         addresses(self.kernel())
@@ -83,7 +83,7 @@ impl Machine {
             .collect()
     }
 
-    /// The guest's threads, with everything that is in their registers.
+    /// The threads of the current process, with all of their registers.
     ///
     /// # Errors
     /// [`EngineError::Platform`] when the platform fails.
@@ -102,8 +102,8 @@ impl Machine {
         Ok(threads.collect())
     }
 
-    /// All that the emulated kernel holds for the guest, in words: descriptors, pipes with what is in them, signals,
-    /// timers. For looking at; the form may change.
+    /// The emulated kernel's whole state as text, for people: descriptors, pipes with their content, signals, timers. The form may
+    /// change.
     #[must_use]
     pub fn describe(&self) -> String {
         format!("{:#?}", self.guest.kernel)
@@ -112,10 +112,10 @@ impl Machine {
     /// Reads guest memory, whatever its protection.
     ///
     /// # Errors
-    /// [`EngineError::Memory`] where nothing is mapped, and for more than [`LARGEST_READ`] bytes.
+    /// [`EngineError::Memory`] where nothing is mapped, and for more than [`MAX_READ`] bytes.
     pub fn read_memory(&self, address: u64, length: usize) -> Result<Vec<u8>, EngineError> {
         let failed = |source| EngineError::Memory { operation: "reading", address, length, source };
-        if length > LARGEST_READ {
+        if length > MAX_READ {
             return Err(failed(std::io::ErrorKind::InvalidInput.into()));
         }
         let mut bytes = vec![0; length];
@@ -126,7 +126,7 @@ impl Machine {
     /// Writes guest memory, as the guest itself could.
     ///
     /// # Errors
-    /// [`EngineError::Memory`] where the guest may not write; what comes before that is written.
+    /// [`EngineError::Memory`] where the guest may not write; the bytes before that address are written.
     pub fn write_memory(&mut self, address: u64, bytes: &[u8]) -> Result<(), EngineError> {
         let written = self.executor.platform.write_some(address, bytes);
         if written == bytes.len() {

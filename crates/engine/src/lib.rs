@@ -10,13 +10,12 @@
 //!                           Server (one worker thread a fork)
 //! ```
 //!
-//! A machine stays on the thread that made it (ptrace wants that). For callers that come from several, the threads of a
-//! [`pool`] own forks and drive them by turns, and a [`machine_thread::MachineThread`] is one machine's own, while it boots.
+//! A machine stays on the thread that made it, because ptrace requires that. For callers on several threads, the threads of a
+//! [`pool`] own forks and run them by turns, and a [`machine_thread::MachineThread`] owns one machine while it boots.
 
 #![forbid(unsafe_code)]
 
 pub mod boot;
-mod choice;
 mod clock;
 pub mod cpu;
 pub mod doctor;
@@ -32,6 +31,7 @@ pub mod machine;
 pub mod machine_thread;
 mod mapped_writes;
 mod memory_limit;
+mod platform_choice;
 mod platform_guest;
 pub mod pool;
 pub mod pristine;
@@ -44,12 +44,12 @@ mod terminal_signals;
 mod trim;
 
 pub use boot::{MachineLimits, Program, boot};
-pub use choice::{Choice, Chosen, PlatformKind};
 pub use error::EngineError;
 pub use fork::{DetachedFork, Fork, ResetKind};
 pub use goal::{Goal, Outcome, RunLimits};
 pub use machine::{Counters, Handle, Machine};
 pub use machine_thread::MachineThread;
+pub use platform_choice::{PlatformChoice, PlatformKind, SelectedPlatform};
 pub use pool::Owned;
 pub use serve::{ServeOptions, Server};
 pub use snapshot::Snapshot;

@@ -1,4 +1,4 @@
-//! One guest program being run: a guest and the executor that runs it on this thread. `run.rs` has the loop between the two.
+//! One guest program: a guest and the executor that runs it on this thread. `run.rs` has the loop between the two.
 
 use warmfork_linux::Kernel;
 use warmfork_linux::gate::{Gate, Offer, OwnClient};
@@ -8,23 +8,23 @@ use warmfork_linux::process::Ending;
 use warmfork_loader::vdso::MachineClock;
 use warmfork_platform::Platform;
 
-use crate::choice::Chosen;
 use crate::error::EngineError;
 use crate::executor::Executor;
 use crate::guest::Guest;
+use crate::platform_choice::SelectedPlatform;
 
 pub use crate::guest::{Counters, Handle};
 
-/// A guest program with everything that it runs on.
+/// A guest program with its executor.
 pub struct Machine {
     pub(crate) guest: Guest,
     pub(crate) executor: Executor,
 }
 
 impl Machine {
-    /// A machine from its parts; the current thread's registers are taken from the kernel's.
+    /// A machine from its parts. The current thread's registers are the kernel's.
     pub(crate) fn new(
-        kind: Chosen,
+        kind: SelectedPlatform,
         platform: Box<dyn Platform>,
         kernel: Kernel,
         host: Host,
@@ -39,13 +39,13 @@ impl Machine {
         Self { guest, executor }
     }
 
-    /// The guest without what has run it.
+    /// The guest without its executor.
     pub(crate) fn into_guest(self) -> Guest {
         self.guest.interrupter.set(None);
         self.guest
     }
 
-    /// What it has done.
+    /// Its counters since it was made.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.guest.counters
@@ -57,9 +57,9 @@ impl Machine {
         &self.guest.kernel
     }
 
-    /// What runs it.
+    /// The platform that runs it.
     #[must_use]
-    pub fn platform(&self) -> Chosen {
+    pub fn platform(&self) -> SelectedPlatform {
         self.guest.kind
     }
 
@@ -69,7 +69,7 @@ impl Machine {
         &self.guest.host
     }
 
-    /// What running the guest has taken of the host.
+    /// The cost of running the guest so far.
     #[must_use]
     pub fn counts(&self) -> warmfork_platform::Counts {
         self.executor.platform.counts()
@@ -87,8 +87,8 @@ impl Machine {
         self.guest.handle()
     }
 
-    /// From now on the program accepts nobody but the client that is returned: others' connections wait for a fork of it, or
-    /// until [`Self::admit_any`].
+    /// Lets the program accept only the client that is returned. Other clients' connections wait for a fork of it, or until
+    /// [`Self::admit_any`].
     pub fn admit_own(&mut self) -> OwnClient {
         self.guest.host.gate.admit_own()
     }
@@ -98,12 +98,12 @@ impl Machine {
         self.guest.host.gate.take_waiting()
     }
 
-    /// The program accepts whoever comes.
+    /// Lets the program accept any client.
     pub fn admit_any(&mut self) {
         self.guest.host.gate.admit_any();
     }
 
-    /// Makes `pid` the current process, to look at it or to put it back: no CPU time is booked.
+    /// Makes `pid` the current process, to examine or to reset it: no CPU time is counted.
     pub(crate) fn visit_process(&mut self, pid: Pid) -> Result<(), EngineError> {
         self.executor.visit_process(&mut self.guest, pid)
     }
@@ -114,14 +114,14 @@ impl Machine {
         self.start();
     }
 
-    /// Puts another kernel's state in the place of this one's, on the same host side: `platform` is its first process's.
+    /// Replaces the kernel's state and the platforms; the host side stays. `platform` is the first process's.
     pub(crate) fn replace(&mut self, platform: Box<dyn Platform>, kernel: Kernel) {
         self.guest.kernel = kernel;
         self.executor = Executor::new(&self.guest, platform);
         self.start();
     }
 
-    /// A new client may come, and what runs next is the kernel's current thread.
+    /// Begins anew: with an empty gate, and the kernel's current thread to run next.
     fn start(&mut self) {
         self.guest.host.gate = Gate::default();
         self.executor.begin(&self.guest);

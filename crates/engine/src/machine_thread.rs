@@ -8,7 +8,7 @@ use crate::error::EngineError;
 
 type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
 
-/// Owns a `T` on a thread of its own. Dropping it ends the thread after the job at hand.
+/// Owns a `T` on a thread of its own. Dropping it ends the thread after the current job.
 pub struct MachineThread<T> {
     jobs: Option<Sender<Job<T>>>,
     thread: Option<JoinHandle<()>>,
@@ -18,7 +18,7 @@ impl<T: 'static> MachineThread<T> {
     /// Starts a thread that makes the value and then works for it.
     ///
     /// # Errors
-    /// What `make` says, or the host's refusal of a thread.
+    /// As `make`; the host's refusal of a thread.
     pub fn new(make: impl FnOnce() -> Result<T, EngineError> + Send + 'static) -> Result<Self, EngineError> {
         let (jobs, queue) = channel::<Job<T>>();
         let (ready, made) = channel();
@@ -30,7 +30,7 @@ impl<T: 'static> MachineThread<T> {
                     Ok(value) => value,
                     Err(error) => return drop(ready.send(Err(error))),
                 };
-                // Nobody waits any more when this fails; the queue then ends at once.
+                // This fails when the caller is gone; the queue then ends at once.
                 let _ = ready.send(Ok(()));
                 while let Ok(job) = queue.recv() {
                     job(&mut value);
@@ -41,7 +41,7 @@ impl<T: 'static> MachineThread<T> {
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
-    /// Has the thread do `job`; the answer comes through the receiver.
+    /// Lets the thread do `job`; the receiver gets the answer.
     ///
     /// # Errors
     /// [`EngineError::Ended`] when the thread is gone (an earlier job panicked).
@@ -55,7 +55,7 @@ impl<T: 'static> MachineThread<T> {
         Ok(receiver)
     }
 
-    /// Has the thread do `job` and waits for its answer.
+    /// Lets the thread do `job` and waits for the answer.
     ///
     /// # Errors
     /// [`EngineError::Ended`] when the thread is gone.

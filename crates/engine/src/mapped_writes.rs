@@ -1,9 +1,9 @@
-//! What a fork may have written to its own files where they are mapped: a reset compares that, not all that is mapped.
+//! Finds the parts of a fork's own files that it may have written to through mappings: a reset compares only those.
 //!
 //! A page that a process has touched through a shared mapping is in its page tables, and stays there: the host takes pages out
-//! of them only when it swaps or joins them to huge ones, or with the mapping. So in a fork, whose page tables began empty, what
-//! is not there has not been written to. Reading counts too, as does what the host maps around it. Writing by descriptor is
-//! known otherwise ([`HostFile::take_used`](warmfork_memory::HostFile::take_used)).
+//! of them only when it swaps or joins them to huge ones, or with the mapping. So a fork, whose page tables began empty, has not
+//! written to a page that is not in them. Pages that were only read are in them too, as are neighbours that the host maps.
+//! Writes by descriptor are known otherwise ([`HostFile::take_used`](warmfork_memory::HostFile::take_used)).
 
 use std::collections::BTreeMap;
 
@@ -18,8 +18,8 @@ use crate::snapshot::Snapshot;
 /// Pages looked at at a time.
 const PAGES: usize = 4096;
 
-/// What the processes of `machine`, a fork of `snapshot` about to be reset, may have written to its own files where they are
-/// mapped.
+/// The parts of its own files that the processes of `machine`, a fork of `snapshot` about to be reset, may have written to
+/// through mappings.
 pub(crate) fn mapped_writes(machine: &mut Machine, snapshot: &Snapshot) -> Result<MappedWrites, EngineError> {
     if machine.guest.kernel.own_files.is_empty() {
         return Ok(MappedWrites::Parts(BTreeMap::new()));
@@ -46,7 +46,8 @@ pub(crate) fn mapped_writes(machine: &mut Machine, snapshot: &Snapshot) -> Resul
     Ok(MappedWrites::Parts(parts))
 }
 
-/// Adds to `found` what is in the current process's page tables of `area`, a mapping of a file from `offset` on.
+/// Adds the pages of `area`, a mapping of a file from `offset` on, that are in the current process's page tables to `found`, as
+/// spans of the file.
 fn touched(machine: &Machine, area: &Area, offset: u64, found: &mut SpanSet) {
     let mut present = [0; PAGES];
     let mut at = area.span.start;

@@ -1,4 +1,4 @@
-//! How much memory a machine has written to.
+//! The memory that a machine has written to, and its limit.
 
 use warmfork_abi::PAGE;
 use warmfork_memory::Span;
@@ -7,9 +7,10 @@ use crate::error::EngineError;
 use crate::machine::Machine;
 
 impl Machine {
-    /// Whether the guest has written more than it may: to memory files; in all, when it mapped some without a reservation
-    /// or has several processes (else all was counted when it was mapped); or more than `limit`, of which what its snapshot
-    /// has in memory files is no part. Of what is mapped without a reservation, which may be terabytes, page tables count as well.
+    /// Whether the guest has written more bytes than it may. Its memory files have a limit. So has its memory in all, where it was
+    /// not counted when it was mapped: with mappings without a reservation, or several processes. `limit` is one more, which
+    /// leaves out the content of the snapshot's memory files. Where there are mappings without a reservation, which may be
+    /// terabytes, page tables count as well.
     pub(crate) fn is_short_of_memory(&mut self, limit: Option<u64>) -> Result<bool, EngineError> {
         let most = self.guest.kernel.space().limits().accessible_bytes;
         let (files, more_files) = self.guest.kernel.memory_file_bytes();
@@ -22,7 +23,7 @@ impl Machine {
             return Ok(false);
         }
         let room = room.min(if uncounted { most - files } else { u64::MAX });
-        // Without looking first: a guest with very many mappings would do nothing but be looked at.
+        // Upper bounds first: exact answers take time for each mapping, of which a guest may have very many.
         let touched = self.executor.sum(|platform| platform.touched_at_most());
         let tables = if unreserved { self.executor.sum(|platform| platform.table_bytes_at_most()) } else { 0 };
         if tables.saturating_add(touched) <= room {

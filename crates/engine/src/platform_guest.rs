@@ -1,4 +1,4 @@
-//! A platform as the emulated kernel sees it: memory and vector registers, nothing else.
+//! Adapts a platform to the emulated kernel, which sees its memory and vector registers.
 
 use warmfork_abi::Errno;
 use warmfork_linux::Guest;

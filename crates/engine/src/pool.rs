@@ -31,13 +31,13 @@ use crate::goal::{Goal, Outcome, RunLimits};
 use crate::machine::Machine;
 use crate::run::{Progress, Run};
 
-/// A run goes on for so many nanoseconds before others, and jobs, have their turn.
+/// The nanoseconds for which a run goes on before other runs, and jobs, have their turn.
 const SLICE: u64 = 5_000_000;
 
-/// The token of a thread's own eventfd; no key is it.
+/// The token of a thread's own eventfd; no value has this key.
 const COMMANDS: u64 = 0;
 
-/// What a pool can own and run.
+/// A value that a pool can own and run.
 pub trait Driven: 'static {
     /// The machine to run.
     fn driven(&mut self) -> &mut Machine;
@@ -49,16 +49,16 @@ impl Driven for Fork {
     }
 }
 
-/// What the pool's threads keep for their callers.
+/// A value that a pool's thread keeps for its caller.
 type Value = Box<dyn Any>;
-/// Something to do with a value, which is told if it is lost.
+/// A job for a value. It is dropped, which its caller notices, if the value is lost.
 type Job = Box<dyn FnOnce(&mut Value) + Send>;
 
-/// Begins a run of a value, or has told why not.
+/// Begins a run of a value, or sends the error to its caller.
 type Begin = Box<dyn FnOnce(&mut Value) -> Option<Running> + Send>;
 
 enum Command {
-    /// Make a value. Nothing is kept when it is refused.
+    /// Make a value; `None` keeps nothing.
     Make(u64, Box<dyn FnOnce() -> Option<Value> + Send>),
     Do(u64, Job),
     Run(u64, Begin),
@@ -77,7 +77,7 @@ struct Running {
 struct Slot {
     value: Value,
     running: Option<Running>,
-    /// What to do when the run is over.
+    /// Commands for when the run is over.
     queue: VecDeque<Command>,
 }
 
@@ -103,7 +103,7 @@ impl Worker {
             .name(format!("warmfork-pool-{index}"))
             .spawn(move || {
                 cpu::pin(index);
-                Thread { worker: shared, set, queue, slots: BTreeMap::new(), ready: VecDeque::new() }.work();
+                Thread { worker: shared, set, queue, slots: BTreeMap::new(), ready: VecDeque::new() }.run();
             })
             .map_err(EngineError::host("starting a pool's thread"))?;
         Ok(worker)
@@ -111,7 +111,7 @@ impl Worker {
 
     fn send(&self, command: Command) -> Result<(), EngineError> {
         self.commands.send(command).map_err(|_| EngineError::Ended)?;
-        // It fails when the counter is at its end, and the thread is to wake anyway.
+        // This fails when the counter is at its end; the thread wakes then too.
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
         Ok(())
     }
@@ -136,10 +136,10 @@ pub struct Owned<T> {
 }
 
 impl<T: Driven> Owned<T> {
-    /// Has the thread with the fewest values make one.
+    /// Lets the thread with the fewest values make one.
     ///
     /// # Errors
-    /// What `make` says, or the host's refusal of threads.
+    /// As `make`; the host's refusal of threads.
     pub fn new(make: impl FnOnce() -> Result<T, EngineError> + Send + 'static) -> Result<Self, EngineError> {
         static KEYS: AtomicU64 = AtomicU64::new(COMMANDS + 1);
         let least = workers()?.iter().min_by_key(|worker| worker.values.load(Ordering::Relaxed));
@@ -149,7 +149,7 @@ impl<T: Driven> Owned<T> {
         let make = Box::new(move || match make() {
             Ok(value) => answer.send(Ok(())).is_ok().then(|| Box::new(value) as Value),
             Err(error) => {
-                // Whoever asked is gone when this fails.
+                // This fails when the caller is gone.
                 let _ = answer.send(Err(error));
                 None
             }
@@ -162,7 +162,7 @@ impl<T: Driven> Owned<T> {
         Ok(owned)
     }
 
-    /// Has its thread do `job`, when its run is over, if it runs; the answer comes through the receiver.
+    /// Lets its thread do `job`, after its run if it runs; the receiver gets the answer.
     ///
     /// # Errors
     /// [`EngineError::Ended`] when the thread is gone.
@@ -173,7 +173,7 @@ impl<T: Driven> Owned<T> {
         let (answer, receiver) = channel();
         let job: Job = Box::new(move |value| {
             if let Some(value) = value.downcast_mut() {
-                // Whoever asked is gone when this fails.
+                // This fails when the caller is gone.
                 let _ = answer.send(job(value));
             }
         });
@@ -181,7 +181,7 @@ impl<T: Driven> Owned<T> {
         Ok(receiver)
     }
 
-    /// Has its thread do `job` and waits for its answer.
+    /// Lets its thread do `job` and waits for the answer.
     ///
     /// # Errors
     /// [`EngineError::Ended`] when the thread or the value is gone.
@@ -189,10 +189,10 @@ impl<T: Driven> Owned<T> {
         self.start(job)?.recv().map_err(|_| EngineError::Ended)
     }
 
-    /// Has its thread run its machine, to the goal and within the limits that `begin` says on the thread.
+    /// Lets its thread run its machine, to the goal and within the limits that `begin` returns there.
     ///
     /// # Errors
-    /// [`EngineError::Ended`] when the thread is gone. What `begin` and [`Machine::run`] say comes through the receiver.
+    /// [`EngineError::Ended`] when the thread is gone. The receiver gets errors of `begin` and of [`Machine::run`].
     pub fn run(
         &self,
         begin: impl FnOnce(&mut T) -> Result<(Goal<'static>, RunLimits), EngineError> + Send + 'static,
@@ -206,7 +206,7 @@ impl<T: Driven> Owned<T> {
                     Some(Running { run, machine: machine_of::<T>, answer })
                 }
                 Err(error) => {
-                    // Whoever asked is gone when this fails.
+                    // This fails when the caller is gone.
                     let _ = answer.send(Err(error));
                     None
                 }
@@ -243,12 +243,12 @@ struct Thread {
 }
 
 impl Thread {
-    fn work(mut self) {
+    fn run(mut self) {
         let mut deadlines = BTreeMap::new();
         loop {
             loop {
                 match self.queue.try_recv() {
-                    Ok(command) => self.obey(command),
+                    Ok(command) => self.execute(command),
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return,
                 }
@@ -264,7 +264,7 @@ impl Thread {
         }
     }
 
-    fn obey(&mut self, command: Command) {
+    fn execute(&mut self, command: Command) {
         let key = match &command {
             Command::Make(key, _) | Command::Do(key, _) | Command::Run(key, _) | Command::Drop(key, _) => *key,
         };
@@ -275,7 +275,7 @@ impl Thread {
             }
             return;
         }
-        // A value that is gone: the answer's sender goes with the command.
+        // If the value is gone, the command is dropped, and with it the sender of its answer.
         let Some(slot) = self.slots.get_mut(&key) else { return };
         if slot.running.is_some() {
             slot.queue.push_back(command);
@@ -285,7 +285,7 @@ impl Thread {
             Command::Make(..) => {}
             Command::Do(_, job) => {
                 if catch_unwind(AssertUnwindSafe(|| job(&mut slot.value))).is_err() {
-                    self.lose(key);
+                    self.discard(key);
                 }
             }
             Command::Run(_, begin) => match catch_unwind(AssertUnwindSafe(|| begin(&mut slot.value))) {
@@ -294,23 +294,23 @@ impl Thread {
                     self.ready.push_back(key);
                 }
                 Ok(None) => {}
-                Err(_) => self.lose(key),
+                Err(_) => self.discard(key),
             },
             Command::Drop(_, done) => {
-                self.lose(key);
+                self.discard(key);
                 drop(done);
             }
         }
     }
 
-    /// Drops the value `key`, with all that waits for it.
-    fn lose(&mut self, key: u64) {
+    /// Drops the value `key`, with its run and its commands.
+    fn discard(&mut self, key: u64) {
         self.ready.retain(|ready| *ready != key);
         let slot = self.slots.remove(&key);
         let _ = catch_unwind(AssertUnwindSafe(|| drop(slot)));
     }
 
-    /// Goes on with a run for a slice. The deadline of its wait, if it waits.
+    /// Advances a run for a slice. Returns the deadline of its wait, if it waits.
     fn advance(&mut self, key: u64) -> Option<Option<u64>> {
         let Slot { value, running: Some(running), .. } = self.slots.get_mut(&key)? else { return None };
         let end = monotonic().saturating_add(SLICE);
@@ -332,7 +332,7 @@ impl Thread {
             Ok(Ok(Progress::Over(outcome))) => Ok(outcome),
             Ok(Err(error)) => Err(error),
             Err(_) => {
-                self.lose(key);
+                self.discard(key);
                 return None;
             }
         };
@@ -340,23 +340,23 @@ impl Thread {
         None
     }
 
-    /// A run is over: its answer goes out, and what has waited for its end is done.
+    /// Ends a run: sends its outcome and executes the commands that have waited for its end.
     fn finish(&mut self, key: u64, outcome: Result<Outcome, EngineError>) {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         if let Some(machine) = slot.running.as_ref().map(|running| running.machine).and_then(|of| of(&mut slot.value)) {
-            // It is not there when the run never had to wait.
+            // This fails when the run never had to wait.
             let _ = epoll::delete(&self.set, machine.host().source());
         }
         if let Some(running) = slot.running.take() {
-            // Whoever asked is gone when this fails.
+            // This fails when the caller is gone.
             let _ = running.answer.send(outcome);
         }
         for command in std::mem::take(&mut slot.queue) {
-            self.obey(command);
+            self.execute(command);
         }
     }
 
-    /// No run can go on: waits for a command, for a host that has news for a run, or for the first of the `deadlines`.
+    /// No run can go on: waits for a command, for an event of a run's host, or for the first of the `deadlines`.
     fn wait(&mut self, deadlines: &mut BTreeMap<u64, Option<u64>>) {
         let now = monotonic();
         let next = deadlines.values().flatten().min();
@@ -385,7 +385,7 @@ impl Thread {
     }
 }
 
-/// Has `set` tell once, as `key`, that `source` is readable.
+/// Lets `set` report once, as `key`, that `source` is readable.
 fn watch(set: &OwnedFd, source: BorrowedFd<'_>, key: u64) -> Result<(), EngineError> {
     let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
     let data = epoll::EventData::new_u64(key);

@@ -1,4 +1,4 @@
-//! Whether a fork is pristine: every byte, register, descriptor, timer, mask and mapping compared with the snapshot's.
+//! Checks that a fork is pristine: compares every byte, register, descriptor, timer, mask and mapping with the snapshot's.
 
 use warmfork_abi::{PAGE, Registers};
 use warmfork_linux::Kernel;
@@ -14,8 +14,8 @@ use crate::machine::Machine;
 /// Bytes compared at a time.
 const CHUNK: u64 = 256 * PAGE;
 
-/// The host's mappings of a machine. A fork's own copy of a file goes by the name of what it is a copy of, and its clock page
-/// by the same as any.
+/// The host's mappings of a machine. A fork's own copy of a file has the original's name there, and every clock page has the same
+/// name.
 fn host_mappings(machine: &Machine) -> Result<Vec<String>, EngineError> {
     let mut mappings = machine.executor.platform.mappings()?;
     let mut names = vec![(inode(machine.guest.clock.file())?, "clock".into())];
@@ -29,15 +29,15 @@ fn host_mappings(machine: &Machine) -> Result<Vec<String>, EngineError> {
     Ok(mappings)
 }
 
-/// What the host has `file` as.
+/// The host's inode number of `file`.
 fn inode(file: &HostFile) -> Result<u64, EngineError> {
     let status = rustix::fs::fstat(file).map_err(std::io::Error::from);
     status.map(|status| status.st_ino).map_err(EngineError::host("examining a file"))
 }
 
 impl Fork {
-    /// What differs between this fork and a new one, in words; nothing when it is pristine. Reads all of the guest's
-    /// memory, so it is for tests and for verifying, not for the request path.
+    /// The differences between this fork and a new one, in words; none when it is pristine. Reads all of the guest's memory, so it
+    /// is for tests and for verification, not for the request path.
     ///
     /// # Errors
     /// [`EngineError`] when the guest cannot be examined.
@@ -59,7 +59,7 @@ impl Fork {
         Ok(found)
     }
 
-    /// Compares what the host has of the current process and of the same one in a new fork.
+    /// Compares the FPU state and the host's mappings of the current process with those in a new fork.
     fn compare_platforms(&mut self, fresh: &mut Fork, found: &mut Vec<String>) -> Result<(), EngineError> {
         let (own, new) = (self.machine_mut().executor.platform.fpu()?, fresh.machine_mut().executor.platform.fpu()?);
         if own != new {
@@ -120,7 +120,7 @@ impl Fork {
         let areas: Vec<Area> = pristine.areas().iter().filter(|area| !area.is_shared_file()).cloned().collect();
         for area in areas {
             for (part, content) in image.pieces(area.span) {
-                // Of zeroes, which may be a huge reservation, what nobody has touched is zero.
+                // Zeroes may be a huge reservation: of those, only touched pages can have changed.
                 let read: Vec<Span> = match content {
                     Content::Zero => touched.within(part).collect(),
                     Content::Bytes(..) | Content::File(..) => vec![part],

@@ -1,4 +1,5 @@
-//! Several processes of one machine: how one is forked, how it gets another program. What they run on is `executor.rs`'s.
+//! Several processes of one machine: makes the memory of a forked process, and replaces the program of one that calls execve.
+//! `executor.rs` has the platforms that they run on.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -15,13 +16,13 @@ use warmfork_memory::{AddressSpace, Backing, HostFile, Source, Span, SpanSet};
 use warmfork_platform::{Mapping, Platform};
 
 use crate::error::EngineError;
-use crate::executor::NOBODY;
+use crate::executor::NO_THREAD;
 use crate::identity::{identity, name};
 use crate::machine::Machine;
 use crate::platform_guest::PlatformGuest;
 
 impl Machine {
-    /// Gives a new process its memory and lets its maker go on, with an error when there is none.
+    /// Gives a new process its memory and lets its parent continue, with an error when there is no memory.
     pub(crate) fn finish_fork(&mut self, forked: Forked) {
         let pid = forked.pid;
         let mut child = match self.child_platform(pid) {
@@ -44,7 +45,7 @@ impl Machine {
         self.executor.registers.rax = u64::from(pid.cast_unsigned());
     }
 
-    /// What the new process `pid` runs on: a copy of the current process's memory.
+    /// The new process `pid`'s platform, with a copy of the current process's memory.
     fn child_platform(&mut self, pid: Pid) -> Result<Box<dyn Platform>, EngineError> {
         let mut child = match self.executor.platform.duplicate()? {
             Some(child) => child,
@@ -55,7 +56,7 @@ impl Machine {
         Ok(child)
     }
 
-    /// A new platform with the same mappings and a copy of what is private: for platforms that cannot duplicate themselves.
+    /// A new platform with the same mappings and a copy of the private pages, for platforms that cannot duplicate themselves.
     fn copied_platform(&mut self) -> Result<Box<dyn Platform>, EngineError> {
         const CHUNK: u64 = 256 * PAGE;
         let mut child = self.guest.kind.guest()?;
@@ -88,7 +89,7 @@ impl Machine {
         Ok(child)
     }
 
-    /// Copies the pages of `span` that are there to `child`.
+    /// Copies the pages of `span` to `child`.
     fn copy_pages(&self, child: &mut dyn Platform, span: Span) -> Result<(), EngineError> {
         let mut bytes = vec![0; usize::try_from(span.len()).unwrap_or(0)];
         self.executor
@@ -99,7 +100,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Puts another program in the place of the current process's, or tells thread `tid` why not.
+    /// Replaces the program of the current process, or gives thread `tid` the error.
     pub(crate) fn execute(&mut self, tid: Tid, request: &ExecRequest) -> Result<(), EngineError> {
         let (platform, space, loaded) = match self.load_program(request) {
             Ok(program) => program,
@@ -120,8 +121,8 @@ impl Machine {
         let mut guest = PlatformGuest(self.executor.platform.as_mut());
         let space = self.guest.kernel.execute(&mut self.guest.host, guest.memory(), tid, program);
         self.executor.add(space, platform, self.guest.kernel.process().pid);
-        // Its thread's old state is nobody's.
-        self.executor.loaded = NOBODY;
+        // The old program's FPU state is not to be stored.
+        self.executor.loaded = NO_THREAD;
         self.executor.follow(&mut self.guest)
     }
 
@@ -148,7 +149,7 @@ impl Machine {
     }
 }
 
-/// The stack that a new program gets: what RLIMIT_STACK says, within reason.
+/// The bytes of a new program's stack: RLIMIT_STACK, within bounds.
 fn stack_size(kernel: &Kernel) -> u64 {
     const MIN_STACK: u64 = 256 << 10;
     const MAX_STACK: u64 = 1 << 30;

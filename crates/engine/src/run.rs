@@ -3,7 +3,7 @@
 //! ```text
 //!   run ----------> begin_run, then advance until it is over: waits for the host where no thread can run
 //!   several machines on one thread (pool.rs):
-//!                   begin_run, then advance in slices: comes back instead of waiting
+//!                   begin_run, then advance in slices: returns instead of waiting
 //! ```
 
 use std::sync::atomic::Ordering;
@@ -13,13 +13,13 @@ use warmfork_linux::ids::FIRST_PID;
 use warmfork_linux::schedule::Turn;
 use warmfork_platform::alarm;
 
-use crate::clock::Rest;
+use crate::clock::ClockSkip;
 use crate::error::EngineError;
 use crate::goal::{Goal, Outcome, RunLimits};
 use crate::machine::Machine;
 use crate::step::Step;
 
-/// How often, in nanoseconds, a machine that runs is looked at: its clock page, its use of memory.
+/// The interval, in nanoseconds, at which a running machine's clock page is refreshed and its use of memory checked.
 const TICK: u64 = 10_000_000;
 
 /// A run that has begun, which goes on with [`Machine::advance`].
@@ -27,23 +27,23 @@ const TICK: u64 = 10_000_000;
 pub struct Run<'a> {
     goal: Goal<'a>,
     limits: RunLimits,
-    /// Of the current thread.
+    /// The current thread's turn.
     turn: Turn,
-    /// When the turn began, on the guest's clock.
+    /// When the turn began, in nanoseconds of the guest's clock.
     began: u64,
-    rest: Rest,
-    /// What the gate had counted when the run began.
+    skip: ClockSkip,
+    /// The gate's counts when the run began.
     connections: (u64, u64),
-    /// When [`Machine::advance`] last came back, on the host's clock.
+    /// When [`Machine::advance`] last returned, in nanoseconds of the host's CLOCK_MONOTONIC.
     left: Option<u64>,
 }
 
-/// What has become of a run.
+/// The state of a run after [`Machine::advance`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
     /// It is over.
     Over(Outcome),
-    /// It could go on: its slice is over.
+    /// Its slice is over, and a thread can run.
     Runs,
     /// No thread can run before [`warmfork_linux::host::Host::source`] is readable, or this instant has come, in nanoseconds
     /// of the host's CLOCK_MONOTONIC.
@@ -51,10 +51,10 @@ pub enum Progress {
 }
 
 impl Machine {
-    /// Drives the program until it ends, `goal` is reached or a limit is.
+    /// Runs the program until it ends, or `goal` or one of the `limits` is reached.
     ///
     /// # Errors
-    /// [`EngineError::Platform`] when the platform fails; the machine is then of no more use.
+    /// [`EngineError::Platform`] when the platform fails; the machine is unusable then.
     pub fn run(&mut self, goal: Goal<'_>, limits: RunLimits) -> Result<Outcome, EngineError> {
         let mut run = self.begin_run(goal, limits);
         loop {
@@ -64,20 +64,20 @@ impl Machine {
         }
     }
 
-    /// Begins a run. Nothing else may be done with the machine until it is over.
+    /// Begins a run. Until it is over, the machine may only be advanced.
     pub fn begin_run<'a>(&mut self, goal: Goal<'a>, limits: RunLimits) -> Run<'a> {
         if let Some(frozen) = self.guest.frozen.take() {
-            frozen.go_on(&mut self.guest.host);
+            frozen.resume(&mut self.guest.host);
             self.guest.kernel.begin();
         }
         self.guest.host.ask_all();
         let connections = self.guest.host.gate.counts();
         let began = self.guest.host.monotonic();
-        Run { goal, limits, turn: Turn::Lasts, began, rest: Rest::default(), connections, left: None }
+        Run { goal, limits, turn: Turn::Lasts, began, skip: ClockSkip::default(), connections, left: None }
     }
 
-    /// Goes on with `run`: until it is over, or only to the end of `slice`, an instant in nanoseconds of the host's
-    /// CLOCK_MONOTONIC. With a slice it comes back instead of waiting.
+    /// Continues `run` until it is over, or at most to the end of `slice`, an instant in nanoseconds of the host's
+    /// CLOCK_MONOTONIC. With a slice it returns instead of waiting.
     ///
     /// # Errors
     /// As [`Machine::run`].
@@ -126,7 +126,7 @@ impl Machine {
             if run.turn != Turn::Lasts {
                 let now = self.guest.host.monotonic();
                 if self.guest.kernel.processes.thread_count() > 1 {
-                    // What the last thread did may have ended another's wait.
+                    // The last thread may have ended another's wait.
                     self.guest.kernel.wake(&mut self.guest.host);
                     self.guest.kernel.count_turn(now.saturating_sub(run.began));
                 }
@@ -148,8 +148,8 @@ impl Machine {
                 Step::Switch => Turn::Over,
                 Step::Yield => Turn::Given,
                 Step::Interrupted => {
-                    self.pass_on_keys();
-                    if let Some(outcome) = self.asked(run) {
+                    self.forward_terminal_signals();
+                    if let Some(outcome) = self.stop_requested(run) {
                         return Ok(Progress::Over(outcome));
                     }
                     Turn::Over
@@ -159,7 +159,7 @@ impl Machine {
         }
     }
 
-    /// Whether the run is over, as it can be seen after each call.
+    /// The outcome, if the run is over by a condition that is checked after each call.
     fn reached(&self, run: &Run<'_>) -> Option<Outcome> {
         let gate = &self.guest.host.gate;
         if gate.finished() {
@@ -173,22 +173,22 @@ impl Machine {
         }
     }
 
-    /// Ticks begin anew, if the machine has not run when the last one was due.
+    /// Schedules the next tick, if the machine did not run when the last one was due.
     fn begin_ticks(&mut self) {
         let now = monotonic();
         if self.guest.next_tick <= now {
             self.guest.next_tick = now.saturating_add(TICK);
         }
-        // It rang for what ran on this thread before.
+        // The alarm may have rung for another run of this thread.
         let _ = alarm::has_rung();
     }
 
     fn is_tick_due(&self) -> bool {
-        // Within a jiffy of the host's, which is near enough, and a sixth of the price of the exact time.
+        // Exact to a jiffy of the host's, which suffices, and takes a sixth of the exact clock's time.
         nanoseconds(rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse)) >= self.guest.next_tick
     }
 
-    /// Sets the alarm for what is due next while the current thread runs.
+    /// Sets the alarm for the next event that must interrupt the current thread.
     fn set_alarm(&mut self, run: &Run<'_>, slice: Option<u64>) -> Result<(), EngineError> {
         let interruption = self.guest.kernel.next_interruption(&self.guest.host, run.began);
         let interruption = interruption.map(|at| self.guest.host.to_host_time(at));
@@ -198,13 +198,13 @@ impl Machine {
         Ok(alarm::set(next)?)
     }
 
-    /// Timers' signals and limits of time, which are due when the alarm has rung; the clock page and the limit of memory, which
-    /// are due every [`TICK`].
+    /// Sends timers' signals and checks the deadline, because the alarm has rung; refreshes the clock page and checks the limit of
+    /// memory, every [`TICK`]. Returns the outcome if the run is over.
     fn tick(&mut self, run: &Run<'_>) -> Result<Option<Outcome>, EngineError> {
         let pid = self.guest.kernel.process().pid;
         self.guest.kernel.processes.expire_timers(&self.guest.host, pid);
-        self.pass_on_keys();
-        if let Some(outcome) = self.asked(run) {
+        self.forward_terminal_signals();
+        if let Some(outcome) = self.stop_requested(run) {
             return Ok(Some(outcome));
         }
         let now = monotonic();
@@ -222,8 +222,8 @@ impl Machine {
         Ok(short.then_some(Outcome::OutOfMemory))
     }
 
-    /// Whether somebody wants this run to stop.
-    fn asked(&self, run: &Run<'_>) -> Option<Outcome> {
+    /// The outcome, if another thread has asked to stop this run.
+    fn stop_requested(&self, run: &Run<'_>) -> Option<Outcome> {
         if self.guest.host.take_interrupt() {
             return Some(Outcome::Interrupted);
         }
@@ -231,12 +231,12 @@ impl Machine {
         flagged.then_some(Outcome::Flagged)
     }
 
-    /// Keeps the time that guests read without a system call true.
+    /// Writes the current time to the page from which guests read it without a system call.
     fn refresh_clock(&mut self) {
         self.guest.clock.show(self.guest.host.lag());
     }
 
-    /// No thread can run: stops, or waits for the host, if it may; `None` when one may be able to run now.
+    /// No thread can run: ends the run, or waits for the host if `may_wait`. `None` when a thread may be able to run now.
     fn idle(&mut self, run: &mut Run<'_>, may_wait: bool) -> Result<Option<Progress>, EngineError> {
         self.guest.kernel.wake_all(&mut self.guest.host);
         if self.guest.kernel.next_thread(Turn::Lasts).is_some() {
@@ -247,8 +247,8 @@ impl Machine {
         match run.goal {
             Goal::EarlyAccept if self.guest.kernel.awaits_request(&self.guest.host) => return over(Outcome::Ready),
             Goal::Ready if self.guest.kernel.awaits_connection() => {
-                // What others have been asked for would not come in time.
-                if !self.guest.kernel.is_connected() && run.rest.step(&mut self.guest.host, next) {
+                // With a connection open, another program's answer would not come in the skipped time.
+                if !self.guest.kernel.is_connected() && run.skip.skip_to(&mut self.guest.host, next) {
                     self.refresh_clock();
                     return Ok(None);
                 }
@@ -266,8 +266,8 @@ impl Machine {
         let woken =
             self.guest.host.wait(if may_wait { deadline.map(|at| self.guest.host.to_guest_time(at)) } else { Some(0) });
         if woken == Woken::Interrupted {
-            self.pass_on_keys();
-            if let Some(outcome) = self.asked(run) {
+            self.forward_terminal_signals();
+            if let Some(outcome) = self.stop_requested(run) {
                 return over(outcome);
             }
         }

@@ -15,34 +15,34 @@ use warmfork_memory::image::{Image, ImageBuilder, SegmentSource};
 use warmfork_memory::{Backing, HostFile, Source, Span};
 use warmfork_platform::Mapping;
 
-use crate::choice::Chosen;
 use crate::clock::FrozenAt;
 use crate::error::EngineError;
 use crate::fork::Fork;
 use crate::machine::Machine;
+use crate::platform_choice::SelectedPlatform;
 
-/// Above so many bytes, what a fork has written to is not made ready for others.
-const MAX_FAMILIAR: u64 = 16 << 20;
+/// The most bytes of a working set; a fork that has written to more is not typical.
+const MAX_WORKING_SET: u64 = 16 << 20;
 
 /// A frozen machine, shared by all its forks on all threads.
 pub struct Snapshot {
-    /// What runs its forks: what ran the machine.
-    pub(crate) platform: Chosen,
+    /// The platform of the machine, which its forks have too.
+    pub(crate) platform: SelectedPlatform,
     /// The memory of each process, by address space.
     images: BTreeMap<SpaceId, FrozenSpace>,
     pub(crate) kernel: Kernel,
-    /// What the clocks of its forks go on from.
+    /// The clocks at the freeze, from which its forks continue.
     pub(crate) frozen: FrozenAt,
-    /// What it listens on.
+    /// Its listening sockets.
     pub(crate) listeners: Arc<Vec<Arc<HostFile>>>,
-    /// The connections to the outside that it had, and what has become of them.
+    /// The connections to the outside that it had, and whether each is kept.
     outside: Vec<Outside>,
-    /// What it has accepted ahead, for its forks to have their own connection in the place of that.
+    /// The connection that it has accepted early. Each fork gets a connection of its own in its place.
     pub(crate) accepted: Option<Accepted>,
-    /// Connections that came before it was frozen, the last first. The lock is held for moments.
+    /// Connections that came before it was frozen, the last first. The lock is held briefly.
     waiting: Mutex<Vec<Offer>>,
-    /// Pages that the first process of its forks writes to, as far as they have told. The lock is held for moments.
-    familiar: Mutex<Vec<Span>>,
+    /// The pages that the last typical fork's first process has written to. The lock is held briefly.
+    working_set: Mutex<Vec<Span>>,
 }
 
 /// One address space of a frozen machine.
@@ -54,7 +54,7 @@ struct FrozenSpace {
     loaded: Tid,
 }
 
-/// What a snapshot holds, in numbers.
+/// The sizes of a snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SnapshotInfo {
     /// Mappings.
@@ -67,7 +67,7 @@ pub struct SnapshotInfo {
     pub threads: usize,
     /// Open descriptors.
     pub files: usize,
-    /// Whether it has accepted a connection ahead, that each fork has its own in the place of.
+    /// Whether it has accepted a connection early, in whose place each fork gets its own.
     pub accepted: bool,
 }
 
@@ -78,16 +78,16 @@ impl Snapshot {
     /// [`EngineError::State`] when the program has ended; [`EngineError::Outside`] when it has connections that `outside`
     /// refuses; [`EngineError`] when its memory can't be read or stored.
     pub fn freeze(mut machine: Machine, outside: &OutsideRules) -> Result<Arc<Self>, EngineError> {
-        let mut snapshot = Self::of(&mut machine, None, outside)?;
+        let mut snapshot = Self::capture(&mut machine, None, outside)?;
         snapshot.kernel.own_files.let_go_of_memory();
         snapshot.keep_waiting(machine.take_waiting());
-        snapshot.tell_of_connections();
+        snapshot.log_outside_connections();
         Ok(Arc::new(snapshot))
     }
 
-    /// A snapshot of `machine`, which may go on: the connections that it holds for forks stay with it. What it has `accepted`
-    /// ahead goes on with it as well; each fork has its own in the place of that.
-    pub(crate) fn of(
+    /// A snapshot of `machine`, which may go on: it keeps the connections that it holds for forks, and the connection that it has
+    /// `accepted` early. Each fork gets a connection of its own in the place of that.
+    pub(crate) fn capture(
         machine: &mut Machine,
         accepted: Option<Accepted>,
         rules: &OutsideRules,
@@ -107,7 +107,7 @@ impl Snapshot {
             }
         }
         machine.visit_process(FIRST_PID)?;
-        // Its state has just been loaded where another process has the same memory (vfork).
+        // Another process with the same memory (vfork) may have loaded its state since.
         machine.executor.save(&mut machine.guest)?;
         machine.guest.kernel.settle_cpu_time(&mut machine.guest.host);
         machine.guest.kernel.settle_objects(&mut machine.guest.host);
@@ -131,14 +131,14 @@ impl Snapshot {
             }
         }
         let listeners = Arc::new(kernel.listeners());
-        let (waiting, familiar) = (Mutex::default(), Mutex::default());
+        let (waiting, working_set) = (Mutex::default(), Mutex::default());
         let frozen = FrozenAt::now(&machine.guest.host);
         let platform = machine.guest.kind;
-        Ok(Self { platform, images, kernel, frozen, listeners, outside, accepted, waiting, familiar })
+        Ok(Self { platform, images, kernel, frozen, listeners, outside, accepted, waiting, working_set })
     }
 
-    /// Says in the log what has become of connections to the outside.
-    pub(crate) fn tell_of_connections(&self) {
+    /// Logs which connections to the outside are kept and which end.
+    pub(crate) fn log_outside_connections(&self) {
         for connection in &self.outside {
             if connection.kept {
                 log::warn!("all forks share the connection {connection}: what one leaves in it, another gets");
@@ -192,22 +192,22 @@ impl Snapshot {
         &self.outside
     }
 
-    /// What its forks run on.
+    /// The platform that its forks run on.
     #[must_use]
-    pub fn platform(&self) -> Chosen {
+    pub fn platform(&self) -> SelectedPlatform {
         self.platform
     }
 
-    /// A fork has written to these pages: others will, unless it was an odd one.
-    pub(crate) fn learn(&self, touched: &[Span]) {
-        if touched.iter().map(|span| span.len()).sum::<u64>() <= MAX_FAMILIAR {
-            touched.clone_into(&mut self.familiar.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Notes that a fork has written to the `touched` pages, as other forks will; ignores a fork that has written to very many.
+    pub(crate) fn learn_working_set(&self, touched: &[Span]) {
+        if touched.iter().map(|span| span.len()).sum::<u64>() <= MAX_WORKING_SET {
+            touched.clone_into(&mut self.working_set.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 
-    /// The pages that forks are known to write to.
-    pub(crate) fn familiar(&self) -> Vec<Span> {
-        self.familiar.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The pages that forks are expected to write to.
+    pub(crate) fn working_set(&self) -> Vec<Span> {
+        self.working_set.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The kernel state that every fork begins with.
@@ -216,7 +216,7 @@ impl Snapshot {
         &self.kernel
     }
 
-    /// What it holds.
+    /// Its sizes.
     #[must_use]
     pub fn info(&self) -> SnapshotInfo {
         let spaces = || self.kernel.processes.spaces().map(|space| space.areas());

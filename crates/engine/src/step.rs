@@ -1,4 +1,4 @@
-//! One step of a guest thread: it runs until it leaves user code, and is answered.
+//! One step of a guest thread: it runs until it leaves user code; then the kernel answers.
 
 use warmfork_abi::signals::SIGSEGV;
 use warmfork_linux::dispatch::Entered;
@@ -13,10 +13,10 @@ use crate::error::EngineError;
 use crate::machine::Machine;
 use crate::platform_guest::PlatformGuest;
 
-/// The CPU exception of what is forbidden in general.
+/// The number of the CPU's general protection exception.
 const GENERAL_PROTECTION: u8 = 13;
 
-/// What to do after one step of a thread.
+/// The run loop's next action after one step of a thread.
 pub(crate) enum Step {
     /// Go on with the same thread.
     Same,
@@ -24,7 +24,7 @@ pub(crate) enum Step {
     Switch,
     /// Let another thread run, if there is one.
     Yield,
-    /// Somebody may want the run to stop; else let another thread run.
+    /// Check whether the run is to stop; otherwise let another thread run.
     Interrupted,
     /// The machine is over.
     Ended(Ending),
@@ -94,7 +94,7 @@ impl Machine {
         }
     }
 
-    /// What to do after a call that did not simply return.
+    /// The next action after a call that did not simply return.
     fn after(&mut self, tid: Tid, entered: Entered) -> Result<Step, EngineError> {
         Ok(match entered {
             Entered::Continue => Step::Same,

@@ -1,9 +1,9 @@
-//! Keeping the set of pages that a reset rewrites small.
+//! Keeps the set of pages that a reset rewrites small.
 //!
-//! A fork's first requests touch pages that later ones leave alone: caches being filled, code being looked up for the first
-//! time. They would be rewritten for ever. So a reset now and then looks for touched pages that are what they were, and
-//! gives them back to the image. A page given back too early costs one page fault, and is not given back again: it belongs to
-//! those that requests write to and leave as they were, as they do with counters of references.
+//! A fork's first requests touch pages that later ones leave alone: they fill caches and look up code for the first time. Each
+//! reset would rewrite those pages. So some resets look for touched pages that have not changed, and give them back to the
+//! image. A page that is given back too early costs one page fault, and is not given back again: requests write to it and then
+//! restore it, as they do with reference counts.
 
 use warmfork_abi::PAGE;
 use warmfork_memory::{Span, SpanSet};
@@ -12,9 +12,9 @@ use warmfork_platform::{Platform, Pristine};
 const PAGE_BYTES: usize = 4096;
 static ZEROES: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 
-/// Whether the reset after `resets` others looks for them: the 8th, the 64th, the 512th, and so on, for looking costs more
-/// than rewriting.
-pub const fn due(resets: u64) -> bool {
+/// Whether the reset after `resets` others looks for such pages: the 8th does, the 64th, the 512th, and so on, because looking
+/// costs more than rewriting.
+pub const fn is_due(resets: u64) -> bool {
     let number = resets.saturating_add(1);
     number >= 8 && number.is_power_of_two() && number.trailing_zeros().is_multiple_of(3)
 }
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn it_is_due_ever_more_seldom() {
-        let due: Vec<u64> = (0..5000).filter(|&resets| due(resets)).map(|resets| resets + 1).collect();
+        let due: Vec<u64> = (0..5000).filter(|&resets| is_due(resets)).map(|resets| resets + 1).collect();
         assert_eq!(due, [8, 64, 512, 4096]);
     }
 }

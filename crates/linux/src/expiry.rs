@@ -47,7 +47,7 @@ impl Process {
         for (index, signal) in [SIGVTALRM, SIGPROF].into_iter().enumerate() {
             if self.timers.cpu[index].advance(cpu) > 0 {
                 // Signals of this kind are never refused.
-                let _ = self.send(Target::Process, SignalInfo::kernel(signal), None);
+                let _ = self.send(Target::Runner(self.tasks.current), SignalInfo::kernel(signal), None);
             }
         }
         for id in self.timers.sending() {
@@ -80,7 +80,11 @@ impl Process {
             return;
         }
         timer.missed = times - 1;
-        let target = thread.map_or(Target::Process, Target::Thread);
+        let shared = match timer.counter {
+            Counter::Monotonic => Target::Process,
+            Counter::Process | Counter::Thread(_) => Target::Runner(self.tasks.current),
+        };
+        let target = thread.map_or(shared, Target::Thread);
         let sent = self.send_timer_signal(target, SignalInfo::timer(signal, id, value), Source::PosixTimer(id));
         if let Some(timer) = self.timers.posix.get_mut(&id) {
             timer.queued = sent;

@@ -57,8 +57,8 @@ pub struct Host {
     scratch: Vec<u8>,
     /// The thread for which questions are asked: a signalfd answers each with its own signals.
     pub(crate) asking: Tid,
-    /// Denials that the log has named.
-    denials: HashSet<String>,
+    /// Denied paths, and other denials in words, that the log has named.
+    denials: HashSet<Vec<u8>>,
     /// How often the guest made each call that is not there, by number; `u64::MAX` for those that Linux lacks too.
     pub unknown_calls: HashMap<u64, u64>,
     /// In the host's own time.
@@ -68,8 +68,6 @@ pub struct Host {
     lag: i64,
     /// Another thread asks this machine to stop; [`Host::take_interrupt`] answers.
     pub interrupt_asked: Arc<AtomicBool>,
-    /// Denied paths that the log has named.
-    pub(crate) denied: HashSet<Vec<u8>>,
     /// The socket whose last bytes have not been pushed yet; see `coalesce.rs`.
     pub(crate) held: Option<Arc<HostFile>>,
     /// Which connections come to the guest.
@@ -95,7 +93,7 @@ pub const SCRATCH: usize = 256 * 1024;
 /// The target of log records of denials.
 pub const DENIED: &str = "warmfork::denied";
 
-/// After so many denials a guest is only probing.
+/// A guest with so many denials is only probing: the log names no more.
 const MAX_DENIALS: usize = 1000;
 
 /// The reason why a wait ended.
@@ -144,7 +142,6 @@ impl Host {
             idle: 0,
             lag: 0,
             interrupt_asked: Arc::default(),
-            denied: HashSet::new(),
             held: None,
             gate: Gate::default(),
             queues: WaitQueues::default(),
@@ -273,9 +270,14 @@ impl Host {
         self.scratch = scratch;
     }
 
+    /// Whether the log has not named `denial` yet, and names it now.
+    pub(crate) fn is_new_denial(&mut self, denial: &[u8]) -> bool {
+        self.denials.len() < MAX_DENIALS && self.denials.insert(denial.to_vec())
+    }
+
     /// Names a denial in the log, the first time.
-    pub fn deny(&mut self, denial: String) {
-        if self.denials.len() < MAX_DENIALS && self.denials.insert(denial.clone()) {
+    pub fn deny(&mut self, denial: &str) {
+        if self.is_new_denial(denial.as_bytes()) {
             log::warn!(target: DENIED, "{denial}");
         }
     }

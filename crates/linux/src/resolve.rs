@@ -206,11 +206,9 @@ impl Resolver<'_> {
 }
 
 impl Host {
-    /// Names a denied path in the log, the first time; the error for the guest.
+    /// Names a denied path in the log, the first time. Returns the error for the guest.
     pub fn denied(&mut self, path: &[u8], denial: Denial) -> Errno {
-        /// After so many paths a guest is only probing.
-        const MAX_DENIALS: usize = 1000;
-        if self.denied.len() < MAX_DENIALS && self.denied.insert(path.to_vec()) {
+        if self.is_new_denial(path) {
             let shown = guest_path::display(path);
             let advice = match denial.flag {
                 Some(flag) => format!("access to {shown} is denied: {flag}={shown} would allow it"),

@@ -123,11 +123,9 @@ pub struct ProgramInfo {
 pub struct Loaded {
     /// The registers to begin with.
     pub registers: Registers,
-    /// The program's file, for /proc/self/exe: of a script, its interpreter's.
-    pub executable: Arc<HostFile>,
-    /// That file's path as it was opened.
+    /// The path of the program's file as it was opened; of a script, its interpreter's.
     pub path: Vec<u8>,
-    /// That file's path as the opener reports it: without symlinks.
+    /// That file's path as the opener reports it, without symlinks, for /proc/self/exe.
     pub real_path: Vec<u8>,
     /// The arguments as the program sees them.
     pub argv: Vec<Vec<u8>>,
@@ -200,7 +198,6 @@ pub fn load(
 
     Ok(Loaded {
         registers: Registers::at_entry(entry, block.pointer),
-        executable: Arc::clone(&program.file),
         real_path: program.file.name().to_vec(),
         path: program.path,
         argv,

@@ -19,8 +19,6 @@ mod tests;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use warmfork_abi::PAGE;
-
 use crate::host_file::HostFile;
 use crate::mapping::FrozenBytes;
 use crate::span::Span;
@@ -143,28 +141,6 @@ impl Image {
         Pieces { image: self, segment, at: span.start, end: span.end }
     }
 
-    /// The bytes of the page at `address` without copying; `None` when it was zero, a file's or not mapped.
-    #[must_use]
-    pub fn bytes(&self, address: u64) -> Option<&[u8]> {
-        match self.pieces(page_at(address)?).next() {
-            Some((_, Content::Bytes(bytes, _))) => Some(bytes),
-            _ => None,
-        }
-    }
-
-    /// Copies the page at `address` into `into` (one page long); false when it was zero or not mapped, and then
-    /// `into` means nothing.
-    pub fn page(&self, address: u64, into: &mut [u8]) -> bool {
-        match page_at(address).and_then(|page| self.pieces(page).next()) {
-            Some((_, Content::Bytes(bytes, _))) if bytes.len() == into.len() => {
-                into.copy_from_slice(bytes);
-                true
-            }
-            Some((_, Content::File(file, offset))) => read_file(file, offset, into),
-            _ => false,
-        }
-    }
-
     /// The content of the image's file from `offset` on, and for how many of `length` bytes.
     fn run(&self, offset: u64, length: u64) -> (u64, Content<'_>) {
         let index = self.present.partition_point(|part| part.end <= offset);
@@ -219,26 +195,4 @@ impl<'a> Iterator for Pieces<'a> {
             return Some((Span { start, end: self.at }, content));
         }
     }
-}
-
-fn page_at(address: u64) -> Option<Span> {
-    Span::new(warmfork_abi::page_down(address), PAGE)
-}
-
-/// Reads a page of a file, zeroes behind its end; false when there is nothing of it.
-fn read_file(file: &HostFile, offset: u64, into: &mut [u8]) -> bool {
-    let mut done = 0;
-    while done < into.len() {
-        match rustix::io::pread(file, &mut into[done..], offset + done as u64) {
-            Ok(0) => break,
-            Ok(got) => done += got,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => {
-                log::warn!("reading {} for a memory image failed: {error}", file.name().escape_ascii());
-                break;
-            }
-        }
-    }
-    into[done..].fill(0);
-    done > 0
 }

@@ -202,16 +202,6 @@ impl AddressSpace {
         }
     }
 
-    /// The address space of a saved machine, from its parts; nothing is imaged and nothing has changed.
-    #[must_use]
-    pub fn restored(layout: Layout, limits: Limits, heap: Heap, areas: impl IntoIterator<Item = Area>) -> Self {
-        let mut space = Self { heap, ..Self::new(layout, limits) };
-        for area in areas {
-            space.areas.insert(area);
-        }
-        space
-    }
-
     /// Puts other files behind the mappings of those that `replace` names: a fork's own copies of memory files. The
     /// host's mappings are the caller's to change.
     pub fn replace_files(&mut self, replace: impl Fn(&Arc<HostFile>) -> Option<Arc<HostFile>>) {

@@ -11,6 +11,9 @@ use warmfork_platform::{Exit, Platform};
 
 type Tested = ProcessPlatform;
 
+/// For 2,000 pages in three parts, each ended by a page that the stub cannot write to.
+const STOPS_OF_A_LONG_REWRITE: u64 = 3;
+
 #[expect(clippy::unnecessary_wraps, reason = "other platforms cannot be had everywhere")]
 fn empty() -> Option<Tested> {
     Some(ProcessPlatform::new().unwrap())

@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use warmfork_engine::MachineThread;
 use warmfork_engine::outside::OutsideRules;
-use warmfork_engine::serve::{Address, Frozen, WarmUp, freeze_at_best, warm_up};
-use warmfork_engine::{Choice, Counters, Ending, EngineError, Goal, Handle, Outcome, Program, RunLimits, boot};
+use warmfork_engine::serve::{Address, FreezeOutcome, WarmUp, freeze_at_best, warm_up};
+use warmfork_engine::{Counters, Ending, EngineError, Goal, Handle, Outcome, PlatformChoice, Program, RunLimits, boot};
 
 use crate::arguments::{Limits, PolicySpec, bytes, duplicate, patterns, variable};
 use crate::capture::Capture;
@@ -128,7 +128,7 @@ impl Machine {
         platform: &str,
         huge_pages: bool,
     ) -> PyResult<Self> {
-        let Some(platform) = Choice::named(platform) else {
+        let Some(platform) = PlatformChoice::named(platform) else {
             return Err(PyValueError::new_err(format!("no platform is called {platform}: auto, process or kvm")));
         };
         let (capture, stdio) = match stdio {
@@ -219,12 +219,12 @@ impl Machine {
             .start(move |slot: &mut Slot| {
                 if freeze_points == 0 {
                     let machine = slot.take().ok_or_else(frozen)?;
-                    return warmfork_engine::Snapshot::freeze(machine, &outside).map(Frozen::At);
+                    return warmfork_engine::Snapshot::freeze(machine, &outside).map(FreezeOutcome::Frozen);
                 }
                 let machine = slot.as_mut().ok_or_else(frozen)?;
                 let address = where_it_listens(machine)?;
                 let done = freeze_at_best(machine, &address, &path, freeze_points, &outside)?;
-                if matches!(done, Frozen::At(_)) {
+                if matches!(done, FreezeOutcome::Frozen(_)) {
                     *slot = None;
                 }
                 Ok(done)
@@ -233,8 +233,8 @@ impl Machine {
         let done = wait(py, started, || self.handle.interrupt());
         py.detach(move || drop(owner));
         match done?.map_err(errors::raise) {
-            Ok(Frozen::At(snapshot)) => Ok(Snapshot::new(snapshot, self.capture.clone())),
-            Ok(Frozen::Stopped(outcome)) => Err(self.with_output(py, stopped(outcome))),
+            Ok(FreezeOutcome::Frozen(snapshot)) => Ok(Snapshot::new(snapshot, self.capture.clone())),
+            Ok(FreezeOutcome::Stopped(outcome)) => Err(self.with_output(py, stopped(outcome))),
             Err(error) => Err(self.with_output(py, error)),
         }
     }
@@ -254,8 +254,8 @@ impl Machine {
         Ok(())
     }
 
-    fn press(&self, signal: u32) {
-        self.handle.press(signal);
+    fn forward_signal(&self, signal: u32) {
+        self.handle.forward_signal(signal);
     }
 
     fn close(&self, py: Python<'_>) {

@@ -15,25 +15,25 @@ from warmfork.config import load
 from warmfork.machine import Machine
 from warmfork.units import format_size
 
-_KEYS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH)
+_TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH)
 """The signals that a terminal sends to its foreground."""
 
 
 @contextmanager
-def _passing_keys_to(machine: Machine) -> Iterator[None]:
-    """On a terminal, its keys are the program's; elsewhere signals are warmfork's own."""
+def _forwarding_terminal_signals_to(machine: Machine) -> Iterator[None]:
+    """Forwards the signals of a terminal to the program; elsewhere signals are warmfork's own."""
     if not any(os.isatty(fd) for fd in (0, 1, 2)):
         yield
         return
 
-    def press(number: int, _frame: FrameType | None) -> None:
-        machine.press(number)
+    def forward(number: int, _frame: FrameType | None) -> None:
+        machine.forward_signal(number)
 
-    before = [signal.signal(number, press) for number in _KEYS]
+    before = [signal.signal(number, forward) for number in _TERMINAL_SIGNALS]
     try:
         yield
     finally:
-        for number, handler in zip(_KEYS, before, strict=True):
+        for number, handler in zip(_TERMINAL_SIGNALS, before, strict=True):
             signal.signal(number, handler)
 
 
@@ -45,7 +45,7 @@ def run_program(program: list[str], flags: dict[str, Any], config: str | None) -
     """
     settings = load(flags, os.environ, config)
     output.set_up_logging(settings)
-    with make_machine(program, settings) as machine, _passing_keys_to(machine):
+    with make_machine(program, settings) as machine, _forwarding_terminal_signals_to(machine):
         outcome = machine.run()
     if outcome.kind == "out_of_memory":
         output.say("error", f"the program wanted more memory than it may touch: {format_size(settings.max_memory)}")

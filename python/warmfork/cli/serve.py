@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from warmfork.types import Connection
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_LOOK = 0.2
+_POLL_SECONDS = 0.2
 """Seconds between looks for a signal; the server works in threads of its own meanwhile."""
 
 
@@ -73,7 +73,7 @@ def serve_program(program: list[str], flags: dict[str, Any], config: str | None)
         with server, _metrics(server, settings):
             forks = server.statistics()["workers"]
             output.say("ready", f"{described}, {forks} fork{'s' if forks > 1 else ''}")
-            while not stop.came and not server.wait(_LOOK):
+            while not stop.came and not server.wait(_POLL_SECONDS):
                 pass
             if stop.came:
                 _stop(server)

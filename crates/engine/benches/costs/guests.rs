@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use warmfork_engine::boot::MachineLimits;
 use warmfork_engine::outside::OutsideRules;
-use warmfork_engine::{Choice, Goal, Machine, Outcome, PlatformKind, Program, RunLimits, Snapshot, boot};
+use warmfork_engine::{Goal, Machine, Outcome, PlatformChoice, PlatformKind, Program, RunLimits, Snapshot, boot};
 use warmfork_linux::policy::Rules;
 use warmfork_linux::process::Ending;
 
@@ -107,7 +107,7 @@ impl Guests {
             rules: Rules::everything(),
             limits: LIMITS,
             stdio: [null()?, output, null()?],
-            platform: Choice::Only(place.platform),
+            platform: PlatformChoice::Only(place.platform),
             huge_pages: place.huge_pages,
         })?)
     }
@@ -233,7 +233,7 @@ impl Guests {
         }
         let counts = fork.machine().counts();
         let each = |after: u64, before: u64| (after - before) as f64 / resets as f64;
-        let calls = each(counts.calls, counted.calls);
+        let calls = each(counts.calls + counts.copies, counted.calls + counted.copies);
         let faults = each(counts.faults + counts.fills, counted.faults + counted.fills);
         let pages = (fork.resets.pages - before.pages) / resets as u64;
         if pages < PAGES || fork.resets.rewritten - before.rewritten != resets as u64 {

@@ -5,13 +5,13 @@
 //! ```
 //!
 //! Workers wait for the shared listening sockets in epoll sets of their own, exclusively, so that a connection wakes
-//! one of them. A fork does not run between connections. Whatever goes wrong with a connection (crash, time, memory,
-//! platform) costs that connection: its fork is thrown away and a new one made.
+//! one of them. A fork does not run between connections. A failure of a connection (crash, time, memory, platform) costs
+//! that connection alone: its fork is thrown away and a new one made.
 //!
 //! Locks: `Control::handles`, `Control::ended` and `Server::workers`, never two at once.
 
-mod ahead;
-pub mod moment;
+mod early_accept;
+pub mod freeze_point;
 pub mod statistics;
 pub mod warmup;
 mod worker;
@@ -24,13 +24,13 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::choice::Chosen;
 use crate::cpu;
 use crate::error::EngineError;
 use crate::machine::Handle;
+use crate::platform_choice::SelectedPlatform;
 use crate::snapshot::Snapshot;
 
-pub use moment::{Frozen, freeze_at_best};
+pub use freeze_point::{FreezeOutcome, freeze_at_best};
 pub use statistics::Statistics;
 pub use warmup::{Address, WarmUp, warm_up};
 
@@ -41,7 +41,7 @@ pub struct ServeOptions {
     pub threads: usize,
     /// Reset after every connection. Otherwise each worker's fork lives on and accepts by itself.
     pub ephemeral: bool,
-    /// The longest that a connection may take, from being accepted on.
+    /// The longest time that a connection may take after it was accepted.
     pub max_request_time: Option<Duration>,
     /// Bytes that a connection may write to, counted in whole pages and checked each tick of 10 ms.
     pub max_request_memory: Option<u64>,
@@ -49,7 +49,7 @@ pub struct ServeOptions {
     pub limit_request_memory: u64,
 }
 
-/// What the workers and their server share.
+/// State that the workers and their server share.
 pub(crate) struct Control {
     pub stopping: AtomicBool,
     /// Readable once the server stops.
@@ -77,7 +77,7 @@ impl Control {
 pub struct Server {
     control: Arc<Control>,
     threads: usize,
-    platform: Chosen,
+    platform: SelectedPlatform,
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -114,7 +114,7 @@ impl Server {
             );
             let control = Arc::clone(&server.control);
             let thread = std::thread::Builder::new().name(format!("warmfork-worker-{index}")).spawn(move || {
-                let _ended = Ended(control);
+                let _end = EndOnDrop(control);
                 worker.run();
             });
             server.lock_workers().push(thread.map_err(EngineError::host("starting a worker's thread"))?);
@@ -122,15 +122,15 @@ impl Server {
         Ok(server)
     }
 
-    /// What has been done so far.
+    /// The counters of all workers so far.
     #[must_use]
     pub fn statistics(&self) -> &Statistics {
         &self.control.statistics
     }
 
-    /// What the guests run on.
+    /// The platform that the guests run on.
     #[must_use]
-    pub fn platform(&self) -> Chosen {
+    pub fn platform(&self) -> SelectedPlatform {
         self.platform
     }
 
@@ -203,10 +203,10 @@ impl Drop for Server {
     }
 }
 
-/// Tells the server that a worker has ended, however it did.
-struct Ended(Arc<Control>);
+/// Tells the server that a worker has ended, also by a panic.
+struct EndOnDrop(Arc<Control>);
 
-impl Drop for Ended {
+impl Drop for EndOnDrop {
     fn drop(&mut self) {
         let (lock, condition) = &self.0.ended;
         let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! What a server has done, counted without locks by its workers.
+//! Counters of a server, which its workers increase without locks.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -38,9 +38,9 @@ counters! {
     forks,
     /// Resets that rewrote pages.
     resets_rewritten,
-    /// Resets that dropped private pages, for there were too many.
+    /// Resets that dropped private pages because there were too many to rewrite.
     resets_dropped,
-    /// Resets that made the fork anew, for it was not to be put back.
+    /// Resets that rebuilt the fork because it could not be put back.
     resets_rebuilt,
     /// Pages rewritten.
     pages_rewritten,
@@ -63,7 +63,7 @@ counters! {
 }
 
 impl Statistics {
-    /// Counts one more in `counter`.
+    /// Adds `amount` to `counter`.
     pub fn add(counter: &AtomicU64, amount: u64) {
         counter.fetch_add(amount, Ordering::Relaxed);
     }

@@ -32,7 +32,7 @@ pub enum Address {
 }
 
 impl Address {
-    /// Where `socket` is bound; nothing for a kind of socket that has no address to connect to.
+    /// The address that `socket` is bound to. `None` for a kind of socket that has no address to connect to.
     pub fn of(socket: impl AsFd) -> Option<Self> {
         let bound = rustix::net::getsockname(socket).ok()?;
         if let Ok(address) = SocketAddr::try_from(bound.clone()) {
@@ -53,7 +53,7 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// What came of the warm-up.
+/// The result of a warm-up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WarmUp {
     /// The program is ready again.
@@ -66,7 +66,7 @@ pub enum WarmUp {
 /// the program is ready again, or at once when the machine is interrupted.
 ///
 /// # Errors
-/// [`EngineError::WarmUp`] when a request fails, and what [`Machine::run`] says.
+/// [`EngineError::WarmUp`] when a request fails; as [`Machine::run`].
 pub fn warm_up(
     machine: &mut Machine,
     address: &Address,
@@ -76,25 +76,27 @@ pub fn warm_up(
 ) -> Result<WarmUp, EngineError> {
     let client = Arc::new(Client { own: machine.admit_own(), ..Client::default() });
     let (target, request) = (address.clone(), request(address, path));
-    converse(machine, &client, deadline, move |client| (0..count).try_for_each(|_| client.fetch(&target, &request)))
+    run_with_client(machine, &client, deadline, move |client| {
+        (0..count).try_for_each(|_| client.fetch(&target, &request))
+    })
 }
 
-/// Has `client` make `requests`, on a thread of its own, while `machine` runs; see [`warm_up`].
-fn converse(
+/// Runs `machine` while `client` makes `requests` on a thread of its own; see [`warm_up`].
+fn run_with_client(
     machine: &mut Machine,
     client: &Arc<Client>,
     deadline: Option<u64>,
     requests: impl FnOnce(&Client) -> std::io::Result<()> + Send + 'static,
 ) -> Result<WarmUp, EngineError> {
-    let done = Done(Arc::clone(client), machine.handle());
+    let finish = FinishOnDrop(Arc::clone(client), machine.handle());
     let thread =
-        std::thread::Builder::new().name("warmfork-warm-up".into()).spawn(move || requests(&done.0).map_err(explain));
+        std::thread::Builder::new().name("warmfork-warm-up".into()).spawn(move || requests(&finish.0).map_err(explain));
     let thread = thread.map_err(EngineError::host("starting the warm-up"))?;
     let limits = RunLimits { deadline, ..RunLimits::default() };
     let outcome = machine.run(Goal::Flag(&client.finished), limits);
     if !matches!(outcome, Ok(Outcome::Flagged)) {
-        // Nobody waits for the thread: it ends at once, unless it is connecting, which it may do until the machine is
-        // gone.
+        // This thread does not wait for the client's: that ends at once, unless it is connecting, which it may do until the
+        // machine is gone.
         client.give_up();
         return outcome.map(WarmUp::Stopped);
     }
@@ -105,26 +107,26 @@ fn converse(
     }
 }
 
-/// A connection of our own to a program, over which nothing has been said yet.
-pub(super) struct Silent {
+/// A client of our own that is connected to a program and has sent nothing yet.
+pub(super) struct IdleClient {
     client: Arc<Client>,
     stream: Box<dyn Duplex>,
 }
 
-impl Silent {
-    /// Connects to `machine`, which accepts nobody else from now on.
+impl IdleClient {
+    /// Connects to `machine`, which accepts no other client from now on.
     ///
     /// # Errors
     /// [`EngineError::WarmUp`] when that fails.
-    pub fn to(machine: &mut Machine, address: &Address) -> Result<Self, EngineError> {
+    pub fn connect_to(machine: &mut Machine, address: &Address) -> Result<Self, EngineError> {
         Self::of(Client { own: machine.admit_own(), ..Client::default() }, address)
     }
 
-    /// Connects to a listening socket, whoever accepts from it.
+    /// Connects to a listening socket; other clients are accepted too.
     ///
     /// # Errors
-    /// As [`Silent::to`].
-    pub fn alone(address: &Address) -> Result<Self, EngineError> {
+    /// As [`IdleClient::connect_to`].
+    pub fn connect(address: &Address) -> Result<Self, EngineError> {
         Self::of(Client::default(), address)
     }
 
@@ -133,47 +135,48 @@ impl Silent {
         Ok(Self { client: Arc::new(client), stream })
     }
 
-    /// Whether `connection`, which was accepted, is the other end.
+    /// Whether `connection`, which was accepted, is the other end of this client's.
     pub fn is_peer(&self, connection: &Arc<HostFile>) -> bool {
         self.client.own.made(connection)
     }
 
-    /// Requests `path` over it, and returns when `machine` is ready again, as [`warm_up`].
+    /// Requests `path` and returns when `machine` is ready again, as [`warm_up`].
     ///
     /// # Errors
     /// As [`warm_up`].
     pub fn request(self, machine: &mut Machine, address: &Address, path: &str) -> Result<WarmUp, EngineError> {
         let (request, stream) = (request(address, path), self.stream);
-        converse(machine, &self.client, None, move |client| {
-            talk(stream, &request)?;
-            client.take_line(Line::Free)
+        run_with_client(machine, &self.client, None, move |client| {
+            exchange(stream, &request)?;
+            client.set_connection(ConnectionSlot::Empty)
         })
     }
 
-    /// Hangs up, having said nothing, and returns when `machine` has done so too (or does not within `patience`) and is ready
-    /// again.
+    /// Hangs up and returns when `machine` is ready again, having closed its end or let `timeout` pass.
     ///
     /// # Errors
     /// As [`Machine::run`].
-    pub fn hang_up(self, machine: &mut Machine, patience: Duration) -> Result<WarmUp, EngineError> {
+    pub fn hang_up(self, machine: &mut Machine, timeout: Duration) -> Result<WarmUp, EngineError> {
         let stream = self.stream;
-        // They fail where the program has ended the connection already.
-        let _ = rustix::net::sockopt::set_socket_timeout(&*stream, Timeout::Recv, Some(patience));
+        // These calls fail where the program has ended the connection already.
+        let _ = rustix::net::sockopt::set_socket_timeout(&*stream, Timeout::Recv, Some(timeout));
         let _ = rustix::net::shutdown(&*stream, Shutdown::Write);
-        converse(machine, &self.client, None, move |_| {
-            // It may end by a reset, or not in time: it is over in any case.
+        run_with_client(machine, &self.client, None, move |_| {
+            // The connection may end by a reset, or not in time: it is over in any case.
             let _ = std::io::copy(&mut { stream }, &mut std::io::sink());
             Ok(())
         })
     }
 
-    /// Sends a request for `path`, and has a thread of its own read the answer.
+    /// Sends a request for `path` and reads the answer on a thread of its own.
     ///
     /// # Errors
     /// The host's refusals.
     pub fn ask(mut self, address: &Address, path: &str) -> std::io::Result<JoinHandle<std::io::Result<()>>> {
         self.stream.write_all(request(address, path).as_bytes())?;
-        std::thread::Builder::new().name("warmfork-warm-up".into()).spawn(move || listen(self.stream).map_err(explain))
+        std::thread::Builder::new()
+            .name("warmfork-warm-up".into())
+            .spawn(move || read_answer(self.stream).map_err(explain))
     }
 }
 
@@ -182,43 +185,43 @@ trait Duplex: Read + Write + AsFd + Send {}
 
 impl<T: Read + Write + AsFd + Send> Duplex for T {}
 
-/// Who makes the requests, on a thread of its own.
+/// A client that makes requests, on a thread of its own.
 #[derive(Default)]
 struct Client {
     finished: AtomicBool,
-    /// By what the machine knows it.
+    /// The identity by which the machine recognises it.
     own: OwnClient,
-    /// Locked for moments only, with no other lock.
-    line: Mutex<Line>,
+    /// Locked briefly, with no other lock.
+    slot: Mutex<ConnectionSlot>,
 }
 
-/// The client's connection, for whoever wants to end it.
+/// The client's connection, which another thread may end.
 #[derive(Default)]
-enum Line {
-    /// There is none just now.
+enum ConnectionSlot {
+    /// There is no connection at present.
     #[default]
-    Free,
-    Busy(OwnedFd),
-    /// There shall be none any more.
-    Cut,
+    Empty,
+    Connected(OwnedFd),
+    /// No further connection may be made.
+    Closed,
 }
 
-/// Stops the machine when the client is done, however it ended.
-struct Done(Arc<Client>, Handle);
+/// Stops the machine when the client's thread ends, for whatever reason.
+struct FinishOnDrop(Arc<Client>, Handle);
 
-impl Drop for Done {
+impl Drop for FinishOnDrop {
     fn drop(&mut self) {
         self.0.own.is_gone();
         self.0.finished.store(true, Ordering::SeqCst);
-        self.1.look();
+        self.1.notify();
     }
 }
 
 impl Client {
     /// Sends `request` to `address` and reads the answer.
     fn fetch(&self, address: &Address, request: &str) -> std::io::Result<()> {
-        talk(self.open(address)?, request)?;
-        self.take_line(Line::Free)
+        exchange(self.open(address)?, request)?;
+        self.set_connection(ConnectionSlot::Empty)
     }
 
     /// Connects to `address`.
@@ -226,21 +229,21 @@ impl Client {
         match address {
             Address::Internet(address) => {
                 let stream = self.connect(reachable(*address))?;
-                stream.set_read_timeout(Some(SILENCE))?;
-                self.take_line(Line::Busy(stream.as_fd().try_clone_to_owned()?))?;
+                stream.set_read_timeout(Some(READ_TIMEOUT))?;
+                self.set_connection(ConnectionSlot::Connected(stream.as_fd().try_clone_to_owned()?))?;
                 Ok(Box::new(stream))
             }
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path)?;
-                stream.set_read_timeout(Some(SILENCE))?;
-                self.take_line(Line::Busy(stream.as_fd().try_clone_to_owned()?))?;
+                stream.set_read_timeout(Some(READ_TIMEOUT))?;
+                self.set_connection(ConnectionSlot::Connected(stream.as_fd().try_clone_to_owned()?))?;
                 Ok(Box::new(stream))
             }
         }
     }
 
-    /// Connects, and tells the machine from which port: it accepts nobody else. Binding the socket before would be simpler,
-    /// but finds no port where many connections have ended lately, to whomever they led.
+    /// Connects, and tells the machine the client's port: the machine accepts no other client. Binding the socket before would be
+    /// simpler, but finds no port where many connections, to any address, have ended lately.
     fn connect(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -252,38 +255,38 @@ impl Client {
             }
             Ok(SocketAddr::try_from(rustix::net::getsockname(&socket)?)?.port())
         })?;
-        let patience = Timespec { tv_sec: SILENCE.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: 0 };
+        let timeout = Timespec { tv_sec: READ_TIMEOUT.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: 0 };
         let mut set = [PollFd::new(&socket, PollFlags::OUT)];
-        if retry_on_intr(|| rustix::event::poll(&mut set, Some(&patience)))? == 0 {
+        if retry_on_intr(|| rustix::event::poll(&mut set, Some(&timeout)))? == 0 {
             return Err(ErrorKind::WouldBlock.into());
         }
         rustix::net::sockopt::socket_error(&socket)??;
         let stream = TcpStream::from(socket);
         stream.set_nonblocking(false)?;
-        stream.set_write_timeout(Some(SILENCE))?;
+        stream.set_write_timeout(Some(READ_TIMEOUT))?;
         Ok(stream)
     }
 
-    fn take_line(&self, line: Line) -> std::io::Result<()> {
-        let mut held = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*held, Line::Cut) {
+    fn set_connection(&self, connection: ConnectionSlot) -> std::io::Result<()> {
+        let mut held = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*held, ConnectionSlot::Closed) {
             return Err(ErrorKind::ConnectionAborted.into());
         }
-        *held = line;
+        *held = connection;
         Ok(())
     }
 
-    /// Breaks the connection, and has it make no other.
+    /// Ends the connection, and lets the client make no other.
     fn give_up(&self) {
-        let mut held = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Line::Busy(connection) = std::mem::replace(&mut *held, Line::Cut) {
-            // It fails when the program has closed the connection already.
+        let mut held = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let ConnectionSlot::Connected(connection) = std::mem::replace(&mut *held, ConnectionSlot::Closed) {
+            // The call fails when the program has closed the connection already.
             let _ = rustix::net::shutdown(connection, Shutdown::Both);
         }
     }
 }
 
-/// Where to connect to for a socket that is bound to `address`.
+/// The address to connect to for a socket that is bound to `address`.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
@@ -304,31 +307,31 @@ fn request(address: &Address, path: &str) -> String {
     )
 }
 
-/// What a socket calls EAGAIN is here the end of our patience.
+/// Turns EAGAIN, by which a socket says that its timeout is over, into an error that says so.
 fn explain(error: std::io::Error) -> std::io::Error {
     if error.kind() == ErrorKind::WouldBlock {
-        return std::io::Error::new(ErrorKind::TimedOut, format!("nothing came for {} s", SILENCE.as_secs()));
+        return std::io::Error::new(ErrorKind::TimedOut, format!("nothing came for {} s", READ_TIMEOUT.as_secs()));
     }
     error
 }
 
-/// The longest that a warm-up request may be silent.
-const SILENCE: Duration = Duration::from_secs(30);
+/// The longest time that an answer to a warm-up request may take to begin or to go on.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Sends `request` and reads the answer: as long as it says that it is, else until the program closes the connection.
-fn talk(mut stream: impl Read + Write, request: &str) -> std::io::Result<()> {
+/// Sends `request` and reads the answer: up to its content length, or else until the program closes the connection.
+fn exchange(mut stream: impl Read + Write, request: &str) -> std::io::Result<()> {
     stream.write_all(request.as_bytes())?;
-    listen(stream)
+    read_answer(stream)
 }
 
-/// Reads an answer, as [`talk`] does.
-fn listen(stream: impl Read) -> std::io::Result<()> {
+/// Reads an answer, as [`exchange`] does.
+fn read_answer(stream: impl Read) -> std::io::Result<()> {
     let mut answer = BufReader::new(stream);
     let mut length = None;
     let mut line = Vec::new();
     loop {
         line.clear();
-        let read = answer.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+        let read = answer.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
         if read == 0 || line == b"\r\n" || line == b"\n" {
             break;
         }
@@ -338,7 +341,7 @@ fn listen(stream: impl Read) -> std::io::Result<()> {
 }
 
 /// Header lines are read in pieces of this many bytes.
-const LONGEST_LINE: u64 = 1 << 16;
+const MAX_LINE: u64 = 1 << 16;
 
 fn content_length(line: &[u8]) -> Option<u64> {
     let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
@@ -349,12 +352,12 @@ fn content_length(line: &[u8]) -> Option<u64> {
 mod tests {
     use std::io::{self, Read, Write};
 
-    use super::talk;
+    use super::exchange;
 
-    /// A server that has said `answer`, and then fails whoever reads on.
-    struct Said<'a>(&'a [u8]);
+    /// A server that has sent these bytes; reading on fails.
+    struct Sent<'a>(&'a [u8]);
 
-    impl Read for Said<'_> {
+    impl Read for Sent<'_> {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
             if self.0.is_empty() {
                 return Err(io::ErrorKind::WouldBlock.into());
@@ -366,7 +369,7 @@ mod tests {
         }
     }
 
-    impl Write for Said<'_> {
+    impl Write for Sent<'_> {
         fn write(&mut self, from: &[u8]) -> io::Result<usize> {
             Ok(from.len())
         }
@@ -379,10 +382,10 @@ mod tests {
     #[test]
     fn an_answer_ends_where_it_says() {
         for answer in ["HTTP/1.1 200 OK\r\ncontent-LENGTH: 4\r\n\r\nbody", "HTTP/1.0 204 No\nContent-Length: 0\n\n"] {
-            assert!(talk(Said(answer.as_bytes()), "GET /").is_ok(), "{answer}");
+            assert!(exchange(Sent(answer.as_bytes()), "GET /").is_ok(), "{answer}");
         }
         for answer in ["HTTP/1.1 200 OK\r\n\r\nbody", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nbody", "HTTP/1.1"] {
-            assert!(talk(Said(answer.as_bytes()), "GET /").is_err(), "{answer}");
+            assert!(exchange(Sent(answer.as_bytes()), "GET /").is_err(), "{answer}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One worker: accepts a connection, has its fork serve it, resets the fork.
+//! One worker: accepts a connection, lets its fork serve it, resets the fork.
 
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
@@ -19,8 +19,8 @@ use crate::fork::{Fork, ResetKind};
 use crate::goal::{Goal, Outcome, RunLimits};
 use crate::snapshot::Snapshot;
 
-/// How long a worker waits after the host refused it something (a fork, a connection) before it asks again.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long a worker waits before it asks again for something that the host refused (a fork, a connection).
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// A worker's view of its server.
 pub struct Worker {
@@ -31,18 +31,18 @@ pub struct Worker {
     control: Arc<Control>,
 }
 
-/// Where connections come from.
-struct Door {
+/// A worker's listening sockets, from which it accepts connections.
+struct Acceptor {
     set: OwnedFd,
     listeners: Arc<Vec<Arc<HostFile>>>,
-    /// There was a connection the last time: a busy server has another already.
+    /// The last attempt found a connection: a busy server has another already.
     busy: Cell<bool>,
 }
 
 /// The token of the stop eventfd; listeners have their index.
 const STOP: u64 = u64::MAX;
 
-impl Door {
+impl Acceptor {
     fn new(listeners: Arc<Vec<Arc<HostFile>>>, control: &Control) -> Result<Self, Errno> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&set, &control.stop, epoll::EventData::new_u64(STOP), epoll::EventFlags::IN)?;
@@ -53,10 +53,10 @@ impl Door {
         Ok(Self { set, listeners, busy: Cell::new(false) })
     }
 
-    /// The next connection and the listening socket it came to; `None` when the server stops or (never for long)
-    /// when there was none after all.
+    /// The next connection and the listening socket it came to. `None` when the server stops, or when another worker took
+    /// the connection.
     fn accept(&self, control: &Control) -> Option<Offer> {
-        // With several listening sockets, one would keep us from the others.
+        // With several listening sockets, one would keep the worker from the others.
         if self.busy.take()
             && self.listeners.len() == 1
             && let Some(offer) = self.take(0, control)
@@ -78,9 +78,9 @@ impl Door {
     /// A connection that has come to the listening socket `index`, if there is one.
     fn take(&self, index: usize, control: &Control) -> Option<Offer> {
         let listener = self.listeners.get(index)?;
-        // Nothing when another worker took it, or the client has gone again.
+        // `None` when another worker took it, or the client has gone again.
         let offer = Offer::accept(listener).unwrap_or_else(|error| {
-            log::error!("accepting a connection failed: {error}; trying again in {PAUSE:?}");
+            log::error!("accepting a connection failed: {error}; trying again in {RETRY_DELAY:?}");
             control.pause();
             None
         });
@@ -90,9 +90,9 @@ impl Door {
 }
 
 impl Control {
-    /// Waits a moment, or until the server stops.
+    /// Waits [`RETRY_DELAY`], or until the server stops.
     fn pause(&self) {
-        let timeout = Timespec { tv_sec: 0, tv_nsec: PAUSE.subsec_nanos().into() };
+        let timeout = Timespec { tv_sec: 0, tv_nsec: RETRY_DELAY.subsec_nanos().into() };
         let mut set = [rustix::event::PollFd::new(&self.stop, rustix::event::PollFlags::IN)];
         let _ = rustix::event::poll(&mut set, Some(&timeout));
     }
@@ -116,8 +116,8 @@ impl Worker {
     /// Serves until the server stops.
     pub fn run(&self) {
         cpu::pin(self.cpu);
-        let door = match Door::new(Arc::clone(&self.snapshot.listeners), &self.control) {
-            Ok(door) => door,
+        let acceptor = match Acceptor::new(Arc::clone(&self.snapshot.listeners), &self.control) {
+            Ok(acceptor) => acceptor,
             Err(error) => return log::error!("worker {} cannot wait for connections: {error}", self.index),
         };
         let mut fork = None;
@@ -129,7 +129,7 @@ impl Worker {
                 self.control.pause();
                 continue;
             };
-            fork = if self.options.ephemeral { self.serve_one(ready, &door) } else { self.serve_on(ready) };
+            fork = if self.options.ephemeral { self.serve_one(ready, &acceptor) } else { self.serve_on(ready) };
         }
         self.control.set_handle(self.index, None);
     }
@@ -138,7 +138,7 @@ impl Worker {
         let statistics = &self.control.statistics;
         let ready = |mut fork: Fork| fork.prepare().map(|()| fork);
         let fork = Fork::new(Arc::clone(&self.snapshot)).and_then(ready).inspect_err(|error| {
-            log::error!("worker {} has no fork: {error}; trying again in {PAUSE:?}", self.index);
+            log::error!("worker {} has no fork: {error}; trying again in {RETRY_DELAY:?}", self.index);
         });
         let mut fork = fork.ok()?;
         fork.rewrite_limit = self.options.limit_request_memory;
@@ -147,11 +147,11 @@ impl Worker {
         Some(fork)
     }
 
-    /// Waits for a connection and has `fork` serve it; the fork again, pristine, unless it was lost.
-    fn serve_one(&self, mut fork: Fork, door: &Door) -> Option<Fork> {
+    /// Waits for a connection and lets `fork` serve it. Returns the fork, pristine again, unless it was lost.
+    fn serve_one(&self, mut fork: Fork, acceptor: &Acceptor) -> Option<Fork> {
         let statistics = &self.control.statistics;
         let waiting = self.snapshot.take_waiting();
-        let Some(offer) = waiting.or_else(|| door.accept(&self.control)) else { return Some(fork) };
+        let Some(offer) = waiting.or_else(|| acceptor.accept(&self.control)) else { return Some(fork) };
         let accepted = Instant::now();
         Statistics::add(&statistics.connections, 1);
         let before = fork.machine().counters().syscalls;
@@ -190,7 +190,7 @@ impl Worker {
         let statistics = &self.control.statistics;
         let mut counted = ((0, 0), 0);
         fork.open();
-        // Whoever stops the server interrupts the fork, or did so before the fork was known; then it shows here.
+        // Stopping the server interrupts the fork; where the server was stopped before the fork was known, it shows here.
         let mut stopping = self.control.stopping();
         if stopping {
             fork.shut();
@@ -216,7 +216,7 @@ impl Worker {
         None
     }
 
-    /// Counts how a run ended, and logs what the operator should know; whether the fork can be reset.
+    /// Counts how a run ended, and logs failures for the operator. Returns whether the fork can be reset.
     fn count(&self, outcome: &Result<Outcome, EngineError>) -> bool {
         let statistics = &self.control.statistics;
         let index = self.index;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use warmfork_engine::boot::MachineLimits;
 use warmfork_engine::outside::OutsideRules;
-use warmfork_engine::{Choice, Fork, Goal, Outcome, PlatformKind, Program, RunLimits, Snapshot, boot};
+use warmfork_engine::{Fork, Goal, Outcome, PlatformChoice, PlatformKind, Program, RunLimits, Snapshot, boot};
 use warmfork_linux::policy::Rules;
 
 /// Pages that each request dirties, and those that some dirty too; beside them a few of the stack and the C library.
@@ -38,7 +38,7 @@ pub fn snapshot(platform: PlatformKind) -> (Arc<Snapshot>, File) {
         rules: Rules::everything(),
         limits: LIMITS,
         stdio: [input, null(), null()],
-        platform: Choice::Only(platform),
+        platform: PlatformChoice::Only(platform),
         huge_pages: false,
     });
     std::fs::remove_file(program).unwrap();

@@ -18,8 +18,10 @@ use crate::wait::Wait;
 /// Whom a signal is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Target {
-    /// Any thread of the process.
+    /// Any thread of the process; the first, if it may.
     Process,
+    /// Any thread of the process; this one, if it may: it ran when a timer expired that counts CPU time.
+    Runner(Tid),
     /// One thread.
     Thread(Tid),
 }
@@ -98,16 +100,19 @@ impl Process {
             _ => info,
         };
         let queue = match target {
-            Target::Process => &mut self.signals.pending,
+            Target::Process | Target::Runner(_) => &mut self.signals.pending,
             Target::Thread(tid) => &mut self.tasks.get_mut(tid).signals.pending,
         };
         if full && signal >= SIGRTMIN && source.is_none() && queue.set() & bit != 0 {
             return Ok(Some(Added::Collapsed)); // only "pending" can be remembered, and it is
         }
         let added = queue.add(Pending { info, source });
+        if added == Added::Queued {
+            self.prefer(target, bit);
+        }
         self.signals.news.add(self.pid);
         match target {
-            Target::Process => self.wake_for_signals(),
+            Target::Process | Target::Runner(_) => self.wake_for_signals(),
             Target::Thread(tid) => self.wake_for_signal(tid),
         }
         Ok(Some(added))
@@ -162,15 +167,32 @@ impl Process {
         task.signals.pending.set() & unblocked != 0 || self.shared_due(tid, unblocked) != 0
     }
 
-    /// The signals pending for the process that thread `tid` shall take out of `unblocked`. The first thread takes
-    /// those that it does not block, as Linux prefers it; others take the rest, and those that end the program at once.
+    /// The signals pending for the process that thread `tid` shall take out of `unblocked`.
     pub(super) fn shared_due(&self, tid: Tid, unblocked: u64) -> u64 {
         let shared = self.signals.pending.set() & unblocked;
-        if shared == 0 || tid == self.pid {
-            return shared;
+        if shared == 0 {
+            return 0;
         }
-        let Some(leader) = self.tasks.lookup(self.pid) else { return shared };
-        shared & (effective_mask(leader) | self.signals.fatal() & !sought(leader))
+        let timed = self.signals.timed;
+        self.left_to(tid, self.signals.runner, shared & timed) | self.left_to(tid, self.pid, shared & !timed)
+    }
+
+    /// Notes which thread takes the signal with this `bit`, which has become pending for `target`, if it may.
+    fn prefer(&mut self, target: Target, bit: u64) {
+        let signals = &mut self.signals;
+        match target {
+            Target::Process => signals.timed &= !bit,
+            Target::Runner(tid) if tid == signals.runner => signals.timed |= bit,
+            Target::Runner(tid) => (signals.runner, signals.timed) = (tid, bit),
+            Target::Thread(_) => {}
+        }
+    }
+
+    /// Those of `signals` that thread `tid` takes. Linux prefers thread `preferred`, which takes those that it does not block;
+    /// others take the rest, and those that end the program at once.
+    fn left_to(&self, tid: Tid, preferred: Tid, signals: u64) -> u64 {
+        let Some(preferred) = self.tasks.lookup(preferred).filter(|preferred| preferred.tid != tid) else { return signals };
+        signals & (effective_mask(preferred) | self.signals.fatal() & !sought(preferred))
     }
 
     /// Ends the waits of threads that have a signal to act on.
@@ -209,7 +231,7 @@ impl Process {
         // A handler may be set before the signal is unblocked. Linux asks the first thread for all.
         let tid = match target {
             Target::Process => self.pid,
-            Target::Thread(tid) => tid,
+            Target::Thread(tid) | Target::Runner(tid) => tid,
         };
         let task = self.tasks.lookup(tid).or_else(|| self.tasks.iter().next());
         task.is_some_and(|task| (effective_mask(task) | task.signals.mask) & bit & !signal_bit(SIGKILL) != 0)

@@ -5,7 +5,7 @@ use warmfork_abi::signals::{
 };
 
 use super::PendingSignals;
-use crate::ids::Pid;
+use crate::ids::{Pid, Tid};
 use crate::news::News;
 use crate::wait::Wait;
 
@@ -125,6 +125,10 @@ impl TaskSignals {
 pub struct ProcessSignals {
     /// Pending for any thread.
     pub pending: PendingSignals,
+    /// Those among them that `runner` takes, if it may, and not the first thread.
+    pub(super) timed: u64,
+    /// The thread that ran when a timer expired that counts CPU time.
+    pub(super) runner: Tid,
     actions: [Action; SIGNALS],
     /// The process, when a signal has come for it or for one of its threads.
     pub(crate) news: News<Pid>,
@@ -132,7 +136,13 @@ pub struct ProcessSignals {
 
 impl Default for ProcessSignals {
     fn default() -> Self {
-        Self { pending: PendingSignals::default(), actions: [Action::default(); SIGNALS], news: News::default() }
+        Self {
+            pending: PendingSignals::default(),
+            timed: 0,
+            runner: 0,
+            actions: [Action::default(); SIGNALS],
+            news: News::default(),
+        }
     }
 }
 

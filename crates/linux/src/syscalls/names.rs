@@ -67,20 +67,23 @@ pub(crate) fn read_address(call: &mut Call<'_>, address: u64, length: i32) -> Re
 pub(crate) fn write_address(call: &mut Call<'_>, address: u64, length: u64, value: &Address) -> Result<(), Errno> {
     let memory = call.memory();
     let room = usize::try_from(memory.read_u32(length)?.cast_signed()).map_err(|_| Errno::EINVAL)?;
-    let bytes = value.encode();
-    memory.write(address, &bytes[..room.min(bytes.len())])?;
-    Ok(memory.write_u32(length, u32::try_from(bytes.len()).map_err(|_| Errno::EINVAL)?)?)
+    let mut bytes = value.encode();
+    let whole = u32::try_from(bytes.len()).map_err(|_| Errno::EINVAL)?;
+    bytes.truncate(room);
+    let parts = [(address, bytes.len()), (length, size_of::<u32>())];
+    bytes.extend(whole.to_le_bytes());
+    Ok(memory.write_all(&parts, &bytes)?)
 }
 
 /// Refuses an access that the policy does not allow, with a line in the log.
 fn deny(call: &mut Call<'_>, doing: &str, address: impl Display, flag: &str) -> Errno {
-    call.host.deny(format!("{doing} {address} is denied: {flag}={address} would allow it"));
+    call.host.deny(&format!("{doing} {address} is denied: {flag}={address} would allow it"));
     Errno::EACCES
 }
 
 /// As [`deny`], for an access that only the whole flag allows.
 fn deny_abstract(call: &mut Call<'_>, doing: &str, flag: &str) -> Errno {
-    call.host.deny(format!("{doing} an abstract Unix socket is denied: {flag} (without a list) would allow it"));
+    call.host.deny(&format!("{doing} an abstract Unix socket is denied: {flag} (without a list) would allow it"));
     Errno::EACCES
 }
 

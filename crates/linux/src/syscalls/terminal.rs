@@ -58,7 +58,7 @@ impl Kernel {
     /// Sends `signal`, of a key of the terminal that the machine was started on, to the group in its foreground. Returns true,
     /// and sends nothing, if that would stop the first process: nothing here could let it go on.
     #[must_use]
-    pub fn press_key(&mut self, signal: u32) -> bool {
+    pub fn forward_terminal_signal(&mut self, signal: u32) -> bool {
         let foreground = self.shared.terminals.inherited.foreground;
         let group = foreground.filter(|group| self.processes.group_exists(*group)).unwrap_or(FIRST_PID);
         let stops = |process: &Process| process.group == group && process.signals.action(signal).handler == SIG_DFL;

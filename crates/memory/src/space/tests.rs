@@ -421,20 +421,6 @@ fn totals_add_up() {
     assert_eq!(page_down(guest.space.areas().mapped_bytes()), 16 * PAGE);
 }
 
-#[test]
-fn restored_parts_are_the_same_space() {
-    let mut guest = Guest::new();
-    guest.space.start_heap(0x1000_0000);
-    guest.set_break(0x1000_1234);
-    guest.fixed(0x2000_0000, 3, READ).expect("map");
-    guest.protect(0x2000_1000, 1, 3).expect("protect");
-    let space = &guest.space;
-    let areas = space.areas().iter().cloned();
-    let restored = AddressSpace::restored(space.layout().clone(), space.limits(), space.heap(), areas);
-    assert_eq!(restored, guest.space);
-    assert!(restored.changes().is_empty());
-}
-
 proptest! {
     /// Wherever the search for room begins, it finds the highest.
     #[test]

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use warmfork_abi::mman::madvise::MADV_REMOVE;
 use warmfork_abi::{PAGE, USER_END};
+use warmfork_memory::image::Content;
 use warmfork_memory::{AreaTree, FakeMemory, GuestMemory, Image, ImageBuilder, SegmentSource, Source, Span};
 
 use crate::calls::{Emulated, File, Operation, WINDOW, config, operations};
@@ -73,8 +74,12 @@ fn reset(fork: &mut Emulated, pristine: &Emulated, image: &Image) {
     for page in fork.memory.touched().into_iter().flat_map(|span| (span.start..span.end).step_by(4096)) {
         if fork.space.areas().find(page).is_some_and(|area| !area.is_shared_file()) {
             let mut bytes = [0; 4096];
-            if !image.page(page, &mut bytes) {
-                bytes.fill(0);
+            match image.pieces(Span { start: page, end: page + PAGE }).next() {
+                Some((_, Content::Bytes(content, _))) => bytes.copy_from_slice(content),
+                Some((_, Content::File(file, offset))) => {
+                    rustix::io::pread(file, &mut bytes[..], offset).expect("a file's page");
+                }
+                _ => {}
             }
             fork.memory.restore(page, &bytes);
         }

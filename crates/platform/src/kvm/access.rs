@@ -155,7 +155,7 @@ impl Memory {
     }
 
     /// Puts the pages of `span` back.
-    pub fn put_back(&mut self, image: &[u8], span: Span, pristine: Pristine) -> io::Result<()> {
+    pub fn rewrite_pages(&mut self, image: &[u8], span: Span, pristine: Pristine) -> io::Result<()> {
         let length = usize::try_from(span.len()).unwrap_or(0);
         let bytes = match pristine {
             Pristine::Zero => None,

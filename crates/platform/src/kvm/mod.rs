@@ -234,6 +234,7 @@ impl Platform for KvmPlatform {
             calls: self.vcpu.calls() + self.memory.borrow().slots.calls,
             faults: guest::faults(),
             fills: self.fills,
+            copies: 0,
         }
     }
 
@@ -314,15 +315,15 @@ impl Platform for KvmPlatform {
         Ok(())
     }
 
-    fn hold_image(&mut self, _image: BorrowedFd<'_>, _length: u64) -> Result<(), PlatformError> {
-        // `put_back` is given its bytes, and the guest's memory is here.
+    fn set_image(&mut self, _image: BorrowedFd<'_>, _length: u64) -> Result<(), PlatformError> {
+        // `rewrite_pages` is given its bytes, and the guest's memory is here.
         Ok(())
     }
 
-    fn put_back(&mut self, image: &[u8], pages: &[(Span, Pristine)]) -> Result<(), PlatformError> {
+    fn rewrite_pages(&mut self, image: &[u8], pages: &[(Span, Pristine)]) -> Result<(), PlatformError> {
         self.touched.written(pages.iter().map(|(span, _)| *span));
         for &(span, pristine) in pages {
-            let put = self.memory.get_mut().put_back(image, span, pristine);
+            let put = self.memory.get_mut().rewrite_pages(image, span, pristine);
             put.map_err(|source| PlatformError::Host { operation: "putting pages back", source })?;
         }
         Ok(())

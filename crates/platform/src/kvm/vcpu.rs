@@ -344,8 +344,10 @@ impl Vcpu {
         }
         if sregs.cs.dpl == 3 && !in_doorbell {
             self.stopped_in_user(registers)?;
-            self.forget_events()?;
-            return Ok(stop);
+            // The instruction is done that KVM stepped: nothing else would tell of it.
+            let stepped = self.forget_events()? == Some(exceptions::DEBUG);
+            let trap = Stop::Exception { vector: exceptions::DEBUG, error: 0, address: 0 };
+            return Ok(if stepped { trap } else { stop });
         }
         if stop == Stop::Refused {
             log::warn!("the host refused the guest's CPU its kernel pages at {:#x}", regs.rip);
@@ -378,15 +380,17 @@ impl Vcpu {
         Ok(())
     }
 
-    /// Drops an exception that KVM was about to raise: the instruction raises it again, if it is run again.
-    fn forget_events(&mut self) -> Result<(), PlatformError> {
+    /// Drops the exception that KVM was about to raise, and says its vector. A fault's instruction raises it again when it
+    /// is run again; a trap's does not.
+    fn forget_events(&mut self) -> Result<Option<u64>, PlatformError> {
         let mut events = self.fd().get_vcpu_events().map_err(failed("KVM_GET_VCPU_EVENTS"))?;
-        if events.exception.injected != 0 || events.exception.pending != 0 {
-            events.exception.injected = 0;
-            events.exception.pending = 0;
-            self.fd().set_vcpu_events(&events).map_err(failed("KVM_SET_VCPU_EVENTS"))?;
+        if events.exception.injected == 0 && events.exception.pending == 0 {
+            return Ok(None);
         }
-        Ok(())
+        events.exception.injected = 0;
+        events.exception.pending = 0;
+        self.fd().set_vcpu_events(&events).map_err(failed("KVM_SET_VCPU_EVENTS"))?;
+        Ok(Some(events.exception.nr.into()))
     }
 }
 

@@ -22,11 +22,13 @@ pub struct Caller {
     pub interrupted: bool,
     /// Calls made so far.
     pub calls: u64,
+    /// Stops so far in which the stub copied pages.
+    pub copies: u64,
 }
 
 impl Caller {
     pub fn new(socket: UnixDatagram, table: Table) -> Self {
-        Self { socket, table, interrupted: false, calls: 0 }
+        Self { socket, table, interrupted: false, calls: 0, copies: 0 }
     }
 
     /// The table's memory, for mapping it into the stub and for clearing it.
@@ -36,6 +38,7 @@ impl Caller {
 
     /// Makes one call from address `from`, which must hold `syscall; int3`, and returns its result.
     pub fn call_at(&mut self, tracee: &mut Tracee, from: u64, call: HostCall) -> Result<u64, PlatformError> {
+        self.calls += 1;
         let [rdi, rsi, rdx, r10, r8, r9] = call.arguments;
         let mut registers = Registers::at_entry(from, 0);
         (registers.rdi, registers.rsi, registers.rdx) = (rdi, rsi, rdx);
@@ -83,6 +86,7 @@ impl Caller {
             let mut registers = Registers::at_entry(layout::COPY, 0);
             registers.rbx = layout::TABLE;
             registers.rbp = chunk.len() as u64;
+            self.copies += 1;
             if self.resume(tracee, &registers)? == libc::SIGTRAP {
                 done += chunk.len();
                 continue;

@@ -257,7 +257,8 @@ impl Platform for ProcessPlatform {
     }
 
     fn counts(&self) -> Counts {
-        Counts { entries: self.entries, calls: self.caller.calls, faults: self.tracee.faults(), fills: 0 }
+        let Caller { calls, copies, .. } = self.caller;
+        Counts { entries: self.entries, calls, faults: self.tracee.faults(), fills: 0, copies }
     }
 
     fn interrupter(&self) -> Arc<dyn Interrupter> {
@@ -301,7 +302,7 @@ impl Platform for ProcessPlatform {
         self.caller.batch(&mut self.tracee, &calls).map_err(|error| error.into_platform("dropping a guest's pages"))
     }
 
-    fn hold_image(&mut self, image: BorrowedFd<'_>, length: u64) -> Result<(), PlatformError> {
+    fn set_image(&mut self, image: BorrowedFd<'_>, length: u64) -> Result<(), PlatformError> {
         let Some(span) = page_up(length).and_then(|length| Span::new(layout::IMAGE.start, length)) else {
             return Ok(());
         };
@@ -314,7 +315,7 @@ impl Platform for ProcessPlatform {
         memory::map_all(&mut self.tracee, &mut self.caller, &[Mapping { span, protection: Protection::READ, source }])
     }
 
-    fn put_back(&mut self, image: &[u8], pages: &[(Span, Pristine)]) -> Result<(), PlatformError> {
+    fn rewrite_pages(&mut self, image: &[u8], pages: &[(Span, Pristine)]) -> Result<(), PlatformError> {
         self.touched.written(pages.iter().map(|(span, _)| *span));
         let mut copies: Vec<_> = pages
             .iter()

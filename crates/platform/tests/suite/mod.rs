@@ -108,9 +108,9 @@ fn private_pages_of_a_file_are_found_and_put_back() {
     assert_eq!(platform.run(&mut registers).unwrap(), Exit::Syscall);
     assert_eq!(platform.touched(&everything).unwrap(), [span(DATA + 0x1000, 0x1000)]);
     let pristine = [7; 0x1000];
-    platform.hold_image(file.as_fd(), 0x4000).unwrap();
+    platform.set_image(file.as_fd(), 0x4000).unwrap();
     let pages = [(other, Pristine::Zero), (span(DATA + 0x1000, 0x1000), Pristine::Image(0x1000))];
-    platform.put_back(&[7; 0x4000], &pages).unwrap();
+    platform.rewrite_pages(&[7; 0x4000], &pages).unwrap();
     assert_eq!((&platform as &dyn GuestMemory).read_array::<2>(DATA + 0x1000).unwrap(), [7, 7]);
     assert_eq!(
         (&platform as &dyn GuestMemory).read_array::<2>(other.start).unwrap(),
@@ -167,7 +167,7 @@ fn touched_pages_are_known_whoever_touches_them_and_whatever_was_known() {
     touched(&mut platform, 0x4000);
     platform.discard(span(DATA + 0x3000, 0x1000)).unwrap();
     touched(&mut platform, 0x3000);
-    platform.put_back(&[], &[(span(DATA + 0x2000, 0x2000), Pristine::Zero)]).unwrap();
+    platform.rewrite_pages(&[], &[(span(DATA + 0x2000, 0x2000), Pristine::Zero)]).unwrap();
     touched(&mut platform, 0x4000);
     platform.relocate(span(DATA + 0x3000, 0x1000), span(0x1_8000, 0x1000)).unwrap();
     touched(&mut platform, 0x3000);
@@ -190,7 +190,10 @@ fn more_pages_are_put_back_than_one_stop_takes() {
         platform.protect(page(number), Protection::READ).unwrap();
     }
     let even: Vec<_> = (0..pages).step_by(2).map(|number| (page(number), Pristine::Zero)).collect();
-    platform.put_back(&[], &even).unwrap();
+    let before = platform.counts().copies;
+    platform.rewrite_pages(&[], &even).unwrap();
+    // Each page that the stub cannot write to ends a stop.
+    assert_eq!(platform.counts().copies - before, crate::STOPS_OF_A_LONG_REWRITE);
     for number in 0..pages {
         let mut byte = [1];
         platform.read_any(page(number).start, &mut byte).unwrap();

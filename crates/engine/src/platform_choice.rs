@@ -1,4 +1,4 @@
-//! Which platform runs a guest. `auto` takes kvm where leaving a guest is cheap, else process: see `warmfork doctor`.
+//! Chooses the platform that runs a guest. `auto` takes kvm where leaving a guest is cheap, else process: see `warmfork doctor`.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use warmfork_platform::process::ProcessPlatform;
 
 use crate::error::EngineError;
 
-/// With `auto`, a system call on kvm may cost this much: about what one costs on the process platform.
-pub const DEAREST_EXIT: Duration = Duration::from_micros(4);
+/// The longest time that a system call on kvm may take for `auto` to choose it: about that of one on the process platform.
+pub const MAX_EXIT_COST: Duration = Duration::from_micros(4);
 
-/// What runs guests.
+/// A kind of platform.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PlatformKind {
     /// A virtual machine.
@@ -20,15 +20,15 @@ pub enum PlatformKind {
     Process,
 }
 
-/// How many mappings the host lets a process have.
+/// The most mappings that the host lets a process have.
 fn host_areas() -> Option<usize> {
     std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
 }
 
 impl PlatformKind {
-    /// How many mappings a guest may have. A traced process has Linux's usual number for itself; virtual machines share
-    /// that of this process, and none may take more than an eighth of it: others would go without.
-    pub(crate) fn most_areas(self) -> usize {
+    /// The most mappings that a guest may have. A traced process has Linux's usual number for itself. Virtual machines share this
+    /// process's number; none may take more than an eighth of it, so that others get some.
+    pub(crate) fn max_areas(self) -> usize {
         let usual = warmfork_memory::Limits::default().areas;
         match self {
             Self::Kvm => usual.min(host_areas().unwrap_or(usual) / 8),
@@ -46,19 +46,19 @@ impl PlatformKind {
     }
 }
 
-/// The platform of a machine, and of all that is forked from it.
+/// The platform of a machine and of all of its forks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Chosen {
-    /// What runs the guest.
+pub struct SelectedPlatform {
+    /// The platform's kind.
     pub kind: PlatformKind,
-    /// `auto` chose it.
+    /// Whether `auto` chose it.
     pub automatic: bool,
-    /// The host may back the guest's memory with huge pages.
+    /// Whether the host may back the guest's memory with huge pages.
     pub huge_pages: bool,
 }
 
-impl Chosen {
-    /// Why it is this platform.
+impl SelectedPlatform {
+    /// The reason for this platform, for people.
     #[must_use]
     pub fn reason(self) -> String {
         if self.automatic { automatic().1 } else { "it was asked for".into() }
@@ -81,9 +81,9 @@ impl Chosen {
     }
 }
 
-/// What a caller wants.
+/// The platform that a caller asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Choice {
+pub enum PlatformChoice {
     /// The better one that works here.
     #[default]
     Auto,
@@ -91,8 +91,8 @@ pub enum Choice {
     Only(PlatformKind),
 }
 
-impl Choice {
-    /// The choice that `--platform` names.
+impl PlatformChoice {
+    /// The choice of this name, as `--platform` has it; `None` for an unknown name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         match name {
@@ -103,9 +103,9 @@ impl Choice {
         }
     }
 
-    /// The platform to use.
+    /// The platform to use; probes the host once for [`Self::Auto`].
     #[must_use]
-    pub fn choose(self, huge_pages: bool) -> Chosen {
+    pub fn select(self, huge_pages: bool) -> SelectedPlatform {
         let (kind, automatic) = match self {
             Self::Only(kind) => (kind, false),
             Self::Auto => {
@@ -114,15 +114,15 @@ impl Choice {
                 (kind, true)
             }
         };
-        Chosen { kind, automatic, huge_pages }
+        SelectedPlatform { kind, automatic, huge_pages }
     }
 }
 
-/// What `auto` is on this host, and why.
+/// The platform that `auto` chooses on this host, and the reason.
 #[must_use]
 pub fn automatic() -> (PlatformKind, String) {
     match kvm::probe() {
-        Ok(found) if found.exit <= DEAREST_EXIT => {
+        Ok(found) if found.exit <= MAX_EXIT_COST => {
             (PlatformKind::Kvm, format!("a system call of a virtual machine costs {:.1?}", found.exit))
         }
         Ok(found) => {
