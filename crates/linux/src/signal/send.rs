@@ -191,7 +191,9 @@ impl Process {
     /// Those of `signals` that thread `tid` takes. Linux prefers thread `preferred`, which takes those that it does not block;
     /// others take the rest, and those that end the program at once.
     fn left_to(&self, tid: Tid, preferred: Tid, signals: u64) -> u64 {
-        let Some(preferred) = self.tasks.lookup(preferred).filter(|preferred| preferred.tid != tid) else { return signals };
+        let Some(preferred) = self.tasks.lookup(preferred).filter(|preferred| preferred.tid != tid) else {
+            return signals;
+        };
         signals & (effective_mask(preferred) | self.signals.fatal() & !sought(preferred))
     }
 
