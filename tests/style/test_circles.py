@@ -30,7 +30,9 @@ BELOW_OBJECTS = {
     "locks.rs",
     "memory_file.rs",
     "metadata.rs",
+    "news.rs",
     "signal/information.rs",
+    "wait_queues.rs",
 }
 
 

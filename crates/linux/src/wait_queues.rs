@@ -91,12 +91,6 @@ impl WaitQueues {
         due
     }
 
-    /// When every blocked thread was asked, in monotonic nanoseconds, unless that is due.
-    #[cfg(test)]
-    pub(crate) fn last_round(&self) -> Option<u64> {
-        self.last_round
-    }
-
     /// An empty list for the threads to ask. Give it back with [`WaitQueues::end`], which saves an allocation.
     pub(crate) fn begin(&mut self) -> Vec<Tid> {
         std::mem::take(&mut self.due)

@@ -34,12 +34,13 @@ impl Kernel {
                 process.wake_for_signals();
             }
         }
-        if host.queues.awaits_files() {
+        let all = host.queues.begin_round(now);
+        if !all && host.queues.awaits_files() {
             host.freshen();
         }
         host.begin_round();
         let mut due = host.queues.begin();
-        self.find_due(host, now, &mut due);
+        self.find_due(host, all, &mut due);
         for &tid in &due {
             self.ask(host, tid);
         }
@@ -65,23 +66,26 @@ impl Kernel {
         }
     }
 
-    /// Takes all news; `due` gets the threads whose waits they may have ended.
-    fn find_due(&mut self, host: &mut Host, now: u64, due: &mut Vec<Tid>) {
-        let queues = &mut host.queues;
-        let mut all = queues.begin_round(now);
-        let mut files = std::mem::take(&mut queues.files);
-        all |= files.take(|file| queues.fire(Queue::File(file), due));
-        queues.files = files;
-        all |= self.files.news.take(|id| queues.fire(Queue::Description(id), due));
-        all |= self.shared.take_news(|queue| queues.fire(queue, due));
-        all |= self.processes.ends.take(|id| queues.fire(Queue::End(id), due));
-        for process in self.processes.iter_mut() {
-            all |= process.signals.news.take(|pid| queues.fire(Queue::Signals(pid), due));
-            if process.tasks.news.take(|tid| due.push(tid)) {
-                due.extend(process.tasks.polling());
+    /// Takes all news; `due` gets the threads whose waits they may have ended, or `all` that wait for descriptions.
+    fn find_due(&mut self, host: &mut Host, all: bool, due: &mut Vec<Tid>) {
+        let mut files = std::mem::take(&mut host.queues.files);
+        let mut fire = |queue| {
+            if !all {
+                host.queues.fire(queue, due);
             }
+        };
+        let mut many = files.take(|file| fire(Queue::File(file)));
+        many |= self.files.news.take(|id| fire(Queue::Description(id)));
+        many |= self.shared.take_news(&mut fire);
+        many |= self.processes.ends.take(|id| fire(Queue::End(id)));
+        for process in self.processes.iter_mut() {
+            many |= process.signals.news.take(|pid| fire(Queue::Signals(pid)));
         }
-        if all {
+        host.queues.files = files;
+        for process in self.processes.iter_mut() {
+            many |= process.tasks.news.take(|tid| due.push(tid));
+        }
+        if all || many {
             due.clear();
             due.extend(self.processes.iter().flat_map(|process| process.tasks.polling()));
         }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{FutexKey, Queued, State, Task};
-use crate::assign::{assign, assign_entries};
+use crate::assign::{assign_entries, assign_members};
 use crate::ids::Tid;
 use crate::news::News;
 use crate::wait::Wait;
@@ -34,6 +34,13 @@ struct Sets {
 }
 
 impl Sets {
+    fn assign(&mut self, from: &Self) {
+        let Self { runnable, sleepers, futexes } = self;
+        assign_members(runnable, &from.runnable);
+        assign_members(sleepers, &from.sleepers);
+        assign_members(futexes, &from.futexes);
+    }
+
     fn add(&mut self, task: &Task) {
         if task.is_runnable() {
             self.runnable.insert(task.tid);
@@ -58,7 +65,7 @@ impl Tasks {
     pub fn assign(&mut self, from: &Self) {
         let Self { tasks, sets, current, stopped, news: _ } = self;
         assign_entries(tasks, &from.tasks);
-        assign(sets, &from.sets);
+        sets.assign(&from.sets);
         (*current, *stopped) = (from.current, from.stopped);
     }
 

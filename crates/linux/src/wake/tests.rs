@@ -79,11 +79,10 @@ impl Crowd {
         self.due()
     }
 
-    /// The threads that would be asked if no time had passed since all were.
+    /// The threads that would be asked, if it were not for the rounds in which all are.
     fn due(&mut self) -> Vec<Tid> {
         let mut due = Vec::new();
-        let now = self.bench.host.queues.last_round().unwrap();
-        self.bench.kernel.find_due(&mut self.bench.host, now, &mut due);
+        self.bench.kernel.find_due(&mut self.bench.host, false, &mut due);
         due
     }
 }
