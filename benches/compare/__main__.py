@@ -92,8 +92,7 @@ def measure(options: argparse.Namespace, platforms: Sequence[str], results: Resu
         if not options.no_costs:
             measure_costs(program, platforms, results)
     if program is not None and not options.no_machine:
-        with results.part("emulated machine"):
-            costs.measure_in_machine(program, results)
+        costs.measure_in_machine(program, results)
 
 
 def main() -> int:

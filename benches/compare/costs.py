@@ -1,7 +1,8 @@
 """Runs the programs that measure the costs of the engine, and reads their results as they come.
 
 One is the bench of the engine (crates/engine/benches/costs): here, and in an emulated machine that has the KVM of
-hardware, where only ratios mean something. Another forks from Python (in_python.py).
+hardware, where only ratios mean something. Another forks from Python (in_python.py), and one serves in the emulated
+machine (in_machine.py).
 """
 
 from __future__ import annotations
@@ -51,18 +52,19 @@ def measure(program: Path, results: Results) -> None:
 
 
 def measure_in_machine(program: Path, results: Results) -> None:
-    """The same in the emulated machine, if that can be had.
-
-    Raises:
-        CostsError: It did not end well.
-    """
+    """The same in the emulated machine, if that can be had, and a Hello that is served there."""
     machine = [sys.executable, os.fspath(MACHINE)]
     if subprocess.run([*machine, "--prepare"], cwd=ROOT, check=False).returncode:
         results.left_out["emulated machine"] = "it cannot be had here (above)"
         return
-    options = [f"--seconds={MACHINE_SECONDS}", "--"]
-    command = [*machine, *options, os.fspath(program), "--bench", "--json", f"--less={MACHINE_DOES_LESS}"]
-    read(command, results, results.costs_in_machine, "emulated machine: ", MACHINE_SECONDS + SECONDS)
+    parts = {
+        "the bench of the engine": [os.fspath(program), "--bench", "--json", f"--less={MACHINE_DOES_LESS}"],
+        "a Hello": [sys.executable, "-B", "-m", "benches.compare.in_machine"],
+    }
+    for name, command in parts.items():
+        inside = [*machine, f"--seconds={MACHINE_SECONDS}", "--", *command]
+        with results.part(f"emulated machine: {name}"):
+            read(inside, results, results.costs_in_machine, "emulated machine: ", MACHINE_SECONDS + SECONDS)
 
 
 def measure_in_python(platform: str, results: Results) -> None:

@@ -65,6 +65,19 @@ def _wrk(url: str, seconds: int) -> Load:
     return Load(int(requests[1]), errors, float(rate[1]), *(percentiles[share] for share in ("50", "90", "99")))
 
 
+def fetch(host: str, port: int) -> bool:
+    """Asks once, on a connection of its own; whether there was a good answer."""
+    connection = http.client.HTTPConnection(host, port, timeout=10)
+    try:
+        connection.request("GET", "/", headers={"Connection": "close"})
+        response = connection.getresponse()
+        return bool(response.read()) and response.status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 def _client(url: str, seconds: int) -> Load:
     host, port = url.split("/")[2].split(":")
     before = os.sched_getaffinity(0)
@@ -74,16 +87,7 @@ def _client(url: str, seconds: int) -> Load:
     start = time.perf_counter()
     try:
         while (begun := time.perf_counter()) < start + seconds:
-            connection = http.client.HTTPConnection(host, int(port), timeout=10)
-            try:
-                connection.request("GET", "/", headers={"Connection": "close"})
-                response = connection.getresponse()
-                if not response.read() or response.status != 200:
-                    errors += 1
-            except (OSError, http.client.HTTPException):
-                errors += 1
-            finally:
-                connection.close()
+            errors += not fetch(host, int(port))
             times.append(time.perf_counter() - begun)
     finally:
         os.sched_setaffinity(0, before)

@@ -50,7 +50,9 @@ def costs(repository: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("benches.compare.costs")
 
 
-def start(repository: Path, directory: Path, *, failing: int = 0, last: int = 0) -> subprocess.Popen[str]:
+def start(
+    repository: Path, directory: Path, *, failing: int = 0, last: int = 0, program: str = ""
+) -> subprocess.Popen[str]:
     """A bench whose load generator fails when it is called the ``failing``-th time and waits when the ``last``."""
     (directory / "measured").write_text(MEASURED)
     wrk = directory / "wrk"
@@ -58,8 +60,9 @@ def start(repository: Path, directory: Path, *, failing: int = 0, last: int = 0)
     wrk.chmod(0o755)
     os.mkfifo(directory / "waiting")
     choice = ["--only=Python", "--platform=process", "--rounds=1", "--no-pages", "--no-costs"]
+    whole = ["benches.compare", *choice, f"--output={directory}/results.json"]
     return subprocess.Popen(
-        [sys.executable, "-m", "benches.compare", *choice, f"--output={directory}/results.json"],
+        [sys.executable, "-m", *([program] if program else whole)],
         cwd=repository,
         env=os.environ | {"PATH": f"{directory}:{os.environ['PATH']}"},
         stdout=subprocess.PIPE,
@@ -93,6 +96,18 @@ def test_what_is_measured_is_written_at_once(repository: Path, tmp_path: Path, r
         bench.communicate()
     assert list(written["loads"]["Hello"]["Python"]) == ["native"]
     assert written["loads"]["Hello"]["Python"]["native"]["per_second"] == 100
+
+
+def test_what_serves_in_the_machine(repository: Path, tmp_path: Path) -> None:
+    with start(repository, tmp_path, failing=1, program="benches.compare.in_machine") as bench:
+        text, _ = bench.communicate()
+    said = {line["name"]: line for line in map(json.loads, text.splitlines())}
+    assert bench.returncode == 1
+    assert "broken" in said["native/Hello by wsgiref, requests a second"]["failed"]
+    assert said["process/Hello by wsgiref, requests a second"]["value"] == 100
+    assert said["process/Hello by wsgiref, p50"]["value"] == 1
+    assert said["process/Hello by wsgiref, p99 of p50"]["value"] == 3
+    assert "process/Hello by wsgiref, requests a second, of native" not in said
 
 
 def read(costs: ModuleType, directory: Path, program: str, seconds: float = 60) -> Any:
