@@ -18,43 +18,47 @@ BEFORE = 50
 SECONDS = 40
 """Of load: some thousand requests natively, on a CPU that is 10 to 30 times slower."""
 NATIVE = "native"
-RATE = "Hello by wsgiref, requests a second"
+HELLO = "Hello by wsgiref"
+RATE = f"{HELLO}, requests a second"
 
 
 def serve(command: list[str], port: int) -> Load:
-    """Loads the server that ``command`` starts."""
+    """Loads the server that ``command`` starts.
+
+    Raises:
+        ServerError: It did not start.
+        LoadError: It could not be loaded, or a request failed.
+    """
     with running(command, port):
         for _ in range(BEFORE):
             fetch("127.0.0.1", port)
-        return generate(f"http://127.0.0.1:{port}/", SECONDS)
+        load = generate(f"http://127.0.0.1:{port}/", SECONDS)
+    if load.errors:
+        raise LoadError(f"{load.errors} of {load.requests} requests failed")
+    return load
 
 
 def main() -> int:
     """Measures; returns the exit code."""
     platforms = contests.platforms()
-    wanted = [NATIVE, *(f"warmfork {platform}" for platform in platforms)]
     makers = contests.python(platforms).contestants
-    rates: dict[str, float] = {}
+    native = None
     failed = False
-    for name in wanted:
-        place = name.removeprefix("warmfork ")
+    for place in (NATIVE, *platforms):
         port = free_port()
         try:
-            load = serve(makers[name](port), port)
+            load = serve(makers[place if place == NATIVE else f"warmfork {place}"](port), port)
         except (ServerError, LoadError, OSError) as error:
             say(f"{place}/{RATE}", failed=str(error))
             failed = True
             continue
-        if load.errors:
-            say(f"{place}/{RATE}", failed=f"{load.errors} of {load.requests} requests failed")
-            failed = True
-            continue
-        rates[name] = load.per_second
         say(f"{place}/{RATE}", value=load.per_second, unit="1/s")
-        say(f"{place}/Hello by wsgiref, p50", value=load.p50 * 1e3, unit="ms")
-        say(f"{place}/Hello by wsgiref, p99 of p50", value=load.p99 / load.p50, unit="times")
-        if NATIVE in rates:
-            say(f"{place}/{RATE}, of native", value=load.per_second / rates[NATIVE], unit="times")
+        say(f"{place}/{HELLO}, p50", value=load.p50 * 1e3, unit="ms")
+        say(f"{place}/{HELLO}, p99 of p50", value=load.p99 / load.p50, unit="times")
+        if place == NATIVE:
+            native = load
+        if native:
+            say(f"{place}/{RATE}, of native", value=load.per_second / native.per_second, unit="times")
     return int(failed)
 
 
