@@ -41,13 +41,12 @@ impl Kernel {
 /// Whether the process has ended.
 #[must_use]
 pub fn poll(kernel: &Kernel, host: &mut Host, id: DescriptionId) -> Events {
-    if let Some(pidfd) = kernel.pidfd(id) {
-        host.queues.join(Queue::End(pidfd.id));
-    }
-    match kernel.pidfd(id).map(|pidfd| kernel.process_state(pidfd)) {
-        Some(ProcessState::Ended) => Events::IN | Events::RDNORM,
-        Some(ProcessState::Gone) => Events::IN | Events::RDNORM | Events::HUP,
-        Some(ProcessState::Alive) | None => Events::empty(),
+    let Some(pidfd) = kernel.pidfd(id) else { return Events::empty() };
+    host.queues.join(Queue::End(pidfd.id));
+    match kernel.process_state(pidfd) {
+        ProcessState::Ended => Events::IN | Events::RDNORM,
+        ProcessState::Gone => Events::IN | Events::RDNORM | Events::HUP,
+        ProcessState::Alive => Events::empty(),
     }
 }
 
