@@ -59,10 +59,11 @@ batch_call_end:
 caught:                                 # handler of the faults whose details the parent wants to know
         int3
         ud2
-copy:                                   # rbp copies from the table at rbx: to, from (0 for zeroes), bytes
+copy:                                   # rbp copies from the table at rbx: to, from (0 for zeroes), bytes, a multiple of 8
         mov     (%rbx), %rdi
         mov     8(%rbx), %rsi
         mov     16(%rbx), %rcx
+        shr     $3, %rcx                # words: as fast as bytes on CPUs, and eight times as fast where one is emulated
         mov     24(%rbx), %r8           # the next copy's pages: the CPU's own prefetch stops at the end of a page
         mov     32(%rbx), %r9
         prefetchw (%r8)
@@ -75,11 +76,11 @@ copy:                                   # rbp copies from the table at rbx: to, 
         prefetcht0 192(%r9)
         test    %rsi, %rsi
         jz      clear
-        rep movsb
+        rep movsq
         jmp     copied
 clear:
         xor     %eax, %eax
-        rep stosb
+        rep stosq
 copied:
         add     $24, %rbx
         dec     %rbp

@@ -71,7 +71,7 @@ impl Caller {
         Ok(())
     }
 
-    /// Has the stub make `copies` (to, from or 0 for zeroes, bytes). Those whose target it cannot write to are left out
+    /// Has the stub make `copies` (to, from or 0 for zeroes, bytes: a multiple of 8). Those whose target it cannot write to are left out
     /// and returned by their index.
     pub fn copy(
         &mut self,
