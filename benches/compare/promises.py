@@ -34,7 +34,7 @@ def at_least(promise: str, bound: float, measured: float | None) -> Check:
 
 
 def exactly(promise: str, count: int, measured: float | None) -> Check:
-    """A promise of a count. Rare events, such as an interrupt that costs one more, do not show in two digits."""
+    """A promise of a count, which may be a mean: a rare one more does not show in two digits."""
     return Check(promise, f"{count}", measured, None if measured is None else round(measured, 2) == count)
 
 

@@ -68,9 +68,9 @@ pub struct Guests {
 pub struct Resets {
     /// How long each took, in nanoseconds.
     pub taken: Samples,
-    /// What the host did for a request and its reset.
-    pub calls: f64,
-    pub faults: f64,
+    /// What the host did for each request and its reset.
+    pub calls: Samples,
+    pub faults: Samples,
 }
 
 impl Guests {
@@ -218,23 +218,23 @@ impl Guests {
     /// Resets of a fork that had dirtied [`PAGES`] pages and read `megabytes`.
     pub fn resets(&self, place: Place, megabytes: usize) -> Result<Resets, Failure> {
         let mut fork = self.snapshot(place, megabytes)?.fork()?;
-        let mut samples = Samples::default();
+        let (mut taken, mut calls, mut faults) = (Samples::default(), Samples::default(), Samples::default());
         for _ in 0..WARM_UPS {
             expect_ready(fork.run(Goal::Ready, RunLimits::default())?)?;
             fork.reset()?;
         }
-        let (before, counted) = (fork.resets, fork.machine().counts());
+        let (before, mut counted) = (fork.resets, fork.machine().counts());
         let resets = self.times(RESETS);
         for _ in 0..resets {
             expect_ready(fork.run(Goal::Ready, RunLimits::default())?)?;
             let start = Instant::now();
             fork.reset()?;
-            samples.add(start.elapsed().as_secs_f64() * 1e9);
+            taken.add(start.elapsed().as_secs_f64() * 1e9);
+            let counts = fork.machine().counts();
+            calls.add((counts.calls + counts.copies - counted.calls - counted.copies) as f64);
+            faults.add((counts.faults + counts.fills - counted.faults - counted.fills) as f64);
+            counted = counts;
         }
-        let counts = fork.machine().counts();
-        let each = |after: u64, before: u64| (after - before) as f64 / resets as f64;
-        let calls = each(counts.calls + counts.copies, counted.calls + counted.copies);
-        let faults = each(counts.faults + counts.fills, counted.faults + counted.fills);
         let pages = (fork.resets.pages - before.pages) / resets as u64;
         if pages < PAGES || fork.resets.rewritten - before.rewritten != resets as u64 {
             return Err(format!("a reset rewrote {pages} pages").into());
@@ -243,7 +243,7 @@ impl Guests {
         if !differences.is_empty() {
             return Err(format!("a fork is not pristine after its reset: {differences:?}").into());
         }
-        Ok(Resets { taken: samples, calls, faults })
+        Ok(Resets { taken, calls, faults })
     }
 }
 

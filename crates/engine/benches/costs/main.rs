@@ -156,8 +156,9 @@ fn on(place: Place, guests: &Guests, report: &mut Report) -> Result<(), Failure>
             report.times(&named(name), &resets.taken)?;
             report.add(&named(&format!("{name}, p99")), resets.taken.percentile(99) / 1e3, "us")?;
             if megabytes == 0 {
-                report.add(&named("host calls in a steady request"), resets.calls, "")?;
-                report.add(&named("page faults in a steady request"), resets.faults, "")?;
+                // Nine of ten are steady: now and then the alarm interrupts one, or pages are given back.
+                report.add(&named("host calls in a steady request"), resets.calls.percentile(90), "")?;
+                report.add(&named("page faults in a steady request"), resets.faults.percentile(90), "")?;
             }
             Ok(())
         })?;
