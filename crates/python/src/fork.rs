@@ -1,17 +1,17 @@
 //! `Fork`: a machine made from a snapshot, on a thread of the engine's pool.
 
-use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use warmfork_engine::{EngineError, Goal, Handle, Owned, ResetKind, RunLimits, Snapshot};
+use warmfork_engine::{EngineError, Goal, Owned, ResetKind, RunLimits, Snapshot};
 
 use crate::arguments::duplicate;
 use crate::capture::Capture;
 use crate::errors;
 use crate::machine::{Ended, captured, counters, ended};
-use crate::waiting::{optional_duration, wait};
+use crate::owner::Owner;
+use crate::waiting::optional_duration;
 
 /// One mapping.
 #[derive(IntoPyObject)]
@@ -37,23 +37,21 @@ struct Thread<'py> {
 /// A machine made from a snapshot.
 #[pyclass(frozen)]
 pub struct Fork {
-    /// Lock held for a copy only.
-    owner: Mutex<Option<Arc<Owned<warmfork_engine::Fork>>>>,
-    handle: Handle,
+    owner: Owner<Owned<warmfork_engine::Fork>>,
     capture: Option<Arc<Capture>>,
 }
 
 impl Fork {
     /// A new fork of `snapshot`.
     pub fn new(py: Python<'_>, snapshot: Arc<Snapshot>, capture: Option<Arc<Capture>>) -> PyResult<Self> {
-        let (owner, handle) = py
+        let owner = py
             .detach(|| {
-                let owner = Owned::new(move || snapshot.fork())?;
-                let handle = owner.call(|fork: &mut warmfork_engine::Fork| fork.machine().handle())?;
-                Ok((owner, handle))
+                let owned = Owned::new(move || snapshot.fork())?;
+                let handle = owned.call(|fork: &mut warmfork_engine::Fork| fork.machine().handle())?;
+                Ok(Owner::new(owned, handle))
             })
             .map_err(errors::raise)?;
-        Ok(Self { owner: Mutex::new(Some(Arc::new(owner))), handle, capture })
+        Ok(Self { owner, capture })
     }
 
     /// Has the fork's thread do `job`, while Ctrl-C works.
@@ -62,7 +60,7 @@ impl Fork {
         py: Python<'_>,
         job: impl FnOnce(&mut warmfork_engine::Fork) -> Result<R, EngineError> + Send + 'static,
     ) -> PyResult<R> {
-        self.started(py, |owner| owner.start(job))
+        self.owner.wait(py, |fork| fork.start(job))
     }
 
     /// Has the fork's thread run it, to the goal and within the limits that `begin` says, while Ctrl-C works.
@@ -77,28 +75,7 @@ impl Fork {
             }
             begin(fork).map(|limits| (Goal::End, limits))
         };
-        self.started(py, |owner| owner.run(begin)).map(ended)
-    }
-
-    fn started<R: Send>(
-        &self,
-        py: Python<'_>,
-        start: impl FnOnce(&Owned<warmfork_engine::Fork>) -> Result<Receiver<Result<R, EngineError>>, EngineError>,
-    ) -> PyResult<R> {
-        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone);
-        let owner = owner.ok_or_else(errors::closed)?;
-        let started = start(&owner).map_err(errors::raise)?;
-        let answer = wait(py, started, || self.handle.interrupt());
-        py.detach(move || drop(owner));
-        answer?.map_err(errors::raise)
-    }
-
-    fn end(&self, py: Python<'_>) {
-        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(owner) = owner {
-            self.handle.interrupt();
-            py.detach(move || drop(owner));
-        }
+        self.owner.wait(py, |fork| fork.run(begin)).map(ended)
     }
 }
 
@@ -190,16 +167,16 @@ impl Fork {
     }
 
     fn interrupt(&self) {
-        self.handle.interrupt();
+        self.owner.handle().interrupt();
     }
 
     fn close(&self, py: Python<'_>) {
-        self.end(py);
+        self.owner.close(py);
     }
 }
 
 impl Drop for Fork {
     fn drop(&mut self) {
-        Python::attach(|py| self.end(py));
+        Python::attach(|py| self.owner.close(py));
     }
 }

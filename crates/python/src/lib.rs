@@ -2,8 +2,8 @@
 //! exceptions of `warmfork.errors`. Imported by the Python package beside it.
 //!
 //! ```text
-//!   Python thread --job--> owner thread (engine::owner) --answer-->  waiting.rs: without the GIL, looking at
-//!                          which alone touches the guest             Python's signals every now and then
+//!   Python thread --job--> owner.rs --> the guest's thread (engine::MachineThread, Owned), which alone touches the guest
+//!                 <-- answer -- waiting.rs: without the GIL, looking at Python's signals every now and then
 //! ```
 //!
 //! The engine logs through Python's `logging`, from any thread, and takes the GIL for that: so nothing here waits for
@@ -16,6 +16,7 @@ mod capture;
 mod errors;
 mod fork;
 mod machine;
+mod owner;
 mod server;
 mod snapshot;
 mod waiting;

@@ -1,7 +1,7 @@
 //! `Machine`: a program that runs, on a thread of its own.
 
 use std::ffi::OsString;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -9,13 +9,14 @@ use pyo3::types::{PyBytes, PyDict};
 use warmfork_engine::MachineThread;
 use warmfork_engine::outside::OutsideRules;
 use warmfork_engine::serve::{Address, FreezeOutcome, WarmUp, freeze_at_best, warm_up};
-use warmfork_engine::{Counters, Ending, EngineError, Goal, Handle, Outcome, PlatformChoice, Program, RunLimits, boot};
+use warmfork_engine::{Counters, Ending, EngineError, Goal, Outcome, PlatformChoice, Program, RunLimits, boot};
 
 use crate::arguments::{Limits, PolicySpec, bytes, duplicate, patterns, variable};
 use crate::capture::Capture;
-use crate::errors::{self, GuestError, StateError};
+use crate::errors::{self, GuestError};
+use crate::owner::Owner;
 use crate::snapshot::Snapshot;
-use crate::waiting::{optional_duration, wait};
+use crate::waiting::optional_duration;
 
 /// How a run ended: "exited", "signaled", "served", "timeout", "out_of_memory" or "interrupted", and the exit code or the
 /// signal's number, else 0.
@@ -58,9 +59,7 @@ type Slot = Option<warmfork_engine::Machine>;
 /// One guest program.
 #[pyclass(frozen)]
 pub struct Machine {
-    /// Lock held for a copy only.
-    owner: Mutex<Option<Arc<MachineThread<Slot>>>>,
-    handle: Handle,
+    owner: Owner<MachineThread<Slot>>,
     capture: Option<Arc<Capture>>,
 }
 
@@ -79,36 +78,18 @@ fn frozen() -> EngineError {
 }
 
 impl Machine {
-    fn owner(&self) -> PyResult<Arc<MachineThread<Slot>>> {
-        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
-        owner.as_ref().map(Arc::clone).ok_or_else(errors::closed)
-    }
-
     /// Has the machine's thread do `job`, while Ctrl-C works.
     fn job<R: Send + 'static>(
         &self,
         py: Python<'_>,
         job: impl FnOnce(&mut warmfork_engine::Machine) -> Result<R, EngineError> + Send + 'static,
     ) -> PyResult<R> {
-        let owner = self.owner()?;
-        let started =
-            owner.start(move |slot| slot.as_mut().map_or_else(|| Err(frozen()), job)).map_err(errors::raise)?;
-        let answer = wait(py, started, || self.handle.interrupt());
-        py.detach(move || drop(owner));
-        answer?.map_err(errors::raise)
+        self.owner.wait(py, |thread| thread.start(move |slot| slot.as_mut().map_or_else(|| Err(frozen()), job)))
     }
 
     /// `error`, with the end of the guest's output.
     fn with_output(&self, py: Python<'_>, error: PyErr) -> PyErr {
         errors::with_output(py, error, self.capture.as_deref())
-    }
-
-    fn end(&self, py: Python<'_>) {
-        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(owner) = owner {
-            self.handle.interrupt();
-            py.detach(move || drop(owner));
-        }
     }
 }
 
@@ -147,14 +128,14 @@ impl Machine {
             platform,
             huge_pages,
         };
-        let (owner, handle) = py
+        let owner = py
             .detach(|| {
-                let owner = MachineThread::new(move || boot(program).map(Some))?;
-                let handle = owner.call(|slot: &mut Slot| slot.as_ref().map(warmfork_engine::Machine::handle))?;
-                Ok((owner, handle.ok_or(EngineError::Ended)?))
+                let thread = MachineThread::new(move || boot(program).map(Some))?;
+                let handle = thread.call(|slot: &mut Slot| slot.as_ref().map(warmfork_engine::Machine::handle))?;
+                Ok(Owner::new(thread, handle.ok_or(EngineError::Ended)?))
             })
             .map_err(errors::raise)?;
-        Ok(Self { owner: Mutex::new(Some(Arc::new(owner))), handle, capture })
+        Ok(Self { owner, capture })
     }
 
     fn run(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Ended> {
@@ -213,26 +194,21 @@ impl Machine {
         keep_connections: Vec<String>,
         refuse_connections: bool,
     ) -> PyResult<Snapshot> {
-        let owner = self.owner()?;
         let outside = OutsideRules { keep: patterns(&keep_connections)?, refuse: refuse_connections };
-        let started = owner
-            .start(move |slot: &mut Slot| {
-                if freeze_points == 0 {
-                    let machine = slot.take().ok_or_else(frozen)?;
-                    return warmfork_engine::Snapshot::freeze(machine, &outside).map(FreezeOutcome::Frozen);
-                }
-                let machine = slot.as_mut().ok_or_else(frozen)?;
-                let address = where_it_listens(machine)?;
-                let done = freeze_at_best(machine, &address, &path, freeze_points, &outside)?;
-                if matches!(done, FreezeOutcome::Frozen(_)) {
-                    *slot = None;
-                }
-                Ok(done)
-            })
-            .map_err(errors::raise)?;
-        let done = wait(py, started, || self.handle.interrupt());
-        py.detach(move || drop(owner));
-        match done?.map_err(errors::raise) {
+        let freeze = move |slot: &mut Slot| {
+            if freeze_points == 0 {
+                let machine = slot.take().ok_or_else(frozen)?;
+                return warmfork_engine::Snapshot::freeze(machine, &outside).map(FreezeOutcome::Frozen);
+            }
+            let machine = slot.as_mut().ok_or_else(frozen)?;
+            let address = where_it_listens(machine)?;
+            let done = freeze_at_best(machine, &address, &path, freeze_points, &outside)?;
+            if matches!(done, FreezeOutcome::Frozen(_)) {
+                *slot = None;
+            }
+            Ok(done)
+        };
+        match self.owner.wait(py, |thread| thread.start(freeze)) {
             Ok(FreezeOutcome::Frozen(snapshot)) => Ok(Snapshot::new(snapshot, self.capture.clone())),
             Ok(FreezeOutcome::Stopped(outcome)) => Err(self.with_output(py, stopped(outcome))),
             Err(error) => Err(self.with_output(py, error)),
@@ -249,22 +225,22 @@ impl Machine {
     }
 
     fn interrupt(&self) -> PyResult<()> {
-        self.owner().map(drop).map_err(|_| StateError::new_err("it is closed"))?;
-        self.handle.interrupt();
+        self.owner.thread()?;
+        self.owner.handle().interrupt();
         Ok(())
     }
 
     fn forward_signal(&self, signal: u32) {
-        self.handle.forward_signal(signal);
+        self.owner.handle().forward_signal(signal);
     }
 
     fn close(&self, py: Python<'_>) {
-        self.end(py);
+        self.owner.close(py);
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        Python::attach(|py| self.end(py));
+        Python::attach(|py| self.owner.close(py));
     }
 }
