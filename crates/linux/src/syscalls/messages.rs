@@ -234,8 +234,9 @@ pub(crate) fn receive(
     // Bytes that are only looked at, or taken out of line, come in one piece.
     let stream = stream && wanted.flags & (MSG_PEEK | MSG_TRUNC | MSG_OOB) == 0;
     let all = stream && wanted.flags & MSG_WAITALL != 0;
-    let mut scratch = call.host.take_scratch(vectors.total());
-    let result = receive_chunks(call, id, vectors, wanted, (stream, all), &mut scratch);
+    let total = if stream { call.receivable(id, vectors)? } else { vectors.total() };
+    let mut scratch = call.host.take_scratch(total);
+    let result = receive_chunks(call, id, (vectors, total), wanted, (stream, all), &mut scratch);
     call.host.return_scratch(scratch);
     match result {
         Err(Stop::Error(Errno::EAGAIN)) => {
@@ -252,21 +253,21 @@ pub(crate) fn receive(
 fn receive_chunks(
     call: &mut Call<'_>,
     id: DescriptionId,
-    vectors: &Vectors,
+    (vectors, most): (&Vectors, usize),
     wanted: Wanted,
     (stream, all): (bool, bool),
     scratch: &mut [u8],
 ) -> Result<Received, Stop> {
     for _ in 0..CHUNKS {
         let progress = usize::try_from(call.task().restart.progress).map_err(|_| Errno::EINVAL)?;
-        let size = scratch.len().min(vectors.total() - progress);
+        let size = scratch.len().min(most.saturating_sub(progress));
         let mut received = match receive_once(call, id, &mut scratch[..size], wanted) {
             Err(error) if error != Errno::EAGAIN && progress > 0 => Received::default(),
             received => received?,
         };
         vectors.scatter(call.memory(), progress, &scratch[..received.length])?;
         let total = progress + received.length;
-        let ended = received.length == 0 || !received.rights.is_empty() || total >= vectors.total();
+        let ended = received.length == 0 || !received.rights.is_empty() || total >= most;
         let mut more = || stream && received.length == size && call.has_more(id);
         if ended || !(all || more()) {
             received.whole += progress;

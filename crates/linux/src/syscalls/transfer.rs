@@ -75,20 +75,32 @@ impl Call<'_> {
     /// Reads into `vectors` until they are full, the object has no more, or it would have to wait.
     fn read_into(&mut self, transfer: Transfer, vectors: &Vectors) -> SyscallResult {
         self.admit(transfer.id, SIGTTIN)?;
-        let mut length = vectors.total();
-        if !transfer.whole && length > 0 {
-            // Bytes that are read here are gone from the object: read no more than the guest can take.
-            let writable = vectors.writable(self.kernel.space().areas());
-            if writable == 0 && !self.kernel.poll_for(self.host, transfer.id, Events::IN).is_empty() {
-                return Err(Errno::EFAULT.into());
-            }
-            length = length.min(writable.max(1));
-        }
+        let stream = !transfer.whole && !transfer.messages;
+        let length = if stream { self.receivable(transfer.id, vectors)? } else { vectors.total() };
         let moved = self.moved().min(length);
         let mut scratch = self.host.take_scratch(length - moved);
         let result = self.fill(transfer, vectors, moved..length, &mut scratch);
         self.host.return_scratch(scratch);
         result
+    }
+
+    /// How many bytes a call may take from the stream `id` for `vectors`: those that are taken are gone from the object, so no
+    /// more than the guest can hold.
+    ///
+    /// # Errors
+    /// EFAULT where the object has more than that: Linux hands over what came at once as a whole or not at all.
+    pub(super) fn receivable(&mut self, id: DescriptionId, vectors: &Vectors) -> Result<usize, Errno> {
+        let writable = vectors.writable(self.kernel.space().areas());
+        let moved = self.moved();
+        if writable == vectors.total() || moved > 0 {
+            return Ok(writable.max(moved));
+        }
+        let too_much = match self.kernel.with_object(self.host, id, |object, context| object.available(context)) {
+            Ok(available) => available > writable,
+            // It has no bytes to count: it gives a number or an event, or nothing.
+            Err(_) => writable == 0 && !self.kernel.poll_for(self.host, id, Events::IN).is_empty(),
+        };
+        if too_much { Err(Errno::EFAULT) } else { Ok(writable.max(1)) }
     }
 
     /// How far an earlier attempt at the same call got.
@@ -125,7 +137,7 @@ impl Call<'_> {
             moved += put;
             if put < got {
                 self.take_back(transfer, got - put);
-                if moved == 0 {
+                if moved == 0 || transfer.messages {
                     return Err(Errno::EFAULT.into());
                 }
                 break;
