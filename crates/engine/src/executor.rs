@@ -204,16 +204,25 @@ impl Executor {
 
     /// Loads the FPU state that thread `loaded` has in `kernel` into the platform that holds address space `space`.
     pub fn load_fpu(&mut self, kernel: &Kernel, space: SpaceId, loaded: Tid) -> Result<(), EngineError> {
-        let (platform, loads) = if space == self.space {
-            (&mut self.platform, &mut self.loaded)
+        let platform = if space == self.space {
+            &mut self.platform
         } else {
             let Some(body) = self.others.get_mut(&space) else { return Ok(()) };
-            (&mut body.platform, &mut body.loaded)
+            &mut body.platform
         };
-        *loads = loaded;
-        match kernel.processes.find_task(loaded).and_then(|task| task.fpu.as_ref()) {
-            Some(state) => Ok(platform.set_fpu(state)?),
-            None => Ok(()),
+        if let Some(state) = kernel.processes.fpu_of(loaded) {
+            platform.set_fpu(state)?;
+        }
+        self.has_loaded(space, loaded);
+        Ok(())
+    }
+
+    /// The platform that holds address space `space` has thread `loaded`'s FPU state.
+    pub fn has_loaded(&mut self, space: SpaceId, loaded: Tid) {
+        if space == self.space {
+            self.loaded = loaded;
+        } else if let Some(body) = self.others.get_mut(&space) {
+            body.loaded = loaded;
         }
     }
 

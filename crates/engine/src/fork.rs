@@ -5,8 +5,8 @@
 //!           2. every page that the fork has privately touched is rewritten from the image - mappings, page tables
 //!              and TLB stay as they are, so the next request takes no fault - or, above a limit, dropped; pages that
 //!              requests leave alone after all are given back (trim.rs)
-//!              (1 and 2 for each process of the snapshot; other processes' memory is dropped first)
-//!           3. the kernel's plain data is assigned, registers and FPU state are loaded; clocks stand still until it runs
+//!              (1 and 2, and the FPU state, for each process of the snapshot; other processes' memory is dropped first)
+//!           3. the kernel's plain data is assigned, registers are loaded; clocks stand still until it runs
 //! ```
 //!
 //! If a process of the snapshot has ended or runs another program, or the host refuses a call, the fork is rebuilt instead: it
@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use warmfork_linux::gate::{Gate, Offer};
 use warmfork_linux::host::Host;
-use warmfork_linux::ids::{FIRST_PID, Pid, SpaceId};
+use warmfork_linux::ids::{Pid, SpaceId};
 use warmfork_linux::{Kernel, Tid};
 use warmfork_loader::vdso::MachineClock;
 use warmfork_memory::image::{Content, Image};
@@ -232,16 +232,19 @@ impl Fork {
         let written = mapped_writes(&mut self.machine, &self.snapshot)?;
         let anew = self.machine.guest.kernel.restore_own_files(&written).map_err(resetting)?;
         let mut pages = Some(0);
-        for &(space, owner, _) in spaces {
+        // The first process comes last and stays the current one: a visit may load another thread's FPU state.
+        for &(space, owner, loaded) in spaces.iter().rev() {
             self.machine.visit_process(owner)?;
             self.restore_mappings(space, &anew)?;
-            let rewritten = self.restore_pages(space)?;
+            let rewritten = self.restore_pages(space, loaded)?;
             pages = pages.zip(rewritten).map(|(all, more)| all + more);
         }
-        self.machine.visit_process(FIRST_PID)?;
         self.machine.guest.kernel.seal_own_files().map_err(resetting)?;
         self.machine.reset_kernel(&self.snapshot.kernel);
-        self.begin(Vec::new())?;
+        for &(space, _, loaded) in spaces {
+            self.machine.executor.has_loaded(space, loaded);
+        }
+        self.machine.guest.frozen = Some(self.snapshot.frozen);
         let Some(pages) = pages else {
             self.resets.dropped += 1;
             return Ok(ResetKind::Dropped);
@@ -302,16 +305,17 @@ impl Fork {
         Ok(())
     }
 
-    /// Restores every private page of the current process, which has `id`'s memory, from the image. Returns how many pages were
-    /// rewritten; `None` when they were dropped.
-    fn restore_pages(&mut self, id: SpaceId) -> Result<Option<u64>, EngineError> {
+    /// Restores every private page of the current process, which has `id`'s memory, from the image, and the FPU state of thread
+    /// `loaded`. Returns how many pages were rewritten; `None` when they were dropped.
+    fn restore_pages(&mut self, id: SpaceId, loaded: Tid) -> Result<Option<u64>, EngineError> {
+        let vectors = self.snapshot.kernel.processes.fpu_of(loaded);
         let spans = self.machine.private_spans();
         let platform = self.machine.executor.platform.as_mut();
         let touched = platform.touched(&spans)?;
         let image = self.snapshot.image(id)?;
         if touched.iter().map(|span| span.len()).sum::<u64>() > self.rewrite_limit {
             platform.discard_all(&touched)?;
-            platform.rewrite_pages(image.all_bytes(), &[])?;
+            platform.put_back(image.all_bytes(), &[], vectors)?;
             return Ok(None);
         }
         let plan = self.plans.entry(id).or_default();
@@ -329,7 +333,7 @@ impl Fork {
             &*plan
         };
         platform.discard_all(&plan.returned)?;
-        platform.rewrite_pages(image.all_bytes(), &plan.pages)?;
+        platform.put_back(image.all_bytes(), &plan.pages, vectors)?;
         Ok(Some(plan.pages.iter().map(|(span, _)| span.len()).sum::<u64>() / warmfork_abi::PAGE))
     }
 }

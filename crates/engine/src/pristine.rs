@@ -62,7 +62,7 @@ impl Fork {
     /// Compares the FPU state and the host's mappings of the current process with those in a new fork.
     fn compare_platforms(&mut self, fresh: &mut Fork, found: &mut Vec<String>) -> Result<(), EngineError> {
         let (own, new) = (self.machine_mut().executor.platform.fpu()?, fresh.machine_mut().executor.platform.fpu()?);
-        if own != new {
+        if !are_equal_vectors(&own, &new) {
             found.push("FPU and vector registers".into());
         }
         let (own, new) = (host_mappings(self.machine())?, host_mappings(fresh.machine())?);
@@ -194,4 +194,14 @@ impl Fork {
         }
         Ok(())
     }
+}
+
+/// The word of a vector state that says which of its parts are in use.
+const PARTS_IN_USE: std::ops::Range<usize> = 512..520;
+
+/// Whether two vector states hold the same values. A part in its initial state may be in use or not, as the CPU likes: it has its
+/// initial bytes in either case.
+fn are_equal_vectors(one: &[u8], other: &[u8]) -> bool {
+    let (before, after) = (..PARTS_IN_USE.start, PARTS_IN_USE.end..);
+    one.get(before) == other.get(before) && one.get(after.clone()) == other.get(after)
 }

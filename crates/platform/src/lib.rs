@@ -114,7 +114,7 @@ pub struct Counts {
     /// Page faults of a virtual machine that were ours to answer, by filling its page tables.
     pub fills: u64,
     /// Stops of the guest's host process in which it rewrote its own pages: one for up to 1,706 spans of a
-    /// [`Platform::rewrite_pages`]. None on kvm, where the guest's memory is in this process.
+    /// [`Platform::put_back`]. None on kvm, where the guest's memory is in this process.
     pub copies: u64,
 }
 
@@ -204,18 +204,23 @@ pub trait Platform: GuestMemory {
     /// As [`Platform::run`].
     fn discard_all(&mut self, spans: &[Span]) -> Result<(), PlatformError>;
 
-    /// Keeps `image`, a memory file of `length` bytes that never changes, at hand for [`Platform::rewrite_pages`].
+    /// Keeps `image`, a memory file of `length` bytes that never changes, at hand for [`Platform::put_back`].
     ///
     /// # Errors
     /// As [`Platform::run`]; EFBIG for an image that is too large for that.
     fn set_image(&mut self, image: BorrowedFd<'_>, length: u64) -> Result<(), PlatformError>;
 
-    /// Puts pages back, regardless of their protection: the steady state of a reset. `image` is
-    /// the bytes of the image that the platform holds.
+    /// Puts pages back, regardless of their protection, and sets the FPU and vector state, as [`Platform::set_fpu`]: the steady
+    /// state of a reset. `image` is the bytes of the image that the platform holds.
     ///
     /// # Errors
     /// As [`Platform::run`].
-    fn rewrite_pages(&mut self, image: &[u8], pages: &[(Span, Pristine)]) -> Result<(), PlatformError>;
+    fn put_back(
+        &mut self,
+        image: &[u8],
+        pages: &[(Span, Pristine)],
+        vectors: Option<&[u8]>,
+    ) -> Result<(), PlatformError>;
 
     /// Writes page-aligned bytes regardless of their protection: for restoring pages.
     ///

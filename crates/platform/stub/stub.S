@@ -85,6 +85,12 @@ copied:
         add     $24, %rbx
         dec     %rbp
         jnz     copy
+        test    %r12, %r12              # the vector state to load, or 0
+        jz      put_back
+        mov     $-1, %eax
+        mov     $-1, %edx
+        xrstor64 (%r12)
+put_back:
         int3
         ud2
 resident_end:

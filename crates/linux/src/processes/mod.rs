@@ -230,6 +230,12 @@ impl ProcessTable {
         self.living.iter().find_map(|process| process.tasks.lookup(tid))
     }
 
+    /// The FPU and vector state that thread `tid` was left with, if it lives and has one.
+    #[must_use]
+    pub fn fpu_of(&self, tid: Tid) -> Option<&[u8]> {
+        self.find_task(tid)?.fpu.as_deref()
+    }
+
     /// As [`ProcessTable::find_task`], to change it.
     pub fn find_task_mut(&mut self, tid: Tid) -> Option<&mut Task> {
         self.living.iter_mut().find_map(|process| process.tasks.find(tid))

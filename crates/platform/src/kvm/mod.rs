@@ -316,17 +316,22 @@ impl Platform for KvmPlatform {
     }
 
     fn set_image(&mut self, _image: BorrowedFd<'_>, _length: u64) -> Result<(), PlatformError> {
-        // `rewrite_pages` is given its bytes, and the guest's memory is here.
+        // `put_back` is given its bytes, and the guest's memory is here.
         Ok(())
     }
 
-    fn rewrite_pages(&mut self, image: &[u8], pages: &[(Span, Pristine)]) -> Result<(), PlatformError> {
+    fn put_back(
+        &mut self,
+        image: &[u8],
+        pages: &[(Span, Pristine)],
+        vectors: Option<&[u8]>,
+    ) -> Result<(), PlatformError> {
         self.touched.written(pages.iter().map(|(span, _)| *span));
         for &(span, pristine) in pages {
             let put = self.memory.get_mut().rewrite_pages(image, span, pristine);
             put.map_err(|source| PlatformError::Host { operation: "putting pages back", source })?;
         }
-        Ok(())
+        vectors.map_or(Ok(()), |state| self.set_fpu(state))
     }
 
     fn restore(&mut self, pages: &[(Span, &[u8])]) -> Result<(), PlatformError> {

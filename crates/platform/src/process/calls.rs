@@ -71,14 +71,15 @@ impl Caller {
         Ok(())
     }
 
-    /// Has the stub make `copies` (to, from or 0 for zeroes, bytes: a multiple of 8). Those whose target it cannot write to are left out
-    /// and returned by their index.
+    /// Has the stub make `copies` (to, from or 0 for zeroes, bytes: a multiple of 8), and then load the vector state `vectors`.
+    /// Copies whose target it cannot write to are left out.
     pub fn copy(
         &mut self,
         tracee: &mut Tracee,
         copies: &[[u64; layout::COPY_WORDS]],
-    ) -> Result<Vec<usize>, PlatformError> {
-        let mut refused = Vec::new();
+        vectors: Option<&[u8]>,
+    ) -> Result<Copied, PlatformError> {
+        let mut copied = Copied::default();
         let mut done = 0;
         while done < copies.len() {
             let chunk = &copies[done..copies.len().min(done + layout::COPIES)];
@@ -86,19 +87,24 @@ impl Caller {
             let mut registers = Registers::at_entry(layout::COPY, 0);
             registers.rbx = layout::TABLE;
             registers.rbp = chunk.len() as u64;
+            let last = done + chunk.len() == copies.len() && size_of_val(chunk) <= layout::VECTORS;
+            registers.r12 = vectors.filter(|_| last).and_then(|state| self.table.place_vectors(state)).unwrap_or(0);
             self.copies += 1;
             if self.resume(tracee, &registers)? == libc::SIGTRAP {
                 done += chunk.len();
+                copied.vectors = registers.r12 != 0;
                 continue;
             }
             tracee.registers(&mut registers)?;
             // rbp counts down: the rest of the chunk begins with the copy that failed.
-            let left = usize::try_from(registers.rbp).unwrap_or(0).clamp(1, chunk.len());
+            let left = usize::try_from(registers.rbp).unwrap_or(0).min(chunk.len());
             done += chunk.len() - left;
-            refused.push(done);
-            done += 1;
+            if left > 0 {
+                copied.refused.push(done);
+                done += 1;
+            }
         }
-        Ok(refused)
+        Ok(copied)
     }
 
     /// Sends `files` to the stub, makes the calls that `calls` gives for their numbers there, and closes them there.
@@ -176,6 +182,15 @@ impl Caller {
             signal => Err(PlatformError::Gone(format!("the stub took signal {signal} in a host call"))),
         }
     }
+}
+
+/// The outcome of [`Caller::copy`].
+#[derive(Default)]
+pub struct Copied {
+    /// Copies that were left out, by their index.
+    pub refused: Vec<usize>,
+    /// The stub has loaded the vector state.
+    pub vectors: bool,
 }
 
 /// A host call in the stub failed: either the platform broke, or the host refused the call.

@@ -52,6 +52,8 @@ pub const COPY: u64 = CODE + offsets::COPY;
 pub const COPY_WORDS: usize = 3;
 /// Copies in one stop: they may take all of the shared pages.
 pub const COPIES: usize = SHARED_SIZE / 8 / COPY_WORDS;
+/// Offset in the shared pages of the vector state that the stub loads behind its copies, where these leave room for it.
+pub const VECTORS: usize = SHARED_SIZE - 0x3000;
 /// The handler of faults: a breakpoint.
 pub const CAUGHT: u64 = CODE + offsets::CAUGHT;
 /// The stub's descriptor that brings files from its parent.

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use warmfork_abi::{PAGE, Registers, page_up, signals};
 use warmfork_memory::{Protection, Source, Span};
 
-use self::calls::Caller;
+use self::calls::{Caller, Copied};
 use self::host_call::HostCall;
 use self::tracee::{INTERRUPT, Stopped, Tracee, send_signal};
 use crate::pagemap::Pagemap;
@@ -314,7 +314,12 @@ impl Platform for ProcessPlatform {
         memory::map_all(&mut self.tracee, &mut self.caller, &[Mapping { span, protection: Protection::READ, source }])
     }
 
-    fn rewrite_pages(&mut self, image: &[u8], pages: &[(Span, Pristine)]) -> Result<(), PlatformError> {
+    fn put_back(
+        &mut self,
+        image: &[u8],
+        pages: &[(Span, Pristine)],
+        vectors: Option<&[u8]>,
+    ) -> Result<(), PlatformError> {
         self.touched.written(pages.iter().map(|(span, _)| *span));
         let mut copies: Vec<_> = pages
             .iter()
@@ -328,7 +333,10 @@ impl Platform for ProcessPlatform {
         if self.backwards {
             copies.reverse();
         }
-        let mut refused = self.caller.copy(&mut self.tracee, &copies)?;
+        let Copied { mut refused, vectors: loaded } = self.caller.copy(&mut self.tracee, &copies, vectors)?;
+        if let Some(state) = vectors.filter(|_| !loaded) {
+            self.tracee.set_fpu(state)?;
+        }
         if self.backwards {
             refused.iter_mut().for_each(|index| *index = pages.len() - 1 - *index);
         }

@@ -71,6 +71,18 @@ impl Table {
         }
     }
 
+    /// Writes the vector state `state`, and returns its guest address. `None` when it is too large.
+    pub fn place_vectors(&mut self, state: &[u8]) -> Option<u64> {
+        let (words, rest) = state.as_chunks::<8>();
+        if !rest.is_empty() || state.len() > layout::SHARED_SIZE - layout::VECTORS {
+            return None;
+        }
+        for (word, value) in (layout::VECTORS / 8..).zip(words) {
+            self.put(word, u64::from_le_bytes(*value));
+        }
+        Some(layout::TABLE + layout::VECTORS as u64)
+    }
+
     fn word(&self, word: usize) -> u64 {
         assert!(word < WORDS, "within the table");
         // SAFETY: as in `put`.

@@ -109,7 +109,7 @@ fn private_pages_of_a_file_are_found_and_put_back() {
     let pristine = [7; 0x1000];
     platform.set_image(file.as_fd(), 0x4000).unwrap();
     let pages = [(other, Pristine::Zero), (span(DATA + 0x1000, 0x1000), Pristine::Image(0x1000))];
-    platform.rewrite_pages(&[7; 0x4000], &pages).unwrap();
+    platform.put_back(&[7; 0x4000], &pages, None).unwrap();
     assert_eq!((&platform as &dyn GuestMemory).read_array::<2>(DATA + 0x1000).unwrap(), [7, 7]);
     assert_eq!(
         (&platform as &dyn GuestMemory).read_array::<2>(other.start).unwrap(),
@@ -130,6 +130,26 @@ fn vector_registers_are_read_and_set() {
     platform.set_fpu(&state).unwrap();
     platform.run(&mut registers).unwrap();
     assert_eq!(platform.fpu().unwrap()[176..192], [0xab; 16]);
+}
+
+#[test]
+fn vector_registers_come_back_with_the_pages() {
+    // movaps xmm1, xmm0; syscall, three times
+    let code = [0x0f, 0x28, 0xc8, 0x0f, 0x05].repeat(3);
+    let Some((mut platform, mut registers)) = guest(&code) else { return };
+    let writable = span(0x100_0000, 0x1000);
+    let other = span(0x200_0000, 0x1000);
+    platform.map(writable, Protection::READ | Protection::WRITE, Source::Anonymous).unwrap();
+    platform.map(other, Protection::READ, Source::Anonymous).unwrap();
+    let mut state = platform.fpu().unwrap();
+    state[512] |= 3;
+    // With pages, without, and with one that the guest's own process cannot write to.
+    for (mark, pages) in [(1, vec![(writable, Pristine::Zero)]), (2, vec![]), (3, vec![(other, Pristine::Zero)])] {
+        state[160..176].copy_from_slice(&[mark; 16]);
+        platform.put_back(&[], &pages, Some(&state)).unwrap();
+        platform.run(&mut registers).unwrap();
+        assert_eq!(platform.fpu().unwrap()[160..192], [mark; 32]);
+    }
 }
 
 #[test]
@@ -166,7 +186,7 @@ fn touched_pages_are_known_whoever_touches_them_and_whatever_was_known() {
     touched(&mut platform, 0x4000);
     platform.discard(span(DATA + 0x3000, 0x1000)).unwrap();
     touched(&mut platform, 0x3000);
-    platform.rewrite_pages(&[], &[(span(DATA + 0x2000, 0x2000), Pristine::Zero)]).unwrap();
+    platform.put_back(&[], &[(span(DATA + 0x2000, 0x2000), Pristine::Zero)], None).unwrap();
     touched(&mut platform, 0x4000);
     platform.relocate(span(DATA + 0x3000, 0x1000), span(0x1_8000, 0x1000)).unwrap();
     touched(&mut platform, 0x3000);
@@ -190,7 +210,7 @@ fn more_pages_are_put_back_than_one_stop_takes() {
     }
     let even: Vec<_> = (0..pages).step_by(2).map(|number| (page(number), Pristine::Zero)).collect();
     let before = platform.counts().copies;
-    platform.rewrite_pages(&[], &even).unwrap();
+    platform.put_back(&[], &even, None).unwrap();
     // Each page that the stub cannot write to ends a stop.
     assert_eq!(platform.counts().copies - before, crate::STOPS_OF_A_LONG_REWRITE);
     for number in 0..pages {
