@@ -19,7 +19,6 @@ use warmfork_memory::{Protection, Span};
 
 use super::areas::{Area, Kind};
 use super::memory::Memory;
-use crate::Pristine;
 
 /// A part of guest memory that is contiguous in this process, with the same rights all over.
 struct Part {
@@ -152,64 +151,6 @@ impl Memory {
             at = piece.span.end;
         }
         if at == span.end { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EIO)) }
-    }
-
-    /// Puts the pages of `span` back.
-    pub fn rewrite_pages(&mut self, image: &[u8], span: Span, pristine: Pristine) -> io::Result<()> {
-        let length = usize::try_from(span.len()).unwrap_or(0);
-        let bytes = match pristine {
-            Pristine::Zero => None,
-            Pristine::Image(offset) => {
-                let bytes = usize::try_from(offset).ok().and_then(|at| image.get(at..at.checked_add(length)?));
-                Some(bytes.ok_or(io::ErrorKind::UnexpectedEof)?)
-            }
-        };
-        let fast = |area: Area| area.protection.contains(Protection::WRITE) && !area.kind.may_end();
-        let area = self.areas.find(span.start).filter(|area| area.span.end >= span.end);
-        if !area.is_some_and(|area| area.kind != Kind::Untouched && fast(area)) {
-            let zeroes;
-            let bytes = match bytes {
-                Some(bytes) => bytes,
-                None => {
-                    zeroes = vec![0; length];
-                    &zeroes
-                }
-            };
-            return self.write_any(span.start, bytes);
-        }
-        let one = self.arena.piece(span);
-        let several = if one.is_some() { Vec::new() } else { self.arena.pieces(span) };
-        for piece in one.into_iter().chain(several) {
-            let target: *mut u8 = std::ptr::with_exposed_provenance_mut(self.arena.host(piece.offset));
-            let length = usize::try_from(piece.span.len()).unwrap_or(0);
-            let first = usize::try_from(piece.span.start - span.start).unwrap_or(0);
-            match bytes {
-                // SAFETY: the piece is mapped and writable (its area says so, and the host mapping always is as the area
-                // says), private, and backed by memory that does not go away; the guest does not run now.
-                Some(bytes) => unsafe { target.copy_from_nonoverlapping(bytes[first..][..length].as_ptr(), length) },
-                // SAFETY: as above.
-                None => unsafe { clear_words(target, length / 8) },
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Zeroes `words` words from `target` on. As fast as the C library's memset on CPUs, and five times as fast where one is
-/// emulated: there each step of a string instruction takes the same time, and memset's steps are bytes.
-///
-/// # Safety
-/// `target` is writable for so many words, and nothing refers to them.
-unsafe fn clear_words(target: *mut u8, words: usize) {
-    // SAFETY: the caller's; the direction flag is clear, as the calling convention has it.
-    unsafe {
-        core::arch::asm!(
-            "rep stosq",
-            inout("rdi") target => _,
-            inout("rcx") words => _,
-            in("rax") 0_u64,
-            options(nostack, preserves_flags)
-        );
     }
 }
 

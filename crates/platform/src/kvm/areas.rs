@@ -36,41 +36,50 @@ pub struct Area {
 
 /// All areas, in address order, without overlaps.
 #[derive(Default, Debug)]
-pub struct Areas(BTreeMap<u64, Area>);
+pub struct Areas {
+    by_start: BTreeMap<u64, Area>,
+    changes: u64,
+}
 
 impl Areas {
     /// The area that `address` lies in.
     pub fn find(&self, address: u64) -> Option<Area> {
-        self.0.range(..=address).next_back().map(|(_, area)| *area).filter(|area| area.span.contains(address))
+        self.by_start.range(..=address).next_back().map(|(_, area)| *area).filter(|area| area.span.contains(address))
     }
 
     /// The parts of areas within `span`.
     pub fn within(&self, span: Span) -> impl Iterator<Item = Area> + '_ {
         let first = self.find(span.start).map_or(span.start, |area| area.span.start);
-        self.0.range(first..span.end).filter_map(move |(_, area)| {
+        self.by_start.range(first..span.end).filter_map(move |(_, area)| {
             let part = area.span.intersection(span)?;
             Some(Area { span: part, ..*area })
         })
     }
 
+    /// A number that grows with each change.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Takes `span` out.
     pub fn remove(&mut self, span: Span) {
+        self.changes += 1;
         let mut cut = Vec::new();
-        while let Some((&start, area)) = self.0.range(..span.end).next_back() {
+        while let Some((&start, area)) = self.by_start.range(..span.end).next_back() {
             if area.span.end <= span.start {
                 break;
             }
             cut.push(*area);
-            self.0.remove(&start);
+            self.by_start.remove(&start);
         }
         for area in cut {
             if area.span.start < span.start {
                 let part = Span { end: span.start, ..area.span };
-                self.0.insert(part.start, Area { span: part, ..area });
+                self.by_start.insert(part.start, Area { span: part, ..area });
             }
             if area.span.end > span.end {
                 let part = Span { start: span.end, ..area.span };
-                self.0.insert(part.start, Area { span: part, ..area });
+                self.by_start.insert(part.start, Area { span: part, ..area });
             }
         }
     }
@@ -79,23 +88,23 @@ impl Areas {
     pub fn insert(&mut self, mut area: Area) {
         self.remove(area.span);
         let alike = |other: &Area| other.protection == area.protection && other.kind == area.kind;
-        if let Some((&start, before)) = self.0.range(..area.span.start).next_back()
+        if let Some((&start, before)) = self.by_start.range(..area.span.start).next_back()
             && before.span.end == area.span.start
             && alike(before)
         {
             area.span.start = start;
         }
-        if let Some(after) = self.0.get(&area.span.end).filter(|after| alike(after)) {
+        if let Some(after) = self.by_start.get(&area.span.end).filter(|after| alike(after)) {
             let end = after.span.end;
-            self.0.remove(&area.span.end);
+            self.by_start.remove(&area.span.end);
             area.span.end = end;
         }
-        self.0.insert(area.span.start, area);
+        self.by_start.insert(area.span.start, area);
     }
 
     /// Every area.
     pub fn iter(&self) -> impl Iterator<Item = &Area> {
-        self.0.values()
+        self.by_start.values()
     }
 }
 

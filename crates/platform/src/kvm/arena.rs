@@ -126,12 +126,6 @@ impl Arena {
         pieces
     }
 
-    /// All of `span`, if it lies in one window: the usual case, without a list.
-    pub fn piece(&self, span: Span) -> Option<Piece> {
-        let within = span.start / WINDOW == (span.end - 1) / WINDOW;
-        within.then(|| self.offset(span.start)).flatten().map(|offset| Piece { span, offset })
-    }
-
     /// Every granule that has a window, by the window's offset: for finding a guest address by an address here.
     pub fn by_offset(&self) -> BTreeMap<u64, u64> {
         self.windows.iter().map(|(granule, window)| (window * WINDOW, granule * WINDOW)).collect()

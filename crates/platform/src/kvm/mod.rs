@@ -23,6 +23,7 @@ mod maps;
 mod memory;
 mod pool;
 mod probe;
+mod put_back;
 mod resume;
 mod selectors;
 mod state;
@@ -327,10 +328,8 @@ impl Platform for KvmPlatform {
         vectors: Option<&[u8]>,
     ) -> Result<(), PlatformError> {
         self.touched.written(pages.iter().map(|(span, _)| *span));
-        for &(span, pristine) in pages {
-            let put = self.memory.get_mut().rewrite_pages(image, span, pristine);
-            put.map_err(|source| PlatformError::Host { operation: "putting pages back", source })?;
-        }
+        let put = self.memory.get_mut().put_back(image, pages);
+        put.map_err(|source| PlatformError::Host { operation: "putting pages back", source })?;
         vectors.map_or(Ok(()), |state| self.set_fpu(state))
     }
 

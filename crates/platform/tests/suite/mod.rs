@@ -153,6 +153,38 @@ fn vector_registers_come_back_with_the_pages() {
 }
 
 #[test]
+fn pages_are_put_back_where_they_are_by_then() {
+    let Some((mut platform, _)) = guest(&[]) else { return };
+    let (page, elsewhere) = (span(0x100_0000, 0x1000), span(0x900_0000, 0x1000));
+    let all = Protection::READ | Protection::WRITE;
+    let image = [5; 0x1000];
+    let pages = [(page, Pristine::Image(0))];
+    let first = |platform: &Tested, at: Span| {
+        let mut byte = [0];
+        platform.read_any(at.start, &mut byte).unwrap();
+        byte[0]
+    };
+    let file = rustix::fs::memfd_create("image", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    rustix::io::write(&file, &image).unwrap();
+    platform.set_image(file.as_fd(), 0x1000).unwrap();
+    platform.map(page, all, Source::Anonymous).unwrap();
+    for (number, change) in (10..).zip([None, Some(Protection::READ), Some(all)]) {
+        platform.write_some(page.start, &[number]);
+        if let Some(protection) = change {
+            platform.protect(page, protection).unwrap();
+        }
+        platform.put_back(&image, &pages, None).unwrap();
+        assert_eq!(first(&platform, page), 5);
+    }
+    platform.relocate(page, elsewhere).unwrap();
+    assert_eq!(platform.write_some(elsewhere.start, &[77]), 1);
+    platform.map(page, all, Source::Anonymous).unwrap();
+    platform.put_back(&image, &pages, None).unwrap();
+    assert_eq!((first(&platform, page), first(&platform, elsewhere)), (5, 77));
+    platform.unmap(elsewhere).unwrap();
+}
+
+#[test]
 fn a_spinning_guest_is_interrupted_from_another_thread() {
     let Some((mut platform, mut registers)) = guest(&[0xeb, 0xfe]) else { return };
     let interrupter = platform.interrupter();
