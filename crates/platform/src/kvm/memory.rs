@@ -12,7 +12,6 @@ use warmfork_memory::{MapError, Protection, Source, Span};
 
 use super::areas::{Area, Areas, Kind};
 use super::arena::{Arena, Piece, WINDOW};
-use super::put_back::LastPutBack;
 use super::tables::Tables;
 use super::vm::{ARENA, Slots};
 use crate::PlatformError;
@@ -31,7 +30,6 @@ pub struct Memory {
     pub slots: Slots,
     /// This process.
     pub pid: libc::pid_t,
-    pub last_put_back: LastPutBack,
     /// A page of a file was not there when the guest touched it: entries for files' pages are made one by one.
     careful: bool,
 }
@@ -53,15 +51,7 @@ pub enum TouchOutcome {
 
 impl Memory {
     pub fn new(arena: Arena, tables: Tables, slots: Slots, pid: libc::pid_t) -> Self {
-        Self {
-            arena,
-            areas: Areas::default(),
-            tables,
-            slots,
-            pid,
-            last_put_back: LastPutBack::default(),
-            careful: false,
-        }
+        Self { arena, areas: Areas::default(), tables, slots, pid, careful: false }
     }
 
     pub fn map(&mut self, span: Span, protection: Protection, source: Source<'_>) -> Result<(), MapError> {

@@ -41,6 +41,7 @@ use warmfork_memory::{GuestMemory, Span};
 
 use self::exceptions::Details;
 use self::memory::{Memory, TouchOutcome};
+use self::put_back::LastPutBack;
 use self::state::State;
 use self::vcpu::{Stop, TRAP_FLAG, Vcpu};
 use self::vm::Vm;
@@ -59,6 +60,7 @@ pub struct KvmPlatform {
     memory: RefCell<Memory>,
     state: State,
     touched: Touched,
+    last_put_back: LastPutBack,
     /// Page tables filled.
     fills: u64,
     /// Keeps the platform on its thread, whose faults `touched` counts and to which interrupts go.
@@ -86,7 +88,8 @@ impl KvmPlatform {
         let pid = guest::own_pid();
         let memory = RefCell::new(Memory::new(arena, tables, slots, pid));
         let state = State { parts: state, bytes: state_bytes };
-        Ok(Self { vcpu, memory, state, touched: Touched::open(pid)?, fills: 0, thread: PhantomData })
+        let (touched, last_put_back) = (Touched::open(pid)?, LastPutBack::default());
+        Ok(Self { vcpu, memory, state, touched, last_put_back, fills: 0, thread: PhantomData })
     }
 
     /// The exit for an exception; `None` when the guest can go on.
@@ -328,7 +331,7 @@ impl Platform for KvmPlatform {
         vectors: Option<&[u8]>,
     ) -> Result<(), PlatformError> {
         self.touched.written(pages.iter().map(|(span, _)| *span));
-        let put = self.memory.get_mut().put_back(image, pages);
+        let put = self.last_put_back.put_back(self.memory.get_mut(), image, pages);
         put.map_err(|source| PlatformError::Host { operation: "putting pages back", source })?;
         vectors.map_or(Ok(()), |state| self.set_fpu(state))
     }

@@ -27,26 +27,25 @@ pub struct LastPutBack {
     changes: u64,
 }
 
-impl Memory {
-    /// Puts `pages` back.
-    pub fn put_back(&mut self, image: &[u8], pages: &[(Span, Pristine)]) -> io::Result<()> {
-        let mut last = std::mem::take(&mut self.last_put_back);
-        if last.changes != self.areas.changes() || last.pages != pages {
-            last.parts.clear();
+impl LastPutBack {
+    /// Puts `pages` of `memory` back.
+    pub fn put_back(&mut self, memory: &mut Memory, image: &[u8], pages: &[(Span, Pristine)]) -> io::Result<()> {
+        if self.changes != memory.areas.changes() || self.pages != pages {
+            self.parts.clear();
             for &(span, pristine) in pages {
-                self.find_parts(span, pristine, &mut last.parts);
+                find_parts(memory, span, pristine, &mut self.parts);
             }
-            last.pages = pages.to_vec();
-            last.changes = self.areas.changes();
+            self.pages = pages.to_vec();
+            self.changes = memory.areas.changes();
         }
-        for &part in &last.parts {
+        for &part in &self.parts {
             match part {
                 Part::Plain(target, length, from) => {
                     let target: *mut u8 = std::ptr::with_exposed_provenance_mut(target);
                     match from.map(|at| bytes(image, at, length)).transpose()? {
                         // SAFETY: the part is mapped and writable (its area says so, and the host mapping always is as the
-                        // area says), private, and backed by memory that does not go away; no mapping has changed since it
-                        // was found; the guest does not run now, and the image is none of its memory.
+                        // area says), private, and backed by memory that does not go away; its mapping has not changed since
+                        // it was found; the guest does not run now, and the image is none of its memory.
                         Some(bytes) => unsafe { copy_words(target, bytes.as_ptr(), length / 8) },
                         // SAFETY: as above.
                         None => unsafe { clear_words(target, length / 8) },
@@ -55,32 +54,31 @@ impl Memory {
                 Part::Checked(span, pristine) => {
                     let length = usize::try_from(span.len()).unwrap_or(0);
                     match offset(pristine) {
-                        Some(at) => self.write_any(span.start, bytes(image, at, length)?)?,
-                        None => self.write_any(span.start, &vec![0; length])?,
+                        Some(at) => memory.write_any(span.start, bytes(image, at, length)?)?,
+                        None => memory.write_any(span.start, &vec![0; length])?,
                     }
                 }
             }
         }
-        self.last_put_back = last;
         Ok(())
     }
+}
 
-    /// Appends the parts of `span` to `parts`.
-    fn find_parts(&self, span: Span, pristine: Pristine, parts: &mut Vec<Part>) {
-        let area = self.areas.find(span.start).filter(|area| area.span.end >= span.end);
-        let plain = area.is_some_and(|area| {
-            area.kind != Kind::Untouched && !area.kind.may_end() && area.protection.contains(Protection::WRITE)
-        });
-        if !plain {
-            parts.push(Part::Checked(span, pristine));
-            return;
-        }
-        for piece in self.arena.pieces(span) {
-            let first = usize::try_from(piece.span.start - span.start).unwrap_or(0);
-            let length = usize::try_from(piece.span.len()).unwrap_or(0);
-            let from = offset(pristine).map(|at| at.saturating_add(first));
-            parts.push(Part::Plain(self.arena.host(piece.offset), length, from));
-        }
+/// Appends the parts of `span` to `parts`.
+fn find_parts(memory: &Memory, span: Span, pristine: Pristine, parts: &mut Vec<Part>) {
+    let area = memory.areas.find(span.start).filter(|area| area.span.end >= span.end);
+    let plain = area.is_some_and(|area| {
+        area.kind != Kind::Untouched && !area.kind.may_end() && area.protection.contains(Protection::WRITE)
+    });
+    if !plain {
+        parts.push(Part::Checked(span, pristine));
+        return;
+    }
+    for piece in memory.arena.pieces(span) {
+        let first = usize::try_from(piece.span.start - span.start).unwrap_or(0);
+        let length = usize::try_from(piece.span.len()).unwrap_or(0);
+        let from = offset(pristine).map(|at| at.saturating_add(first));
+        parts.push(Part::Plain(memory.arena.host(piece.offset), length, from));
     }
 }
 
