@@ -1,9 +1,9 @@
 """``make bench``: one driver, one JSON file, one table.
 
 Serves the same app natively, with a fork per connection where the runtime can, and in warmfork on each platform, in
-turn, several times; the median round of each counts. The apps are a Hello on several runtimes, and pages that React
-renders on Node and on Deno. Then measures what the engine costs: system calls, resets, forks, from Python too, and
-time slices. Checks what SPECIFICATION.md promises, as ratios within one run.
+turn, several times; the median of the rounds' ratios counts. The apps are a Hello on several runtimes, and pages that
+React renders on Node and on Deno. Then measures what the engine costs: system calls, resets, forks, from Python too,
+and time slices. Checks what SPECIFICATION.md promises, as ratios within one run.
 
 A part that fails is told at the end, with why; the others go on. The JSON file has what is known so far at any time.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benches.compare import contests, costs, promises, slices
 from benches.compare.contests import CONTESTS, PAGE, Contest
-from benches.compare.load import Load, generate
+from benches.compare.load import generate
 from benches.compare.machine import ROOT, describe, undisturbed
 from benches.compare.results import Loads, Results
 from benches.compare.servers import free_port, running
@@ -26,14 +26,15 @@ from benches.interception import run as interception
 
 WARM_UP = 2
 """Seconds of load that do not count."""
+MORE_FOR_PAGES = 2
+"""Rounds: how fast a round of theirs is depends on what the compiler of the runtime has done by then."""
 
 
-def compare(contest: Contest, rounds: int, seconds: int, results: Results, medians: Loads) -> None:
-    """The median round of each contestant. They take turns, so that a slow minute hits all of them.
+def compare(contest: Contest, rounds: int, seconds: int, results: Results, loads: Loads) -> None:
+    """The rounds of each contestant. They take turns, so that a slow minute hits all of them.
 
     One that fails has no more turns.
     """
-    loads: dict[str, list[Load]] = {name: [] for name in contest.contestants}
     for number in range(rounds):
         for name, command in contest.contestants.items():
             part = f"{contest.app}, {name}"
@@ -44,9 +45,7 @@ def compare(contest: Contest, rounds: int, seconds: int, results: Results, media
                 port = free_port()
                 with running(command(port), port):
                     generate(f"http://127.0.0.1:{port}/", WARM_UP)
-                    loads[name].append(generate(f"http://127.0.0.1:{port}/", seconds))
-                done = sorted(loads[name], key=lambda load: load.per_second)
-                medians[name] = done[len(done) // 2]
+                    loads.setdefault(name, []).append(generate(f"http://127.0.0.1:{port}/", seconds))
 
 
 def serve(options: argparse.Namespace, platforms: Sequence[str], results: Results) -> None:
@@ -60,8 +59,9 @@ def serve(options: argparse.Namespace, platforms: Sequence[str], results: Result
                 if contest is None:
                     results.left_out[f"{kind} on {runtime}"] = "it is not installed"
                     continue
-                medians = results.loads.setdefault(kind, {}).setdefault(runtime, {})
-                compare(contest, options.rounds, options.seconds, results, medians)
+                loads = results.loads.setdefault(kind, {}).setdefault(runtime, {})
+                rounds = options.rounds + (MORE_FOR_PAGES if kind == PAGE else 0)
+                compare(contest, rounds, options.seconds, results, loads)
 
 
 def measure_costs(program: Path | None, platforms: Sequence[str], results: Results) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from benches.compare import in_python, slices
 from benches.compare.contests import HELLO, PAGE
-from benches.compare.load import Load
-from benches.compare.results import Check, Loads, Measured, Results
+from benches.compare.results import Check, Loads, Measured, Results, in_rounds
 
 BOUND = "warmfork process"
 """The contestant that promises are made for: what kvm costs is the host's affair."""
@@ -57,8 +56,7 @@ def hello(loads: Loads) -> list[Check]:
     """Of the wsgiref app."""
 
     def of(name: str) -> float | None:
-        mine, other = loads.get(BOUND), loads.get(name)
-        return mine.per_second / other.per_second if mine and other else None
+        return in_rounds(loads, BOUND, name, lambda load: load.per_second)
 
     return [
         at_least("throughput, times fork per connection", OF_FORKING, of("fork per connection")),
@@ -68,14 +66,13 @@ def hello(loads: Loads) -> list[Check]:
 
 def page(name: str, loads: Loads) -> Check:
     """Of a page."""
-    mine, native = loads.get(BOUND), loads.get("native")
-    ratio = mine.p50 / native.p50 if mine and native else None
-    return at_most(f"p50 of a page on {name}, times native without isolation", PAGE_OF_NATIVE, ratio)
+    times = in_rounds(loads, BOUND, "native", lambda load: load.p50)
+    return at_most(f"p50 of a page on {name}, times native without isolation", PAGE_OF_NATIVE, times)
 
 
 def errors(contests: list[Loads]) -> Check:
     """Of all that was served in warmfork."""
-    served: list[Load] = [load for loads in contests for name, load in loads.items() if "warmfork" in name]
+    served = [load for loads in contests for name, rounds in loads.items() if "warmfork" in name for load in rounds]
     count = sum(load.errors for load in served) if served else None
     return exactly("failed requests in warmfork", 0, count)
 

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benches.compare.load import Load
 
-Loads = dict[str, Load]
-"""By contestant."""
+Loads = dict[str, list[Load]]
+"""By contestant, a load for each round."""
+
+
+def in_rounds(loads: Loads, mine: str, other: str, measure: Callable[[Load], float]) -> float | None:
+    """The median of the rounds' ratios of ``measure`` of one contestant to that of another.
+
+    The two had their turns of a round beside each other. ``None`` where one of them has had no turn.
+    """
+    pairs = zip(loads.get(mine, ()), loads.get(other, ()), strict=False)
+    ratios = [measure(one) / measure(beside) for one, beside in pairs]
+    return median(ratios) if ratios else None
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.table import Table
 
-from benches.compare.load import generator
-from benches.compare.results import Loads, Results
+from benches.compare.load import Load, generator
+from benches.compare.results import Loads, Results, in_rounds
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
@@ -29,16 +30,18 @@ def show(results: Results) -> None:
 
 
 def show_loads(app: str, loads: Loads) -> None:
-    """What each contestant did."""
+    """What each contestant did in its median round, and the ratios to native."""
     title = f"{app}, one at a time, Connection: close, by {generator()}"
     table = Table(title=title, title_justify="left")
     for column in ("", "p50", "p90", "p99", "1/s", "of native", "rate, of it"):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
-    native = loads.get("native")
-    for name, load in loads.items():
+    for name, rounds in loads.items():
+        load = sorted(rounds, key=lambda load: load.per_second)[len(rounds) // 2]
         times = (f"{time * 1e3:.2f} ms" for time in (load.p50, load.p90, load.p99))
-        shares = (f"{load.p50 / native.p50:.2f}", f"{load.per_second / native.per_second:.2f}") if native else ("", "")
-        table.add_row(name, *times, f"{load.per_second:,.0f}", *shares)
+        measures: list[Callable[[Load], float]] = [lambda load: load.p50, lambda load: load.per_second]
+        shares = (in_rounds(loads, name, "native", measure) for measure in measures)
+        columns = ("" if share is None else f"{share:.2f}" for share in shares)
+        table.add_row(name, *times, f"{load.per_second:,.0f}", *columns)
     console.print(table)
 
 

@@ -95,7 +95,7 @@ def test_what_is_measured_is_written_at_once(repository: Path, tmp_path: Path, r
         bench.send_signal(signal.SIGINT)
         bench.communicate()
     assert list(written["loads"]["Hello"]["Python"]) == ["native"]
-    assert written["loads"]["Hello"]["Python"]["native"]["per_second"] == 100
+    assert written["loads"]["Hello"]["Python"]["native"][0]["per_second"] == 100
 
 
 def test_what_serves_in_the_machine(repository: Path, tmp_path: Path) -> None:
