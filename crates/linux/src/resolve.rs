@@ -196,7 +196,7 @@ impl Resolver<'_> {
     }
 
     /// The place of a plain path without symlinks; logs a denial.
-    fn place(&mut self, path: &[u8], access: Access) -> Result<Place<'_>, Errno> {
+    pub(crate) fn place(&mut self, path: &[u8], access: Access) -> Result<Place<'_>, Errno> {
         match self.policy.decide(path, access) {
             Decision::Host { root, relative } => Ok(Place::new(root, &relative, path)),
             Decision::Synthetic => Err(if access.contains(Access::WRITE) { Errno::EACCES } else { Errno::ENOENT }),

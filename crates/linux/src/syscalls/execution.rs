@@ -14,7 +14,7 @@ use crate::call::{Call, ExecRequest, Stop, SyscallResult};
 use crate::host::{Host, errno};
 use crate::kernel::Kernel;
 use crate::metadata::{host_metadata, magic_path};
-use crate::objects::Object;
+use crate::objects::{Object, path};
 use crate::policy::Access;
 use crate::process::RLIMIT_STACK;
 use crate::resolve::{Found, Place, Request, Resolver};
@@ -100,11 +100,28 @@ impl Kernel {
                 match &self.files.description(id).object {
                     Object::File(file) => again(&file.file),
                     Object::Memfd(file) => again(&file.file),
-                    Object::Path(path) => self.open_program(host, &path.path.clone(), follow),
+                    Object::Path(named) => {
+                        let handle = runnable(named)?;
+                        Resolver { policy: &self.policy, kernel: self, host }.place(&named.path, Access::READ)?;
+                        again(handle)
+                    }
                     _ => Err(Errno::EACCES),
                 }
             }
         }
+    }
+}
+
+/// The handle of the program that an O_PATH descriptor names. Its path may lead elsewhere by now, or to the descriptor itself.
+fn runnable(named: &path::Path) -> Result<&HostFile, Errno> {
+    let (handle, metadata) = match &named.target {
+        path::Target::Host(handle) => (Some(handle), host_metadata(handle.as_fd())?),
+        path::Target::Made(metadata) => (None, *metadata),
+    };
+    match handle {
+        _ if metadata.file_type() == S_IFLNK => Err(Errno::ELOOP),
+        Some(handle) => Ok(handle),
+        None => Err(Errno::EACCES),
     }
 }
 
