@@ -3,7 +3,7 @@
 #include "trap.h"
 #include <sys/time.h>
 
-enum { ROUNDS = 60, QUESTIONS = 16 };
+enum { ROUNDS = 20, QUESTIONS = 16 };
 static long stepped;
 static atomic_int over;
 
