@@ -6,6 +6,7 @@ mod pagemap;
 pub mod process;
 mod touched;
 
+use std::borrow::Cow;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
@@ -100,6 +101,15 @@ pub enum Pristine {
     Zero,
     /// The image's bytes from this offset on.
     Image(u64),
+}
+
+impl Pristine {
+    /// `length` bytes of it; `None` where the bytes of the image, `image`, end before.
+    pub(crate) fn bytes(self, image: &[u8], length: usize) -> Option<Cow<'_, [u8]>> {
+        let Self::Image(offset) = self else { return Some(Cow::Owned(vec![0; length])) };
+        let at = usize::try_from(offset).ok()?;
+        image.get(at..at.checked_add(length)?).map(Cow::Borrowed)
+    }
 }
 
 /// The cost of running a guest so far: in steady state, only `entries` grows, and `copies` with each reset.

@@ -53,10 +53,8 @@ impl LastPutBack {
                 }
                 Part::Checked(span, pristine) => {
                     let length = usize::try_from(span.len()).unwrap_or(0);
-                    match offset(pristine) {
-                        Some(at) => memory.write_any(span.start, bytes(image, at, length)?)?,
-                        None => memory.write_any(span.start, &vec![0; length])?,
-                    }
+                    let bytes = pristine.bytes(image, length).ok_or(io::ErrorKind::UnexpectedEof)?;
+                    memory.write_any(span.start, &bytes)?;
                 }
             }
         }

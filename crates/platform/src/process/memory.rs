@@ -169,18 +169,8 @@ pub fn write_refused(
 ) -> Result<(), PlatformError> {
     for &(span, pristine) in refused.iter().filter_map(|&index| pages.get(index)) {
         let length = usize::try_from(span.len()).unwrap_or(0);
-        let zeroes;
-        let bytes = match pristine {
-            Pristine::Zero => {
-                zeroes = vec![0; length];
-                Some(&zeroes[..])
-            }
-            Pristine::Image(offset) => {
-                usize::try_from(offset).ok().and_then(|offset| image.get(offset..offset.checked_add(length)?))
-            }
-        };
-        let written = match bytes {
-            Some(bytes) => memory.write_all_at(bytes, span.start),
+        let written = match pristine.bytes(image, length) {
+            Some(bytes) => memory.write_all_at(&bytes, span.start),
             None => Err(io::ErrorKind::UnexpectedEof.into()),
         };
         written.map_err(|source| PlatformError::Host { operation: "putting pages back", source })?;
