@@ -153,6 +153,8 @@ pub const SO_DOMAIN: u32 = 39;
 pub const SO_BUSY_POLL: u32 = 46;
 /// CPU that handles the socket.
 pub const SO_INCOMING_CPU: u32 = 49;
+/// The socket's use of memory, as nine numbers (read only).
+pub const SO_MEMINFO: u32 = 55;
 /// Receive queue of the network card (read only).
 pub const SO_INCOMING_NAPI_ID: u32 = 56;
 /// Unique number of the socket (read only).

@@ -30,6 +30,8 @@ pub(crate) struct Executor {
     pub registers: Registers,
     /// The thread whose FPU state the platform has loaded.
     pub loaded: Tid,
+    /// Whether guests may gather pieces by themselves: not in a run that counts calls.
+    pub gathers: bool,
     /// The address space that the platform holds.
     space: SpaceId,
     others: BTreeMap<SpaceId, IdlePlatform>,
@@ -55,7 +57,7 @@ impl Executor {
         guest.interrupter.set(Some(platform.interrupter()));
         let process = guest.kernel.process();
         let (registers, loaded) = (process.tasks.running().registers, process.tasks.current);
-        Self { platform, registers, loaded, space: process.space, others: BTreeMap::new() }
+        Self { platform, registers, loaded, gathers: true, space: process.space, others: BTreeMap::new() }
     }
 
     /// Lets the guest's current thread run next. The caller loads its FPU state.

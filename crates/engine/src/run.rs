@@ -96,7 +96,7 @@ impl Machine {
         self.refresh_clock();
         let progress = self.drive(run, slice);
         alarm::spare();
-        self.guest.host.push();
+        self.guest.kernel.push(&mut self.guest.host);
         match progress {
             Ok(Progress::Over(Outcome::Ended(ending))) => {
                 self.guest.ended = Some(ending);
@@ -112,6 +112,7 @@ impl Machine {
     }
 
     fn drive(&mut self, run: &mut Run<'_>, slice: Option<u64>) -> Result<Progress, EngineError> {
+        self.executor.gathers = !matches!(run.goal, Goal::Calls(_));
         self.begin_ticks();
         self.set_alarm(run, slice)?;
         loop {
@@ -221,7 +222,7 @@ impl Machine {
         self.guest.next_tick = now.saturating_add(TICK);
         alarm::set_anew(self.guest.next_tick.saturating_add(TICK))?;
         self.refresh_clock();
-        self.guest.host.push();
+        self.guest.kernel.push(&mut self.guest.host);
         let short = self.is_short_of_memory(run.limits.touched_bytes)?;
         Ok(short.then_some(Outcome::OutOfMemory))
     }

@@ -10,6 +10,7 @@ use warmfork_linux::{Guest as _, Tid};
 use warmfork_platform::Exit;
 
 use crate::error::EngineError;
+use crate::executor::Executor;
 use crate::machine::Machine;
 use crate::platform_guest::PlatformGuest;
 
@@ -64,7 +65,7 @@ impl Machine {
         if let Some(error) = unreturnable(&self.executor.registers) {
             return Ok(self.exception(tid, SignalInfo::kernel(SIGSEGV), GENERAL_PROTECTION, error));
         }
-        match self.executor.platform.run(&mut self.executor.registers)? {
+        match self.run_platform()? {
             Exit::Syscall => {
                 self.guest.counters.syscalls += 1;
                 self.enter(tid)
@@ -84,6 +85,19 @@ impl Machine {
             }
             Exit::Dead => Err(EngineError::State("the guest's host process was killed from outside")),
         }
+    }
+
+    /// Runs the loaded thread. The pieces that it gathers meanwhile are calls that it made before the one that it stops for.
+    fn run_platform(&mut self) -> Result<Exit, EngineError> {
+        let Executor { platform, registers, gathers, .. } = &mut self.executor;
+        let offered = self.guest.host.coalescer.offered(self.guest.kernel.process().pid).filter(|_| *gathers);
+        let Some((fd, room)) = offered else { return Ok(platform.run(registers)?) };
+        platform.gather(fd, room);
+        let exit = platform.run(registers)?;
+        let gathered = platform.gathered();
+        self.guest.counters.syscalls += gathered.pieces as u64;
+        self.guest.host.coalescer.gathered(&gathered.bytes, gathered.pieces);
+        Ok(exit)
     }
 
     fn enter(&mut self, tid: Tid) -> Result<Step, EngineError> {

@@ -38,6 +38,12 @@ pub enum Entered {
     Ended(Ending),
 }
 
+/// Argument `fd` of a call as a descriptor.
+#[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
+fn call_descriptor(fd: u64) -> i32 {
+    fd as u32 as i32
+}
+
 impl Kernel {
     /// Answers the system call that thread `tid` has just made (`orig_rax`, arguments), or tries it again when the
     /// thread's state is [`State::Retry`](crate::task::State::Retry).
@@ -70,7 +76,12 @@ impl Kernel {
             trace::answered(guest.memory(), tid, entry, args, &result);
         }
         match result {
-            Ok(value) => registers.rax = value,
+            Ok(value) => {
+                registers.rax = value;
+                if entry.joins {
+                    self.offer_gathering(host, call_descriptor(args[0]));
+                }
+            }
             Err(Stop::Error(error)) => registers.rax = error.as_result(),
             Err(Stop::Resumed) => {}
             Err(Stop::Yield) => {
@@ -88,7 +99,7 @@ impl Kernel {
             }
             Err(Stop::Exec(request)) => return Entered::Exec(request),
             Err(Stop::Block(wait)) => {
-                host.push();
+                self.push(host);
                 return self.block(registers, tid, wait);
             }
         }
@@ -100,20 +111,40 @@ impl Kernel {
     }
 
     /// The guest makes a call: sends the bytes that were held back, unless the call adds to them.
-    fn push_before(&self, host: &mut Host, entry: &Entry, arguments: [u64; 6]) {
-        if !host.holds_back() || entry.joins && self.holds_back(host, arguments[0]) {
-            return;
+    fn push_before(&mut self, host: &mut Host, entry: &Entry, arguments: [u64; 6]) {
+        if host.coalescer.is_holding() && !(entry.joins && self.holds_back(host, arguments[0])) {
+            self.push(host);
         }
-        host.push();
+    }
+
+    /// Sends the bytes that were held back.
+    pub fn push(&mut self, host: &mut Host) {
+        let Some((handle, error)) = host.coalescer.push() else { return };
+        for object in self.files.objects_mut() {
+            if let Object::Socket(socket) = object
+                && *socket.handle() == handle
+            {
+                socket.broke(error);
+            }
+        }
+    }
+
+    /// Offers the guest to add to the bytes that are held back by itself, after it has added some by descriptor `fd`. A program
+    /// that is traced or watched makes each of its calls here.
+    fn offer_gathering(&self, host: &mut Host, fd: i32) {
+        if host.coalescer.is_holding() && !host.gate.is_watching() && !log_enabled!(target: trace::TARGET, Level::Debug)
+        {
+            host.coalescer.offer(self.process().pid, fd);
+        }
     }
 
     /// Whether descriptor `fd` is the socket whose bytes are held back.
     fn holds_back(&self, host: &Host, fd: u64) -> bool {
-        #[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
-        let fd = fd as u32 as i32;
-        self.process().descriptors.lookup(fd).is_ok_and(|id| match &self.files.description(id).object {
-            Object::Socket(socket) => host.held.as_ref() == Some(socket.handle()),
-            _ => false,
+        self.process().descriptors.lookup(call_descriptor(fd)).is_ok_and(|id| {
+            match &self.files.description(id).object {
+                Object::Socket(socket) => host.coalescer.holds(socket.handle()),
+                _ => false,
+            }
         })
     }
 

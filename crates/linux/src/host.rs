@@ -26,6 +26,7 @@ use rustix::io::Errno;
 use rustix::time::ClockId;
 use warmfork_memory::HostFile;
 
+use crate::coalesce::Coalescer;
 use crate::events::Events;
 use crate::gate::Gate;
 use crate::ids::Tid;
@@ -68,8 +69,8 @@ pub struct Host {
     lag: i64,
     /// Another thread asks this machine to stop; [`Host::take_interrupt`] answers.
     pub interrupt_asked: Arc<AtomicBool>,
-    /// The socket whose last bytes have not been pushed yet; see `coalesce.rs`.
-    pub(crate) held: Option<Arc<HostFile>>,
+    /// The bytes that have not been pushed yet.
+    pub coalescer: Coalescer,
     /// Which connections come to the guest.
     pub gate: Gate,
     /// The threads that are to be asked again when something changes.
@@ -142,7 +143,7 @@ impl Host {
             idle: 0,
             lag: 0,
             interrupt_asked: Arc::default(),
-            held: None,
+            coalescer: Coalescer::default(),
             gate: Gate::default(),
             queues: WaitQueues::default(),
             deadlines_moved: Cell::new(false),

@@ -1,4 +1,4 @@
-//! Platforms run guest instructions. A platform knows memory and registers, and never the meaning of a system call.
+//! Platforms run guest instructions. A platform knows memory and registers, and not the meaning of a system call.
 
 pub mod alarm;
 pub mod kvm;
@@ -128,6 +128,15 @@ pub struct Counts {
     pub copies: u64,
 }
 
+/// The pieces that a guest has gathered in its last run.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Gathered {
+    /// Their bytes, in order.
+    pub bytes: Vec<u8>,
+    /// How many pieces.
+    pub pieces: usize,
+}
+
 /// One guest on a platform. Not `Send`: it stays on the thread that made it.
 pub trait Platform: GuestMemory {
     /// Runs the guest from `registers` until something happens, and leaves its registers there.
@@ -135,6 +144,17 @@ pub trait Platform: GuestMemory {
     /// # Errors
     /// [`PlatformError`] when the host fails; the platform can't be used afterwards.
     fn run(&mut self, registers: &mut Registers) -> Result<Exit, PlatformError>;
+
+    /// Lets the guest's next run gather pieces that it sends by descriptor `fd`, at most `room` bytes in all, without leaving the
+    /// guest: `write(fd, bytes, count)` and `sendto(fd, bytes, count, 0 or MSG_NOSIGNAL, NULL, ..)` return `count` at once, and
+    /// [`Platform::gathered`] has the bytes. Platforms that can't do so ignore it. It is the one system call whose meaning a
+    /// platform knows.
+    fn gather(&mut self, _fd: i32, _room: usize) {}
+
+    /// The pieces that the guest gathered in the last run, for which [`Platform::gather`] was called; once.
+    fn gathered(&mut self) -> Gathered {
+        Gathered::default()
+    }
 
     /// Its cost so far.
     fn counts(&self) -> Counts;

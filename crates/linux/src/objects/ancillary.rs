@@ -13,6 +13,7 @@ use warmfork_abi::socket::{
 };
 use warmfork_host::Ancillary;
 
+use crate::host::Host;
 use crate::objects::address::Address;
 use crate::objects::received::Received;
 use crate::objects::socket::Socket;
@@ -75,6 +76,7 @@ impl Socket {
     /// EAGAIN when there is no room; the host's own.
     pub fn send_with_ancillary(
         &mut self,
+        host: &mut Host,
         from: &[u8],
         ancillary: &[Ancillary],
         flags: u32,
@@ -82,6 +84,7 @@ impl Socket {
     ) -> Result<usize, Errno> {
         self.own()?;
         self.check_sending()?;
+        host.coalescer.hand_over(self.handle())?;
         let address = address.map_or_else(Vec::new, |address| Address::from_host(address.clone()).encode());
         warmfork_host::send_message(self.handle().as_fd(), from, ancillary, flags | MSG_NOSIGNAL, &address)
     }

@@ -91,10 +91,14 @@ impl Socket {
             return Err(error);
         }
         let mut flags = SendFlags::from_bits_retain(flags | MSG_NOSIGNAL);
-        let plain = flags == SendFlags::NOSIGNAL && self.may_hold();
-        if plain && from.len() < coalesce::LARGE {
+        let coalesces = flags == SendFlags::NOSIGNAL && self.may_hold();
+        let small = coalesces && from.len() < coalesce::LARGE;
+        if small && address.is_none() && host.coalescer.gather(self.handle(), from) {
+            return Ok(from.len());
+        }
+        host.coalescer.hand_over(self.handle())?;
+        if small {
             flags |= SendFlags::MORE;
-            host.hold(self.handle());
         }
         let sent = match address {
             Some(address) => rustix::net::sendto(self.handle(), from, flags, address).map_err(errno),
@@ -102,8 +106,10 @@ impl Socket {
         };
         self.conversation.sent(&sent);
         let sent = sent?;
-        if plain && from.len() >= coalesce::LARGE {
-            host.let_go(self.handle());
+        if small {
+            host.coalescer.hold(self.handle());
+        } else if coalesces {
+            host.coalescer.let_go(self.handle());
         }
         if self.is_internet() && self.address.is_none() {
             self.note_datagram_address(); // the host has bound it now

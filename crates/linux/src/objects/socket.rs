@@ -188,6 +188,11 @@ impl Socket {
         self.is_internet() && self.is_stream() && !self.corked && self.inherited.is_none()
     }
 
+    /// The connection has broken with `error` after the guest's last call: its next one says so.
+    pub(crate) fn broke(&mut self, error: Errno) {
+        self.error = Some(error);
+    }
+
     /// listen(2)
     ///
     /// # Errors
@@ -324,6 +329,9 @@ impl Socket {
             _ => Shutdown::Both,
         };
         self.own()?;
+        if let Err(error) = context.host.coalescer.hand_over(&self.handle) {
+            self.broke(error);
+        }
         if self.listening && how != SHUT_WR {
             self.local.shut(context.shared);
         }
@@ -338,7 +346,7 @@ impl Socket {
         if how != SHUT_RD {
             if result.is_ok() {
                 // The end of the stream takes what was held back along.
-                context.host.let_go(&self.handle);
+                context.host.coalescer.let_go(&self.handle);
             }
             context.host.gate.closed(context.id);
         }

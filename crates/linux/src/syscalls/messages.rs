@@ -172,7 +172,7 @@ fn send_once(
             let flags = outgoing.flags & SEND_FLAGS;
             match &outgoing.ancillary[..] {
                 [] => socket.send(context.host, from, flags, target),
-                ancillary => socket.send_with_ancillary(from, ancillary, flags, target),
+                ancillary => socket.send_with_ancillary(context.host, from, ancillary, flags, target),
             }
         }
         (Object::Pair(_), _) if outgoing.flags & MSG_OOB != 0 => Err(Errno::EOPNOTSUPP),

@@ -11,7 +11,10 @@
 //!
 //! Guest-physical addresses equal these. A stub leaves with `out`: KVM exits for that and has the registers at hand.
 
-use warmfork_abi::USER_END;
+use warmfork_abi::socket::MSG_NOSIGNAL;
+use warmfork_abi::{USER_END, numbers};
+
+use crate::RESERVED;
 
 /// Guest-physical (and guest-virtual) addresses of the pages above.
 pub const DESCRIPTORS: u64 = 0x1000;
@@ -57,6 +60,15 @@ pub const SAVED_SELECTORS: usize = 0x18;
 pub const SAVED_CR2: usize = 0x20;
 /// The frame that `iretq` takes: RIP, CS, RFLAGS, RSP, SS.
 pub const IRET_FRAME: usize = 0x40;
+/// Gathering (gather.rs): the descriptor; the most bytes; bytes so far, and the number of pieces in the high half.
+pub const GATHER_FD: usize = 0x80;
+pub const GATHER_ROOM: usize = 0x88;
+pub const GATHER_DONE: usize = 0x90;
+/// RCX, RSI, RDI of ring 3 meanwhile.
+pub const GATHER_SAVED: usize = 0x98;
+/// The bytes themselves.
+pub const GATHERED: usize = 0x100;
+pub const GATHERED_BYTES: usize = 0x5c0;
 /// Stacks, by their ends: of #DB, NMI and #DF, and of all other exceptions.
 pub const SPECIAL_STACK: usize = 0x800;
 pub const STACK: usize = 0x1000;
@@ -73,8 +85,20 @@ pub const DOORBELL_LENGTH: usize = 2;
 /// First of the exception stubs, 16 bytes each, for ring-0 traps and for the doorbell.
 pub const EXCEPTION_STUBS: u64 = 0x200;
 pub const PLAIN_EXCEPTION_STUBS: u64 = 0x400;
+/// The stub that gathers, and places in it: behind the saving of registers, at the copying instruction, at the instruction that
+/// makes it done, behind its return, and its end.
+pub const GATHER_STUB: u64 = 0x600;
+pub const GATHER_SAVED_ALL: u64 = 0x620;
+pub const GATHER_COPY: u64 = 0x6c0;
+pub const GATHER_COMMIT: u64 = 0x6e0;
+pub const GATHER_RETURNED: u64 = 0x710;
+pub const GATHER_END: u64 = 0x740;
 
-const STUB_BYTES: usize = 0x600;
+const STUB_BYTES: usize = 0x740;
+
+/// The addresses at which a piece may lie that a stub copies: user pages, and none of the pages above.
+const LOWEST_PIECE: u64 = 0x1_0000;
+const HIGHEST_PIECE: u64 = RESERVED.start - GATHERED_BYTES as u64;
 
 core::arch::global_asm!(
     r#"
@@ -83,7 +107,11 @@ core::arch::global_asm!(
     .globl warmfork_kvm_stubs
     .hidden warmfork_kvm_stubs
 warmfork_kvm_stubs:
-    // A system call: RSP is still the guest's. It writes down the state that KVM would need an ioctl to tell.
+    // A system call: RSP is still the guest's.
+    cmp edi, dword ptr [0x4080]
+    je 103f
+    // It writes down the state that KVM would need an ioctl to tell.
+102:
     mov qword ptr [0x4000], rax
     rdfsbase rax
     mov qword ptr [0x4008], rax
@@ -136,9 +164,72 @@ warmfork_kvm_stubs:
     .endr
     .balign 16
     .endr
+    // write(fd, bytes, count), or sendto(fd, bytes, count, 0 or MSG_NOSIGNAL, 0, ..), of a descriptor that gathers: adds the bytes to
+    // those gathered, and returns their count. Anything unusual leaves instead, with all registers as they were.
     .org warmfork_kvm_stubs + 0x600
+103:
+    mov qword ptr [0x4098], rcx
+    mov qword ptr [0x40a0], rsi
+    mov qword ptr [0x40a8], rdi
+    jmp 104f
+    .org warmfork_kvm_stubs + 0x620
+104:
+    test rdx, rdx
+    jz 102b
+    cmp rdx, qword ptr [0x4088]
+    ja 102b
+    // TF and RF: `sysretq` would not do.
+    test r11d, 0x10100
+    jnz 102b
+    cmp eax, {write}
+    je 105f
+    cmp eax, {sendto}
+    jne 102b
+    test r8, r8
+    jnz 102b
+    test r10d, {other_flags}
+    jnz 102b
+105:
+    cmp rsi, {lowest}
+    jb 102b
+    movabs rcx, {highest}
+    cmp rsi, rcx
+    ja 106f
+    mov ecx, dword ptr [0x4090]
+    lea rdi, [rcx + 0x4100]
+    add rcx, rdx
+    cmp rcx, qword ptr [0x4088]
+    ja 106f
+    mov rcx, rdx
+    jmp 107f
+    .org warmfork_kvm_stubs + 0x6c0
+107:
+    rep movsb
+    mov ecx, 1
+    shl rcx, 32
+    add rcx, rdx
+    jmp 108f
+    .org warmfork_kvm_stubs + 0x6e0
+108:
+    add qword ptr [0x4090], rcx
+    mov rax, rdx
+    mov rcx, qword ptr [0x4098]
+    mov rsi, qword ptr [0x40a0]
+    mov rdi, qword ptr [0x40a8]
+    sysretq
+    .org warmfork_kvm_stubs + 0x710
+106:
+    mov rcx, qword ptr [0x4098]
+    mov rdi, qword ptr [0x40a8]
+    jmp 102b
+    .org warmfork_kvm_stubs + 0x740
     .popsection
-    "#
+    "#,
+    write = const numbers::WRITE,
+    sendto = const numbers::SENDTO,
+    other_flags = const !MSG_NOSIGNAL,
+    lowest = const LOWEST_PIECE,
+    highest = const HIGHEST_PIECE,
 );
 
 unsafe extern "C" {

@@ -14,8 +14,10 @@
 mod access;
 mod areas;
 mod arena;
+mod context;
 mod cpuid;
 mod exceptions;
+mod gather;
 mod guest;
 mod interrupt;
 mod layout;
@@ -46,7 +48,7 @@ use self::state::State;
 use self::vcpu::{Stop, TRAP_FLAG, Vcpu};
 use self::vm::Vm;
 use crate::touched::Touched;
-use crate::{Counts, Exit, Interrupter, Mapping, Platform, PlatformError, Pristine};
+use crate::{Counts, Exit, Gathered, Interrupter, Mapping, Platform, PlatformError, Pristine};
 
 pub use probe::{KvmError, ProbeResult, probe};
 
@@ -230,6 +232,16 @@ impl Platform for KvmPlatform {
                 Stop::Broken => return Ok(Exit::Dead),
             }
         }
+    }
+
+    fn gather(&mut self, fd: i32, room: usize) {
+        if self.vcpu.has_stub() {
+            gather::begin(self.memory.get_mut().tables.memory(), fd, room);
+        }
+    }
+
+    fn gathered(&mut self) -> Gathered {
+        gather::take(self.memory.get_mut().tables.memory())
     }
 
     fn counts(&self) -> Counts {

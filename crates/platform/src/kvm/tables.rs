@@ -49,7 +49,8 @@ impl KernelMemory {
         if mapped == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(memory) }
     }
 
-    fn new() -> io::Result<Self> {
+    /// Zeroes.
+    pub fn new() -> io::Result<Self> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         let bytes = usize::try_from(SIZE).unwrap_or(usize::MAX);
         let protection = libc::PROT_READ | libc::PROT_WRITE;

@@ -15,13 +15,15 @@ use std::sync::Arc;
 
 use kvm_bindings::{kvm_regs, kvm_sregs};
 use kvm_ioctls::{SyncReg, VcpuExit, VcpuFd};
+use warmfork_abi::Registers;
 use warmfork_abi::registers::{RFLAGS_AT_ENTRY, RFLAGS_USER, USER_CS, USER_SS};
-use warmfork_abi::{Registers, USER_END};
 
+use super::context::{Segments, general, saved_segments, segments, store};
+use super::gather::{self, Progress};
 use super::interrupt::{self, KvmInterrupter};
 use super::resume::{self, Resume};
 use super::tables::KernelMemory;
-use super::vm::{OLD_CS, Trap, data_segment, failed, set_msrs, user_mode};
+use super::vm::{Trap, data_segment, failed, set_msrs, user_mode};
 use super::{exceptions, guest, layout, selectors};
 use crate::alarm::Bell;
 use crate::{Interrupter, PlatformError};
@@ -50,15 +52,6 @@ pub enum Stop {
     Refused,
     /// It cannot go on.
     Broken,
-}
-
-/// Segment state that general registers do not tell.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-struct Segments {
-    fs_base: u64,
-    gs_base: u64,
-    /// DS, ES, FS, GS.
-    selectors: [u64; 4],
 }
 
 /// Where the CPU has stopped.
@@ -125,6 +118,11 @@ impl Vcpu {
     /// Has the thread's alarm interrupt this CPU from now on; whether it has rung already.
     pub fn aim_alarm(&self) -> bool {
         self.bell.aim()
+    }
+
+    /// Whether a stub of ring 0 answers system calls.
+    pub fn has_stub(&self) -> bool {
+        self.trap == Trap::Ring0
     }
 
     /// Takes an interrupt that has been asked for.
@@ -304,6 +302,12 @@ impl Vcpu {
         }
         let [vector, error, rip, cs, rflags, rsp, _] = frame;
         if cs & 3 != 3 {
+            let faulted = (vector, rip) == (exceptions::PAGE_FAULT, layout::STUBS + layout::GATHER_COPY);
+            if let (true, Some((_, call))) = (faulted, gather::interrupted(memory, &kvm_regs { rip, rsp, ..regs })) {
+                // The piece is not where the guest says, or there is no page yet.
+                self.leave_gathering(registers, &call, saved_segments(memory));
+                return Stop::Syscall;
+            }
             log::warn!("the guest's CPU took exception {vector} (error {error:#x}) outside of user code, at {rip:#x}");
             return Stop::Broken;
         }
@@ -349,6 +353,11 @@ impl Vcpu {
             let trap = Stop::Exception { vector: exceptions::DEBUG, error: 0, address: 0 };
             return Ok(if stepped { trap } else { stop });
         }
+        if let (0, Some((progress, call))) = (sregs.cs.dpl, gather::interrupted(memory, &regs)) {
+            self.leave_gathering(registers, &call, self.segments_of(&sregs));
+            self.forget_events()?;
+            return Ok(if progress == Progress::Begun { Stop::Syscall } else { Stop::Interrupted });
+        }
         if stop == Stop::Refused {
             log::warn!("the host refused the guest's CPU its kernel pages at {:#x}", regs.rip);
             return Ok(Stop::Broken);
@@ -360,13 +369,23 @@ impl Vcpu {
             self.forget_events()?;
             return Ok(stop);
         }
-        // A stub is a few instructions long and ends with an exit. The interrupt is for what comes after that.
+        // A stub is a few instructions long and ends with an exit, unless it gathers. The interrupt is for what comes after that.
+        gather::stop(memory);
         let asked = self.interrupter.take();
         let stop = self.run(memory, registers);
         if asked {
             self.interrupter.ask();
         }
         stop
+    }
+
+    /// The CPU stopped where it gathers: ring 3 gets the registers of `call`, before or after that.
+    fn leave_gathering(&mut self, registers: &mut Registers, call: &kvm_regs, segments: Segments) {
+        self.resumed();
+        self.segments = segments;
+        self.at = At::Stub;
+        store(registers, call, segments);
+        (registers.rip, registers.rflags) = (call.rcx, call.r11 & RFLAGS_USER | RFLAGS_AT_ENTRY);
     }
 
     fn stopped_in_user(&mut self, registers: &mut Registers) -> Result<(), PlatformError> {
@@ -397,82 +416,5 @@ impl Vcpu {
 impl Drop for Vcpu {
     fn drop(&mut self) {
         self.interrupter.close();
-    }
-}
-
-fn general(registers: &Registers) -> kvm_regs {
-    kvm_regs {
-        rax: registers.rax,
-        rbx: registers.rbx,
-        rcx: registers.rcx,
-        rdx: registers.rdx,
-        rsi: registers.rsi,
-        rdi: registers.rdi,
-        rsp: registers.rsp,
-        rbp: registers.rbp,
-        r8: registers.r8,
-        r9: registers.r9,
-        r10: registers.r10,
-        r11: registers.r11,
-        r12: registers.r12,
-        r13: registers.r13,
-        r14: registers.r14,
-        r15: registers.r15,
-        rip: registers.rip,
-        rflags: registers.rflags,
-    }
-}
-
-fn store(registers: &mut Registers, regs: &kvm_regs, segments: Segments) {
-    let [ds, es, fs, gs] = segments.selectors;
-    *registers = Registers {
-        r15: regs.r15,
-        r14: regs.r14,
-        r13: regs.r13,
-        r12: regs.r12,
-        rbp: regs.rbp,
-        rbx: regs.rbx,
-        r11: regs.r11,
-        r10: regs.r10,
-        r9: regs.r9,
-        r8: regs.r8,
-        rax: regs.rax,
-        rcx: regs.rcx,
-        rdx: regs.rdx,
-        rsi: regs.rsi,
-        rdi: regs.rdi,
-        orig_rax: u64::MAX,
-        rip: regs.rip,
-        cs: USER_CS,
-        rflags: regs.rflags,
-        rsp: regs.rsp,
-        ss: USER_SS,
-        fs_base: segments.fs_base,
-        gs_base: segments.gs_base,
-        ds,
-        es,
-        fs,
-        gs,
-    };
-}
-
-/// The segments of `registers` as far as they can be loaded: bases in user space, selectors of ring 3.
-fn segments(registers: &Registers) -> Segments {
-    let base = |value: u64| if value < USER_END { value } else { 0 };
-    let selector = |value: u64| if matches!(value, USER_CS | USER_SS | OLD_CS | 1..4) { value } else { 0 };
-    Segments {
-        fs_base: base(registers.fs_base),
-        gs_base: base(registers.gs_base),
-        selectors: [registers.ds, registers.es, registers.fs, registers.gs].map(selector),
-    }
-}
-
-fn saved_segments(memory: &KernelMemory) -> Segments {
-    let word = |offset: usize| memory.get(layout::DATA + offset as u64);
-    let selectors = word(layout::SAVED_SELECTORS);
-    Segments {
-        fs_base: word(layout::SAVED_FS_BASE),
-        gs_base: word(layout::SAVED_GS_BASE),
-        selectors: [0, 16, 32, 48].map(|shift| selectors >> shift & 0xffff),
     }
 }

@@ -14,7 +14,7 @@ use warmfork_abi::registers::{USER_CS, USER_SS};
 
 use super::arena::Arena;
 use super::tables::{KernelMemory, Tables, Template};
-use super::{cpuid, layout, resume};
+use super::{cpuid, exceptions, layout, resume};
 use crate::PlatformError;
 
 /// Guest-physical address of the arena's first byte.
@@ -265,6 +265,7 @@ fn fill_kernel_pages(memory: &KernelMemory, trap: Trap) {
     let mut tss = [0_u8; 112];
     tss[4..12].copy_from_slice(&stack.to_le_bytes());
     tss[36..44].copy_from_slice(&special.to_le_bytes());
+    tss[44..52].copy_from_slice(&stack.to_le_bytes());
     tss[102..104].copy_from_slice(&104_u16.to_le_bytes());
     tss[104..].fill(0xff);
     if trap.is_doorbell() {
@@ -277,9 +278,14 @@ fn fill_kernel_pages(memory: &KernelMemory, trap: Trap) {
     };
     for vector in 0..u64::from(layout::VECTORS) {
         let target = layout::STUBS + stubs + vector * 16;
-        // Programs may raise #BP and #OF by an instruction; #DB, NMI and #DF have a stack of their own.
+        // Programs may raise #BP and #OF by an instruction; #DB, NMI and #DF have a stack of their own. A stub that gathers runs on
+        // the guest's stack, which a #PF there must leave.
         let privilege: u64 = if matches!(vector, 3 | 4) { 3 } else { 0 };
-        let stack = u64::from(matches!(vector, 1 | 2 | 8));
+        let stack: u64 = match vector {
+            1 | 2 | 8 => 1,
+            exceptions::PAGE_FAULT => 2,
+            _ => 0,
+        };
         let gate = target & 0xffff
             | u64::from(layout::KERNEL_CS) << 16
             | stack << 32

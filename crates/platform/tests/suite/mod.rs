@@ -1,5 +1,6 @@
 //! What every platform does, with a few hand-assembled instructions as its guest. Each platform's tests include this.
 
+mod gather;
 mod memory;
 
 use std::os::fd::AsFd;
