@@ -183,6 +183,24 @@ impl Call<'_> {
         *self.task().restart.deadline.get_or_insert(now.saturating_add(timeout))
     }
 
+    /// How far an earlier attempt at the same call got, as [`Call::pause`] noted it.
+    pub(crate) fn moved(&mut self) -> usize {
+        usize::try_from(self.task().restart.progress).unwrap_or(usize::MAX)
+    }
+
+    /// Lets the machine look at its limits, and other threads run, in the middle of a long call, which then goes on. A signal
+    /// ends the call with `moved` as its result.
+    pub(crate) fn pause(&mut self, moved: usize) -> Stop {
+        self.task().restart.progress = moved as u64;
+        Stop::Block(Wait { restartable: true, ..Wait::until(Some(0)) })
+    }
+
+    /// As [`Call::pause`], for a call that no signal ends: it goes on from `done`.
+    pub(crate) fn pause_only(&mut self, done: usize) -> Stop {
+        self.task().restart.progress = done as u64;
+        Stop::Block(Wait { uninterruptible: true, ..Wait::until(Some(0)) })
+    }
+
     /// Says how to go on after an operation that answered `EAGAIN`: fail with it when the description (or `dont_wait`) says
     /// non-blocking, else sleep until the description polls any of `events`.
     pub fn block_on(&mut self, id: DescriptionId, events: Events, dont_wait: bool, deadline: Option<u64>) -> Stop {

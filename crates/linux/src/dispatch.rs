@@ -159,7 +159,7 @@ impl Kernel {
     }
 
     fn block(&mut self, registers: &mut Registers, tid: Tid, wait: crate::wait::Wait) -> Entered {
-        let due = self.process().signal_due(tid, wait.mask);
+        let due = !wait.uninterruptible && self.process().signal_due(tid, wait.mask);
         let task = self.process_mut().tasks.get_mut(tid);
         let moved = if task.restart.messages > 0 { task.restart.messages } else { task.restart.progress };
         if due && moved > 0 {

@@ -17,6 +17,8 @@ pub struct Wait {
     pub restartable: bool,
     /// The call starts again after any handler, SA_RESTART or not.
     pub always_restarts: bool,
+    /// No signal ends it: a call that Linux does not interrupt either, in the middle of its work.
+    pub uninterruptible: bool,
     /// A child's end, stop or continuation ends the wait.
     pub children: bool,
     /// The signal mask to take while waiting (ppoll, pselect6, epoll_pwait, rt_sigsuspend).

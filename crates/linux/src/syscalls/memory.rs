@@ -9,8 +9,9 @@ use warmfork_memory::{AreaTree, Backing, HostFile, MapRequest, Protection, Remap
 use crate::call::{Call, SyscallResult};
 use crate::objects::{Mappable, Object};
 
-/// How many pages mincore looks at in one go.
+/// How many pages mincore looks at in one go, and before the machine looks at its limits.
 const MINCORE_PAGES: usize = 4096;
+pub(super) const MINCORE_PAGES_AT_ONCE: usize = 1 << 16;
 
 /// Most files, each as it was opened, that may be mapped at once.
 const MAX_MAPPED_FILES: usize = 2048;
@@ -129,8 +130,14 @@ pub fn mincore(call: &mut Call<'_>) -> SyscallResult {
         return Err(Errno::EFAULT.into());
     }
     let mut pages = [0; MINCORE_PAGES];
-    let (mut at, end) = mapped.span.map_or((0, 0), |span| (span.start, span.end));
+    let (start, end) = mapped.span.map_or((0, 0), |span| (span.start, span.end));
+    let done = call.moved();
+    let mut at = start.saturating_add(done as u64 * PAGE);
+    let pause = at.saturating_add(MINCORE_PAGES_AT_ONCE as u64 * PAGE);
     while at < end {
+        if at >= pause {
+            return Err(call.pause_only(done + MINCORE_PAGES_AT_ONCE));
+        }
         let part = Span { start: at, end: end.min(at + pages.len() as u64 * PAGE) };
         let pages = &mut pages[..usize::try_from(part.len() / PAGE).map_err(|_| Errno::EFAULT)?];
         call.memory().resident(part, pages);

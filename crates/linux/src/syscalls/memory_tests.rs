@@ -4,8 +4,13 @@ use warmfork_abi::numbers::{
     BRK, MADVISE, MEMFD_CREATE, MINCORE, MLOCK, MLOCK2, MLOCKALL, MMAP, MPROTECT, MREMAP, MSYNC, MUNLOCK, MUNLOCKALL,
     MUNMAP, PIPE2, PKEY_ALLOC, PKEY_FREE, PKEY_MPROTECT, PRLIMIT64, WRITE,
 };
+use warmfork_abi::signals::SIGTERM;
 use warmfork_abi::{Errno, PAGE, USER_END};
 
+use super::memory::MINCORE_PAGES_AT_ONCE;
+use crate::dispatch::Entered;
+
+use crate::signal::{SignalInfo, Target};
 use crate::testing::{Bench, DATA};
 
 const AT: u64 = DATA.start;
@@ -106,6 +111,20 @@ fn mincore_reports_more_than_one_buffer() {
     assert_eq!(bench.read(vector + 9_992), 1 << 56);
     // A vector that ends too early.
     assert_eq!(bench.call(MINCORE, &[address, 10_000 * PAGE, vector + PAGE]), Err(Errno::EFAULT));
+}
+
+#[test]
+fn a_long_mincore_pauses_and_no_signal_ends_it() {
+    let mut bench = Bench::new();
+    let pages: u64 = 2 * MINCORE_PAGES_AT_ONCE as u64 + 10;
+    let vector = bench.anonymous(pages.div_ceil(PAGE));
+    let address = bench.anonymous(pages);
+    bench.write(address + (pages - 1) * PAGE, &[1]);
+    let tid = bench.pid();
+    assert_eq!(bench.start(tid, MINCORE, &[address, pages * PAGE, vector]), Entered::Blocked);
+    bench.kernel.processes.send_signal(tid, Target::Thread(tid), SignalInfo::kernel(SIGTERM)).unwrap();
+    assert_eq!(bench.await_call(tid), Ok(0));
+    assert_eq!(bench.read(vector + pages - 8), 1 << 56);
 }
 
 #[test]

@@ -16,7 +16,6 @@ use crate::process::{RLIMIT_FSIZE, UNLIMITED};
 use crate::readiness::signalfd;
 use crate::syscalls::vectors::Vectors;
 use crate::syscalls::within;
-use crate::wait::Wait;
 
 /// After so many bytes a call stops for the machine to look at its limits (time, memory), and goes on.
 const MAX_AT_ONCE: usize = 16 << 20;
@@ -101,17 +100,6 @@ impl Call<'_> {
             Err(_) => writable == 0 && !self.kernel.poll_for(self.host, id, Events::IN).is_empty(),
         };
         if too_much { Err(Errno::EFAULT) } else { Ok(writable.max(1)) }
-    }
-
-    /// How far an earlier attempt at the same call got.
-    fn moved(&mut self) -> usize {
-        usize::try_from(self.task().restart.progress).unwrap_or(usize::MAX)
-    }
-
-    /// Lets the machine look at its limits in the middle of a long call, which goes on at once.
-    fn pause(&mut self, moved: usize) -> Stop {
-        self.task().restart.progress = moved as u64;
-        Stop::Block(Wait { restartable: true, ..Wait::until(Some(0)) })
     }
 
     fn fill(&mut self, transfer: Transfer, vectors: &Vectors, left: Range<usize>, scratch: &mut [u8]) -> SyscallResult {
