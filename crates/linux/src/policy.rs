@@ -8,6 +8,7 @@
 //! program, and the files that its loader needs: shared libraries in the system's library directories.
 
 mod error;
+mod moves;
 pub mod network;
 pub mod roots;
 pub mod rules;

@@ -94,6 +94,20 @@ fn the_longest_volume_decides() {
 }
 
 #[test]
+fn a_secret_does_not_become_a_shared_library() {
+    let scratch = Scratch::new("policy-library");
+    let (secret, library) = (bytes(&scratch.0.join("secret")), b"/usr/lib/x/libsecret.so");
+    let policy = Policy::new(Rules { write: Rule::Everything, ..Rules::default() }).unwrap();
+    let refused = Err(Denial { errno: Errno::EACCES, flag: Some("--allow-read") });
+    assert_eq!(policy.check_move(&secret, library), refused);
+    assert_eq!(policy.check_move(&secret, b"/usr/lib/x"), refused, "a directory may have some in it");
+    assert_eq!(policy.check_move(b"/usr/lib/x/secret", library), refused);
+    assert_eq!(policy.check_move(b"/usr/lib/y", b"/usr/lib/x"), Ok(()));
+    assert_eq!(policy.check_move(library, &secret), Ok(()));
+    assert!(policy.is_fixed(b"/usr") && policy.is_fixed(b"/usr/lib") && !policy.is_fixed(b"/usr/lib/x"));
+}
+
+#[test]
 fn a_rule_for_a_path_that_is_not_there_yet() {
     let scratch = Scratch::new("policy-missing");
     let top = scratch.0.clone();
@@ -120,4 +134,25 @@ fn environment_names_may_end_in_a_star() {
     assert!(policy.may_see_variable("HOME"));
     assert!(policy.may_see_variable("AWS_REGION"));
     assert!(!policy.may_see_variable("HOMEX"));
+}
+
+#[test]
+fn a_rule_that_adds_nothing_is_none() {
+    let scratch = Scratch::new("policy-needed");
+    let top = scratch.0.clone();
+    let rules = |write: &str| Rules {
+        read: Rule::Only(vec![top.clone(), top.join("a/b")]),
+        write: Rule::Only(vec![top.join(write)]),
+        programs: vec![top.join("a/program")],
+        volumes: vec![Volume { host: top.clone(), guest: top.join("v"), writable: true }],
+        ..Rules::default()
+    };
+    let guests = |write| {
+        let policy = Policy::new(rules(write)).unwrap();
+        let beneath = policy.roots.iter().filter_map(|root| guest_path::beneath(&root.guest, &bytes(&top)));
+        beneath.map(|path| String::from_utf8(path.to_vec()).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(guests("a/c"), ["a/c", "v", ""]);
+    assert_eq!(guests("a/b"), ["a/b", "v", ""], "it may be written, too");
+    assert_eq!(guests("v/x"), ["v", ""], "the volume decides");
 }
