@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use warmfork_abi::Errno;
+use warmfork_memory::{HostFile, Origin};
 
 pub use error::PolicyError;
 pub use network::HostPattern;
@@ -104,6 +105,22 @@ impl Policy {
             return Decision::Synthetic;
         }
         self.decide_by_rules(path, access)
+    }
+
+    /// Whether `access` to a file that is open, or named by a descriptor, was allowed when it was opened: by the path that it had
+    /// then. No later rename changes that.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn check_opened(&self, file: &HostFile, access: Access) -> Result<(), Denial> {
+        match file.origin() {
+            Origin::Opened { path, .. } => match self.decide(path, access) {
+                Decision::Denied(denial) => Err(denial),
+                Decision::Host { .. } | Decision::Synthetic => Ok(()),
+            },
+            // The machine's own memory: no rule is about that.
+            _ => Ok(()),
+        }
     }
 
     fn decide_by_rules(&self, path: &[u8], access: Access) -> Decision<'_> {

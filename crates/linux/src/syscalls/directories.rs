@@ -10,6 +10,7 @@ use warmfork_abi::fcntl::{
 use warmfork_abi::stat::{
     S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, dirent_length, dirent64_length,
 };
+use warmfork_memory::Origin;
 
 use crate::call::{Call, SyscallResult};
 use crate::events::DescriptionId;
@@ -390,7 +391,8 @@ fn make_link(call: &mut Call<'_>, old: &Target, new: &Target, follow: bool) -> S
 /// The file to link and its path, which the guest must be allowed to write: the new name may be in a directory where it is.
 fn link_source(call: &mut Call<'_>, old: &Target, follow: bool) -> Result<(OwnedFd, Vec<u8>), Errno> {
     if old.is_empty() {
-        return open_source(call, old.directory);
+        let id = call.description_id(old.directory)?;
+        return open_source(call, id);
     }
     let request = call.request(old, follow, Access::WRITE)?;
     let request = request.as_request();
@@ -400,23 +402,19 @@ fn link_source(call: &mut Call<'_>, old: &Target, follow: bool) -> Result<(Owned
     let found = call.resolver().with(&request, |place| Ok((place.open(flags, Mode::empty())?, place.path.clone())))?;
     match found {
         Found::Host(source) => Ok(source),
-        Found::Descriptor(fd) => open_source(call, fd),
+        Found::Descriptor(id) => open_source(call, id),
         Found::Synthetic(..) => Err(Errno::EXDEV),
     }
 }
 
-/// A file without a name (O_TMPFILE) that gets one.
-fn open_source(call: &mut Call<'_>, fd: i32) -> Result<(OwnedFd, Vec<u8>), Errno> {
-    let id = call.description_id(fd)?;
-    let description = call.kernel.files.description(id);
-    match &description.object {
-        Object::File(file) if description.writable() => {
-            let handle = file.file.as_fd().try_clone_to_owned().map_err(|_| Errno::EMFILE)?;
-            Ok((handle, file.file.name().to_vec()))
-        }
-        Object::File(_) => Err(Errno::EACCES),
-        _ => Err(Errno::EXDEV),
+/// The file that a description has open or names, with the path by which the guest came to it.
+fn open_source(call: &mut Call<'_>, id: DescriptionId) -> Result<(OwnedFd, Vec<u8>), Errno> {
+    let handle = call.kernel.files.description(id).object.handle().ok_or(Errno::EXDEV)?;
+    if matches!(handle.origin(), Origin::Memory { .. }) {
+        return Err(Errno::EXDEV);
     }
+    call.host.check_opened(&call.kernel.policy, handle, Access::WRITE)?;
+    Ok((handle.as_fd().try_clone_to_owned().map_err(|_| Errno::EMFILE)?, handle.name().to_vec()))
 }
 
 /// symlink(2)

@@ -1,4 +1,4 @@
-//! Moving and linking within a policy: no file comes to a path that lets the guest do more with it.
+//! Moving, linking and opening anew within a policy: the guest may never do more with a file than by the path it had.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -167,4 +167,67 @@ fn a_rule_that_adds_nothing_keeps_nothing_in_its_place() {
     let mut guest = with_rules(rules, guest);
     assert_eq!(rename(&mut guest, "w/build", "w/old"), Ok(0));
     assert_eq!(rename(&mut guest, "w/old/program", "w/program"), Ok(0));
+}
+
+#[test]
+fn an_open_descriptor_lets_the_guest_change_what_it_did_when_it_was_opened() {
+    let mut guest = guest("move-open", &["b/"], &["a/", "b/"]);
+    file(&guest, "b/file");
+    let rules =
+        Rules { read: Rule::Only(vec![guest.host("")]), write: Rule::Only(vec![guest.host("a")]), ..Rules::default() };
+    let fd = guest.open("b/file", O_RDONLY).unwrap();
+    assert_eq!(guest.bench.call(FCHMOD, &[fd, 0o640]), Ok(0));
+    assert_eq!(rename(&mut guest, "b/file", "a/file"), Ok(0));
+    let mut guest = with_rules(rules, guest);
+    assert_eq!(guest.bench.call(FCHMOD, &[fd, 0o600]), Err(Errno::EPERM), "its present name does not matter");
+}
+
+/// Opens the file of descriptor `fd` anew.
+fn reopen(guest: &mut Guest, fd: u64, flags: u32) -> Result<u64, Errno> {
+    guest.open(&format!("/proc/self/fd/{fd}"), flags)
+}
+
+#[test]
+fn a_descriptor_is_opened_anew_only_for_what_its_path_allowed() {
+    let mut guest = guest("reopen", &["r/", "b/"], &["w/", "b/"]);
+    for path in ["r/file", "w/file", "b/file"] {
+        file(&guest, path);
+        std::fs::set_permissions(guest.host(path), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    for flags in [O_RDONLY, O_PATH] {
+        let fd = guest.open("r/file", flags).unwrap();
+        let name = format!("/proc/self/fd/{fd}");
+        assert_eq!(reopen(&mut guest, fd, O_RDWR), Err(Errno::EACCES));
+        assert_eq!(reopen(&mut guest, fd, O_RDONLY | O_TRUNC), Err(Errno::EACCES));
+        let named = reopen(&mut guest, fd, O_PATH).unwrap();
+        assert_eq!(reopen(&mut guest, named, O_WRONLY), Err(Errno::EACCES));
+        let again = reopen(&mut guest, named, O_RDONLY).unwrap();
+        assert_eq!(guest.read(again).as_deref(), Ok("file"));
+        assert_eq!(guest.with_path(TRUNCATE, &name, &[0]), Err(Errno::EACCES));
+        assert_eq!(guest.with_path(CHMOD, &name, &[0o600]), Err(Errno::EPERM));
+        assert_eq!(guest.with_path(ACCESS, &name, &[W_OK.into()]), Err(Errno::EACCES));
+        assert_eq!(guest.with_path(ACCESS, &name, &[R_OK.into()]), Ok(0));
+        assert_eq!(link_descriptor(&mut guest, fd, "b/link"), Err(Errno::EACCES));
+    }
+    for flags in [O_WRONLY, O_PATH] {
+        let fd = guest.open("w/file", flags).unwrap();
+        let name = format!("/proc/self/fd/{fd}");
+        assert_eq!(reopen(&mut guest, fd, O_RDONLY), Err(Errno::EACCES));
+        assert_eq!(reopen(&mut guest, fd, O_RDWR), Err(Errno::EACCES));
+        let written = reopen(&mut guest, fd, O_WRONLY).unwrap();
+        assert_eq!(reopen(&mut guest, written, O_RDONLY), Err(Errno::EACCES));
+        assert_eq!(guest.with_path(ACCESS, &name, &[R_OK.into()]), Err(Errno::EACCES));
+        assert_eq!(guest.with_path(EXECVE, &name, &[0, 0]), Err(Errno::EACCES), "running it would be reading it");
+        assert_eq!(link_descriptor(&mut guest, fd, "b/link"), Err(Errno::EACCES));
+        assert_eq!(guest.with_path(TRUNCATE, &name, &[4]), Ok(0));
+    }
+    let directory = guest.open("w", O_PATH).unwrap();
+    assert_eq!(reopen(&mut guest, directory, O_RDONLY), Err(Errno::EACCES), "nor is it listed");
+    // What was allowed when it was opened stays so, wherever the file goes.
+    let fd = guest.open("b/file", O_PATH).unwrap();
+    assert_eq!(rename(&mut guest, "b/file", "w/moved"), Ok(0));
+    let again = reopen(&mut guest, fd, O_RDWR).unwrap();
+    assert_eq!(guest.read(again).as_deref(), Ok("file"));
+    assert_eq!(link_descriptor(&mut guest, fd, "b/back"), Ok(0));
+    assert_eq!(guest.open("w/moved", O_RDONLY), Err(Errno::EACCES));
 }
