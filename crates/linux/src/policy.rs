@@ -132,10 +132,13 @@ impl Policy {
             return Decision::Host { root, relative: relative.to_vec() };
         }
         let Some(writer) = self.granting(path, Grants::WRITE) else { return denied("--allow-write") };
-        if access.contains(Access::READ) && reader.is_none() {
-            return denied("--allow-read");
+        if !access.contains(Access::READ) {
+            return Decision::Host { root: writer.0, relative: writer.1.to_vec() };
         }
-        Decision::Host { root: writer.0, relative: writer.1.to_vec() }
+        let Some(reader) = reader else { return denied("--allow-read") };
+        // The inner one: the host checks that the file is beneath it even when directories move meanwhile.
+        let (root, relative) = if reader.1.len() < writer.1.len() { reader } else { writer };
+        Decision::Host { root, relative: relative.to_vec() }
     }
 
     /// The closest root that grants `wanted` for `path`.

@@ -69,6 +69,13 @@ fn reading_and_writing_are_separate() {
     let both = Access::READ | Access::WRITE;
     assert_eq!(errno(policy.decide(&bytes(&top.join("w/x")), both)), None);
     assert_eq!(errno(policy.decide(&bytes(&top.join("x")), both)), Some(Errno::EACCES));
+    let inner =
+        Rules { read: Rule::Only(vec![top.join("w")]), write: Rule::Only(vec![top.clone()]), ..Rules::default() };
+    for policy in [&policy, &Policy::new(inner).unwrap()] {
+        let path = bytes(&top.join("w/x"));
+        let Decision::Host { root, relative } = policy.decide(&path, both) else { panic!("denied") };
+        assert_eq!((&root.guest, &relative[..]), (&bytes(&top.join("w")), &b"x"[..]), "the inner root");
+    }
     let path = bytes(&top);
     let Decision::Host { root, relative } = policy.decide(&path, Access::READ) else { panic!("denied") };
     assert_eq!((root.guest.clone(), relative), (path.clone(), Vec::new()));

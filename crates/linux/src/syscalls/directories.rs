@@ -1,6 +1,7 @@
 //! getdents, mkdir, rmdir, unlink, rename, link, symlink, mknod.
 
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use warmfork_abi::Errno;
@@ -306,6 +307,7 @@ fn move_name(call: &mut Call<'_>, old: &Target, new: &Target, flags: u32) -> Sys
         }
         return Ok(0);
     }
+    let _moving = one_at_a_time();
     let (from, to) = (call.pin_name(old)?, call.pin_name(new)?);
     from.check_slash()?;
     let mode = from.mode()?;
@@ -323,6 +325,13 @@ fn move_name(call: &mut Call<'_>, old: &Target, new: &Target, flags: u32) -> Sys
     rustix::fs::renameat_with(&from.directory, &from.name[..], &to.directory, &to.name[..], how)?;
     call.renamed(&from.path, &to.path, flags & RENAME_EXCHANGE != 0);
     Ok(0)
+}
+
+/// Held while names are resolved, asked about and moved: otherwise another fork could move one's directory meanwhile, and put a
+/// file into it that the policy was not asked about.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static MOVES: Mutex<()> = Mutex::new(());
+    MOVES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Call<'_> {
@@ -377,6 +386,7 @@ fn make_link(call: &mut Call<'_>, old: &Target, new: &Target, follow: bool) -> S
         call.kernel.shared.memory.link(&from, &to, false)?;
         return Ok(0);
     }
+    let _moving = one_at_a_time();
     let (file, from) = link_source(call, old, follow)?;
     let to = call.pin_new_name(new)?;
     if to.slash {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::*;
@@ -167,6 +168,35 @@ fn a_rule_that_adds_nothing_keeps_nothing_in_its_place() {
     let mut guest = with_rules(rules, guest);
     assert_eq!(rename(&mut guest, "w/build", "w/old"), Ok(0));
     assert_eq!(rename(&mut guest, "w/old/program", "w/program"), Ok(0));
+}
+
+#[test]
+fn a_directory_does_not_move_between_the_question_and_the_answer() {
+    let mut mover = guest("move-race", &["b/"], &["w/", "b/"]);
+    file(&mover, "w/secret");
+    std::fs::create_dir(mover.host("b/d")).unwrap();
+    let (top, policy) = (mover.host(""), Arc::clone(&mover.bench.kernel.policy));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut taker = Guest::new("move-race-taker");
+            taker.bench.kernel.policy = policy;
+            taker.bench.kernel.process_mut().fs.cwd = top.as_os_str().as_encoded_bytes().to_vec();
+            while !over.load(Ordering::Relaxed) {
+                assert!(rename(&mut taker, "b/d/x", "b/y").is_err(), "no file is there that may be read");
+            }
+        });
+        for _ in 0..3000 {
+            rename(&mut mover, "b/d", "w/d").unwrap();
+            rename(&mut mover, "w/secret", "w/d/x").unwrap();
+            let back = std::fs::rename(mover.host("w/d/x"), mover.host("w/secret"));
+            if back.is_err() {
+                break; // taken
+            }
+            std::fs::rename(mover.host("w/d"), mover.host("b/d")).unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]
