@@ -98,6 +98,35 @@ def test_volumes_show_paths_elsewhere(warmfork: Any, busybox: str, tmp_path: Pat
     assert (tmp_path / "data" / "new").exists()
 
 
+def test_what_may_only_be_written_is_not_moved_to_where_it_may_be_read(
+    warmfork: Any, busybox: str, tmp_path: Path
+) -> None:
+    (tmp_path / "sealed" / "inner").mkdir(parents=True)
+    (tmp_path / "sealed" / "secret").write_text("secret")
+    (tmp_path / "open").mkdir()
+    flags = ["--allow-read=open", "--allow-write=sealed,open"]
+    for command in (
+        ["mv", "sealed/secret", "open/"],
+        ["ln", "sealed/secret", "open/"],
+        ["mv", "sealed/inner", "open/"],
+    ):
+        denied = warmfork("run", *flags, busybox, *command)
+        assert denied.returncode == 1, command
+        assert f"--allow-read={tmp_path}/sealed" in denied.stderr, command
+    assert list((tmp_path / "open").iterdir()) == []
+    assert warmfork("run", *flags, busybox, "mv", "sealed/secret", "sealed/moved").returncode == 0
+
+
+def test_a_volume_stays_where_it_is(warmfork: Any, busybox: str, tmp_path: Path) -> None:
+    (tmp_path / "data" / "above" / "fixed").mkdir(parents=True)
+    volumes = ["--volume=data:/srv:rw", "--volume=data/above/fixed:/srv/above/fixed"]
+    refused = warmfork("run", *volumes, busybox, "mv", "/srv/above", "/srv/moved")
+    assert refused.returncode == 1
+    assert "Device or resource busy" in refused.stderr
+    assert warmfork("run", *volumes, busybox, "mv", "/srv/above/fixed", "/srv/moved").returncode == 1
+    assert (tmp_path / "data" / "above" / "fixed").is_dir()
+
+
 def test_a_killed_program_ends_with_128_and_the_signal(warmfork: Any, python: str) -> None:
     code = f"import os; os.kill(os.getpid(), {int(signal.SIGTERM)})"
     assert warmfork("run", "--allow-read", python, "-c", code).returncode == 128 + signal.SIGTERM

@@ -340,10 +340,10 @@ fn differing(own: &[u8], wanted: &[u8], found: &mut Found<'_>) -> Result<(), Err
     Ok(())
 }
 
-/// A descriptor to read `file` with, if its own is for writing only.
+/// A descriptor to read `file` with, if its own is for writing or naming only.
 fn reader(file: &HostFile) -> Result<Option<OwnedFd>, Errno> {
     let flags = rustix::fs::fcntl_getfl(file).map_err(errno)?;
-    if flags & OFlags::RWMODE != OFlags::WRONLY {
+    if flags & OFlags::RWMODE != OFlags::WRONLY && !flags.contains(OFlags::PATH) {
         return Ok(None);
     }
     let again = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;

@@ -8,6 +8,7 @@
 //! program, and the files that its loader needs: shared libraries in the system's library directories.
 
 mod error;
+mod moves;
 pub mod network;
 pub mod roots;
 pub mod rules;
@@ -16,6 +17,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use warmfork_abi::Errno;
+use warmfork_memory::{HostFile, Origin};
 
 pub use error::PolicyError;
 pub use network::HostPattern;
@@ -105,6 +107,22 @@ impl Policy {
         self.decide_by_rules(path, access)
     }
 
+    /// Whether `access` to a file that is open, or named by a descriptor, was allowed when it was opened: by the path that it had
+    /// then. No later rename changes that.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn check_opened(&self, file: &HostFile, access: Access) -> Result<(), Denial> {
+        match file.origin() {
+            Origin::Opened { path, .. } => match self.decide(path, access) {
+                Decision::Denied(denial) => Err(denial),
+                Decision::Host { .. } | Decision::Synthetic => Ok(()),
+            },
+            // The machine's own memory: no rule is about that.
+            _ => Ok(()),
+        }
+    }
+
     fn decide_by_rules(&self, path: &[u8], access: Access) -> Decision<'_> {
         let denied = |flag| Decision::Denied(Denial { errno: Errno::EACCES, flag: Some(flag) });
         let read = if access.contains(Access::READ) { Grants::READ } else { Grants::LOOKUP };
@@ -114,10 +132,13 @@ impl Policy {
             return Decision::Host { root, relative: relative.to_vec() };
         }
         let Some(writer) = self.granting(path, Grants::WRITE) else { return denied("--allow-write") };
-        if access.contains(Access::READ) && reader.is_none() {
-            return denied("--allow-read");
+        if !access.contains(Access::READ) {
+            return Decision::Host { root: writer.0, relative: writer.1.to_vec() };
         }
-        Decision::Host { root: writer.0, relative: writer.1.to_vec() }
+        let Some(reader) = reader else { return denied("--allow-read") };
+        // The inner one: the host checks that the file is beneath it even when directories move meanwhile.
+        let (root, relative) = if reader.1.len() < writer.1.len() { reader } else { writer };
+        Decision::Host { root, relative: relative.to_vec() }
     }
 
     /// The closest root that grants `wanted` for `path`.

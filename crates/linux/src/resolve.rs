@@ -15,12 +15,13 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS};
+use warmfork_memory::HostFile;
 
+use crate::events::DescriptionId;
 use crate::guest_path;
 use crate::host::{DENIED, Host, errno};
 use crate::kernel::Kernel;
 use crate::metadata::read_link;
-use crate::objects::Object;
 use crate::policy::{Access, Decision, Denial, Policy, Root};
 use crate::proc::{self, Node};
 
@@ -82,8 +83,8 @@ pub enum Found<T> {
     Host(T),
     /// A file that warmfork makes up, with its plain path.
     Synthetic(Node, Vec<u8>),
-    /// An open descriptor of the guest, through /proc/self/fd.
-    Descriptor(i32),
+    /// What a descriptor of the guest has open, through /proc/PID/fd.
+    Descriptor(DescriptionId),
 }
 
 /// A path as a system call names it.
@@ -156,7 +157,7 @@ impl Resolver<'_> {
             let path = match Walk::new(self, request).run()? {
                 Walked::Path(path) => path,
                 Walked::Synthetic(node, path) => return Ok(Found::Synthetic(node, path)),
-                Walked::Descriptor(fd) => return Ok(Found::Descriptor(fd)),
+                Walked::Descriptor(id) => return Ok(Found::Descriptor(id)),
             };
             let place = self.place(&path, request.access)?;
             match operation(&place) {
@@ -206,6 +207,14 @@ impl Resolver<'_> {
 }
 
 impl Host {
+    /// As [`Policy::check_opened`], with the denial in the log.
+    ///
+    /// # Errors
+    /// The policy's refusal.
+    pub fn check_opened(&mut self, policy: &Policy, file: &HostFile, access: Access) -> Result<(), Errno> {
+        policy.check_opened(file, access).map_err(|denial| self.denied(file.name(), denial))
+    }
+
     /// Names a denied path in the log, the first time. Returns the error for the guest.
     pub fn denied(&mut self, path: &[u8], denial: Denial) -> Errno {
         if self.is_new_denial(path) {
@@ -228,8 +237,8 @@ enum Walked {
     Path(Vec<u8>),
     /// At something made up.
     Synthetic(Node, Vec<u8>),
-    /// At a descriptor.
-    Descriptor(i32),
+    /// At what a descriptor has open.
+    Descriptor(DescriptionId),
 }
 
 /// One walk along a path.
@@ -344,8 +353,8 @@ impl<'w, 'a> Walk<'w, 'a> {
         match node {
             Node::Link(target) if follow => return self.follow_link(&target),
             Node::Descriptor(_) if follow && self.bounds != 0 => return Err(Errno::ELOOP),
-            Node::Descriptor(fd) if follow && last => return Ok(Step::End(Walked::Descriptor(fd))),
-            Node::Descriptor(fd) if follow => self.here = self.directory_of(fd)?,
+            Node::Descriptor(id) if follow && last => return Ok(Step::End(Walked::Descriptor(id))),
+            Node::Descriptor(id) if follow => self.here = self.directory_of(id)?,
             Node::Directory => self.here = next,
             _ if last => return Ok(Step::End(Walked::Synthetic(node, next))),
             _ => return Err(Errno::ENOTDIR),
@@ -382,14 +391,9 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
     }
 
-    fn directory_of(&self, fd: i32) -> Result<Vec<u8>, Errno> {
-        let kernel = &self.resolver.kernel;
-        let id = kernel.process().descriptors.lookup(fd).map_err(|_| Errno::ENOENT)?;
-        match &kernel.files.description(id).object {
-            Object::Directory(directory) => Ok(directory.path.clone()),
-            Object::Path(path) => Ok(path.path.clone()),
-            _ => Err(Errno::ENOTDIR),
-        }
+    fn directory_of(&self, id: DescriptionId) -> Result<Vec<u8>, Errno> {
+        let object = &self.resolver.kernel.files.description(id).object;
+        object.directory_path().map(<[u8]>::to_vec).ok_or(Errno::ENOTDIR)
     }
 }
 

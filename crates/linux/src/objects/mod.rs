@@ -156,6 +156,20 @@ impl Object {
         self.operations().file_mut()
     }
 
+    /// The host's handle of the file that it has open or names, if it has one: that file, whatever its name leads to by now. It
+    /// may be for less than the description, such as the O_PATH handle of a FIFO.
+    #[must_use]
+    pub fn handle(&self) -> Option<&Arc<HostFile>> {
+        match self {
+            Self::File(file) => Some(&file.file),
+            Self::Memfd(file) => Some(&file.file),
+            Self::Fifo(fifo) => Some(&fifo.place),
+            Self::Directory(directory::Directory { source: directory::Source::Host(handle), .. })
+            | Self::Path(path::Path { target: path::Target::Host(handle), .. }) => Some(handle),
+            _ => None,
+        }
+    }
+
     /// As [`Operations::directory_path`].
     #[must_use]
     pub fn directory_path(&self) -> Option<&[u8]> {

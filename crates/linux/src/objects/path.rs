@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use warmfork_abi::Errno;
 use warmfork_abi::stat::Metadata;
-use warmfork_memory::HostFile;
+use warmfork_memory::{HostFile, Origin};
 
-use crate::metadata::{host_metadata, read_link};
+use crate::metadata::{file_metadata, read_link};
+use crate::objects::file::name_of;
 use crate::objects::{Context, Operations};
 
 /// A file named but not opened.
@@ -15,7 +16,7 @@ use crate::objects::{Context, Operations};
 pub struct Path {
     /// The guest's plain path of it.
     pub path: Vec<u8>,
-    /// The host's O_PATH handle, or the kind of a made-up file.
+    /// The host's handle (which may be for more than O_PATH: nothing but names goes through it), or the kind of a made-up file.
     pub target: Target,
 }
 
@@ -41,6 +42,10 @@ impl Path {
     }
 }
 
+fn is_memory(handle: &HostFile) -> bool {
+    matches!(handle.origin(), Origin::Memory { .. })
+}
+
 impl Operations for Path {
     fn read(&mut self, _context: &mut Context<'_>, _into: &mut [u8], _at: Option<u64>) -> Result<usize, Errno> {
         Err(Errno::EBADF)
@@ -50,9 +55,10 @@ impl Operations for Path {
         Err(Errno::EBADF)
     }
 
-    fn metadata(&mut self, _context: &mut Context<'_>) -> Result<Metadata, Errno> {
+    fn metadata(&mut self, context: &mut Context<'_>) -> Result<Metadata, Errno> {
         match &self.target {
-            Target::Host(handle) => host_metadata(handle.as_fd()),
+            Target::Host(handle) if is_memory(handle) => context.shared.memory.metadata_of(handle),
+            Target::Host(handle) => file_metadata(handle),
             Target::Made(metadata) => Ok(*metadata),
         }
     }
@@ -65,7 +71,25 @@ impl Operations for Path {
     }
 
     fn link_text(&self) -> Vec<u8> {
-        self.path.clone()
+        match &self.target {
+            Target::Host(handle) if !is_memory(handle) => name_of(handle.to_look(), &self.path),
+            _ => self.path.clone(),
+        }
+    }
+
+    /// A fork that reopens it must not come to a file that it shares with others.
+    fn file(&self) -> Option<&Arc<HostFile>> {
+        match &self.target {
+            Target::Host(handle) => Some(handle),
+            Target::Made(_) => None,
+        }
+    }
+
+    fn file_mut(&mut self) -> Option<&mut Arc<HostFile>> {
+        match &mut self.target {
+            Target::Host(handle) => Some(handle),
+            Target::Made(_) => None,
+        }
     }
 
     fn directory_path(&self) -> Option<&[u8]> {

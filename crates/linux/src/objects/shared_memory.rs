@@ -42,10 +42,16 @@ impl SharedMemory {
         self.files.values_mut()
     }
 
+    /// The file with the name `name`, if it is there.
+    #[must_use]
+    pub fn file(&self, name: &[u8]) -> Option<&Arc<HostFile>> {
+        self.files.get(name)
+    }
+
     /// The metadata of `name`, if it is there.
     #[must_use]
     pub fn metadata(&self, name: &[u8]) -> Option<Metadata> {
-        self.metadata_of(self.files.get(name)?).ok()
+        self.metadata_of(self.file(name)?).ok()
     }
 
     /// The metadata of memory file `file`, which may have names here.

@@ -184,7 +184,30 @@ impl Builder {
         Ok(())
     }
 
+    /// Whether `root` makes a difference. No rule does that is within a volume, nor one that allows no more than those above it:
+    /// it would only keep its directory in place ([`super::Policy::is_fixed`]).
+    fn is_needed(&self, root: &Root) -> bool {
+        if root.volume || root.guest == b"/" {
+            return true;
+        }
+        let covering = self.roots.iter().filter(|other| other.covering(&root.guest).is_some());
+        let mut allowed = Grants::empty();
+        for other in covering {
+            if other.volume {
+                return false;
+            }
+            let above = other.guest != root.guest || root.libraries;
+            if above && !other.libraries {
+                allowed |= other.grants;
+            }
+        }
+        !allowed.contains(root.grants)
+    }
+
     fn finish(mut self) -> (Vec<Root>, BTreeSet<Vec<u8>>) {
+        let needed: Vec<_> = self.roots.iter().map(|root| self.is_needed(root)).collect();
+        let mut needed = needed.into_iter();
+        self.roots.retain(|_| needed.next().unwrap_or(true));
         // Longest first: the closest root decides.
         self.roots.sort_by_key(|root| std::cmp::Reverse(root.guest.len()));
         (self.roots, self.links)

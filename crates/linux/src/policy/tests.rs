@@ -69,6 +69,13 @@ fn reading_and_writing_are_separate() {
     let both = Access::READ | Access::WRITE;
     assert_eq!(errno(policy.decide(&bytes(&top.join("w/x")), both)), None);
     assert_eq!(errno(policy.decide(&bytes(&top.join("x")), both)), Some(Errno::EACCES));
+    let inner =
+        Rules { read: Rule::Only(vec![top.join("w")]), write: Rule::Only(vec![top.clone()]), ..Rules::default() };
+    for policy in [&policy, &Policy::new(inner).unwrap()] {
+        let path = bytes(&top.join("w/x"));
+        let Decision::Host { root, relative } = policy.decide(&path, both) else { panic!("denied") };
+        assert_eq!((&root.guest, &relative[..]), (&bytes(&top.join("w")), &b"x"[..]), "the inner root");
+    }
     let path = bytes(&top);
     let Decision::Host { root, relative } = policy.decide(&path, Access::READ) else { panic!("denied") };
     assert_eq!((root.guest.clone(), relative), (path.clone(), Vec::new()));
@@ -91,6 +98,20 @@ fn the_longest_volume_decides() {
     assert_eq!(errno(policy.decide(b"/data/frozen/x", Access::WRITE)), Some(Errno::EROFS));
     assert_eq!(errno(policy.decide(b"/data/frozen/x", Access::READ)), None);
     assert_eq!(errno(policy.decide(b"/data/frozenx", Access::WRITE)), None);
+}
+
+#[test]
+fn a_secret_does_not_become_a_shared_library() {
+    let scratch = Scratch::new("policy-library");
+    let (secret, library) = (bytes(&scratch.0.join("secret")), b"/usr/lib/x/libsecret.so");
+    let policy = Policy::new(Rules { write: Rule::Everything, ..Rules::default() }).unwrap();
+    let refused = Err(Denial { errno: Errno::EACCES, flag: Some("--allow-read") });
+    assert_eq!(policy.check_move(&secret, library), refused);
+    assert_eq!(policy.check_move(&secret, b"/usr/lib/x"), refused, "a directory may have some in it");
+    assert_eq!(policy.check_move(b"/usr/lib/x/secret", library), refused);
+    assert_eq!(policy.check_move(b"/usr/lib/y", b"/usr/lib/x"), Ok(()));
+    assert_eq!(policy.check_move(library, &secret), Ok(()));
+    assert!(policy.is_fixed(b"/usr") && policy.is_fixed(b"/usr/lib") && !policy.is_fixed(b"/usr/lib/x"));
 }
 
 #[test]
@@ -120,4 +141,25 @@ fn environment_names_may_end_in_a_star() {
     assert!(policy.may_see_variable("HOME"));
     assert!(policy.may_see_variable("AWS_REGION"));
     assert!(!policy.may_see_variable("HOMEX"));
+}
+
+#[test]
+fn a_rule_that_adds_nothing_is_none() {
+    let scratch = Scratch::new("policy-needed");
+    let top = scratch.0.clone();
+    let rules = |write: &str| Rules {
+        read: Rule::Only(vec![top.clone(), top.join("a/b")]),
+        write: Rule::Only(vec![top.join(write)]),
+        programs: vec![top.join("a/program")],
+        volumes: vec![Volume { host: top.clone(), guest: top.join("v"), writable: true }],
+        ..Rules::default()
+    };
+    let guests = |write| {
+        let policy = Policy::new(rules(write)).unwrap();
+        let beneath = policy.roots.iter().filter_map(|root| guest_path::beneath(&root.guest, &bytes(&top)));
+        beneath.map(|path| String::from_utf8(path.to_vec()).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(guests("a/c"), ["a/c", "v", ""]);
+    assert_eq!(guests("a/b"), ["a/b", "v", ""], "it may be written, too");
+    assert_eq!(guests("v/x"), ["v", ""], "the volume decides");
 }

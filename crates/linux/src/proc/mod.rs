@@ -33,9 +33,7 @@ pub fn find(kernel: &Kernel, path: &[u8]) -> Option<Node> {
     Some(match kind {
         Kind::Text(generator, permissions) => Node::Text(Text { generator, permissions, tid, fd }),
         Kind::Link(target) => Node::Link(target(process)),
-        Kind::Descriptor if process.pid == kernel.process().pid => Node::Descriptor(fd),
-        // The descriptor is another process's: only where it leads is to be seen.
-        Kind::Descriptor => Node::Link(descriptor_text(kernel, process, fd)?),
+        Kind::Descriptor => Node::Descriptor(process.descriptors.lookup(fd).ok()?),
         Kind::Device(device) => Node::Device(device),
         Kind::Terminal => Node::Terminal,
         Kind::Multiplexer => Node::Multiplexer,
@@ -189,12 +187,6 @@ impl<'a> Place<'a> {
     fn descriptor(&self, name: &str) -> Option<i32> {
         number(name).filter(|&fd| self.process.descriptors.get(fd).is_ok())
     }
-}
-
-/// The text of the link of descriptor `fd` of `process`.
-fn descriptor_text(kernel: &Kernel, process: &Process, fd: i32) -> Option<Vec<u8>> {
-    let id = process.descriptors.lookup(fd).ok()?;
-    Some(kernel.files.description(id).object.view().link_text())
 }
 
 /// A number as the kernel prints it: no sign, no leading zero.

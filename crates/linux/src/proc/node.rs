@@ -3,6 +3,7 @@
 use warmfork_abi::stat::Metadata;
 use warmfork_memory::AddressSpace;
 
+use crate::events::DescriptionId;
 use crate::host::Host;
 use crate::ids::Tid;
 use crate::kernel::Kernel;
@@ -18,8 +19,8 @@ pub enum Node {
     Text(Text),
     /// A symlink.
     Link(Vec<u8>),
-    /// A link to the file that a descriptor has open.
-    Descriptor(i32),
+    /// A link to what a descriptor has open.
+    Descriptor(DescriptionId),
     /// A device.
     Device(Device),
     /// /dev/tty

@@ -35,7 +35,7 @@ fn read(policy: &Policy, base: &Path, path: &str) -> Result<(String, String), Er
     match found? {
         Found::Host(result) => Ok(result),
         Found::Synthetic(..) => Err(MADE_UP),
-        Found::Descriptor(fd) => panic!("descriptor {fd}"),
+        Found::Descriptor(fd) => panic!("{fd:?}"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! getdents, mkdir, rmdir, unlink, rename, link, symlink, mknod.
 
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use warmfork_abi::Errno;
@@ -10,6 +11,7 @@ use warmfork_abi::fcntl::{
 use warmfork_abi::stat::{
     S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, dirent_length, dirent64_length,
 };
+use warmfork_memory::Origin;
 
 use crate::call::{Call, SyscallResult};
 use crate::events::DescriptionId;
@@ -245,6 +247,9 @@ fn remove_directory(call: &mut Call<'_>, target: &Target) -> SyscallResult {
         Last::Name => {}
     }
     let pinned = call.pin_name(target)?;
+    if !call.kernel.policy.names_towards_volumes(&pinned.path).is_empty() {
+        return Err(Errno::ENOTEMPTY.into());
+    }
     rustix::fs::unlinkat(&pinned.directory, &pinned.name[..], AtFlags::REMOVEDIR)?;
     Ok(0)
 }
@@ -302,10 +307,19 @@ fn move_name(call: &mut Call<'_>, old: &Target, new: &Target, flags: u32) -> Sys
         }
         return Ok(0);
     }
+    let _moving = one_at_a_time();
     let (from, to) = (call.pin_name(old)?, call.pin_name(new)?);
     from.check_slash()?;
-    if to.slash && from.mode()? & S_IFMT != S_IFDIR {
+    let mode = from.mode()?;
+    if to.slash && mode & S_IFMT != S_IFDIR {
         return Err(Errno::ENOTDIR.into());
+    }
+    if [&from, &to].into_iter().any(|name| call.kernel.policy.is_fixed(&name.path)) {
+        return Err(Errno::EBUSY.into());
+    }
+    call.check_move(&from.path, &to.path)?;
+    if flags & RENAME_EXCHANGE != 0 {
+        call.check_move(&to.path, &from.path)?;
     }
     let how = RenameFlags::from_bits_retain(flags);
     rustix::fs::renameat_with(&from.directory, &from.name[..], &to.directory, &to.name[..], how)?;
@@ -313,8 +327,20 @@ fn move_name(call: &mut Call<'_>, old: &Target, new: &Target, flags: u32) -> Sys
     Ok(0)
 }
 
+/// Held while names are resolved, asked about and moved: otherwise another fork could move one's directory meanwhile, and put a
+/// file into it that the policy was not asked about.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static MOVES: Mutex<()> = Mutex::new(());
+    MOVES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Call<'_> {
-    /// Open files and the working directory follow a rename (or an exchange of two names), as inodes do.
+    /// Refuses to give what is at `from` the path `to`, where the guest could do more with it.
+    fn check_move(&mut self, from: &[u8], to: &[u8]) -> Result<(), Errno> {
+        self.kernel.policy.check_move(from, to).map_err(|denial| self.host.denied(from, denial))
+    }
+
+    /// Open files and working directories follow a rename (or an exchange of two names), as inodes do.
     fn renamed(&mut self, old: &[u8], new: &[u8], exchanged: bool) {
         let moved = |path: &[u8]| {
             let forth = guest_path::beneath(path, old).map(|rest| (new, rest));
@@ -325,7 +351,7 @@ impl Call<'_> {
             Some(path)
         };
         let follow = |path: &mut Vec<u8>| *path = moved(path).unwrap_or_else(|| std::mem::take(path));
-        follow(&mut self.kernel.process_mut().fs.cwd);
+        self.kernel.processes.iter_mut().for_each(|process| follow(&mut process.fs.cwd));
         for (_, description) in self.kernel.files.descriptions_mut() {
             match &mut description.object {
                 Object::File(file) => follow(&mut file.path),
@@ -360,45 +386,45 @@ fn make_link(call: &mut Call<'_>, old: &Target, new: &Target, follow: bool) -> S
         call.kernel.shared.memory.link(&from, &to, false)?;
         return Ok(0);
     }
-    let magic = link_source(call, old, follow)?;
+    let _moving = one_at_a_time();
+    let (file, from) = link_source(call, old, follow)?;
     let to = call.pin_new_name(new)?;
     if to.slash {
         return Err(Errno::ENOENT.into());
     }
-    let source = magic_path(magic.as_fd());
+    call.check_move(&from, &to.path)?;
+    let source = magic_path(file.as_fd());
     rustix::fs::linkat(rustix::fs::CWD, source, &to.directory, &to.name[..], AtFlags::SYMLINK_FOLLOW)?;
     Ok(0)
 }
 
-/// The file to link, which the guest must be allowed to write: the new name may be in a directory where it is.
-fn link_source(call: &mut Call<'_>, old: &Target, follow: bool) -> Result<OwnedFd, Errno> {
+/// The file to link and its path, which the guest must be allowed to write: the new name may be in a directory where it is.
+fn link_source(call: &mut Call<'_>, old: &Target, follow: bool) -> Result<(OwnedFd, Vec<u8>), Errno> {
     if old.is_empty() {
-        return open_source(call, old.directory);
+        let id = call.description_id(old.directory)?;
+        return open_source(call, id);
     }
     let request = call.request(old, follow, Access::WRITE)?;
     let request = request.as_request();
     let mut flags = OFlags::PATH;
     flags.set(OFlags::NOFOLLOW, !follow);
     flags.set(OFlags::DIRECTORY, request.wants_directory());
-    let found = call.resolver().with(&request, |place| place.open(flags, Mode::empty()))?;
+    let found = call.resolver().with(&request, |place| Ok((place.open(flags, Mode::empty())?, place.path.clone())))?;
     match found {
-        Found::Host(fd) => Ok(fd),
-        Found::Descriptor(fd) => open_source(call, fd),
+        Found::Host(source) => Ok(source),
+        Found::Descriptor(id) => open_source(call, id),
         Found::Synthetic(..) => Err(Errno::EXDEV),
     }
 }
 
-/// A file without a name (O_TMPFILE) that gets one.
-fn open_source(call: &mut Call<'_>, fd: i32) -> Result<OwnedFd, Errno> {
-    let id = call.description_id(fd)?;
-    let description = call.kernel.files.description(id);
-    match &description.object {
-        Object::File(file) if description.writable() => {
-            file.file.as_fd().try_clone_to_owned().map_err(|_| Errno::EMFILE)
-        }
-        Object::File(_) => Err(Errno::EACCES),
-        _ => Err(Errno::EXDEV),
+/// The file that a description has open or names, with the path by which the guest came to it.
+fn open_source(call: &mut Call<'_>, id: DescriptionId) -> Result<(OwnedFd, Vec<u8>), Errno> {
+    let handle = call.kernel.files.description(id).object.handle().ok_or(Errno::EXDEV)?;
+    if matches!(handle.origin(), Origin::Memory { .. }) {
+        return Err(Errno::EXDEV);
     }
+    call.host.check_opened(&call.kernel.policy, handle, Access::WRITE)?;
+    Ok((handle.as_fd().try_clone_to_owned().map_err(|_| Errno::EMFILE)?, handle.name().to_vec()))
 }
 
 /// symlink(2)

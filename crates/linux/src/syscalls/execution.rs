@@ -14,7 +14,8 @@ use crate::call::{Call, ExecRequest, Stop, SyscallResult};
 use crate::host::{Host, errno};
 use crate::kernel::Kernel;
 use crate::metadata::{host_metadata, magic_path};
-use crate::objects::{Object, path};
+use crate::objects::Object;
+use crate::objects::path::{self, Path};
 use crate::policy::Access;
 use crate::process::RLIMIT_STACK;
 use crate::resolve::{Found, Place, Request, Resolver};
@@ -95,33 +96,22 @@ impl Kernel {
         match resolver.with(&request, |place| open(place, follow))? {
             Found::Host(file) => Ok(file),
             Found::Synthetic(..) => Err(Errno::EACCES),
-            Found::Descriptor(fd) => {
-                let id = self.process().descriptors.lookup(fd).map_err(|_| Errno::ENOENT)?;
-                match &self.files.description(id).object {
-                    Object::File(file) => again(&file.file),
-                    Object::Memfd(file) => again(&file.file),
-                    Object::Path(named) => {
-                        let handle = runnable(named)?;
-                        Resolver { policy: &self.policy, kernel: self, host }.place(&named.path, Access::READ)?;
-                        again(handle)
-                    }
-                    _ => Err(Errno::EACCES),
-                }
+            Found::Descriptor(id) => {
+                let handle = runnable(&self.files.description(id).object)?;
+                host.check_opened(&self.policy, handle, Access::READ)?;
+                again(handle)
             }
         }
     }
 }
 
-/// The handle of the program that an O_PATH descriptor names. Its path may lead elsewhere by now, or to the descriptor itself.
-fn runnable(named: &path::Path) -> Result<&HostFile, Errno> {
-    let (handle, metadata) = match &named.target {
-        path::Target::Host(handle) => (Some(handle), host_metadata(handle.as_fd())?),
-        path::Target::Made(metadata) => (None, *metadata),
-    };
-    match handle {
-        _ if metadata.file_type() == S_IFLNK => Err(Errno::ELOOP),
-        Some(handle) => Ok(handle),
-        None => Err(Errno::EACCES),
+/// The handle of the program that a descriptor has open or names. Its path may lead elsewhere by now, or to the descriptor itself.
+fn runnable(object: &Object) -> Result<&Arc<HostFile>, Errno> {
+    match object {
+        Object::Path(Path { target: path::Target::Made(metadata), .. }) if metadata.file_type() == S_IFLNK => {
+            Err(Errno::ELOOP)
+        }
+        object => object.handle().ok_or(Errno::EACCES),
     }
 }
 
@@ -129,11 +119,7 @@ fn runnable(named: &path::Path) -> Result<&HostFile, Errno> {
 fn open(place: &Place<'_>, follow: bool) -> Result<Arc<HostFile>, Errno> {
     let mut look = OFlags::PATH;
     look.set(OFlags::NOFOLLOW, !follow);
-    let handle = place.open(look, Mode::empty())?;
-    if host_metadata(handle.as_fd())?.file_type() == S_IFLNK {
-        return Err(Errno::ELOOP);
-    }
-    readable(handle.as_fd(), &place.path)
+    readable(place.open(look, Mode::empty())?.as_fd(), &place.path)
 }
 
 /// Opens an executable file that is open already once more, for reading only.
@@ -142,9 +128,10 @@ fn again(file: &HostFile) -> Result<Arc<HostFile>, Errno> {
 }
 
 fn readable(handle: std::os::fd::BorrowedFd<'_>, path: &[u8]) -> Result<Arc<HostFile>, Errno> {
-    let metadata = host_metadata(handle)?;
-    if metadata.file_type() != S_IFREG {
-        return Err(Errno::EACCES);
+    match host_metadata(handle)?.file_type() {
+        S_IFREG => {}
+        S_IFLNK => return Err(Errno::ELOOP),
+        _ => return Err(Errno::EACCES),
     }
     rustix::fs::access(magic_path(handle), HostAccess::EXEC_OK).map_err(errno)?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;

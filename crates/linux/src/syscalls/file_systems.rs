@@ -8,6 +8,7 @@ use warmfork_abi::fcntl::AT_FDCWD;
 use warmfork_abi::stat::FileSystemStatus;
 
 use crate::call::{Call, SyscallResult};
+use crate::events::DescriptionId;
 use crate::host::errno;
 use crate::objects::Object;
 use crate::policy::Access;
@@ -54,19 +55,19 @@ pub fn statfs(call: &mut Call<'_>) -> SyscallResult {
     let status = match found {
         Found::Host(status) => status,
         Found::Synthetic(..) => made_up(PROC),
-        Found::Descriptor(fd) => descriptor_status(call, fd)?,
+        Found::Descriptor(id) => description_status(call, id)?,
     };
     put(call, &status)
 }
 
 /// fstatfs(2)
 pub fn fstatfs(call: &mut Call<'_>) -> SyscallResult {
-    let status = descriptor_status(call, call.int(0))?;
+    let id = call.description_id(call.int(0))?;
+    let status = description_status(call, id)?;
     put(call, &status)
 }
 
-fn descriptor_status(call: &Call<'_>, fd: i32) -> Result<FileSystemStatus, Errno> {
-    let id = call.description_id(fd)?;
+fn description_status(call: &Call<'_>, id: DescriptionId) -> Result<FileSystemStatus, Errno> {
     let object = &call.kernel.files.description(id).object;
     match (object.view().host_file(), object) {
         (Some(file), _) => host_status(file),

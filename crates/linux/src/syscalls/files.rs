@@ -1,6 +1,6 @@
 //! open and its relatives, memfd_create.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
@@ -12,9 +12,10 @@ use warmfork_abi::fcntl::{
     RESOLVE_NO_XDEV,
 };
 use warmfork_abi::stat::{S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG};
-use warmfork_memory::HostFile;
+use warmfork_memory::{HostFile, Origin};
 
 use crate::call::{Call, Stop, SyscallResult};
+use crate::events::DescriptionId;
 use crate::guest_path;
 use crate::host::errno;
 use crate::metadata::{host_metadata, magic_path};
@@ -68,6 +69,10 @@ impl OpenHow {
         !self.has(O_NOFOLLOW) && !self.has(O_CREAT | O_EXCL)
     }
 
+    fn needs_directory(self) -> bool {
+        self.has(O_DIRECTORY) || self.wants_directory
+    }
+
     /// The access that the policy has to allow.
     fn access(self) -> Access {
         let mut access = Access::empty();
@@ -106,7 +111,8 @@ enum Opened {
 /// Opens the file at a place of the host.
 fn open_place(policy: &Policy, place: &Place<'_>, how: OpenHow) -> Result<Opened, Errno> {
     if how.has(O_TMPFILE) {
-        return open_unnamed(place, how);
+        let directory = place.open(OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+        return open_unnamed(directory.as_fd(), &place.path, how);
     }
     let mut look = OFlags::PATH;
     look.set(OFlags::NOFOLLOW, !how.follows());
@@ -115,7 +121,11 @@ fn open_place(policy: &Policy, place: &Place<'_>, how: OpenHow) -> Result<Opened
     for _ in 0..8 {
         match place.open(look, Mode::empty()) {
             Ok(_) if how.has(O_CREAT | O_EXCL) => return Err(Errno::EEXIST),
-            Ok(handle) => return open_existing(handle, place, how),
+            Ok(handle) if how.has(O_PATH) => {
+                let handle = HostFile::opened(handle, &place.path, how.flags).map_err(errno)?;
+                return Ok(Opened::Object(Box::new(name(&handle, place.path.clone(), how)?)));
+            }
+            Ok(handle) => return open_existing(handle.as_fd(), &place.path, place.path.clone(), how),
             Err(Errno::ENOENT) if how.has(O_CREAT) => {}
             Err(error) => return Err(error),
         }
@@ -143,50 +153,55 @@ fn created(fd: OwnedFd, path: Vec<u8>, how: OpenHow) -> Result<Object, Errno> {
     Ok(Object::File(File::new(fd, path, how.flags)?))
 }
 
-/// O_TMPFILE: `place` is the directory.
-fn open_unnamed(place: &Place<'_>, how: OpenHow) -> Result<Opened, Errno> {
-    let directory = place.open(OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+/// O_TMPFILE in the directory `path`.
+fn open_unnamed(directory: BorrowedFd<'_>, path: &[u8], how: OpenHow) -> Result<Opened, Errno> {
     let mut flags = how.for_host() | OFlags::TMPFILE;
     flags.set(OFlags::EXCL, how.has(O_EXCL));
-    let fd = rustix::fs::openat(&directory, ".", flags, Mode::from_raw_mode(how.mode)).map_err(errno)?;
+    let fd = rustix::fs::openat(directory, ".", flags, Mode::from_raw_mode(how.mode)).map_err(errno)?;
     // The name that Linux shows.
     let name = format!("#{}", host_metadata(fd.as_fd())?.inode);
-    Ok(Opened::Object(Box::new(created(fd, guest_path::child(&place.path, name.as_bytes()), how)?)))
+    Ok(Opened::Object(Box::new(created(fd, guest_path::child(path, name.as_bytes()), how)?)))
 }
 
-/// Opens the file of an O_PATH handle, whose kind is known now.
-fn open_existing(handle: OwnedFd, place: &Place<'_>, how: OpenHow) -> Result<Opened, Errno> {
-    let metadata = host_metadata(handle.as_fd())?;
-    let kind = metadata.file_type();
-    let path = place.path.clone();
-    if how.has(O_PATH) {
-        if how.has(O_DIRECTORY) && kind != S_IFDIR {
-            return Err(Errno::ENOTDIR);
-        }
-        let target = path::Target::Host(HostFile::opened(handle, &path, how.flags).map_err(errno)?);
-        return Ok(Opened::Object(Box::new(Object::Path(Path { path, target }))));
+/// O_PATH: names the file of `handle`, whose path is `path`.
+fn name(handle: &Arc<HostFile>, path: Vec<u8>, how: OpenHow) -> Result<Object, Errno> {
+    if how.needs_directory() && host_metadata(handle.to_look())?.file_type() != S_IFDIR {
+        return Err(Errno::ENOTDIR);
     }
+    Ok(Object::Path(Path { path, target: path::Target::Host(Arc::clone(handle)) }))
+}
+
+/// Opens the file of `handle`, an open or only named one, once more. The policy goes by `name` from now on; `path` is where the
+/// file is.
+fn open_existing(handle: BorrowedFd<'_>, name: &[u8], path: Vec<u8>, how: OpenHow) -> Result<Opened, Errno> {
+    let metadata = host_metadata(handle)?;
+    let kind = metadata.file_type();
     if kind == S_IFLNK {
         return Ok(Opened::Symlink);
     }
-    if kind != S_IFDIR && how.has(O_DIRECTORY) {
+    if kind != S_IFDIR && how.needs_directory() {
         return Err(Errno::ENOTDIR);
     }
-    let again =
-        |handle: &OwnedFd| rustix::fs::open(magic_path(handle.as_fd()), how.for_host(), Mode::empty()).map_err(errno);
+    let opened = |fd: OwnedFd, flags| HostFile::opened(fd, name, flags).map_err(errno);
     Ok(Opened::Object(Box::new(match kind {
         S_IFDIR if how.has(O_CREAT) || how.access().contains(Access::WRITE) => return Err(Errno::EISDIR),
         S_IFDIR => {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let fd = rustix::fs::openat(&handle, ".", flags, Mode::empty()).map_err(errno)?;
-            let file = HostFile::opened(fd, &path, how.flags).map_err(errno)?;
-            Object::Directory(Directory { path, source: Source::Host(file) })
+            let fd = rustix::fs::openat(handle, ".", flags, Mode::empty()).map_err(errno)?;
+            Object::Directory(Directory { path, source: Source::Host(opened(fd, how.flags)?) })
         }
-        S_IFREG => Object::File(File::new(again(&handle)?, path, how.flags)?),
-        S_IFIFO => return Ok(Opened::Fifo(HostFile::opened(handle, &path, O_PATH).map_err(errno)?)),
+        S_IFREG => Object::File(File { file: opened(open_host(handle, how)?, how.flags)?, path }),
+        S_IFIFO => {
+            let place = handle.try_clone_to_owned().map_err(|_| Errno::EMFILE)?;
+            return Ok(Opened::Fifo(opened(place, O_PATH)?));
+        }
         S_IFCHR => Object::Device(Device::from_numbers(metadata.represents).ok_or(Errno::EACCES)?),
         _ => return Err(Errno::ENXIO),
     })))
+}
+
+fn open_host(handle: BorrowedFd<'_>, how: OpenHow) -> Result<OwnedFd, Errno> {
+    rustix::fs::open(magic_path(handle), how.for_host(), Mode::empty()).map_err(errno)
 }
 
 impl Call<'_> {
@@ -215,12 +230,18 @@ impl Call<'_> {
         how.wants_directory = request.wants_directory();
         let policy = Arc::clone(&self.kernel.policy);
         match self.resolver().with(&request, |place| open_place(&policy, place, how))? {
-            Found::Host(Opened::Object(object)) => Ok(*object),
-            Found::Host(Opened::Symlink) => Err(Errno::ELOOP.into()),
-            Found::Host(Opened::Denied(path, denial)) => Err(self.host.denied(&path, denial).into()),
-            Found::Host(Opened::Fifo(fifo)) => self.open_fifo(&fifo, how.flags, how.for_host()),
+            Found::Host(opened) => self.opened(opened, how),
             Found::Synthetic(node, path) => Ok(self.open_synthetic(&node, path, how)?),
-            Found::Descriptor(fd) => self.open_again(fd, how),
+            Found::Descriptor(id) => self.open_again(id, how),
+        }
+    }
+
+    fn opened(&mut self, opened: Opened, how: OpenHow) -> Result<Object, Stop> {
+        match opened {
+            Opened::Object(object) => Ok(*object),
+            Opened::Symlink => Err(Errno::ELOOP.into()),
+            Opened::Denied(path, denial) => Err(self.host.denied(&path, denial).into()),
+            Opened::Fifo(fifo) => self.open_fifo(&fifo, how.flags, how.for_host()),
         }
     }
 
@@ -229,10 +250,16 @@ impl Call<'_> {
             return Err(Errno::EEXIST);
         }
         let directory = matches!(node, Node::Directory);
-        if (how.has(O_DIRECTORY) || how.wants_directory) && !directory {
+        if how.needs_directory() && !directory {
             return Err(Errno::ENOTDIR);
         }
         if how.has(O_PATH) {
+            if let Node::Memory(_) = node
+                && let Some((_, memory)) = guest_path::split(&path)
+                && let Some(file) = self.kernel.shared.memory.file(memory)
+            {
+                return name(file, path.clone(), how);
+            }
             let target = path::Target::Made(proc::metadata(&path, node));
             return Ok(Object::Path(Path { path, target }));
         }
@@ -272,22 +299,33 @@ impl Call<'_> {
         if kept.sum::<usize>() + length > MAX_KEPT { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
-    /// Opens /proc/self/fd/N: the same file once more.
-    fn open_again(&mut self, fd: i32, how: OpenHow) -> Result<Object, Stop> {
-        let id = self.description_id(fd).map_err(|_| Errno::ENOENT)?;
+    /// Opens what description `id` has open (/proc/PID/fd/N) once more: that, whatever its name leads to by now.
+    fn open_again(&mut self, id: DescriptionId, how: OpenHow) -> Result<Object, Stop> {
         let description = self.kernel.files.description(id);
+        let object = &description.object;
+        let path = match object {
+            Object::File(file) => file.path.clone(),
+            Object::Directory(directory) => directory.path.clone(),
+            Object::Path(named) => named.path.clone(),
+            object => object.view().link_text(),
+        };
+        if let Some(handle) = object.handle().cloned() {
+            return self.reopen(&handle, path, how);
+        }
+        if let Object::Path(_) | Object::Synthetic(_) | Object::Directory(_) = object {
+            let node = proc::find(self.kernel, &path).ok_or(Errno::ENXIO)?;
+            return Ok(self.open_synthetic(&node, path, how)?);
+        }
+        if how.needs_directory() {
+            return Err(Errno::ENOTDIR.into());
+        }
+        if how.has(O_PATH) {
+            let target = path::Target::Made(self.description_metadata(id)?);
+            return Ok(Object::Path(Path { path, target }));
+        }
         let wanted = how.flags & O_ACCMODE;
         let allowed = description.flags & O_ACCMODE == O_RDWR || description.flags & O_ACCMODE == wanted;
-        match &description.object {
-            Object::File(file) if !allowed || how.has(O_TRUNC) => {
-                let target = Target { directory: AT_FDCWD, path: file.path.clone() };
-                self.open_object(&target, OpenHow { flags: how.flags & !O_CREAT, ..how })
-            }
-            Object::Directory(directory) => {
-                let target = Target { directory: AT_FDCWD, path: directory.path.clone() };
-                self.open_object(&target, OpenHow { flags: how.flags & !O_CREAT, ..how })
-            }
-            _ if how.has(O_DIRECTORY) => Err(Errno::ENOTDIR.into()),
+        match object {
             Object::Terminal(end) if end.master => Ok(Object::Terminal(self.kernel.shared.terminals.create()?)),
             Object::Terminal(end) => {
                 let number = end.number;
@@ -296,17 +334,37 @@ impl Call<'_> {
             Object::Pipe(end) if wanted != O_RDWR => {
                 Ok(Object::Pipe(self.kernel.shared.pipes.open(end, wanted == O_WRONLY)?))
             }
-            Object::Fifo(fifo) if allowed => {
-                let place = fifo.place.clone();
-                self.open_fifo(&place, how.flags, how.for_host())
-            }
-            object @ (Object::File(_) | Object::Memfd(_) | Object::Stream(_) | Object::Device(_)) if allowed => {
-                Ok(object.clone())
-            }
-            object @ Object::Synthetic(_) if allowed => Ok(object.clone()),
+            object @ (Object::Stream(_) | Object::Device(_)) if allowed => Ok(object.clone()),
             _ if !allowed => Err(Errno::EACCES.into()),
             _ => Err(Errno::ENXIO.into()),
         }
+    }
+
+    /// Opens the file of `handle` once more, within what the policy allowed when it was opened; `path` is where it is now.
+    fn reopen(&mut self, handle: &Arc<HostFile>, path: Vec<u8>, how: OpenHow) -> Result<Object, Stop> {
+        if how.has(O_PATH) {
+            return Ok(name(handle, path, how)?);
+        }
+        self.host.check_opened(&self.kernel.policy, handle, how.access())?;
+        if how.has(O_TMPFILE) {
+            let opened = open_unnamed(handle.as_fd(), handle.name(), how)?;
+            return self.opened(opened, how);
+        }
+        if !self.kernel.is_in_memory(handle) {
+            let opened = open_existing(handle.as_fd(), handle.name(), path, how)?;
+            return self.opened(opened, how);
+        }
+        if how.needs_directory() {
+            return Err(Errno::ENOTDIR.into());
+        }
+        // The host says whether it may be opened so, and empties it. The handle, of which resets know, stays the only one.
+        open_host(handle.as_fd(), how)?;
+        let file = Arc::clone(handle);
+        Ok(if matches!(file.origin(), Origin::Memory { .. }) {
+            Object::Memfd(Memfd { file })
+        } else {
+            Object::File(File { file, path })
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! stat and its relatives, access.
 
+use std::os::fd::BorrowedFd;
+
 use rustix::fs::{Mode, OFlags};
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{
@@ -8,6 +10,7 @@ use warmfork_abi::fcntl::{
 use warmfork_abi::stat::{Metadata, S_IFLNK, STATX_RESERVED};
 
 use crate::call::{Call, SyscallResult};
+use crate::events::DescriptionId;
 use crate::host::errno;
 use crate::metadata::{host_metadata, magic_path};
 use crate::policy::Access;
@@ -22,6 +25,11 @@ impl Call<'_> {
     /// EBADF, and the host's.
     pub fn descriptor_metadata(&mut self, fd: i32) -> Result<Metadata, Errno> {
         let id = self.description_id(fd)?;
+        self.description_metadata(id)
+    }
+
+    /// As [`Call::descriptor_metadata`], for description `id`.
+    pub(super) fn description_metadata(&mut self, id: DescriptionId) -> Result<Metadata, Errno> {
         self.kernel.with_object(self.host, id, |object, context| object.metadata(context))
     }
 
@@ -51,7 +59,7 @@ impl Call<'_> {
         match found {
             Found::Host(metadata) => Ok(metadata),
             Found::Synthetic(node, path) => Ok(proc::metadata(&path, &node)),
-            Found::Descriptor(fd) => self.descriptor_metadata(fd),
+            Found::Descriptor(id) => self.description_metadata(id),
         }
     }
 }
@@ -132,10 +140,9 @@ fn check_access(call: &mut Call<'_>, target: &Target, mode: u32, follow: bool) -
     if mode & !(R_OK | W_OK | X_OK) != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let wanted = rustix::fs::Access::from_bits_truncate(mode);
-    if target.is_empty() {
-        let metadata = call.path_metadata(target, follow)?;
-        return permits(&metadata, mode);
+    if target.is_empty() && target.directory != AT_FDCWD {
+        let id = call.description_id(target.directory)?;
+        return permits_open(call, id, mode);
     }
     let request = call.request(target, follow, Access::empty())?;
     let request = request.as_request();
@@ -144,25 +151,44 @@ fn check_access(call: &mut Call<'_>, target: &Target, mode: u32, follow: bool) -
     flags.set(OFlags::DIRECTORY, request.wants_directory());
     let found = call.resolver().with(&request, |place| {
         let fd = place.open(flags, Mode::empty())?;
-        let fd = std::os::fd::AsFd::as_fd(&fd);
-        if host_metadata(fd)?.file_type() != S_IFLNK {
-            rustix::fs::access(magic_path(fd), wanted).map_err(errno)?;
-        }
+        permits_host(std::os::fd::AsFd::as_fd(&fd), mode)?;
         Ok(place.path.clone())
     })?;
     match found {
         Found::Host(path) => permits_policy(call, &path, mode),
         Found::Synthetic(node, path) => permits(&proc::metadata(&path, &node), mode),
-        Found::Descriptor(fd) => permits(&call.descriptor_metadata(fd)?, mode),
+        Found::Descriptor(id) => permits_open(call, id, mode),
     }
+}
+
+/// Whether the host lets the guest have the accesses `mode` to an open (or only named) file.
+fn permits_host(fd: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
+    if host_metadata(fd)?.file_type() == S_IFLNK {
+        return Ok(());
+    }
+    rustix::fs::access(magic_path(fd), rustix::fs::Access::from_bits_truncate(mode)).map_err(errno)
+}
+
+/// Whether description `id` can be opened anew for the accesses `mode`.
+fn permits_open(call: &mut Call<'_>, id: DescriptionId, mode: u32) -> SyscallResult {
+    let Some(handle) = call.kernel.files.description(id).object.handle() else {
+        return permits(&call.description_metadata(id)?, mode);
+    };
+    permits_host(handle.to_look(), mode)?;
+    call.kernel.policy.check_opened(handle, access_of(mode)).map_err(|denial| denial.errno)?;
+    Ok(0)
+}
+
+fn access_of(mode: u32) -> Access {
+    let mut access = Access::empty();
+    access.set(Access::READ, mode & R_OK != 0);
+    access.set(Access::WRITE, mode & W_OK != 0);
+    access
 }
 
 /// A probe is answered by the policy, too, but is nothing to warn about.
 fn permits_policy(call: &Call<'_>, path: &[u8], mode: u32) -> SyscallResult {
-    let mut access = Access::empty();
-    access.set(Access::READ, mode & R_OK != 0);
-    access.set(Access::WRITE, mode & W_OK != 0);
-    match call.kernel.policy.decide(path, access) {
+    match call.kernel.policy.decide(path, access_of(mode)) {
         crate::policy::Decision::Denied(denial) => Err(denial.errno.into()),
         _ => Ok(0),
     }

@@ -62,6 +62,8 @@ mod file_tests;
 #[cfg(test)]
 mod memory_tests;
 #[cfg(test)]
+mod move_tests;
+#[cfg(test)]
 mod own_files_tests;
 #[cfg(test)]
 mod pair_tests;

@@ -114,16 +114,20 @@ pub(crate) fn destination(call: &mut Call<'_>, family: u16, address: &Address) -
 fn existing(call: &mut Call<'_>, path: &[u8]) -> Result<HostAddress, Errno> {
     let base = call.kernel.process().fs.cwd.clone();
     let request = Request { base: &base, path, follow: true, access: Access::WRITE, bounds: 0 };
-    match call.resolver().with(&request, |place| place.open(OFlags::PATH, Mode::empty()))? {
-        Found::Host(fd) => {
-            let name = format!("{DESCRIPTORS}{}", fd.as_raw_fd());
-            let address = SocketAddrUnix::new(name.as_str()).map_err(errno)?;
-            let metadata = host_metadata(fd.as_fd())?;
-            let local = Some(LocalName::File(metadata.device, metadata.inode));
-            Ok(HostAddress { address: Some(address.into()), local, _through: Some(fd) })
+    let fd = match call.resolver().with(&request, |place| place.open(OFlags::PATH, Mode::empty()))? {
+        Found::Host(fd) => fd,
+        Found::Descriptor(id) => {
+            let handle = call.kernel.files.description(id).object.handle().ok_or(Errno::ECONNREFUSED)?;
+            call.host.check_opened(&call.kernel.policy, handle, Access::WRITE)?;
+            handle.as_fd().try_clone_to_owned().map_err(|_| Errno::EMFILE)?
         }
-        Found::Synthetic(..) | Found::Descriptor(_) => Err(Errno::ECONNREFUSED),
-    }
+        Found::Synthetic(..) => return Err(Errno::ECONNREFUSED),
+    };
+    let name = format!("{DESCRIPTORS}{}", fd.as_raw_fd());
+    let address = SocketAddrUnix::new(name.as_str()).map_err(errno)?;
+    let metadata = host_metadata(fd.as_fd())?;
+    let local = Some(LocalName::File(metadata.device, metadata.inode));
+    Ok(HostAddress { address: Some(address.into()), local, _through: Some(fd) })
 }
 
 /// Where to bind `socket`; also the host's name of a Unix socket that is bound to a path.

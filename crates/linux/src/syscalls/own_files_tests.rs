@@ -97,6 +97,38 @@ fn memory_files_are_copied_for_a_fork_and_restored_by_a_reset() {
 }
 
 #[test]
+fn a_file_that_is_only_named_is_a_forks_own_too() {
+    let mut guest = Guest::new("only-named");
+    let fd = guest.open("w/gone", O_RDWR | O_CREAT).unwrap();
+    guest.write(fd, "snapshot").unwrap();
+    let handle = guest.open("w/gone", O_PATH).unwrap();
+    guest.with_path(UNLINK, "w/gone", &[]).unwrap();
+    guest.bench.call(CLOSE, &[fd]).unwrap();
+    let memory = guest.create(0);
+    guest.write(memory, "snapshot").unwrap();
+    let named = guest.open(&format!("/proc/self/fd/{memory}"), O_PATH).unwrap();
+    guest.bench.call(CLOSE, &[memory]).unwrap();
+    let status = [handle, named].map(|fd| guest.status(fd));
+    let (snapshot, mut sibling) = guest.freeze();
+    for _ in 0..2 {
+        assert_eq!([handle, named].map(|fd| guest.status(fd)), status);
+        for fd in [handle, named] {
+            let again = guest.open(&format!("/proc/self/fd/{fd}"), O_RDWR).unwrap();
+            assert_eq!(guest.pread(again, 0).as_deref(), Ok("snapshot"));
+            guest.write(again, "changed").unwrap();
+            let other = guest.open(&format!("/proc/self/fd/{fd}"), O_RDONLY).unwrap();
+            assert_eq!(guest.pread(other, 0).as_deref(), Ok("changedt"));
+            std::mem::swap(&mut guest.bench.kernel, &mut sibling);
+            let other = guest.open(&format!("/proc/self/fd/{fd}"), O_RDONLY).unwrap();
+            assert_eq!(guest.pread(other, 0).as_deref(), Ok("snapshot"), "no other fork sees it");
+            std::mem::swap(&mut guest.bench.kernel, &mut sibling);
+        }
+        assert_eq!(guest.with_path(TRUNCATE, &format!("/proc/self/fd/{handle}"), &[3]), Ok(0));
+        assert_eq!(guest.reset(&snapshot), []);
+    }
+}
+
+#[test]
 fn a_memory_file_that_was_sealed_is_made_anew() {
     let mut guest = Guest::new("sealed");
     let fd = guest.create(MFD_ALLOW_SEALING);

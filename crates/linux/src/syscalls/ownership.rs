@@ -8,10 +8,11 @@ use warmfork_abi::fcntl::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, UTIME_NO
 use warmfork_abi::stat::S_IFLNK;
 
 use crate::call::{Call, SyscallResult};
+use crate::events::DescriptionId;
 use crate::host::errno;
 use crate::metadata::{host_metadata, magic_path};
 use crate::objects::Object;
-use crate::policy::{Access, Decision};
+use crate::policy::Access;
 use crate::resolve::Found;
 use crate::syscalls::paths::Target;
 
@@ -24,7 +25,7 @@ impl Call<'_> {
         change: impl Fn(BorrowedFd<'_>) -> Result<(), Errno>,
     ) -> SyscallResult {
         if target.is_empty() && target.directory != AT_FDCWD {
-            return self.change_descriptor(target.directory, true, change);
+            return self.change_open(self.description_id(target.directory)?, change);
         }
         let request = self.request(target, follow, Access::WRITE)?;
         let request = request.as_request();
@@ -34,7 +35,7 @@ impl Call<'_> {
         let found = self.resolver().with(&request, |place| change(place.open(flags, Mode::empty())?.as_fd()));
         match found {
             Ok(Found::Host(())) => Ok(0),
-            Ok(Found::Descriptor(fd)) => self.change_descriptor(fd, true, change),
+            Ok(Found::Descriptor(id)) => self.change_open(id, change),
             Ok(Found::Synthetic(..)) => Err(Errno::EPERM.into()),
             // Changing another user's file is EPERM, changing a missing one ENOENT.
             Err(Errno::EACCES) => match self.path_metadata(target, follow) {
@@ -45,31 +46,25 @@ impl Call<'_> {
         }
     }
 
-    fn change_descriptor(
+    /// As [`Call::change`] for descriptor `fd`, which must be for more than to name a file.
+    fn change_descriptor(&mut self, fd: i32, change: impl Fn(BorrowedFd<'_>) -> Result<(), Errno>) -> SyscallResult {
+        let id = self.description_id(fd)?;
+        match &self.kernel.files.description(id).object {
+            Object::Path(_) => Err(Errno::EBADF.into()),
+            _ => self.change_open(id, change),
+        }
+    }
+
+    fn change_open(
         &mut self,
-        fd: i32,
-        named_only: bool,
+        id: DescriptionId,
         change: impl Fn(BorrowedFd<'_>) -> Result<(), Errno>,
     ) -> SyscallResult {
-        let id = self.description_id(fd)?;
-        let description = self.kernel.files.description(id);
-        let path = match &description.object {
-            Object::Path(_) if !named_only => return Err(Errno::EBADF.into()),
-            Object::Memfd(_) => None,
-            Object::File(_) if description.writable() => None,
-            Object::File(file) => Some(&file.path),
-            Object::Directory(directory) => Some(&directory.path),
-            Object::Path(path) => Some(&path.path),
-            _ => return Err(Errno::EPERM.into()),
-        };
-        if let Some(path) = path
-            && let Decision::Denied(denial) = self.kernel.policy.decide(path, Access::WRITE)
-        {
-            self.host.denied(path, denial);
-            return Err(if denial.errno == Errno::EROFS { Errno::EROFS } else { Errno::EPERM }.into());
+        let handle = self.kernel.files.description(id).object.handle().ok_or(Errno::EPERM)?;
+        match self.host.check_opened(&self.kernel.policy, handle, Access::WRITE) {
+            Err(Errno::EACCES) => Err(Errno::EPERM.into()),
+            allowed => Ok(allowed.and_then(|()| change(handle.as_fd())).map(|()| 0)?),
         }
-        change(description.object.view().host_file().ok_or(Errno::EPERM)?)?;
-        Ok(0)
     }
 }
 
@@ -91,7 +86,7 @@ pub fn chmod(call: &mut Call<'_>) -> SyscallResult {
 /// fchmod(2)
 pub fn fchmod(call: &mut Call<'_>) -> SyscallResult {
     let mode = call.uint(1);
-    call.change_descriptor(call.int(0), false, |fd| set_mode(fd, mode))
+    call.change_descriptor(call.int(0), |fd| set_mode(fd, mode))
 }
 
 /// fchmodat(2): the system call has no flags.
@@ -135,7 +130,7 @@ pub fn lchown(call: &mut Call<'_>) -> SyscallResult {
 /// fchown(2)
 pub fn fchown(call: &mut Call<'_>) -> SyscallResult {
     let (owner, group) = (call.uint(1), call.uint(2));
-    call.change_descriptor(call.int(0), false, |fd| set_owner(fd, owner, group))
+    call.change_descriptor(call.int(0), |fd| set_owner(fd, owner, group))
 }
 
 /// fchownat(2)
@@ -191,7 +186,7 @@ pub fn utimensat(call: &mut Call<'_>) -> SyscallResult {
         if flags != 0 {
             return Err(Errno::EINVAL.into());
         }
-        return call.change_descriptor(directory, false, |fd| set_times(fd, &times));
+        return call.change_descriptor(directory, |fd| set_times(fd, &times));
     }
     if path == 0 {
         return Err(Errno::EFAULT.into());
@@ -213,7 +208,7 @@ pub fn futimesat(call: &mut Call<'_>) -> SyscallResult {
     let (directory, path, times) = (call.int(0), call.args[1], call.args[2]);
     let times = read_times(call, times, from_microseconds)?;
     if path == 0 {
-        return call.change_descriptor(directory, false, |fd| set_times(fd, &times));
+        return call.change_descriptor(directory, |fd| set_times(fd, &times));
     }
     let target = call.target(directory, path, false)?;
     call.change(&target, true, |fd| set_times(fd, &times))

@@ -5,6 +5,7 @@ use warmfork_abi::Errno;
 use warmfork_abi::fcntl::AT_FDCWD;
 
 use crate::call::{Call, SyscallResult};
+use crate::events::DescriptionId;
 use crate::guest_path::{self, PATH_MAX};
 use crate::host::errno;
 use crate::metadata::{magic_path, read_link};
@@ -117,12 +118,15 @@ impl Call<'_> {
         match found {
             Found::Host(path) | Found::Synthetic(Node::Directory, path) => Ok(path),
             Found::Synthetic(..) => Err(Errno::ENOTDIR),
-            Found::Descriptor(fd) => self.directory_of(fd),
+            Found::Descriptor(id) => self.directory_behind(id),
         }
     }
 
     fn directory_of(&self, fd: i32) -> Result<Vec<u8>, Errno> {
-        let id = self.description_id(fd)?;
+        self.directory_behind(self.description_id(fd)?)
+    }
+
+    fn directory_behind(&self, id: DescriptionId) -> Result<Vec<u8>, Errno> {
         let object = &self.kernel.files.description(id).object;
         Ok(object.directory_path().ok_or(Errno::ENOTDIR)?.to_vec())
     }
@@ -205,8 +209,7 @@ impl Call<'_> {
         })?;
         match found {
             Found::Host(text) | Found::Synthetic(Node::Link(text), _) => Ok(text),
-            Found::Synthetic(Node::Descriptor(fd), _) => {
-                let id = self.description_id(fd).map_err(|_| Errno::ENOENT)?;
+            Found::Synthetic(Node::Descriptor(id), _) => {
                 Ok(self.kernel.files.description(id).object.view().link_text())
             }
             Found::Synthetic(..) | Found::Descriptor(_) => Err(Errno::EINVAL),

@@ -1,6 +1,6 @@
 //! Calls about a file's bytes as a whole: truncate, sync, fallocate, advice.
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Advice, FallocateFlags, Mode, OFlags};
 use warmfork_abi::Errno;
@@ -78,35 +78,40 @@ pub fn truncate(call: &mut Call<'_>) -> SyscallResult {
     let request = call.request(&target, true, Access::WRITE)?;
     let found = call.resolver().with(&request.as_request(), |place| {
         let named = place.open(OFlags::PATH, Mode::empty())?;
-        match host_metadata(named.as_fd())?.file_type() {
-            S_IFREG => {}
-            S_IFDIR => return Err(Errno::EISDIR),
-            _ => return Err(Errno::EINVAL),
-        }
-        let flags = OFlags::WRONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
-        rustix::fs::open(magic_path(named.as_fd()), flags, Mode::empty()).map_err(errno)
+        open_for_length(named.as_fd())
     })?;
-    match found {
-        Found::Host(fd) => {
-            if length > host_metadata(fd.as_fd())?.size {
-                call.check_file_size(length)?;
-            }
-            rustix::fs::ftruncate(fd, length)?;
-            Ok(0)
+    let (fd, id) = match found {
+        Found::Host(fd) => (fd, None),
+        Found::Descriptor(id) => {
+            let handle = call.kernel.files.description(id).object.handle().ok_or(Errno::EINVAL)?;
+            call.host.check_opened(&call.kernel.policy, handle, Access::WRITE)?;
+            (open_for_length(handle.as_fd())?, Some(id))
         }
-        Found::Descriptor(fd) => set_length(call, fd, length),
-        Found::Synthetic(..) => Err(Errno::EACCES.into()),
+        Found::Synthetic(..) => return Err(Errno::EACCES.into()),
+    };
+    if length > host_metadata(fd.as_fd())?.size {
+        call.check_file_size(length)?;
+        id.map_or(Ok(()), |id| call.check_memory_files(id, length))?;
     }
+    rustix::fs::ftruncate(fd, length)?;
+    Ok(0)
+}
+
+/// Opens a file that is open, or only named, once more to set its length.
+fn open_for_length(named: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    match host_metadata(named)?.file_type() {
+        S_IFREG => {}
+        S_IFDIR => return Err(Errno::EISDIR),
+        _ => return Err(Errno::EINVAL),
+    }
+    let flags = OFlags::WRONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open(magic_path(named), flags, Mode::empty()).map_err(errno)
 }
 
 /// ftruncate(2)
 pub fn ftruncate(call: &mut Call<'_>) -> SyscallResult {
     let length = signed(call.args[1])?;
-    set_length(call, call.int(0), length)
-}
-
-fn set_length(call: &mut Call<'_>, fd: i32, length: u64) -> SyscallResult {
-    let id = call.regular(fd, Errno::EINVAL)?;
+    let id = call.regular(call.int(0), Errno::EINVAL)?;
     let description = call.kernel.files.description(id);
     if !description.writable() {
         return Err(Errno::EINVAL.into());
