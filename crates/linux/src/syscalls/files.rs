@@ -272,6 +272,18 @@ impl Call<'_> {
         if kept.sum::<usize>() + length > MAX_KEPT { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
+    /// Opens a file that is open already once more, within the policy: itself, for its path may lead elsewhere by now, or back
+    /// to its descriptor.
+    fn open_itself(&mut self, file: &HostFile, path: &[u8], how: OpenHow) -> Result<Object, Stop> {
+        let how = OpenHow { flags: how.flags & !(O_CREAT | O_NOFOLLOW), ..how };
+        let look = OFlags::PATH | OFlags::CLOEXEC;
+        let handle = rustix::fs::open(magic_path(file.as_fd()), look, Mode::empty()).map_err(errno)?;
+        match open_existing(handle, &self.resolver().place(path, how.access())?, how)? {
+            Opened::Object(object) => Ok(*object),
+            Opened::Symlink | Opened::Denied(..) | Opened::Fifo(_) => Err(Errno::ENXIO.into()),
+        }
+    }
+
     /// Opens /proc/self/fd/N: the same file once more.
     fn open_again(&mut self, fd: i32, how: OpenHow) -> Result<Object, Stop> {
         let id = self.description_id(fd).map_err(|_| Errno::ENOENT)?;
@@ -279,13 +291,17 @@ impl Call<'_> {
         let wanted = how.flags & O_ACCMODE;
         let allowed = description.flags & O_ACCMODE == O_RDWR || description.flags & O_ACCMODE == wanted;
         match &description.object {
-            Object::File(file) if !allowed || how.has(O_TRUNC) => {
-                let target = Target { directory: AT_FDCWD, path: file.path.clone() };
-                self.open_object(&target, OpenHow { flags: how.flags & !O_CREAT, ..how })
+            Object::File(File { file, path }) if !allowed || how.has(O_TRUNC) => {
+                let (file, path) = (Arc::clone(file), path.clone());
+                self.open_itself(&file, &path, how)
+            }
+            Object::Directory(Directory { path, source: Source::Host(file) }) => {
+                let (file, path) = (Arc::clone(file), path.clone());
+                self.open_itself(&file, &path, how)
             }
             Object::Directory(directory) => {
-                let target = Target { directory: AT_FDCWD, path: directory.path.clone() };
-                self.open_object(&target, OpenHow { flags: how.flags & !O_CREAT, ..how })
+                let path = directory.path.clone();
+                Ok(self.open_synthetic(&Node::Directory, path, how)?)
             }
             _ if how.has(O_DIRECTORY) => Err(Errno::ENOTDIR.into()),
             Object::Terminal(end) if end.master => Ok(Object::Terminal(self.kernel.shared.terminals.create()?)),
