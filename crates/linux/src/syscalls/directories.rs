@@ -1,6 +1,6 @@
 //! getdents, mkdir, rmdir, unlink, rename, link, symlink, mknod.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use warmfork_abi::Errno;
@@ -18,9 +18,11 @@ use crate::host::errno;
 use crate::metadata::{host_metadata, magic_path};
 use crate::objects::Object;
 use crate::objects::directory::{Entry, Source};
+use crate::objects::frozen_names::FileNumber;
 use crate::policy::Access;
 use crate::proc;
 use crate::resolve::Found;
+use crate::syscalls::names::socket_files_renamed;
 use crate::syscalls::paths::Target;
 
 /// Most bytes that one getdents returns.
@@ -116,6 +118,22 @@ impl PinnedName {
         Ok(host_metadata(self.open()?.as_fd())?.mode)
     }
 
+    /// EBUSY when a socket of the snapshot would not be found any more if the name were to go or to lead elsewhere: its file
+    /// has that name, or is beneath it. Linux has no such file, but says so of mount points and files that the system uses.
+    fn check_free(&self, call: &Call<'_>) -> Result<(), Errno> {
+        let frozen = &call.kernel.shared.frozen_names;
+        if !frozen.has_files() {
+            return Ok(());
+        }
+        let in_use = frozen.goes_by(number(self.directory.as_fd())?, &self.name, self.target(), &self.path);
+        if in_use { Err(Errno::EBUSY) } else { Ok(()) }
+    }
+
+    /// Which file has that name, if one has.
+    fn target(&self) -> Option<FileNumber> {
+        self.open().and_then(|file| number(file.as_fd())).ok()
+    }
+
     /// An O_PATH handle of the file with that name.
     fn open(&self) -> Result<OwnedFd, Errno> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -135,6 +153,10 @@ impl PinnedName {
         }
         rustix::fs::chmod(magic_path(fd.as_fd()), Mode::from_raw_mode(mode)).map_err(errno)
     }
+}
+
+fn number(fd: BorrowedFd<'_>) -> Result<FileNumber, Errno> {
+    host_metadata(fd).map(|metadata| (metadata.device, metadata.inode))
 }
 
 /// The last names that a call may use that makes or removes names.
@@ -262,6 +284,7 @@ fn remove_file(call: &mut Call<'_>, target: &Target) -> SyscallResult {
         pinned.check_slash()?;
         return Err(Errno::EISDIR.into());
     }
+    pinned.check_free(call)?;
     rustix::fs::unlinkat(&pinned.directory, &pinned.name[..], AtFlags::empty())?;
     Ok(0)
 }
@@ -307,9 +330,14 @@ fn move_name(call: &mut Call<'_>, old: &Target, new: &Target, flags: u32) -> Sys
     if to.slash && from.mode()? & S_IFMT != S_IFDIR {
         return Err(Errno::ENOTDIR.into());
     }
+    from.check_free(call)?;
+    to.check_free(call)?;
     let how = RenameFlags::from_bits_retain(flags);
+    let exchanged = flags & RENAME_EXCHANGE != 0;
+    let (moved, back) = (from.target(), if exchanged { to.target() } else { None });
     rustix::fs::renameat_with(&from.directory, &from.name[..], &to.directory, &to.name[..], how)?;
-    call.renamed(&from.path, &to.path, flags & RENAME_EXCHANGE != 0);
+    call.renamed(&from.path, &to.path, exchanged);
+    socket_files_renamed(call, (&from.directory, &from.name, moved), (&to.directory, &to.name, back));
     Ok(0)
 }
 
@@ -331,6 +359,11 @@ impl Call<'_> {
                 Object::File(file) => follow(&mut file.path),
                 Object::Directory(directory) => follow(&mut directory.path),
                 Object::Path(path) => follow(&mut path.path),
+                Object::Socket(socket) => {
+                    if let Some(file) = socket.bound.as_mut().and_then(|bound| bound.file.as_mut()) {
+                        follow(&mut file.path);
+                    }
+                }
                 _ => {}
             }
         }
