@@ -2,14 +2,17 @@
 
 A flag comes before an environment variable (``WARMFORK_MAX_REQUEST_TIME``), that before the configuration file
 (``max-request-time = "8s"``). The keys are the same everywhere. An unknown key or a bad value is an error that names
-the place. Plain pydantic: pydantic-settings would double the time that the command line takes to start.
+the place. A file that was found, and not named, came with the directory: it may give no permissions. Plain pydantic:
+pydantic-settings would double the time that the command line takes to start.
 """
 
 from __future__ import annotations
 
 import difflib
+import os
+import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -200,7 +203,20 @@ def keys(model: type[Settings] = ServeSettings) -> list[str]:
     return [_key(name) for name in model.model_fields]
 
 
-def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: str | None = None) -> ServeSettings:
+_PERMISSION_KINDS = {"permission", "PATHS", "NAMES", "HOSTS", "HOST:GUEST[:rw]", "HOST:PORT"}
+"""The kinds of the settings that let a program touch what is not its own, or its forks what is not theirs."""
+
+
+def _no_one(_path: str, _keys: list[str]) -> None:
+    """Is told and says nothing."""
+
+
+def load(
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str],
+    file: str | None = None,
+    tell: Callable[[str, list[str]], None] = _no_one,
+) -> ServeSettings:
     """Brings the three places together.
 
     The commands may share a file: each takes its own keys, and all of them are checked.
@@ -209,39 +225,60 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: str | N
         flags: The values from the command line, by key.
         environment: The variables of the process.
         file: The configuration file; without one that of ``WARMFORK_CONFIG``, else ``warmfork.toml`` if it is there.
+        tell: Is told the path and the keys of a file that nobody named, unless flags or variables say ``quiet``.
 
     Returns:
         The settings, all checked.
 
     Raises:
-        ConfigError: Something is unknown or has a bad value; the message begins with the place and the key.
+        ConfigError: Something is unknown or has a bad value, others may write the file, or it gives permissions though
+            nobody named it; the message begins with the place and the key.
     """
     places: dict[str, str] = {}
     values: dict[str, Any] = {}
-    path, table = _read_file(file or environment.get(CONFIG_VARIABLE) or None)
+    named = file or environment.get(CONFIG_VARIABLE) or None
+    path, table = _read_file(named)
+    variables = _read_environment(environment)
     for source, place in (
         (table, lambda key: f"{path}: {key}"),
-        (_read_environment(environment), _variable),
+        (variables, _variable),
         (flags, lambda key: f"--{key}"),
     ):
         for key, value in source.items():
             values[key] = value
             places[key] = place(key)
     try:
-        return ServeSettings.model_validate(values)
+        settings = ServeSettings.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         reason = first["msg"].removeprefix("Value error, ")
         if first["type"] != "value_error":
             reason = f"{first['input']!r}: {reason[:1].lower()}{reason[1:]}"
         raise ConfigError(f"{places[str(first['loc'][0])]}: {reason}") from None
+    if named is None and table:
+        _refuse_permissions(path, settings, table.keys() - flags.keys() - variables.keys())
+        if not (settings.quiet and "quiet" in {*flags, *variables}):
+            tell(path, list(table))
+    return settings
+
+
+def _refuse_permissions(path: str, settings: ServeSettings, of_file: set[str]) -> None:
+    """Refuses what a file that nobody named gives."""
+    for name, field in type(settings).model_fields.items():
+        if _key(name) in of_file and field.title in _PERMISSION_KINDS and getattr(settings, name):
+            raise ConfigError(
+                f"{path}: {_key(name)}: a file gives permissions only if it is named",
+                f"--config={path} names it, if you trust it",
+            )
 
 
 def _read_file(file: str | None) -> tuple[str, dict[str, Any]]:
     """The path and the table of the configuration file; an empty table when there is none."""
     path = Path(file or DEFAULT_FILE)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as opened:
+            _refuse_others(path, os.fstat(opened.fileno()), file is not None)
+            table = tomllib.loads(opened.read())
     except FileNotFoundError:
         if file is None:
             return str(path), {}
@@ -255,6 +292,31 @@ def _read_file(file: str | None) -> tuple[str, dict[str, Any]]:
         if key not in keys():
             raise ConfigError(f"{path}: {key}: unknown key", _did_you_mean(key, keys()))
     return str(path), table
+
+
+def _refuse_others(path: Path, status: os.stat_result, named: bool) -> None:
+    """Refuses a file that other users may write, or that one of them has put there."""
+    shared = status.st_mode & stat.S_IWGRP and not _is_own_group(status.st_gid)
+    if status.st_mode & stat.S_IWOTH or shared:
+        raise ConfigError(
+            f"{path}: others may write the configuration file", f"chmod {'o' if not shared else 'go'}-w {path}"
+        )
+    if not named and status.st_uid not in (0, os.geteuid()):
+        raise ConfigError(
+            f"{path}: the configuration file belongs to another user", f"--config={path} names it, if you trust it"
+        )
+
+
+def _is_own_group(group: int) -> bool:
+    """Whether a group is the user's private one, as many systems make: named as the user, without other members."""
+    import grp
+    import pwd
+
+    try:
+        user, entry = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(group)
+    except KeyError:
+        return False
+    return entry.gr_name == user and set(entry.gr_mem) <= {user}
 
 
 def _read_environment(environment: Mapping[str, str]) -> dict[str, str]:

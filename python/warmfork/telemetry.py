@@ -40,6 +40,7 @@ _COUNTERS = {
     "crashes": "Connections lost because the guest was killed by a signal.",
     "exits": "Connections lost because the guest exited.",
     "failures": "Connections lost because the platform failed.",
+    "panics": "Panics of workers, each of which lost a connection or a fork: bugs of warmfork.",
     "syscalls": "System calls that were answered.",
 }
 _UNIX = "unix:"

@@ -96,6 +96,7 @@ class ServerStatistics(TypedDict):
     crashes: int
     exits: int
     failures: int
+    panics: int
     syscalls: int
     latency: Latency
 

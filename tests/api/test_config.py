@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,8 @@ def problem(flags: dict[str, Any] | None = None, environment: dict[str, str] | N
 
 
 def test_flags_before_variables_before_the_file(elsewhere: Path) -> None:
-    (elsewhere / "warmfork.toml").write_text('threads = 2\nwarmup = 2\nmax-files = 22\nallow-read = ["/a"]\n')
-    settings = load({"threads": "4"}, {"WARMFORK_THREADS": "3", "WARMFORK_WARMUP": "3", "HOME": "/"})
+    (elsewhere / "named.toml").write_text('threads = 2\nwarmup = 2\nmax-files = 22\nallow-read = ["/a"]\n')
+    settings = load({"threads": "4"}, {"WARMFORK_THREADS": "3", "WARMFORK_WARMUP": "3", "HOME": "/"}, "named.toml")
     assert (settings.threads, settings.warmup, settings.max_files) == (4, 3, 22)
     assert settings.allow_read == ("/a",)
 
@@ -40,6 +41,79 @@ def test_named_files_are_read_instead(elsewhere: Path) -> None:
     (elsewhere / "other.toml").write_text("warmup = 7\n")
     assert load({}, {}, "other.toml").threads == 1
     assert load({}, {"WARMFORK_CONFIG": "other.toml"}).warmup == 7
+
+
+def told(flags: dict[str, Any], environment: dict[str, str], file: str | None = None) -> list[tuple[str, list[str]]]:
+    """What `load` tells of a file."""
+    files: list[tuple[str, list[str]]] = []
+    load(flags, environment, file, lambda path, keys: files.append((path, keys)))
+    return files
+
+
+def test_a_file_that_nobody_named_is_told(elsewhere: Path) -> None:
+    assert told({}, {}) == []
+    (elsewhere / "warmfork.toml").write_text("threads = 2\nquiet = true\n")
+    assert told({"threads": "3"}, {}) == [("warmfork.toml", ["threads", "quiet"])]
+    assert told({"quiet": True}, {}) == told({}, {"WARMFORK_QUIET": "yes"}) == []
+    assert told({}, {}, "warmfork.toml") == told({}, {"WARMFORK_CONFIG": "warmfork.toml"}) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "allow-all = true",
+        "allow-read = true",
+        'allow-write = ["/a"]',
+        'allow-env = ["A"]',
+        "allow-net = true",
+        'allow-connect = ["a:1"]',
+        'allow-listen = [":1"]',
+        'volume = ["/a:/b"]',
+        'keep-connections = ["a:1"]',
+    ],
+)
+def test_permissions_come_only_from_a_file_that_is_named(elsewhere: Path, line: str) -> None:
+    (elsewhere / "warmfork.toml").write_text(line)
+    key = line.split()[0]
+    error = problem()
+    assert str(error) == f"warmfork.toml: {key}: a file gives permissions only if it is named"
+    assert "--config=warmfork.toml" in error.hint
+    load({}, {}, "warmfork.toml")
+    load({}, {"WARMFORK_CONFIG": "warmfork.toml"})
+
+
+def test_permissions_of_flags_stand_before_those_of_a_file(elsewhere: Path) -> None:
+    (elsewhere / "warmfork.toml").write_text('allow-all = false\nvolume = []\nallow-read = ["/a"]\n')
+    assert load({"allow-read": "/b"}, {}).allow_read == ("/b",)
+    assert load({}, {"WARMFORK_ALLOW_READ": "/c"}).allow_read == ("/c",)
+
+
+def test_a_file_that_others_may_write_is_refused(elsewhere: Path) -> None:
+    file = elsewhere / "warmfork.toml"
+    file.write_text("threads = 2\n")
+    file.chmod(0o646)
+    for environment in ({}, {"WARMFORK_CONFIG": "warmfork.toml"}):
+        error = problem(environment=environment)
+        assert str(error) == "warmfork.toml: others may write the configuration file"
+        assert error.hint == "chmod o-w warmfork.toml"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
+def test_a_file_of_others_is_refused(elsewhere: Path) -> None:
+    file = elsewhere / "warmfork.toml"
+    file.write_text("threads = 2\n")
+    os.chown(file, 65534, 0)
+    assert str(problem()) == "warmfork.toml: the configuration file belongs to another user"
+    assert load({}, {}, "warmfork.toml").threads == 2
+    os.chown(file, 0, 0)
+    file.chmod(0o664)
+    assert load({}, {}).threads == 2, "the group is the user's own"
+    os.chown(file, 0, 65534)
+    error = problem()
+    assert (str(error), error.hint) == (
+        "warmfork.toml: others may write the configuration file",
+        "chmod go-w warmfork.toml",
+    )
 
 
 @pytest.mark.parametrize(

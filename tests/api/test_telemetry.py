@@ -35,6 +35,7 @@ COUNTED: ServerStatistics = {
     "crashes": 4,
     "exits": 6,
     "failures": 7,
+    "panics": 8,
     "syscalls": 8,
     "latency": {"buckets": [(0.001, 90), (0.01, 99)], "sum_seconds": 0.25, "count": 100},
 }

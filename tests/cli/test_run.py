@@ -134,7 +134,25 @@ def test_a_killed_program_ends_with_128_and_the_signal(warmfork: Any, python: st
 
 def test_settings_from_a_file(warmfork: Any, busybox: str, tmp_path: Path) -> None:
     (tmp_path / "warmfork.toml").write_text('env = ["A=from the file"]\nthreads = 2\n')
-    assert warmfork("run", busybox, "env").stdout == "A=from the file\n"
+    done = warmfork("run", busybox, "env")
+    assert (done.stdout, done.stderr) == (
+        "A=from the file\n",
+        "config: warmfork.toml of this directory sets env, threads\n",
+    )
+    assert warmfork("run", "--quiet", busybox, "env").stderr == ""
+    assert warmfork("run", "--config=warmfork.toml", busybox, "env").stderr == ""
+
+
+def test_a_file_that_nobody_named_gives_no_permissions(warmfork: Any, busybox: str, tmp_path: Path) -> None:
+    (tmp_path / "warmfork.toml").write_text("allow-all = true\n")
+    done = warmfork("run", busybox, "cat", "/etc/hostname")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: warmfork.toml: allow-all: a file gives permissions only if it is named\n"
+        "hint: --config=warmfork.toml names it, if you trust it\n"
+    )
+    assert warmfork("run", "--config=warmfork.toml", busybox, "cat", "/etc/hostname").returncode == 0
+    assert warmfork("run", busybox, "cat", "/etc/hostname", WARMFORK_CONFIG="warmfork.toml").returncode == 0
 
 
 def test_a_terminal_is_passed_through(warmfork_command: Path, environment: dict[str, str], python: str) -> None:

@@ -56,6 +56,25 @@ def test_strangers_are_served_by_forks(guest: Callable[[str], str], tmp_path: Pa
         assert ask(port_of(snapshot), b"count\n") == b"3 done\n"
 
 
+def test_a_stranger_at_another_address_with_the_port_of_our_client_is_served_by_a_fork(
+    guest: Callable[[str], str], tmp_path: Path
+) -> None:
+    machine, strangers = booted(guest, tmp_path)
+    for name in ("client", "met"):
+        os.mkfifo(tmp_path / name)
+    with machine, ThreadPoolExecutor(1) as thread, socket.socket() as stranger:
+        warm = thread.submit(machine.warm_up, 1, "/meet")
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind(("127.0.0.2", int((tmp_path / "client").read_text())))
+        stranger.connect(strangers[0].getpeername())
+        stranger.sendall(b"count\n")
+        (tmp_path / "met").write_text("go")
+        warm.result()
+        snapshot = machine.freeze()
+        with snapshot.serve():
+            assert answers([*strangers, stranger]) == [b"2 done\n"] * (STRANGERS + 1)
+
+
 def test_strangers_are_served_by_forks_of_the_moment_that_was_taken(
     guest: Callable[[str], str], tmp_path: Path
 ) -> None:

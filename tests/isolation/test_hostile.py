@@ -23,7 +23,8 @@ CRASHES = [
 ]  # fmt: skip
 EXITS = ["exit"]
 TIMEOUTS = [
-    "spin", "spin-calls", "spin-blocked", "sleep", "flood", "flood-faults", "output", "allocate-file", "threads spin",
+    "spin", "spin-calls", "spin-blocked", "sleep", "flood", "flood-faults", "flood-without-frames", "output",
+    "allocate-file", "threads spin",
 ]  # fmt: skip
 TOO_LARGE = [
     "touch",

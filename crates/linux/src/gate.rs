@@ -12,10 +12,11 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
-use rustix::net::{SocketAddrAny, SocketFlags};
+use rustix::net::{SocketAddrAny, SocketAddrUnix, SocketFlags};
 use warmfork_memory::HostFile;
 
 use crate::events::DescriptionId;
@@ -95,46 +96,83 @@ impl Offer {
 /// More strangers than these wait in vain: as many as a listening socket of Linux's has waiting by default.
 const MAX_HELD: usize = 4096;
 
-/// The client that warms a program up, known by the port that it connects from. The lock is held for moments, and with no other.
+/// The names by which a client is known, which nobody else has while it is connected.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ClientName {
+    /// Of TCP: both ends. Others may have the port of one of them at another address.
+    Internet {
+        /// The client's own address.
+        from: SocketAddr,
+        /// The address that it connects to.
+        to: SocketAddr,
+    },
+    /// The abstract name of a Unix socket. Its process is not enough: guests of other machines are this process's too.
+    Unix(Vec<u8>),
+}
+
+impl ClientName {
+    /// The name of a Unix client, which is bound to one.
+    ///
+    /// # Errors
+    /// The host's own; EINVAL for a socket without an abstract name.
+    pub fn unix(client: impl AsFd) -> Result<Self, Errno> {
+        Self::unix_named(rustix::net::getsockname(client)?).ok_or(Errno::INVAL)
+    }
+
+    fn unix_named(address: SocketAddrAny) -> Option<Self> {
+        Some(Self::Unix(SocketAddrUnix::try_from(address).ok()?.abstract_name()?.to_vec()))
+    }
+
+    /// The name of the client that made `connection`, which was accepted.
+    fn of(connection: &HostFile) -> Option<Self> {
+        let (peer, own) = (rustix::net::getpeername(connection).ok()??, rustix::net::getsockname(connection).ok()?);
+        match (SocketAddr::try_from(peer.clone()), SocketAddr::try_from(own)) {
+            (Ok(from), Ok(to)) => Some(Self::Internet { from, to }.plain()),
+            _ => Self::unix_named(peer),
+        }
+    }
+
+    /// Without what only one of the ends may know: that an address is mapped, a scope.
+    fn plain(self) -> Self {
+        let plain = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+        match self {
+            Self::Internet { from, to } => Self::Internet { from: plain(from), to: plain(to) },
+            name @ Self::Unix(_) => name,
+        }
+    }
+}
+
+/// The client that warms a program up. The lock is held for moments, and with no other.
 #[derive(Clone, Debug, Default)]
-pub struct OwnClient(Arc<Mutex<Option<u16>>>);
+pub struct OwnClient(Arc<Mutex<Option<ClientName>>>);
 
 impl OwnClient {
-    /// It connects by `connect`, which must not wait and returns its port. Nobody is taken for it, or for a stranger,
+    /// It connects by `connect`, which must not wait and returns its name. Nobody is taken for it, or for a stranger,
     /// before that is known.
     ///
     /// # Errors
     /// Those of `connect`.
-    pub fn connects(&self, connect: impl FnOnce() -> std::io::Result<u16>) -> std::io::Result<()> {
-        let mut port = self.port();
-        *port = None;
-        *port = Some(connect()?);
+    pub fn connects(&self, connect: impl FnOnce() -> std::io::Result<ClientName>) -> std::io::Result<()> {
+        let mut name = self.name();
+        *name = None;
+        *name = Some(connect()?.plain());
         Ok(())
     }
 
-    /// It does not connect any more: the next client with its port is a stranger.
+    /// It does not connect any more: the next client with its name is a stranger.
     pub fn is_gone(&self) {
-        *self.port() = None;
+        *self.name() = None;
     }
 
-    fn port(&self) -> MutexGuard<'_, Option<u16>> {
+    fn name(&self) -> MutexGuard<'_, Option<ClientName>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether `connection`, which was accepted, is its.
     #[must_use]
-    pub fn made(&self, connection: &Arc<HostFile>) -> bool {
-        let names = rustix::net::getpeername(connection).ok().zip(rustix::net::getsockname(connection).ok());
-        let Some((peer, own)) = names else { return false };
-        match (peer.and_then(|peer| SocketAddr::try_from(peer).ok()), SocketAddr::try_from(own)) {
-            (Some(peer), Ok(own)) => {
-                let here = peer.ip() == own.ip() || peer.ip().is_loopback() && own.ip().is_loopback();
-                here && *self.port() == Some(peer.port())
-            }
-            // A Unix socket, whose peers have no names, but processes.
-            _ => rustix::net::sockopt::socket_peercred(connection)
-                .is_ok_and(|peer| peer.pid == rustix::process::getpid()),
-        }
+    pub fn made(&self, connection: &HostFile) -> bool {
+        let name = ClientName::of(connection);
+        name.is_some() && *self.name() == name
     }
 }
 
@@ -349,3 +387,6 @@ impl Gate {
         (self.accepted, self.ended)
     }
 }
+
+#[cfg(test)]
+mod tests;

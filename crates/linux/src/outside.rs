@@ -8,6 +8,7 @@
 //! ```
 
 use std::fmt;
+use std::sync::Arc;
 
 use warmfork_abi::Errno;
 use warmfork_abi::socket::AF_UNIX;
@@ -15,6 +16,7 @@ use warmfork_abi::socket::AF_UNIX;
 use crate::events::DescriptionId;
 use crate::kernel::Kernel;
 use crate::objects::address::{Address, plain};
+use crate::objects::frozen_names::FrozenNames;
 use crate::objects::pair::PairEnd;
 use crate::objects::socket::Socket;
 use crate::objects::tcp::TcpEnd;
@@ -64,7 +66,11 @@ impl Kernel {
         let mut frozen = self.copy()?;
         let mut found = Vec::new();
         let Self { files, shared, .. } = &mut frozen;
+        let mut names = FrozenNames::clone(&shared.frozen_names);
         for (id, description) in files.descriptions_mut() {
+            if let Object::Socket(socket) = &description.object {
+                socket.add_name(&mut names);
+            }
             let outside = match &description.object {
                 Object::Socket(socket) => outside(socket, rules).filter(|_| Some(id) != except),
                 _ => None,
@@ -77,6 +83,7 @@ impl Kernel {
             }
             found.extend(outside);
         }
+        shared.frozen_names = Arc::new(names);
         Ok((frozen, found))
     }
 }

@@ -14,9 +14,9 @@ use crate::call::{Call, SyscallResult};
 use crate::early_accept::{self, Condition, Early};
 use crate::syscalls::{
     attributes, copying, descriptors, directories, events, execution, extended_attributes, file_systems, files, fork,
-    futex, headers, identity, inotify, ioctl, limits, locks, memory, messages, metadata, ownership, paths, pidfd,
-    pipes, polling, process, random, refused, scheduling, sequences, signals, socket_options, sockets, splice, storage,
-    threads, time, timers, transfer,
+    futex, headers, identity, inotify, ioctl, limits, locks, memory, messages, metadata, moves, ownership, paths,
+    pidfd, pipes, polling, process, random, refused, scheduling, sequences, signals, socket_options, sockets, splice,
+    storage, threads, time, timers, transfer,
 };
 
 /// Answers one system call.
@@ -196,11 +196,11 @@ pub static TABLE: &[Entry] = &[
     full(79, "getcwd", paths::getcwd),
     full(80, "chdir", paths::chdir).path(0),
     full(81, "fchdir", paths::fchdir),
-    full(82, "rename", directories::rename).path(0),
+    full(82, "rename", moves::rename).path(0),
     full(83, "mkdir", directories::mkdir).path(0),
     full(84, "rmdir", directories::rmdir).path(0),
     full(85, "creat", files::creat).path(0),
-    full(86, "link", directories::link),
+    full(86, "link", moves::link),
     full(87, "unlink", directories::unlink).path(0),
     full(88, "symlink", directories::symlink),
     full(89, "readlink", paths::readlink).path(0),
@@ -378,8 +378,8 @@ pub static TABLE: &[Entry] = &[
     full(261, "futimesat", ownership::futimesat),
     full(262, "newfstatat", metadata::newfstatat).path(1),
     full(263, "unlinkat", directories::unlinkat).path(1),
-    full(264, "renameat", directories::renameat).path(1),
-    full(265, "linkat", directories::linkat),
+    full(264, "renameat", moves::renameat).path(1),
+    full(265, "linkat", moves::linkat),
     full(266, "symlinkat", directories::symlinkat),
     full(267, "readlinkat", paths::readlinkat).path(1),
     full(268, "fchmodat", ownership::fchmodat).path(1),
@@ -430,7 +430,7 @@ pub static TABLE: &[Entry] = &[
     refused(313, "finit_module", refused::not_permitted, "EPERM: needs privileges that no guest has"),
     partial(314, "sched_setattr", scheduling::sched_setattr, "remembered only; no real-time policies"),
     partial(315, "sched_getattr", scheduling::sched_getattr, "remembered only; no real-time policies"),
-    full(316, "renameat2", directories::renameat2).path(1),
+    full(316, "renameat2", moves::renameat2).path(1),
     refused(317, "seccomp", refused::not_implemented, "ENOSYS: the host filters already"),
     full(318, "getrandom", random::getrandom),
     partial(319, "memfd_create", files::memfd_create, "no huge pages"),

@@ -24,7 +24,12 @@ Program = Annotated[
 ]
 ConfigFile = Annotated[
     str | None,
-    typer.Option("--config", "-c", metavar="FILE", help="Configuration file. Default: warmfork.toml, if it is there."),
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="Configuration file. Default: warmfork.toml, if it is there and gives no permissions.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Write JSON.")]
 

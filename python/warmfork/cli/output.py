@@ -30,6 +30,11 @@ def say(word: str, text: str) -> None:
     print(label(word), text, file=sys.stderr, flush=True)
 
 
+def configured(path: str, keys: list[str]) -> None:
+    """Says which settings come from a file that nobody named."""
+    say("config", f"{path} of this directory sets {', '.join(keys)}")
+
+
 def error(problem: WarmforkError) -> None:
     """Writes an error, and its hint on a line of its own."""
     say("error", str(problem))

@@ -43,7 +43,7 @@ def run_program(program: list[str], flags: dict[str, Any], config: str | None) -
     Returns:
         The exit code to end with: the program's, or 128 plus the signal that killed it.
     """
-    settings = load(flags, os.environ, config)
+    settings = load(flags, os.environ, config, output.configured)
     output.set_up_logging(settings)
     with make_machine(program, settings) as machine, _forwarding_terminal_signals_to(machine):
         outcome = machine.run()

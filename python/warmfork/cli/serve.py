@@ -55,7 +55,7 @@ class _StopSignals:
 
 def show_config(flags: dict[str, Any], config: str | None) -> int:
     """Prints the settings, from wherever they come, as a configuration file."""
-    sys.stdout.write(to_toml(load(flags, os.environ, config)))
+    sys.stdout.write(to_toml(load(flags, os.environ, config, output.configured)))
     return 0
 
 
@@ -65,7 +65,7 @@ def serve_program(program: list[str], flags: dict[str, Any], config: str | None)
     Returns:
         The exit code to end with: 0 after a stop by signal, 1 when the server ended by itself.
     """
-    settings = load(flags, os.environ, config)
+    settings = load(flags, os.environ, config, output.configured)
     output.set_up_logging(settings)
     snapshot, described = _boot(program, settings)
     with _StopSignals() as stop:

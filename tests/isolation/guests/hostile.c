@@ -177,6 +177,17 @@ static void flood_faults(const char *text) {
     signal(SIGSEGV, (void (*)(int))getppid);
     *(volatile char *)0 = 1;
 }
+static void flood_without_frames(const char *text) {
+    // The handler of the division finds no stack; that of the fault which this is finds one, and returns to the division.
+    static char alternate[1 << 16];
+    stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
+    struct sigaction action = {.sa_handler = (void (*)(int))getppid, .sa_flags = SA_ONSTACK};
+    sigaltstack(&stack, 0);
+    sigaction(SIGSEGV, &action, 0);
+    signal(SIGFPE, action.sa_handler);
+    char *nowhere = mmap(0, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    __asm__ volatile("mov %0, %%rsp; xor %%ecx, %%ecx; div %%ecx" : : "r"(nowhere) : "memory", "rcx", "rax", "rdx");
+}
 static void flood_queue(const char *text) {
     sigset_t all;
     sigfillset(&all);
@@ -352,7 +363,7 @@ static const struct action actions[] = {
     {"vsyscall-inside", vsyscall_inside}, {"resident", run_resident}, {"write-shared-pages", write_shared_pages},
     {"change-reserved", change_reserved}, {"calls-into-reserved", calls_into_reserved}, {"spin", spin},
     {"spin-calls", spin_calls}, {"spin-blocked", spin_blocked}, {"sleep", sleep_for_ever}, {"flood", flood},
-    {"flood-faults", flood_faults}, {"flood-queue", flood_queue}, {"kill", kill_itself}, {"exit", exit_quietly},
+    {"flood-faults", flood_faults}, {"flood-without-frames", flood_without_frames}, {"flood-queue", flood_queue}, {"kill", kill_itself}, {"exit", exit_quietly},
     {"recurse", recurse_for_ever}, {"threads", threads}, {"fork", fork_bomb}, {"fork-and-touch", fork_and_touch}, {"touch", touch},
     {"read-reserve", read_reserve}, {"read-zeroes", read_zeroes}, {"fill-file", fill_file}, {"fill-file-at-once", fill_file_at_once},
     {"fill-file-view", fill_file_view}, {"allocate-file", allocate_file}, {"map-storm", map_storm},

@@ -5,13 +5,15 @@
 //! ```
 //!
 //! Workers wait for the shared listening sockets in epoll sets of their own, exclusively, so that a connection wakes
-//! one of them. A fork does not run between connections. A failure of a connection (crash, time, memory, platform) costs
-//! that connection alone: its fork is thrown away and a new one made.
+//! one of them. A fork does not run between connections. A failure of a connection (crash, time, memory, platform, a panic of
+//! the worker) costs that connection alone: its fork is thrown away and a new one made.
 //!
 //! Locks: `Control::handles`, `Control::ended` and `Server::workers`, never two at once.
 
 mod early_accept;
 pub mod freeze_point;
+#[cfg(debug_assertions)]
+pub mod planted;
 pub mod statistics;
 pub mod warmup;
 mod worker;
@@ -99,7 +101,7 @@ impl Server {
             statistics: Statistics::default(),
             handles: Mutex::new(vec![None; threads]),
             interrupts: !options.ephemeral,
-            running: AtomicUsize::new(threads),
+            running: AtomicUsize::new(0),
             ended: (Mutex::new(()), Condvar::new()),
         });
         let server = Self { control, platform: snapshot.platform(), threads, workers: Mutex::default() };
@@ -112,9 +114,9 @@ impl Server {
                 options,
                 Arc::clone(&server.control),
             );
-            let control = Arc::clone(&server.control);
+            let end = EndOnDrop::of(&server.control);
             let thread = std::thread::Builder::new().name(format!("warmfork-worker-{index}")).spawn(move || {
-                let _end = EndOnDrop(control);
+                let _end = end;
                 worker.run();
             });
             server.lock_workers().push(thread.map_err(EngineError::host("starting a worker's thread"))?);
@@ -203,8 +205,15 @@ impl Drop for Server {
     }
 }
 
-/// Tells the server that a worker has ended, also by a panic.
+/// Tells the server that a worker has ended: also by a panic, or because the host refused its thread.
 struct EndOnDrop(Arc<Control>);
+
+impl EndOnDrop {
+    fn of(control: &Arc<Control>) -> Self {
+        control.running.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(control))
+    }
+}
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {

@@ -54,6 +54,8 @@ counters! {
     exits,
     /// Connections lost because the platform failed.
     failures,
+    /// Panics of workers, each of which lost a connection or a fork: bugs of warmfork.
+    panics,
     /// System calls answered.
     syscalls,
     /// Sum of the latencies in microseconds.

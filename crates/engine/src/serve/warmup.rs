@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -14,8 +14,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::Timeout;
-use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
-use warmfork_linux::gate::OwnClient;
+use rustix::net::{AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType};
+use warmfork_linux::gate::{ClientName, OwnClient};
 use warmfork_memory::HostFile;
 
 use crate::error::EngineError;
@@ -234,7 +234,7 @@ impl Client {
                 Ok(Box::new(stream))
             }
             Address::Unix(path) => {
-                let stream = UnixStream::connect(path)?;
+                let stream = self.connect_unix(path)?;
                 stream.set_read_timeout(Some(READ_TIMEOUT))?;
                 self.set_connection(ConnectionSlot::Connected(stream.as_fd().try_clone_to_owned()?))?;
                 Ok(Box::new(stream))
@@ -242,8 +242,17 @@ impl Client {
         }
     }
 
-    /// Connects, and tells the machine the client's port: the machine accepts no other client. Binding the socket before would be
-    /// simpler, but finds no port where many connections, to any address, have ended lately.
+    /// Connects, and tells the machine the name by which it knows the client, which Linux chooses.
+    fn connect_unix(&self, path: &Path) -> std::io::Result<UnixStream> {
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        rustix::net::bind(&socket, &SocketAddrUnix::new_unnamed())?;
+        self.own.connects(|| Ok(ClientName::unix(&socket)?))?;
+        rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+        Ok(socket.into())
+    }
+
+    /// Connects, and tells the machine both ends' addresses: the machine accepts no other client. Binding the socket before
+    /// would be simpler, but finds no port where many connections, to any address, have ended lately.
     fn connect(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -253,7 +262,8 @@ impl Client {
                 Ok(()) | Err(Errno::INPROGRESS) => {}
                 Err(error) => return Err(error.into()),
             }
-            Ok(SocketAddr::try_from(rustix::net::getsockname(&socket)?)?.port())
+            let from = SocketAddr::try_from(rustix::net::getsockname(&socket)?)?;
+            Ok(ClientName::Internet { from, to: address })
         })?;
         let timeout = Timespec { tv_sec: READ_TIMEOUT.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: 0 };
         let mut set = [PollFd::new(&socket, PollFlags::OUT)];

@@ -1,7 +1,9 @@
 //! One worker: accepts a connection, lets its fork serve it, resets the fork.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -123,15 +125,31 @@ impl Worker {
         let mut fork = None;
         while !self.control.stopping() {
             if fork.is_none() {
-                fork = self.new_fork();
+                fork = self.survive(|| self.new_fork()).flatten();
             }
-            let Some(ready) = fork.take() else {
+            let Some(ready) = &mut fork else {
                 self.control.pause();
                 continue;
             };
-            fork = if self.options.ephemeral { self.serve_one(ready, &acceptor) } else { self.serve_on(ready) };
+            let serve = || if self.options.ephemeral { self.serve_one(ready, &acceptor) } else { self.serve_on(ready) };
+            if self.survive(serve) != Some(true) {
+                self.survive(|| drop(fork.take()));
+            }
         }
         self.control.set_handle(self.index, None);
+    }
+
+    /// Does `task`; `None` if it panics. A bug that a request meets then costs its connection and its fork, which nobody may
+    /// use any more, and not the worker with all connections to come.
+    fn survive<R>(&self, task: impl FnOnce() -> R) -> Option<R> {
+        catch_unwind(AssertUnwindSafe(task)).map_err(|panic| self.report(&*panic)).ok()
+    }
+
+    fn report(&self, panic: &(dyn Any + Send)) {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Statistics::add(&self.control.statistics.panics, 1);
+        log::error!("worker {}: a bug in warmfork: {text}; a new fork is made", self.index);
     }
 
     fn new_fork(&self) -> Option<Fork> {
@@ -147,13 +165,15 @@ impl Worker {
         Some(fork)
     }
 
-    /// Waits for a connection and lets `fork` serve it. Returns the fork, pristine again, unless it was lost.
-    fn serve_one(&self, mut fork: Fork, acceptor: &Acceptor) -> Option<Fork> {
+    /// Waits for a connection and lets `fork` serve it. Returns whether the fork is pristine again; otherwise it is lost.
+    fn serve_one(&self, fork: &mut Fork, acceptor: &Acceptor) -> bool {
         let statistics = &self.control.statistics;
         let waiting = self.snapshot.take_waiting();
-        let Some(offer) = waiting.or_else(|| acceptor.accept(&self.control)) else { return Some(fork) };
+        let Some(offer) = waiting.or_else(|| acceptor.accept(&self.control)) else { return true };
         let accepted = Instant::now();
         Statistics::add(&statistics.connections, 1);
+        #[cfg(debug_assertions)]
+        super::planted::meet();
         let before = fork.machine().counters().syscalls;
         fork.take(offer);
         let touched_bytes = self.options.max_request_memory;
@@ -163,7 +183,7 @@ impl Worker {
         statistics.observe(accepted.elapsed());
         Statistics::add(&statistics.syscalls, fork.machine().counters().syscalls - before);
         if !self.count(&outcome) {
-            return None;
+            return false;
         }
         let started = Instant::now();
         let pages = fork.resets.pages;
@@ -179,14 +199,15 @@ impl Worker {
             Ok(ResetKind::Rebuilt) => Statistics::add(&statistics.resets_rebuilt, 1),
             Err(error) => {
                 log::error!("worker {} threw its fork away: {error}", self.index);
-                return None;
+                return false;
             }
         }
-        Some(fork)
+        true
     }
 
-    /// Lets `fork` accept and serve by itself until it ends, or the server stops and its connections have ended.
-    fn serve_on(&self, mut fork: Fork) -> Option<Fork> {
+    /// Lets `fork` accept and serve by itself until it ends, or the server stops and its connections have ended. Returns that
+    /// the fork is lost.
+    fn serve_on(&self, fork: &mut Fork) -> bool {
         let statistics = &self.control.statistics;
         let mut counted = ((0, 0), 0);
         fork.open();
@@ -202,18 +223,20 @@ impl Worker {
             Statistics::add(&statistics.connections, counted.0.0 - accepted);
             Statistics::add(&statistics.served, counted.0.1 - ended);
             Statistics::add(&statistics.syscalls, counted.1 - syscalls);
+            #[cfg(debug_assertions)]
+            super::planted::meet();
             match outcome {
                 Ok(Outcome::Connection) => {}
                 Ok(Outcome::Interrupted) if self.control.stopping() && !stopping => {
                     stopping = true;
                     fork.shut();
                 }
-                Ok(Outcome::Served) => return None,
+                Ok(Outcome::Served) => return false,
                 outcome => break outcome,
             }
         };
         self.count(&outcome);
-        None
+        false
     }
 
     /// Counts how a run ended, and logs failures for the operator. Returns whether the fork can be reset.

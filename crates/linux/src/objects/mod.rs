@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod fifo;
 pub mod fifos;
 pub mod file;
+pub mod frozen_names;
 pub mod inherited;
 pub mod inotify;
 pub mod local;

@@ -1,10 +1,13 @@
 //! State that several objects share, by id: the tables below the objects.
 
+use std::sync::Arc;
+
 use crate::events::DescriptionId;
 use crate::locks::Locks;
 use crate::objects::address::LocalName;
 use crate::objects::channel::Channels;
 use crate::objects::fifos::Fifos;
+use crate::objects::frozen_names::FrozenNames;
 use crate::objects::mailbox::Mailboxes;
 use crate::objects::pipes::Pipes;
 use crate::objects::shared_memory::SharedMemory;
@@ -28,6 +31,8 @@ pub struct Shared {
     pub mailboxes: Mailboxes,
     /// Names of Unix sockets that a fork has from its snapshot and has closed: the host's are open still.
     pub closed_names: Vec<LocalName>,
+    /// The names of the sockets that a fork has from its snapshot, also of those that it has closed.
+    pub frozen_names: Arc<FrozenNames>,
     /// The armed timerfds.
     pub timers: TimerFds,
     /// Pseudo-terminals.

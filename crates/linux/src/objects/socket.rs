@@ -20,6 +20,7 @@ use crate::events::Events;
 use crate::host::errno;
 use crate::metadata::host_metadata;
 use crate::objects::address::Address;
+use crate::objects::frozen_names::SocketFile;
 use crate::objects::inherited::Inherited;
 use crate::objects::local::Local;
 use crate::objects::option_values::read_int;
@@ -35,6 +36,8 @@ pub struct Bound {
     pub path: Vec<u8>,
     /// As the host knows it.
     pub host: Vec<u8>,
+    /// Where that is, if it was still there.
+    pub file: Option<Box<SocketFile>>,
 }
 
 /// The role of a socket in its connection.

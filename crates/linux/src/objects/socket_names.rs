@@ -4,21 +4,29 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use rustix::net::SocketAddrAny;
 use warmfork_abi::Errno;
-use warmfork_abi::socket::{AF_INET6, AF_UNIX};
+use warmfork_abi::socket::{AF_INET6, AF_UNIX, IPV6_V6ONLY, SOL_IPV6};
 
 use crate::host::errno;
-use crate::objects::address::Address;
+use crate::objects::address::{Address, plain};
+use crate::objects::frozen_names::{FrozenNames, HeldAddress};
+use crate::objects::options::Name;
 use crate::objects::socket::Socket;
 
 impl Socket {
     /// bind(2), to an address that the policy allows.
     ///
     /// # Errors
-    /// The host's own.
-    pub fn bind(&mut self, address: &SocketAddrAny) -> Result<(), Errno> {
+    /// The host's own; EADDRINUSE for an address of the snapshot's sockets, which the host would share.
+    pub fn bind(&mut self, address: &SocketAddrAny, frozen: &FrozenNames) -> Result<(), Errno> {
         self.own()?;
+        let internet = SocketAddr::try_from(address.clone()).ok();
+        // One that has a name already is refused by the host.
+        let unbound = matches!(self.host_name(), Ok(Address::Internet(own)) if own.port() == 0);
+        if unbound && internet.is_some_and(|internet| frozen.has_address(&self.held(internet))) {
+            return Err(Errno::EADDRINUSE);
+        }
         rustix::net::bind(self.handle(), address).map_err(errno)?;
-        self.asked_for_port = SocketAddr::try_from(address.clone()).is_ok_and(|address| address.port() != 0);
+        self.asked_for_port = internet.is_some_and(|address| address.port() != 0);
         self.note_address();
         Ok(())
     }
@@ -49,6 +57,27 @@ impl Socket {
             self.note_address();
         }
         self.address.ok_or(Errno::EADDRNOTAVAIL)
+    }
+
+    /// Adds its name to `names`, if it has one of its own.
+    pub(crate) fn add_name(&self, names: &mut FrozenNames) {
+        // An accepted connection has the name of its listening socket.
+        if !self.accepted() {
+            let file = self.bound.as_ref().and_then(|bound| bound.file.as_deref().cloned());
+            names.add(self.address.map(|address| self.held(address)), file);
+        }
+    }
+
+    /// `address` as it holds it, or would.
+    fn held(&self, address: SocketAddr) -> HeldAddress {
+        HeldAddress { stream: self.is_stream(), address: plain(address), only_v6: self.only_v6() }
+    }
+
+    /// Whether it is an IPv6 socket that IPv4 does not reach.
+    #[must_use]
+    pub(crate) fn only_v6(&self) -> bool {
+        let value = Name { level: SOL_IPV6, name: IPV6_V6ONLY }.on_host(self.handle(), 4);
+        self.family == AF_INET6 && value.is_ok_and(|value| value != [0; 4])
     }
 
     /// As [`Self::note_address`], for a datagram socket: its name changes with its peer, but for a port that it has, which

@@ -21,6 +21,7 @@ pub mod locks;
 pub mod memory;
 pub mod messages;
 pub mod metadata;
+pub mod moves;
 pub mod names;
 pub mod ownership;
 pub mod paths;

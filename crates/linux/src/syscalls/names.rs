@@ -14,10 +14,13 @@ use warmfork_abi::Errno;
 use warmfork_abi::socket::{AF_INET, AF_INET6, AF_UNIX, SOCKADDR_STORAGE_SIZE};
 
 use crate::call::Call;
+use crate::guest_path;
 use crate::host::errno;
 use crate::metadata::host_metadata;
+use crate::objects::Object;
 use crate::objects::address::{Address, LocalName};
-use crate::objects::socket::Socket;
+use crate::objects::frozen_names::{FileNumber, SocketFile};
+use crate::objects::socket::{Bound, Socket};
 use crate::policy::{Access, Rule};
 use crate::resolve::{Found, Request};
 
@@ -32,12 +35,12 @@ pub(crate) struct HostAddress {
     /// The name by which one of the machine's own sockets would be found there.
     pub local: Option<LocalName>,
     /// The directory that the address goes through; open while it is used.
-    _through: Option<OwnedFd>,
+    through: Option<OwnedFd>,
 }
 
 impl HostAddress {
     fn plain(address: impl Into<SocketAddrAny>) -> Self {
-        Self { address: Some(address.into()), local: None, _through: None }
+        Self { address: Some(address.into()), local: None, through: None }
     }
 
     fn without_file(name: &[u8]) -> Result<Self, Errno> {
@@ -45,10 +48,55 @@ impl HostAddress {
         Ok(Self { local: Some(LocalName::Abstract(name.to_vec())), ..Self::plain(address) })
     }
 
+    /// The file that bind(2) makes at this name, which the guest gives as `path`.
+    pub(crate) fn socket_file(&self, call: &Call<'_>, path: &[u8]) -> Option<Box<SocketFile>> {
+        let path = guest_path::plain(&[&call.kernel.process().fs.cwd, &b"/"[..], path].concat());
+        let name = guest_path::split(&path)?.1.to_vec();
+        let directories = directories_above(self.through.as_ref()?).ok()?;
+        Some(Box::new(SocketFile { name, directories, path }))
+    }
+
     /// Refuses the name of a socket that this fork has closed, though its snapshot's is there.
     fn unless_closed(self, call: &Call<'_>) -> Result<Self, Errno> {
         let closed = self.local.as_ref().is_some_and(|name| call.kernel.shared.closed_names.contains(name));
         if closed { Err(Errno::ECONNREFUSED) } else { Ok(self) }
+    }
+}
+
+/// A directory of the host and those above it.
+fn directories_above(directory: &OwnedFd) -> Result<Vec<FileNumber>, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let number = |fd: &OwnedFd| host_metadata(fd.as_fd()).map(|metadata| (metadata.device, metadata.inode));
+    let mut found = vec![number(directory)?];
+    let mut here = rustix::fs::openat(directory, "..", flags, Mode::empty()).map_err(errno)?;
+    loop {
+        let above = number(&here)?;
+        // The root is its own parent.
+        if found.last() == Some(&above) {
+            return Ok(found);
+        }
+        found.push(above);
+        here = rustix::fs::openat(&here, "..", flags, Mode::empty()).map_err(errno)?;
+    }
+}
+
+/// A name in a directory, which leads to a file with this number, if to any.
+pub(crate) type Named<'a> = (&'a OwnedFd, &'a [u8], Option<FileNumber>);
+
+/// The files of sockets follow a rename, or an exchange of two names.
+pub(crate) fn socket_files_renamed(call: &mut Call<'_>, old: Named<'_>, new: Named<'_>) {
+    let socket_file = |object: &Object| matches!(object, Object::Socket(Socket { bound: Some(_), .. }));
+    if !call.kernel.files.objects().any(socket_file) {
+        return;
+    }
+    // Without them, forks are not kept from the name.
+    let (Ok(before), Ok(after)) = (directories_above(old.0), directories_above(new.0)) else { return };
+    for (_, description) in call.kernel.files.descriptions_mut() {
+        if let Object::Socket(Socket { bound: Some(Bound { file: Some(file), .. }), .. }) = &mut description.object
+            && !file.follow((before[0], old.1), old.2, (&after, new.1))
+        {
+            file.follow((after[0], new.1), new.2, (&before, old.1));
+        }
     }
 }
 
@@ -94,7 +142,7 @@ fn deny_abstract(call: &mut Call<'_>, doing: &str, flag: &str) -> Errno {
 pub(crate) fn destination(call: &mut Call<'_>, family: u16, address: &Address) -> Result<HostAddress, Errno> {
     let internet = matches!(family, AF_INET | AF_INET6);
     match address {
-        Address::Unspecified => Ok(HostAddress { address: None, local: None, _through: None }),
+        Address::Unspecified => Ok(HostAddress { address: None, local: None, through: None }),
         Address::Internet(_) if !internet => Err(Errno::EINVAL),
         Address::Internet(address) if !call.kernel.policy.may_connect(address) => {
             Err(deny(call, "connecting to", address, "--allow-connect"))
@@ -127,7 +175,7 @@ fn existing(call: &mut Call<'_>, path: &[u8]) -> Result<HostAddress, Errno> {
     let address = SocketAddrUnix::new(name.as_str()).map_err(errno)?;
     let metadata = host_metadata(fd.as_fd())?;
     let local = Some(LocalName::File(metadata.device, metadata.inode));
-    Ok(HostAddress { address: Some(address.into()), local, _through: Some(fd) })
+    Ok(HostAddress { address: Some(address.into()), local, through: Some(fd) })
 }
 
 /// Where to bind `socket`; also the host's name of a Unix socket that is bound to a path.
@@ -162,7 +210,7 @@ fn new_name(call: &mut Call<'_>, path: &[u8]) -> Result<HostAddress, Errno> {
         let mut full = format!("{DESCRIPTORS}{}/", directory.as_raw_fd()).into_bytes();
         full.extend(name);
         let address = SocketAddrUnix::new(&full[..]).map_err(errno)?;
-        Ok(HostAddress { address: Some(address.into()), local: None, _through: Some(directory) })
+        Ok(HostAddress { address: Some(address.into()), local: None, through: Some(directory) })
     });
     match found? {
         Found::Host(address) => Ok(address),
@@ -193,7 +241,7 @@ pub(crate) fn as_guest_knows(call: &Call<'_>, address: Address) -> Address {
     match address {
         Address::Path(name) if name.starts_with(DESCRIPTORS.as_bytes()) => {
             let known = call.kernel.files.descriptions().find_map(|(_, description)| match &description.object {
-                crate::objects::Object::Socket(socket) => socket.guest_name(&name),
+                Object::Socket(socket) => socket.guest_name(&name),
                 _ => None,
             });
             known.map_or(Address::Unnamed, |path| Address::Path(path.to_vec()))

@@ -115,11 +115,12 @@ pub fn bind(call: &mut Call<'_>) -> SyscallResult {
         name => name,
     };
     let local = local(call, &socket, &name)?;
-    let host_name = local.address.ok_or(Errno::EINVAL)?;
+    let host_name = local.address.clone().ok_or(Errno::EINVAL)?;
+    let file = if let Address::Path(path) = &name { local.socket_file(call, path) } else { None };
     let (socket, context) = host_socket(call, id, Errno::EINVAL)?;
-    socket.bind(&host_name)?;
+    socket.bind(&host_name, &context.shared.frozen_names)?;
     if let (Address::Path(path), Address::Path(host)) = (name, Address::from_host(host_name)) {
-        socket.bound = Some(Bound { path, host });
+        socket.bound = Some(Bound { path, host, file });
     }
     within::named(socket, context.shared);
     Ok(0)

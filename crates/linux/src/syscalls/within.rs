@@ -9,8 +9,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use warmfork_abi::Errno;
 use warmfork_abi::socket::{
     AF_INET6, AF_UNIX, IP_MTU_DISCOVER, IP_RECVERR, IP_RECVTOS, IP_RECVTTL, IPV6_MTU_DISCOVER, IPV6_RECVERR,
-    IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS, IPV6_V6ONLY, SO_RCVBUF, SO_SNDBUF, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_UDP,
-    UDP_CORK, UDP_SEGMENT,
+    IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS, SO_RCVBUF, SO_SNDBUF, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_UDP, UDP_CORK,
+    UDP_SEGMENT,
 };
 
 use crate::call::Call;
@@ -160,7 +160,7 @@ impl Kernel {
             }
             if own.ip() == to.ip() {
                 exact.push(id);
-            } else if own.ip().is_unspecified() && (own.is_ipv4() == to.is_ipv4() || own.is_ipv6() && !only_v6(socket))
+            } else if own.ip().is_unspecified() && (own.is_ipv4() == to.is_ipv4() || own.is_ipv6() && !socket.only_v6())
             {
                 everywhere.push(id);
             }
@@ -170,11 +170,6 @@ impl Kernel {
             _ => exact,
         }
     }
-}
-
-fn only_v6(socket: &Socket) -> bool {
-    let value = Name { level: SOL_IPV6, name: IPV6_V6ONLY }.on_host(socket.handle(), 4);
-    value.is_ok_and(|value| value != [0; 4])
 }
 
 /// Connects TCP socket `id` to Internet address `address`, if one of the machine's own sockets listens there. Returns the
@@ -187,7 +182,7 @@ pub(super) fn connect_tcp(call: &mut Call<'_>, id: DescriptionId, address: Socke
     let to = reached(socket.family, address)?;
     let listeners = call.kernel.find_internet(to, Socket::listening);
     if listeners.is_empty()
-        || to.ip().is_ipv4() && socket.family == AF_INET6 && only_v6(socket)
+        || to.ip().is_ipv4() && socket.family == AF_INET6 && socket.only_v6()
         || socket.peer().is_ok()
     {
         return None;
