@@ -129,6 +129,10 @@ impl ProcessPlatform {
     /// a handler of the resident code on a stack of its own. `None` when the stub died.
     fn cause(&mut self, signal: i32, registers: &Registers) -> Result<Option<Cause>, PlatformError> {
         let fpu = self.fpu()?;
+        if let Some(open) = without_key_rights(&fpu) {
+            // The host writes the frame with the guest's rights, on some kernels.
+            self.tracee.set_fpu(&open)?;
+        }
         // The guest's stack pointer might already lie on that stack.
         self.tracee.set_registers(&Registers { rsp: 0, orig_rax: u64::MAX, ..*registers })?;
         self.tracee.deliver(signal)?;
@@ -136,6 +140,8 @@ impl ProcessPlatform {
             match self.tracee.wait()? {
                 Stopped::Signal(libc::SIGTRAP) => break,
                 Stopped::Gone(_) => return Ok(None),
+                // The frame cannot be written: the same instruction would fault again, without end.
+                Stopped::Signal(libc::SIGSEGV) if self.tracee.signal_details()?.code > 0 => return Ok(None),
                 Stopped::Signal(_) | Stopped::Syscall => self.caller.interrupted = true,
             }
             self.tracee.run_freely()?;
@@ -146,6 +152,21 @@ impl ProcessPlatform {
         let mut word = |offset| self.caller.table().at(handler.rdx.wrapping_add(offset)).unwrap_or(0);
         Ok(Some(Cause { trap: word(CONTEXT_TRAP), error: word(CONTEXT_ERROR) }))
     }
+}
+
+/// Vector state `state` with all rights to all protection keys, if it denies any: those are a part of it, whose first state is all
+/// rights.
+fn without_key_rights(state: &[u8]) -> Option<Vec<u8>> {
+    /// The header's word of the parts that are not in their first state, and the bit of the rights to protection keys.
+    const PARTS: usize = 512;
+    const KEY_RIGHTS: u64 = 1 << 9;
+    let parts = u64::from_le_bytes(*state.get(PARTS..)?.first_chunk()?);
+    if parts & KEY_RIGHTS == 0 {
+        return None;
+    }
+    let mut open = state.to_vec();
+    open[PARTS..PARTS + 8].copy_from_slice(&(parts & !KEY_RIGHTS).to_le_bytes());
+    Some(open)
 }
 
 /// Opens the stub's memory, readable and writable regardless of its protection.
