@@ -2,6 +2,7 @@
 
 use log::{Level, log_enabled, warn};
 use warmfork_abi::numbers::{ACCEPT, ACCEPT4};
+use warmfork_abi::signals::SIGKILL;
 use warmfork_abi::{Errno, Registers};
 
 use crate::call::{Call, ExecRequest, Guest, Stop};
@@ -159,10 +160,13 @@ impl Kernel {
     }
 
     fn block(&mut self, registers: &mut Registers, tid: Tid, wait: crate::wait::Wait) -> Entered {
-        let due = !wait.uninterruptible && self.process().signal_due(tid, wait.mask);
+        let mut due = self.process().signal_due(tid, wait.mask);
+        if wait.uninterruptible {
+            due = self.process().pending_signals(tid) & 1 << (SIGKILL - 1) != 0;
+        }
         let task = self.process_mut().tasks.get_mut(tid);
         let moved = if task.restart.messages > 0 { task.restart.messages } else { task.restart.progress };
-        if due && moved > 0 {
+        if due && moved > 0 && !wait.uninterruptible {
             registers.rax = moved;
             return Entered::Continue;
         }

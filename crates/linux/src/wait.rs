@@ -17,7 +17,7 @@ pub struct Wait {
     pub restartable: bool,
     /// The call starts again after any handler, SA_RESTART or not.
     pub always_restarts: bool,
-    /// No signal ends it: a call that Linux does not interrupt either, in the middle of its work.
+    /// No signal but SIGKILL ends it: a call that Linux does not interrupt either, in the middle of its work.
     pub uninterruptible: bool,
     /// A child's end, stop or continuation ends the wait.
     pub children: bool,
