@@ -21,6 +21,7 @@ use warmfork_memory::{HostFile, Origin};
 
 pub use error::PolicyError;
 pub use network::HostPattern;
+pub(crate) use roots::shows_kernel;
 pub use roots::{Grants, Root};
 pub use rules::{Rule, Rules, Volume, guest_view};
 

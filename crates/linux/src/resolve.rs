@@ -10,8 +10,10 @@
 //! Every host call starts from a root that was opened before the guest ran and follows no symlink by itself, so that
 //! nothing that a guest does meanwhile (swapping a directory for a symlink, say) leads it elsewhere.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Once;
 
+use log::warn;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use warmfork_abi::Errno;
 use warmfork_abi::fcntl::{RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS};
@@ -22,7 +24,7 @@ use crate::guest_path;
 use crate::host::{DENIED, Host, errno};
 use crate::kernel::Kernel;
 use crate::metadata::read_link;
-use crate::policy::{Access, Decision, Denial, Policy, Root};
+use crate::policy::{Access, Decision, Denial, Policy, Root, shows_kernel};
 use crate::proc::{self, Node};
 
 /// Most symlinks in one path, as in Linux.
@@ -52,9 +54,21 @@ impl<'p> Place<'p> {
     /// # Errors
     /// ELOOP when a symlink is on the way; the host's others.
     pub fn open(&self, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        self.open_beneath(&self.relative, flags | OFlags::CLOEXEC, mode)
+    }
+
+    fn open_beneath(&self, relative: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        static SAID: Once = Once::new();
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        rustix::fs::openat2(&self.root.anchor, &self.relative[..], flags | OFlags::CLOEXEC, mode, resolve)
-            .map_err(errno)
+        let opened = rustix::fs::openat2(&self.root.anchor, relative, flags, mode, resolve).map_err(errno)?;
+        if self.root.kernel || !shows_kernel(opened.as_fd()).map_err(errno)? {
+            return Ok(opened);
+        }
+        SAID.call_once(|| {
+            let path = String::from_utf8_lossy(&self.path);
+            warn!(target: DENIED, "access to {path} is denied, as to all that shows the host's kernel: a rule or a volume of its own would allow it");
+        });
+        Err(Errno::EACCES)
     }
 
     /// Opens its directory (O_PATH); returns that and the last name in it.
@@ -69,10 +83,8 @@ impl<'p> Place<'p> {
         if name == b"." || self.mount {
             return Err(Errno::EBUSY);
         }
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let parent = rustix::fs::openat2(&self.root.anchor, directory, flags, Mode::empty(), resolve);
-        Ok((parent.map_err(errno)?, name))
+        Ok((self.open_beneath(directory, flags, Mode::empty())?, name))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub struct Root {
     pub volume: bool,
     /// Only shared libraries are readable beneath it.
     pub libraries: bool,
+    /// It is itself in a file system that shows the kernel: see [`shows_kernel`].
+    pub kernel: bool,
 }
 
 impl Root {
@@ -180,14 +183,15 @@ impl Builder {
             return Ok(());
         }
         let (anchor, rest) = anchor(host)?;
-        self.roots.push(Root { guest, anchor, rest, grants, volume, libraries });
+        let kernel = shows_kernel(anchor.as_fd()).map_err(|error| open_error(host, error.into()))?;
+        self.roots.push(Root { guest, anchor, rest, grants, volume, libraries, kernel });
         Ok(())
     }
 
     /// Whether `root` makes a difference. No rule does that is within a volume, nor one that allows no more than those above it:
     /// it would only keep its directory in place ([`super::Policy::is_fixed`]).
     fn is_needed(&self, root: &Root) -> bool {
-        if root.volume || root.guest == b"/" {
+        if root.volume || root.guest == b"/" || root.kernel {
             return true;
         }
         let covering = self.roots.iter().filter(|other| other.covering(&root.guest).is_some());
@@ -213,6 +217,31 @@ impl Builder {
         (self.roots, self.links)
     }
 }
+
+/// Whether a file is in a file system in which the kernel shows itself and its processes, this one among them. A guest's own /proc
+/// is made up; behind a volume or a rule these are the host's.
+pub(crate) fn shows_kernel(file: BorrowedFd<'_>) -> Result<bool, rustix::io::Errno> {
+    Ok(KERNEL_FILE_SYSTEMS.contains(&rustix::fs::fstatfs(file)?.f_type))
+}
+
+/// `f_type` of procfs, sysfs, cgroups of both kinds, debugfs, tracefs, securityfs, bpf, configfs, efivarfs, pstore, selinuxfs, nsfs
+/// and binfmt_misc (linux/magic.h).
+const KERNEL_FILE_SYSTEMS: [i64; 14] = [
+    0x9fa0,
+    0x6265_6572,
+    0x0027_e0eb,
+    0x6367_7270,
+    0x6462_6720,
+    0x7472_6163,
+    0x7363_6673,
+    0xcafe_4a11,
+    0x6265_6570,
+    0xde5e_81e4,
+    0x6165_676c,
+    0xf97c_ff8c,
+    0x6e73_6673,
+    0x4249_4e4d,
+];
 
 /// The closest directory at or above `host` that is there, and the way from it to `host`.
 fn anchor(host: &Path) -> Result<(Arc<HostFile>, Vec<u8>), PolicyError> {

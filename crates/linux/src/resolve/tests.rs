@@ -177,3 +177,18 @@ fn a_directory_swapped_for_a_symlink_leads_nowhere_else() {
         assert!(inside_seen > 0);
     });
 }
+
+#[test]
+fn the_hosts_own_kernel_is_shown_only_where_it_is_named() {
+    let volume = |host: &str, guest: &str| Volume { host: host.into(), guest: guest.into(), writable: false };
+    let with = |volumes| Policy::new(Rules { volumes, ..Rules::default() }).unwrap();
+    let root = Path::new("/");
+    let behind = with(vec![volume("/", "/host")]);
+    for path in ["/host/proc/self/maps", "/host/proc/1/status", "/host/proc/sys/kernel/ostype", "/host/sys/kernel/mm"] {
+        assert_eq!(text(&behind, root, path), Err(Errno::EACCES), "{path}");
+    }
+    assert_eq!(text(&behind, root, "/host/proc/missing"), Err(Errno::ENOENT));
+    let setting = "kernel/fscaps";
+    let expected = std::fs::read_to_string(format!("/sys/{setting}")).unwrap();
+    assert_eq!(text(&with(vec![volume("/sys", "/s")]), root, &format!("/s/{setting}")), Ok(expected));
+}
