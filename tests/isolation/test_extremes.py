@@ -15,6 +15,7 @@ LONGEST = 1.0
 
 @pytest.mark.timeout(scaled(150))
 def test_no_call_lasts_whatever_its_arguments(guest: Callable[[str], str], platform: str) -> None:
-    command = [sys.executable, "-m", "warmfork", "run", "--platform", platform, "--allow-read=/", "--max-processes", "8"]
-    done = subprocess.run([*command, "--", guest("extremes"), str(scaled(LONGEST))], capture_output=True, check=False)
+    run = [sys.executable, "-m", "warmfork", "run", "--platform", platform, "--allow-read=/", "--max-processes=8"]
+    command = [*run, "--", guest("extremes"), str(scaled(LONGEST))]
+    done = subprocess.run(command, capture_output=True, check=False)
     assert (done.returncode, done.stdout.decode()) == (0, "done\n"), done.stderr.decode()[-2000:]
