@@ -174,6 +174,11 @@ class ServeSettings(Settings):
     max_request_time: float = Field(
         ServeOptions.max_request_time, description="Time for a connection; 0 is no limit.", title="TIME"
     )
+    max_idle_time: float = Field(
+        ServeOptions.max_idle_time,
+        description="Time until a client must have said something, where clients speak first; 0 is no limit.",
+        title="TIME",
+    )
     max_request_memory: int = Field(
         ServeOptions.max_request_memory,
         description="Memory that a connection may touch; 0 is no limit.",

@@ -120,6 +120,8 @@ class ServeOptions:
         threads: Forks that serve side by side, up to 1,024; 0 is one for each CPU.
         ephemeral: Whether each connection gets a pristine fork. Otherwise forks keep their state.
         max_request_time: Time for a connection, in seconds or as text such as ``"8s"``; 0 is no limit.
+        max_idle_time: Time until a client must have said something, where clients speak first (the warm-up shows that);
+            0 is no limit. Until then it takes no fork.
         max_request_memory: Memory that a connection may touch, in bytes or as text such as ``"128M"``; 0 is no limit.
             A fork that wants more is thrown away.
         limit_request_memory: Above this much touched memory, a reset drops pages and does not rewrite them.
@@ -132,6 +134,7 @@ class ServeOptions:
     threads: Count = Option(1, partial(parse_count, least=0, most=1024))
     ephemeral: bool = True
     max_request_time: Duration = Option(8.0, parse_duration)
+    max_idle_time: Duration = Option(60.0, parse_duration)
     max_request_memory: Size = Option("128M", parse_size)
     limit_request_memory: Size = Option(_core.DEFAULT_REWRITE_LIMIT, parse_size)
     max_stop_time: Duration = Option(10.0, parse_duration)

@@ -35,6 +35,7 @@ _COUNTERS = {
     "forks": "Forks that were made.",
     "pages_rewritten": "Pages that resets wrote anew.",
     "reset_seconds": "Time that resets took.",
+    "idle": "Connections closed because their clients said nothing for too long.",
     "timeouts": "Connections cut because they took too long.",
     "out_of_memory": "Connections cut because the guest wrote to too much memory.",
     "crashes": "Connections lost because the guest was killed by a signal.",

@@ -91,6 +91,7 @@ class ServerStatistics(TypedDict):
     resets_rebuilt: int
     pages_rewritten: int
     reset_seconds: float
+    idle: int
     timeouts: int
     out_of_memory: int
     crashes: int

@@ -30,6 +30,7 @@ COUNTED: ServerStatistics = {
     "resets_rebuilt": 2,
     "pages_rewritten": 12345,
     "reset_seconds": 0.5,
+    "idle": 9,
     "timeouts": 3,
     "out_of_memory": 5,
     "crashes": 4,

@@ -39,6 +39,9 @@ pub struct Snapshot {
     outside: Vec<Outside>,
     /// The connection that it has accepted early. Each fork gets a connection of its own in its place.
     pub(crate) accepted: Option<Accepted>,
+    /// Over each of its connections so far, the client has said something first: or it waits for that over the one that it has
+    /// accepted early.
+    pub(crate) clients_speak_first: bool,
     /// Connections that came before it was frozen, the last first. The lock is held briefly.
     waiting: Mutex<Vec<Offer>>,
     /// The pages that the last typical fork's first process has written to. The lock is held briefly.
@@ -134,7 +137,19 @@ impl Snapshot {
         let (waiting, working_set) = (Mutex::default(), Mutex::default());
         let frozen = FrozenAt::now(&machine.guest.host);
         let platform = machine.guest.kind;
-        Ok(Self { platform, images, kernel, frozen, listeners, outside, accepted, waiting, working_set })
+        let clients_speak_first = accepted.is_some() || machine.guest.host.gate.clients_speak_first();
+        Ok(Self {
+            platform,
+            images,
+            kernel,
+            frozen,
+            listeners,
+            outside,
+            accepted,
+            clients_speak_first,
+            waiting,
+            working_set,
+        })
     }
 
     /// Logs which connections to the outside are kept and which end.

@@ -34,6 +34,7 @@ fn a_worker_survives_a_panic() {
                 threads: 1,
                 ephemeral,
                 max_request_time: None,
+                max_idle_time: None,
                 max_request_memory: None,
                 limit_request_memory: 1 << 20,
             };

@@ -21,6 +21,7 @@ use warmfork_memory::HostFile;
 
 use crate::events::DescriptionId;
 use crate::objects::options::SetOption;
+use crate::objects::received::Speaker;
 
 /// The connections that a gate lets in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -53,6 +54,8 @@ pub struct Gate {
     connections: BTreeSet<DescriptionId>,
     accepted: u64,
     ended: u64,
+    /// Who said something first, over the connections that were accepted and have ended: clients, the guest.
+    first: (bool, bool),
     /// The program's doings while it is offered a silent connection; see `early_accept.rs`.
     early: Option<EarlyAccept>,
 }
@@ -301,6 +304,18 @@ impl Gate {
         if self.connections.remove(&id) {
             self.ended += 1;
         }
+    }
+
+    /// Over a connection that was accepted and ends, `speaker` said something first.
+    pub(crate) fn spoke_first(&mut self, speaker: Speaker) {
+        let (peer, guest) = &mut self.first;
+        *(if speaker == Speaker::Peer { peer } else { guest }) = true;
+    }
+
+    /// Whether clients spoke first over all connections that were accepted, and there was one.
+    #[must_use]
+    pub fn clients_speak_first(&self) -> bool {
+        self.first == (true, false)
     }
 
     /// An option of description `id`, a socket, was set.

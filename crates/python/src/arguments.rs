@@ -86,6 +86,7 @@ pub struct ServeOptions {
     threads: usize,
     ephemeral: bool,
     max_request_time: f64,
+    max_idle_time: f64,
     max_request_memory: u64,
     limit_request_memory: u64,
 }
@@ -95,10 +96,12 @@ impl TryFrom<ServeOptions> for EngineOptions {
 
     fn try_from(options: ServeOptions) -> PyResult<Self> {
         let max_request_time = duration(options.max_request_time)?;
+        let max_idle_time = duration(options.max_idle_time)?;
         Ok(Self {
             threads: options.threads,
             ephemeral: options.ephemeral,
             max_request_time: (!max_request_time.is_zero()).then_some(max_request_time),
+            max_idle_time: (!max_idle_time.is_zero()).then_some(max_idle_time),
             max_request_memory: (options.max_request_memory != 0).then_some(options.max_request_memory),
             limit_request_memory: options.limit_request_memory,
         })

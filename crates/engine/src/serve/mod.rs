@@ -4,12 +4,14 @@
 //!   worker thread (pinned):  wait for a connection -> accept -> offer it to the fork -> run -> reset -> again
 //! ```
 //!
-//! Workers wait for the shared listening sockets in epoll sets of their own, exclusively, so that a connection wakes
-//! one of them. A fork does not run between connections. A failure of a connection (crash, time, memory, platform, a panic of
+//! Workers wait for the shared listening sockets in one epoll set, so that a connection wakes one of them, and a connection whose
+//! client has said nothing yet takes none (acceptor.rs). A fork does not run between connections. A failure of a connection (crash, time, memory, platform, a panic of
 //! the worker) costs that connection alone: its fork is thrown away and a new one made.
 //!
-//! Locks: `Control::handles`, `Control::ended` and `Server::workers`, never two at once.
+//! Locks: `Control::handles`, `Control::ended`, `Server::workers` and the acceptor's, never two at once.
 
+mod acceptor;
+mod control;
 mod early_accept;
 pub mod freeze_point;
 #[cfg(debug_assertions)]
@@ -18,7 +20,6 @@ pub mod statistics;
 pub mod warmup;
 mod worker;
 
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -26,6 +27,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
+use self::acceptor::Acceptor;
+use self::control::Control;
 use crate::cpu;
 use crate::error::EngineError;
 use crate::machine::Handle;
@@ -45,34 +48,12 @@ pub struct ServeOptions {
     pub ephemeral: bool,
     /// The longest time that a connection may take after it was accepted.
     pub max_request_time: Option<Duration>,
+    /// How long a client may say nothing after it has connected, where clients speak first.
+    pub max_idle_time: Option<Duration>,
     /// Bytes that a connection may write to, counted in whole pages and checked each tick of 10 ms.
     pub max_request_memory: Option<u64>,
     /// Above this many touched bytes a reset drops pages instead of rewriting them.
     pub limit_request_memory: u64,
-}
-
-/// State that the workers and their server share.
-pub(crate) struct Control {
-    pub stopping: AtomicBool,
-    /// Readable once the server stops.
-    pub stop: OwnedFd,
-    pub statistics: Statistics,
-    /// Each worker's machine, to interrupt it.
-    pub handles: Mutex<Vec<Option<Handle>>>,
-    /// Whether forks accept by themselves, and must be told to stop.
-    interrupts: bool,
-    running: AtomicUsize,
-    ended: (Mutex<()>, Condvar),
-}
-
-impl Control {
-    /// Notes worker `index`'s present machine.
-    pub fn set_handle(&self, index: usize, handle: Option<Handle>) {
-        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = handles.get_mut(index) {
-            *slot = handle;
-        }
-    }
 }
 
 /// A running server. Dropping it stops it at once.
@@ -104,6 +85,8 @@ impl Server {
             running: AtomicUsize::new(0),
             ended: (Mutex::new(()), Condvar::new()),
         });
+        let patience = snapshot.clients_speak_first.then(|| options.max_idle_time.unwrap_or(Duration::MAX));
+        let acceptor = Arc::new(Acceptor::new(Arc::clone(&snapshot.listeners), patience, &control)?);
         let server = Self { control, platform: snapshot.platform(), threads, workers: Mutex::default() };
         let first_cpu = cpu::here();
         for index in 0..threads {
@@ -113,6 +96,7 @@ impl Server {
                 Arc::clone(snapshot),
                 options,
                 Arc::clone(&server.control),
+                Arc::clone(&acceptor),
             );
             let end = EndOnDrop::of(&server.control);
             let thread = std::thread::Builder::new().name(format!("warmfork-worker-{index}")).spawn(move || {

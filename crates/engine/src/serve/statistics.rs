@@ -44,6 +44,8 @@ counters! {
     resets_rebuilt,
     /// Pages rewritten.
     pages_rewritten,
+    /// Connections closed because their clients said nothing for too long.
+    idle,
     /// Connections cut because they took too long.
     timeouts,
     /// Connections cut because the guest wrote to too much memory.

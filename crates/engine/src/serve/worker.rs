@@ -2,27 +2,21 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rustix::event::{Timespec, epoll};
-use rustix::io::Errno;
 use warmfork_linux::gate::Offer;
 use warmfork_linux::process::Ending;
-use warmfork_memory::HostFile;
 
-use super::{Control, ServeOptions, Statistics};
+use super::acceptor::Acceptor;
+use super::control::{Control, RETRY_DELAY};
+use super::{ServeOptions, Statistics};
 use crate::cpu;
 use crate::error::EngineError;
 use crate::fork::{Fork, ResetKind};
 use crate::goal::{Goal, Outcome, RunLimits};
 use crate::snapshot::Snapshot;
-
-/// How long a worker waits before it asks again for something that the host refused (a fork, a connection).
-const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// A worker's view of its server.
 pub struct Worker {
@@ -31,77 +25,9 @@ pub struct Worker {
     snapshot: Arc<Snapshot>,
     options: ServeOptions,
     control: Arc<Control>,
-}
-
-/// A worker's listening sockets, from which it accepts connections.
-struct Acceptor {
-    set: OwnedFd,
-    listeners: Arc<Vec<Arc<HostFile>>>,
-    /// The last attempt found a connection: a busy server has another already.
+    acceptor: Arc<Acceptor>,
+    /// The last attempt to accept found a connection.
     busy: Cell<bool>,
-}
-
-/// The token of the stop eventfd; listeners have their index.
-const STOP: u64 = u64::MAX;
-
-impl Acceptor {
-    fn new(listeners: Arc<Vec<Arc<HostFile>>>, control: &Control) -> Result<Self, Errno> {
-        let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&set, &control.stop, epoll::EventData::new_u64(STOP), epoll::EventFlags::IN)?;
-        for (listener, token) in listeners.iter().zip(0..) {
-            let flags = epoll::EventFlags::IN | epoll::EventFlags::EXCLUSIVE;
-            epoll::add(&set, listener, epoll::EventData::new_u64(token), flags)?;
-        }
-        Ok(Self { set, listeners, busy: Cell::new(false) })
-    }
-
-    /// The next connection and the listening socket it came to. `None` when the server stops, or when another worker took
-    /// the connection.
-    fn accept(&self, control: &Control) -> Option<Offer> {
-        // With several listening sockets, one would keep the worker from the others.
-        if self.busy.take()
-            && self.listeners.len() == 1
-            && let Some(offer) = self.take(0, control)
-        {
-            return Some(offer);
-        }
-        let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 8];
-        let count = epoll::wait(&self.set, &mut events[..], None).unwrap_or(0);
-        for event in &events[..count] {
-            let token = event.data.u64();
-            let index = usize::try_from(token).unwrap_or(usize::MAX);
-            if let Some(offer) = self.take(index, control) {
-                return Some(offer);
-            }
-        }
-        None
-    }
-
-    /// A connection that has come to the listening socket `index`, if there is one.
-    fn take(&self, index: usize, control: &Control) -> Option<Offer> {
-        let listener = self.listeners.get(index)?;
-        // `None` when another worker took it, or the client has gone again.
-        let offer = Offer::accept(listener).unwrap_or_else(|error| {
-            log::error!("accepting a connection failed: {error}; trying again in {RETRY_DELAY:?}");
-            control.pause();
-            None
-        });
-        self.busy.set(offer.is_some());
-        offer
-    }
-}
-
-impl Control {
-    /// Waits [`RETRY_DELAY`], or until the server stops.
-    fn pause(&self) {
-        let timeout = Timespec { tv_sec: 0, tv_nsec: RETRY_DELAY.subsec_nanos().into() };
-        let mut set = [rustix::event::PollFd::new(&self.stop, rustix::event::PollFlags::IN)];
-        let _ = rustix::event::poll(&mut set, Some(&timeout));
-    }
-
-    fn stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
-    }
 }
 
 impl Worker {
@@ -111,17 +37,14 @@ impl Worker {
         snapshot: Arc<Snapshot>,
         options: ServeOptions,
         control: Arc<Control>,
+        acceptor: Arc<Acceptor>,
     ) -> Self {
-        Self { index, cpu, snapshot, options, control }
+        Self { index, cpu, snapshot, options, control, acceptor, busy: Cell::new(false) }
     }
 
     /// Serves until the server stops.
     pub fn run(&self) {
         cpu::pin(self.cpu);
-        let acceptor = match Acceptor::new(Arc::clone(&self.snapshot.listeners), &self.control) {
-            Ok(acceptor) => acceptor,
-            Err(error) => return log::error!("worker {} cannot wait for connections: {error}", self.index),
-        };
         let mut fork = None;
         while !self.control.stopping() {
             if fork.is_none() {
@@ -131,7 +54,7 @@ impl Worker {
                 self.control.pause();
                 continue;
             };
-            let serve = || if self.options.ephemeral { self.serve_one(ready, &acceptor) } else { self.serve_on(ready) };
+            let serve = || if self.options.ephemeral { self.serve_one(ready) } else { self.serve_on(ready) };
             if self.survive(serve) != Some(true) {
                 self.survive(|| drop(fork.take()));
             }
@@ -165,13 +88,22 @@ impl Worker {
         Some(fork)
     }
 
+    /// Waits for a connection.
+    fn next_offer(&self) -> Option<Offer> {
+        if let Some(waiting) = self.snapshot.take_waiting() {
+            return self.acceptor.admit(waiting, &self.control);
+        }
+        let mut busy = self.busy.get();
+        let offer = self.acceptor.accept(&self.control, &mut busy);
+        self.busy.set(busy);
+        offer
+    }
+
     /// Waits for a connection and lets `fork` serve it. Returns whether the fork is pristine again; otherwise it is lost.
-    fn serve_one(&self, fork: &mut Fork, acceptor: &Acceptor) -> bool {
+    fn serve_one(&self, fork: &mut Fork) -> bool {
         let statistics = &self.control.statistics;
-        let waiting = self.snapshot.take_waiting();
-        let Some(offer) = waiting.or_else(|| acceptor.accept(&self.control)) else { return true };
+        let Some(offer) = self.next_offer() else { return true };
         let accepted = Instant::now();
-        Statistics::add(&statistics.connections, 1);
         #[cfg(debug_assertions)]
         super::planted::meet();
         let before = fork.machine().counters().syscalls;

@@ -33,9 +33,20 @@ impl Received {
     }
 }
 
+/// A side of a conversation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Speaker {
+    /// The guest.
+    Guest,
+    /// Its peer.
+    Peer,
+}
+
 /// How far a conversation has come, over a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Conversation {
+    /// Who said something first.
+    first: Option<Speaker>,
     /// Something has been sent since something was received last.
     answered: bool,
     /// Nothing more will be received.
@@ -47,7 +58,10 @@ pub struct Conversation {
 impl Conversation {
     pub(super) fn received(&mut self, received: &Result<Received, Errno>) {
         match received {
-            Ok(Received { whole: 1.., .. }) => self.answered = false,
+            Ok(Received { whole: 1.., .. }) => {
+                self.first.get_or_insert(Speaker::Peer);
+                self.answered = false;
+            }
             Ok(_) | Err(Errno::ECONNRESET) if !self.ended => {
                 self.ended = true;
                 self.over = self.answered;
@@ -58,9 +72,16 @@ impl Conversation {
 
     pub(super) fn sent(&mut self, sent: &Result<usize, Errno>) {
         if matches!(sent, Ok(1..)) {
+            self.first.get_or_insert(Speaker::Guest);
             self.answered = true;
             self.over = false;
         }
+    }
+
+    /// Who said something first, if anybody has said anything.
+    #[must_use]
+    pub fn first(self) -> Option<Speaker> {
+        self.first
     }
 
     /// Whether the guest had answered all that it received before it learnt that no more will come, and has not said

@@ -441,6 +441,9 @@ impl Operations for Socket {
     }
 
     fn close(&mut self, context: &mut Context<'_>) {
+        if let Some(speaker) = self.conversation.first().filter(|_| self.accepted()) {
+            context.host.gate.spoke_first(speaker);
+        }
         if self.inherited.is_some() {
             context.shared.closed_names.extend(self.local.name.take());
         }
