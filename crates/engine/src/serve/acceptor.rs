@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, epoll};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use warmfork_linux::gate::Offer;
 use warmfork_memory::HostFile;
 
@@ -29,8 +30,10 @@ use crate::error::EngineError;
 const STOP: u64 = u64::MAX;
 const FIRST_SILENT: u64 = 1 << 32;
 
-/// Most silent connections that are kept: the one that has waited longest is closed for one more.
-const MAX_SILENT: usize = 1024;
+/// Most silent connections that are kept, and of the descriptors that this process may have: the one that has waited longest is
+/// closed for one more.
+const MAX_SILENT: u64 = 1024;
+const SHARE_OF_DESCRIPTORS: u64 = 4;
 
 /// The listening sockets of a server, and its silent connections.
 pub struct Acceptor {
@@ -39,6 +42,8 @@ pub struct Acceptor {
     /// Clients speak first, and may take this long for it.
     patience: Option<Duration>,
     silent: Mutex<Silent>,
+    /// Most of these.
+    most: usize,
 }
 
 /// Connections without a byte so far, by number: those that came first have the lowest. The lock is held for moments, and with no
@@ -69,7 +74,9 @@ impl Acceptor {
         };
         let refused = |error: Errno| EngineError::Host { operation: "waiting for connections", source: error.into() };
         let set = make().map_err(refused)?;
-        Ok(Self { set, listeners, patience, silent: Mutex::default() })
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most = usize::try_from(MAX_SILENT.min(descriptors / SHARE_OF_DESCRIPTORS)).unwrap_or(0);
+        Ok(Self { set, listeners, patience, silent: Mutex::default(), most })
     }
 
     /// The next connection for a fork. `None` when the server stops, or when it was another worker's after all. `busy` says
@@ -130,7 +137,7 @@ impl Acceptor {
         }
         // No instant is so late as without a limit.
         silent.waiting.insert(token, (offer, Instant::now().checked_add(patience)));
-        if silent.waiting.len() > MAX_SILENT
+        if silent.waiting.len() > self.most
             && let Some((_, (offer, _))) = silent.waiting.pop_first()
         {
             self.close(offer, control);
