@@ -83,6 +83,11 @@ impl Operations for Stream {
     fn write(&mut self, context: &mut Context<'_>, from: &[u8], at: Option<u64>) -> Result<usize, Errno> {
         if self.is_file() {
             let written = match at {
+                // What other forks have written stays.
+                _ if self.shared => {
+                    let end = ReadWriteFlags::APPEND;
+                    rustix::io::pwritev2(&self.handle, &[IoSlice::new(from)], CURRENT, end)
+                }
                 Some(at) => rustix::io::pwrite(&self.handle, from, at),
                 None => rustix::io::write(&self.handle, from),
             };

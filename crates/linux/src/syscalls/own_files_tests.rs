@@ -411,3 +411,22 @@ fn a_stream_is_every_forks_and_none_moves_it() {
     guest.reset(&snapshot);
     assert_eq!(guest.read(fd).as_deref(), Ok(""), "the host has one position of it");
 }
+
+#[test]
+fn forks_only_add_to_a_stream_that_is_a_file() {
+    let mut guest = Guest::new("stream-grows");
+    std::fs::write(guest.host("log"), "first ").unwrap();
+    let log = std::fs::File::options().read(true).write(true).open(guest.host("log")).unwrap().into();
+    let stream = Stream::adopt(HostFile::new(log, Origin::Stdio(1))).unwrap();
+    let kernel = &mut guest.bench.kernel;
+    let id = kernel.files.insert(Description::new(Object::Stream(stream), O_RDWR));
+    let fd = u64::try_from(kernel.process_mut().descriptors.install(id, 0, 1024, false).unwrap()).unwrap();
+    let (_snapshot, _) = guest.freeze();
+    guest.put(PATH, "second ");
+    assert_eq!(guest.bench.call(PWRITE64, &[fd, PATH, 7, 0]), Ok(7));
+    assert_eq!(guest.bench.call(WRITE, &[fd, PATH, 7]), Ok(7));
+    assert_eq!(guest.bench.call(FTRUNCATE, &[fd, 0]), Err(Errno::EINVAL));
+    assert_eq!(guest.bench.call(FALLOCATE, &[fd, 3, 0, 4]), Err(Errno::ENODEV));
+    assert_eq!(guest.bench.call(COPY_FILE_RANGE, &[fd, 0, fd, 0, 5, 0]), Err(Errno::EINVAL));
+    assert_eq!(std::fs::read_to_string(guest.host("log")).unwrap(), "first second second ");
+}
