@@ -86,6 +86,12 @@ impl From<rustix::io::Errno> for Stop {
     }
 }
 
+/// An argument that is a C `int` or `unsigned int`.
+#[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
+pub(crate) fn low(argument: u64) -> u32 {
+    argument as u32
+}
+
 /// One system call of one thread.
 pub struct Call<'a> {
     /// The kernel state, which a snapshot freezes.
@@ -110,16 +116,14 @@ impl Call<'_> {
 
     /// Argument `index` as a C `int`.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
     pub fn int(&self, index: usize) -> i32 {
-        self.args[index] as u32 as i32
+        low(self.args[index]).cast_signed()
     }
 
     /// Argument `index` as a C `unsigned int`.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
     pub fn uint(&self, index: usize) -> u32 {
-        self.args[index] as u32
+        low(self.args[index])
     }
 
     /// Argument `index` as a byte count or another size.

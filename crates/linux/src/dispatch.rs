@@ -5,7 +5,7 @@ use warmfork_abi::numbers::{ACCEPT, ACCEPT4};
 use warmfork_abi::signals::SIGKILL;
 use warmfork_abi::{Errno, Registers};
 
-use crate::call::{Call, ExecRequest, Guest, Stop};
+use crate::call::{Call, ExecRequest, Guest, Stop, low};
 use crate::host::Host;
 use crate::ids::Tid;
 use crate::kernel::Kernel;
@@ -37,12 +37,6 @@ pub enum Entered {
     Exec(Box<ExecRequest>),
     /// The machine is over.
     Ended(Ending),
-}
-
-/// Argument `fd` of a call as a descriptor.
-#[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
-fn call_descriptor(fd: u64) -> i32 {
-    fd as u32 as i32
 }
 
 impl Kernel {
@@ -80,7 +74,7 @@ impl Kernel {
             Ok(value) => {
                 registers.rax = value;
                 if entry.joins {
-                    self.offer_gathering(host, call_descriptor(args[0]));
+                    self.offer_gathering(host, low(args[0]).cast_signed());
                 }
             }
             Err(Stop::Error(error)) => registers.rax = error.as_result(),
@@ -141,7 +135,7 @@ impl Kernel {
 
     /// Whether descriptor `fd` is the socket whose bytes are held back.
     fn holds_back(&self, host: &Host, fd: u64) -> bool {
-        self.process().descriptors.lookup(call_descriptor(fd)).is_ok_and(|id| {
+        self.process().descriptors.lookup(low(fd).cast_signed()).is_ok_and(|id| {
             match &self.files.description(id).object {
                 Object::Socket(socket) => host.coalescer.holds(socket.handle()),
                 _ => false,

@@ -19,6 +19,7 @@ use warmfork_abi::ioctl::FIONBIO;
 use warmfork_abi::mman::MapFlags;
 use warmfork_memory::HostFile;
 
+use crate::call::low;
 use crate::clock;
 use crate::events::DescriptionId;
 use crate::gate::{Accepted, Offer};
@@ -53,11 +54,6 @@ impl Early {
             Self::If(condition) => condition(kernel, host, arguments),
         }
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "Linux takes the low half of the register")]
-fn low(argument: u64) -> u32 {
-    argument as u32
 }
 
 /// The kind of object that a descriptor leads to.

@@ -11,6 +11,7 @@
 //!
 //! All workers wait in one epoll set. So a connection that was silent goes to a worker that has nothing to do.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,6 +38,7 @@ const SHARE_OF_DESCRIPTORS: u64 = 4;
 
 /// The listening sockets of a server, and its silent connections.
 pub struct Acceptor {
+    control: Arc<Control>,
     set: OwnedFd,
     listeners: Arc<Vec<Arc<HostFile>>>,
     /// Clients speak first, and may take this long for it.
@@ -62,7 +64,7 @@ impl Acceptor {
     pub fn new(
         listeners: Arc<Vec<Arc<HostFile>>>,
         patience: Option<Duration>,
-        control: &Control,
+        control: Arc<Control>,
     ) -> Result<Self, EngineError> {
         let make = || {
             let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -76,21 +78,21 @@ impl Acceptor {
         let set = make().map_err(refused)?;
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let most = usize::try_from(MAX_SILENT.min(descriptors / SHARE_OF_DESCRIPTORS)).unwrap_or(0);
-        Ok(Self { set, listeners, patience, silent: Mutex::default(), most })
+        Ok(Self { control, set, listeners, patience, silent: Mutex::default(), most })
     }
 
     /// The next connection for a fork. `None` when the server stops, or when it was another worker's after all. `busy` says
     /// whether the worker's last attempt found a connection at once: a busy server has another already.
-    pub fn accept(&self, control: &Control, busy: &mut bool) -> Option<Offer> {
+    pub fn accept(&self, busy: &Cell<bool>) -> Option<Offer> {
         // With several listening sockets, one would keep the worker from the others.
-        if std::mem::take(busy)
+        if busy.take()
             && self.listeners.len() == 1
-            && let Some(offer) = self.take(0, control)
+            && let Some(offer) = self.take(0)
         {
-            *busy = true;
+            busy.set(true);
             return Some(offer);
         }
-        let timeout = self.close_idle(control);
+        let timeout = self.close_idle();
         let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }];
         // One event at a time: others stay for the other workers.
         if epoll::wait(&self.set, &mut events[..], timeout.as_ref()).unwrap_or(0) == 0 {
@@ -100,34 +102,34 @@ impl Acceptor {
         if (FIRST_SILENT..STOP).contains(&token) {
             return self.lock().waiting.remove(&token).map(|(offer, _)| self.release(offer));
         }
-        let offer = self.take(usize::try_from(token).unwrap_or(usize::MAX), control);
-        *busy = offer.is_some();
+        let offer = self.take(usize::try_from(token).unwrap_or(usize::MAX));
+        busy.set(offer.is_some());
         offer
     }
 
     /// A connection that has come to the listening socket `index` and is ready for a fork, if there is one.
-    fn take(&self, index: usize, control: &Control) -> Option<Offer> {
+    fn take(&self, index: usize) -> Option<Offer> {
         let listener = self.listeners.get(index)?;
         // `None` when another worker took it, or the client has gone again.
         let offer = Offer::accept(listener).unwrap_or_else(|error| {
             log::error!("accepting a connection failed: {error}; trying again in {:?}", RETRY_DELAY);
-            control.pause();
+            self.control.pause();
             None
         })?;
-        self.admit(offer, control)
+        self.admit(offer)
     }
 
     /// Counts a new connection, and gives it back if it is ready for a fork.
-    pub fn admit(&self, offer: Offer, control: &Control) -> Option<Offer> {
-        Statistics::add(&control.statistics.connections, 1);
+    pub fn admit(&self, offer: Offer) -> Option<Offer> {
+        Statistics::add(&self.control.statistics.connections, 1);
         match self.patience.filter(|_| is_silent(&offer)) {
-            Some(patience) => self.keep(offer, patience, control),
+            Some(patience) => self.keep(offer, patience),
             None => Some(offer),
         }
     }
 
     /// Keeps a connection until it has bytes; gives it back if the host refuses to watch it.
-    fn keep(&self, offer: Offer, patience: Duration, control: &Control) -> Option<Offer> {
+    fn keep(&self, offer: Offer, patience: Duration) -> Option<Offer> {
         let mut silent = self.lock();
         let token = FIRST_SILENT + silent.accepted;
         silent.accepted += 1;
@@ -140,13 +142,13 @@ impl Acceptor {
         if silent.waiting.len() > self.most
             && let Some((_, (offer, _))) = silent.waiting.pop_first()
         {
-            self.close(offer, control);
+            self.close(offer);
         }
         None
     }
 
     /// Closes the connections whose clients have said nothing for too long; the time until the next one is due.
-    fn close_idle(&self, control: &Control) -> Option<Timespec> {
+    fn close_idle(&self) -> Option<Timespec> {
         self.patience?;
         let mut silent = self.lock();
         let now = Instant::now();
@@ -156,13 +158,13 @@ impl Acceptor {
                 return Timespec::try_from(left).ok();
             }
             let (_, (offer, _)) = first.remove_entry();
-            self.close(offer, control);
+            self.close(offer);
         }
         None
     }
 
-    fn close(&self, offer: Offer, control: &Control) {
-        Statistics::add(&control.statistics.idle, 1);
+    fn close(&self, offer: Offer) {
+        Statistics::add(&self.control.statistics.idle, 1);
         drop(self.release(offer));
     }
 

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Workers wait for the shared listening sockets in one epoll set, so that a connection wakes one of them, and a connection whose
-//! client has said nothing yet takes none (acceptor.rs). A fork does not run between connections. A failure of a connection (crash, time, memory, platform, a panic of
-//! the worker) costs that connection alone: its fork is thrown away and a new one made.
+//! client has said nothing yet takes none (acceptor.rs). A fork does not run between connections. A failure of a connection (crash,
+//! time, memory, platform, a panic of the worker) costs that connection alone: its fork is thrown away and a new one made.
 //!
 //! Locks: `Control::handles`, `Control::ended`, `Server::workers` and the acceptor's, never two at once.
 
@@ -86,7 +86,7 @@ impl Server {
             ended: (Mutex::new(()), Condvar::new()),
         });
         let patience = snapshot.clients_speak_first.then(|| options.max_idle_time.unwrap_or(Duration::MAX));
-        let acceptor = Arc::new(Acceptor::new(Arc::clone(&snapshot.listeners), patience, &control)?);
+        let acceptor = Arc::new(Acceptor::new(Arc::clone(&snapshot.listeners), patience, Arc::clone(&control))?);
         let server = Self { control, platform: snapshot.platform(), threads, workers: Mutex::default() };
         let first_cpu = cpu::here();
         for index in 0..threads {

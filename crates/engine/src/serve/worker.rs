@@ -91,12 +91,9 @@ impl Worker {
     /// Waits for a connection.
     fn next_offer(&self) -> Option<Offer> {
         if let Some(waiting) = self.snapshot.take_waiting() {
-            return self.acceptor.admit(waiting, &self.control);
+            return self.acceptor.admit(waiting);
         }
-        let mut busy = self.busy.get();
-        let offer = self.acceptor.accept(&self.control, &mut busy);
-        self.busy.set(busy);
-        offer
+        self.acceptor.accept(&self.busy)
     }
 
     /// Waits for a connection and lets `fork` serve it. Returns whether the fork is pristine again; otherwise it is lost.

@@ -42,6 +42,13 @@ fn arrived(client: &mut TcpStream) -> Option<Vec<u8>> {
     }
 }
 
+/// Ends the stream: what `client` has not got yet is `rest`, and then the end.
+fn assert_ends(bench: &mut Bench, connection: u64, client: &mut TcpStream, rest: &[u8]) {
+    assert_eq!(bench.call(SHUTDOWN, &[connection, SHUT_WR.into()]), Ok(0));
+    assert_eq!(arrived(client), Some(rest.to_vec()));
+    assert_eq!(arrived(client), Some(Vec::new()));
+}
+
 #[test]
 fn pieces_leave_together_at_the_next_call() {
     let (mut bench, connection, mut client) = connected();
@@ -57,9 +64,7 @@ fn pieces_leave_together_at_the_next_call() {
 fn pieces_leave_with_the_end_of_the_stream() {
     let (mut bench, connection, mut client) = connected();
     assert_eq!(bench.send(connection, b"last", 0), Ok(4));
-    assert_eq!(bench.call(SHUTDOWN, &[connection, SHUT_WR.into()]), Ok(0));
-    assert_eq!(arrived(&mut client), Some(b"last".to_vec()));
-    assert_eq!(arrived(&mut client), Some(Vec::new()));
+    assert_ends(&mut bench, connection, &mut client, b"last");
 }
 
 #[test]
@@ -96,9 +101,7 @@ fn gathered_pieces_leave_with_the_end_of_the_stream() {
     let (mut bench, connection, mut client) = connected();
     begin(&mut bench, connection);
     assert_eq!(bench.send(connection, b"three", 0), Ok(5));
-    assert_eq!(bench.call(SHUTDOWN, &[connection, SHUT_WR.into()]), Ok(0));
-    assert_eq!(arrived(&mut client), Some(b"one two three".to_vec()));
-    assert_eq!(arrived(&mut client), Some(Vec::new()));
+    assert_ends(&mut bench, connection, &mut client, b"one two three");
 }
 
 #[test]

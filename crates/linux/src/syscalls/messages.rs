@@ -15,7 +15,6 @@ use crate::objects::received::Received;
 use crate::syscalls::names::{as_guest_knows, destination, read_address, write_address};
 use crate::syscalls::vectors::Vectors;
 use crate::syscalls::within;
-use crate::wait::Wait;
 
 /// Flags of sending calls that reach the host's socket.
 const SEND_FLAGS: u32 = MSG_OOB | MSG_MORE | MSG_EOR;
@@ -98,11 +97,6 @@ fn partial(call: &mut Call<'_>, stop: Stop) -> Result<usize, Stop> {
 /// A call that lasts longer than this many chunks lets the machine look up in between.
 const CHUNKS: usize = 32;
 
-/// Lets the calling thread try again at once, after the machine has looked for interrupts and other threads.
-fn look_up(call: &Call<'_>) -> Stop {
-    Stop::Block(Wait { restartable: true, ..Wait::until(Some(call.host.monotonic())) })
-}
-
 fn send_chunks(
     call: &mut Call<'_>,
     id: DescriptionId,
@@ -111,7 +105,7 @@ fn send_chunks(
     scratch: &mut [u8],
 ) -> Result<usize, Stop> {
     for _ in 0..CHUNKS {
-        let progress = usize::try_from(call.task().restart.progress).map_err(|_| Errno::EINVAL)?;
+        let progress = call.moved();
         let size = scratch.len();
         let sent = match vectors.gather(call.memory(), progress, &mut scratch[..size]) {
             Ok(count) => send_once(call, id, &scratch[..count], outgoing, progress == 0),
@@ -121,12 +115,13 @@ fn send_chunks(
             Err(error) if error != Errno::EAGAIN && progress > 0 => return Ok(progress),
             sent => call.task().restart.progress += sent? as u64,
         }
-        let progress = usize::try_from(call.task().restart.progress).map_err(|_| Errno::EINVAL)?;
+        let progress = call.moved();
         if progress >= vectors.total() {
             return Ok(progress);
         }
     }
-    Err(look_up(call))
+    let progress = call.moved();
+    Err(call.pause(progress))
 }
 
 /// One chunk; descriptions go with the first.
@@ -259,7 +254,7 @@ fn receive_chunks(
     scratch: &mut [u8],
 ) -> Result<Received, Stop> {
     for _ in 0..CHUNKS {
-        let progress = usize::try_from(call.task().restart.progress).map_err(|_| Errno::EINVAL)?;
+        let progress = call.moved();
         let size = scratch.len().min(most.saturating_sub(progress));
         let mut received = match receive_once(call, id, &mut scratch[..size], wanted) {
             Err(error) if error != Errno::EAGAIN && progress > 0 => Received::default(),
@@ -276,7 +271,8 @@ fn receive_chunks(
         }
         call.task().restart.progress = total as u64;
     }
-    Err(look_up(call))
+    let progress = call.moved();
+    Err(call.pause(progress))
 }
 
 fn receive_once(call: &mut Call<'_>, id: DescriptionId, into: &mut [u8], wanted: Wanted) -> Result<Received, Errno> {

@@ -25,7 +25,6 @@ use crate::objects::terminal::settings::{Settings, WindowSize};
 use crate::objects::terminal::terminals::{Control, Notice, Receiver, Terminal, TerminalEnd};
 use crate::process::Process;
 use crate::signal::{SignalInfo, Target};
-use crate::wait::Wait;
 
 /// A terminal that can control a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -164,8 +163,8 @@ impl Call<'_> {
             let _ = self.kernel.processes.send_signal(pid, Target::Process, info);
         }
         // It tries again when it goes on.
-        let now = self.host.monotonic();
-        Err(Stop::Block(Wait { restartable: true, ..Wait::until(Some(now)) }))
+        let moved = self.moved();
+        Err(self.pause(moved))
     }
 
     /// For how long a read of a terminal waits for the first byte, when it does not wait for ever.
